@@ -1,0 +1,2 @@
+//! apu-client
+fn main() {}

@@ -1,0 +1,2 @@
+//! apt-all
+fn main() {}

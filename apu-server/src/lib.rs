@@ -1,0 +1,1 @@
+//! apu-server

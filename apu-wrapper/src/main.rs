@@ -1,0 +1,2 @@
+//! apu-wrapper
+fn main() {}

@@ -1,0 +1,307 @@
+//! The answer: JSON Lines, one [`Frame`] a line. Only [`Frame::Result`] counts, exactly one, last.
+//!
+//! Unknown fields are ignored and an unknown frame reads as [`Frame::Unknown`], so that an old server understands a new
+//! client. A reader must bound a line before it parses it: [`MAX_FRAME`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::Operation;
+use crate::run_id::RunId;
+use crate::status::{Broken, Status};
+use crate::transaction::Transaction;
+
+/// The longest frame in bytes, with its line end: a status with thousands of pending packages fits.
+pub const MAX_FRAME: usize = 4 * 1024 * 1024;
+
+/// The longest text of one [`Frame::Line`] in bytes; a writer cuts longer ones.
+pub const MAX_LINE: usize = 4096;
+
+/// One line of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "kebab-case")]
+pub enum Frame {
+    /// First: who answers.
+    Hello {
+        /// The protocol versions that this client speaks.
+        protocol: Vec<u32>,
+        /// The version of apu-client.
+        client: String,
+        /// The run, where the operation is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+    },
+    /// The run waits for a lock.
+    Waiting {
+        /// The lock's path.
+        lock: String,
+        /// Who holds it, such as `apt-get (1234)`; empty where that cannot be found out.
+        holder: String,
+    },
+    /// From apt's status descriptor.
+    Progress {
+        /// Of fetching, or of installing.
+        phase: Phase,
+        /// 0 to 100, of this phase.
+        percent: f32,
+        /// The package at work; empty where apt names none.
+        #[serde(default)]
+        package: String,
+    },
+    /// A line that apt or dpkg printed.
+    Line {
+        /// Without its line end, at most [`MAX_LINE`] bytes; not to be trusted, and not to be shown uncleaned.
+        text: String,
+    },
+    /// Last: what happened.
+    Result(Box<RunResult>),
+    /// A frame of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a run is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Repairs what an interrupted dpkg left.
+    Repair,
+    /// Fetches lists or packages.
+    Download,
+    /// Unpacks and configures.
+    Install,
+    /// A phase of a later version.
+    #[serde(other)]
+    Other,
+}
+
+impl Frame {
+    /// The frame as one line with its line end.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        // Our own types have string keys and finite numbers, so this cannot fail.
+        let mut line = serde_json::to_string(self).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+
+    /// Reads one line, with or without its line end.
+    ///
+    /// # Errors
+    /// What JSON or a field of a known frame is wrong.
+    pub fn from_line(line: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(line)
+    }
+}
+
+/// How a request ended on a client. The server adds what only it can see: unreachable, lost, timed-out, skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientOutcome {
+    /// All is well, and nothing had to be changed.
+    Unchanged,
+    /// All is well, and something was changed (packages, or lists by `update`).
+    Changed,
+    /// Some of what was asked for was done: something was changed and something is wrong.
+    Partial,
+    /// Not begun: grammar, policy or the transaction forbids it.
+    Refused,
+    /// Not begun: the transaction is no longer the approved one.
+    Drifted,
+    /// Begun, or impossible to begin, and nothing that was asked for was done.
+    Failed,
+}
+
+/// Why a request did not end well, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonCode {
+    /// The request is not well formed.
+    Grammar,
+    /// The caller is neither user apu nor root.
+    Caller,
+    /// The client's policy forbids the operation or the package.
+    Policy,
+    /// No source has a package of that name.
+    UnknownPackage,
+    /// The version asked for is not the candidate.
+    NotTheCandidate,
+    /// The package keeps this client reachable.
+    Protected,
+    /// The transaction removes packages and was not allowed to.
+    Removal,
+    /// The transaction differs from the approved one.
+    Drifted,
+    /// Another package manager kept its lock for too long.
+    Locked,
+    /// Too little space.
+    Space,
+    /// dpkg's database is damaged beyond the repair ladder.
+    Broken,
+    /// The package lists could not all be fetched.
+    Lists,
+    /// apt or a maintainer script failed.
+    Apt,
+    /// The client's own configuration is wrong (policy, sources).
+    Configuration,
+    /// No run of that id.
+    UnknownRun,
+    /// The run ended without a result, so this was read from dpkg's database afterwards.
+    Interrupted,
+    /// apu-client is not running, or failed.
+    Client,
+    /// A reason of a later version.
+    #[serde(other)]
+    Other,
+}
+
+/// Why, for a program and for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: ReasonCode,
+    /// For a person: what and why, one or more lines.
+    pub text: String,
+    /// What to try: a whole command or a whole path; empty where there is nothing to say.
+    #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+}
+
+/// One package's change that dpkg's database shows after a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Change {
+    /// `name:architecture`.
+    pub package: String,
+    /// The version before; none for what was not installed.
+    pub old: Option<String>,
+    /// The version after; none for what was removed.
+    pub new: Option<String>,
+}
+
+/// What happened: judged from dpkg's database before and after, never from an exit status alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// How it ended.
+    pub outcome: ClientOutcome,
+    /// What was asked for; none where that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Why, wherever the outcome is neither changed nor unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What changed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Packages with a newer version that were not upgraded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_back: Vec<String>,
+    /// Packages that are not whole after the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<Broken>,
+    /// Configuration files where this machine's version was kept; the package's lies beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conffiles_kept: Vec<String>,
+    /// Debconf questions that nobody answered, so that their default holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions_defaulted: Vec<String>,
+    /// Other facts worth a line: a repair that was needed, a source that is not followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Whether the machine asks for a restart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboot_required: bool,
+    /// apt's exit status, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apt_exit: Option<i32>,
+    /// How long it took on the client, in seconds.
+    #[serde(default)]
+    pub seconds: f64,
+    /// What would be done, in answer to a dry run, or what was found instead of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Transaction>,
+    /// The answer to `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Box<Status>>,
+}
+
+impl RunResult {
+    /// A result that says nothing but its outcome.
+    #[must_use]
+    pub const fn new(outcome: ClientOutcome) -> Self {
+        Self {
+            outcome,
+            operation: None,
+            reason: None,
+            changes: Vec::new(),
+            kept_back: Vec::new(),
+            broken: Vec::new(),
+            conffiles_kept: Vec::new(),
+            questions_defaulted: Vec::new(),
+            notes: Vec::new(),
+            reboot_required: false,
+            apt_exit: None,
+            seconds: 0.0,
+            transaction: None,
+            status: None,
+        }
+    }
+
+    /// A result that ended for a reason.
+    #[must_use]
+    pub fn because(outcome: ClientOutcome, code: ReasonCode, text: impl Into<String>) -> Self {
+        let reason = Reason {
+            code,
+            text: text.into(),
+            advice: String::new(),
+        };
+        Self {
+            reason: Some(reason),
+            ..Self::new(outcome)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_reads_back_as_it_was_written() {
+        let result = RunResult::because(
+            ClientOutcome::Refused,
+            ReasonCode::Policy,
+            "remove is not allowed\nhere",
+        );
+        let frame = Frame::Result(Box::new(result));
+        let line = frame.to_line();
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        assert_eq!(Frame::from_line(line.as_bytes()).unwrap(), frame);
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_passed_over() {
+        let frame = Frame::from_line(br#"{"frame":"applause","loud":true}"#).unwrap();
+        assert_eq!(frame, Frame::Unknown);
+        let line = br#"{"frame":"progress","phase":"cooling","percent":1,"celsius":4}"#;
+        let frame = Frame::from_line(line).unwrap();
+        assert_eq!(
+            frame,
+            Frame::Progress {
+                phase: Phase::Other,
+                percent: 1.0,
+                package: String::new()
+            }
+        );
+    }
+
+    #[test]
+    fn a_control_character_never_leaves_a_frame_raw() {
+        let line = Frame::Line {
+            text: "\u{1b}[2J\r\n\0".into(),
+        }
+        .to_line();
+        assert!(
+            line.trim_end_matches('\n').bytes().all(|byte| byte >= b' '),
+            "{line:?}"
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! What apu's server and client say to each other: the request line, the answer's frames, and their vocabulary.
+//!
+//! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
+
+mod frame;
+mod hex;
+mod operation;
+mod package;
+mod request;
+mod run_id;
+mod status;
+mod transaction;
+
+pub use frame::{Change, ClientOutcome, Frame, MAX_FRAME, MAX_LINE, Phase, Reason, ReasonCode, RunResult};
+pub use operation::Operation;
+pub use package::{Architecture, PackageArg, PackageError, PackageName, Version};
+pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
+pub use run_id::{RunId, RunIdError};
+pub use status::{Broken, FreeSpace, Pending, Status};
+pub use transaction::{Step, Transaction, TransactionId, TransactionIdError};
+
+/// The protocol versions that this crate speaks.
+pub const PROTOCOL: [u32; 1] = [1];

@@ -1,0 +1,252 @@
+//! The request line: `apu/1 OPERATION [key=value…] [PACKAGE…]`.
+//!
+//! At most [`MAX_REQUEST`] bytes of printable ASCII, words separated by single spaces. Every key has a `_`, which no
+//! package name may have, so a key and a `name=version` cannot be taken for each other.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::operation::Operation;
+use crate::package::{PackageArg, PackageError};
+use crate::run_id::RunId;
+use crate::transaction::TransactionId;
+
+/// The longest request line in bytes, without its line end.
+pub const MAX_REQUEST: usize = 4096;
+
+/// The most packages that one request may name.
+pub const MAX_PACKAGES: usize = 64;
+
+/// The word that every request of this version starts with.
+pub const VERSION_WORD: &str = "apu/1";
+
+/// What the server asks of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What to do.
+    pub operation: Operation,
+    /// The run's identity; the client chooses one where it is missing.
+    pub run_id: Option<RunId>,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Let the transaction remove packages.
+    pub allow_remove: bool,
+    /// Do only this transaction, and refuse any other.
+    pub plan: Option<TransactionId>,
+    /// How long to wait for another package manager, in seconds.
+    pub lock_wait: Option<u32>,
+    /// The packages, for operations that name them.
+    pub packages: Vec<PackageArg>,
+}
+
+/// Why a line is not a request. `word` counts from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// No command at all.
+    #[error("there is no request")]
+    Empty,
+    /// Over [`MAX_REQUEST`].
+    #[error("the request is longer than {MAX_REQUEST} bytes")]
+    TooLong,
+    /// A control character, or a byte beyond ASCII.
+    #[error("byte {at} of the request is not printable ASCII")]
+    Byte {
+        /// Its place, counted from 1.
+        at: usize,
+    },
+    /// Words are separated by exactly one space.
+    #[error("the request has an empty word: two spaces together, or one at its start or end")]
+    EmptyWord,
+    /// Not `apu/1`.
+    #[error("the request is not of version {VERSION_WORD}")]
+    Version,
+    /// Not in the closed list.
+    #[error("the request names no operation")]
+    NoOperation,
+    /// Not in the closed list.
+    #[error("word {word} is not an operation")]
+    Operation {
+        /// Its place.
+        word: usize,
+    },
+    /// Not in the closed list, not for this operation, twice, or after a package.
+    #[error("word {word} is not an option that {operation} takes here")]
+    Key {
+        /// Its place.
+        word: usize,
+        /// The operation that was asked for.
+        operation: Operation,
+    },
+    /// A known key with a value that it does not take.
+    #[error("word {word} has a value that its option does not take")]
+    Value {
+        /// Its place.
+        word: usize,
+    },
+    /// Not a package by our grammar.
+    #[error("word {word} is {source}")]
+    Package {
+        /// Its place.
+        word: usize,
+        /// What of it.
+        source: PackageError,
+    },
+    /// The same package twice.
+    #[error("word {word} names a package again")]
+    Twice {
+        /// Its place.
+        word: usize,
+    },
+    /// More than [`MAX_PACKAGES`].
+    #[error("the request names more than {MAX_PACKAGES} packages")]
+    TooMany,
+    /// `install` and `remove` want packages.
+    #[error("{0} names no package")]
+    NoPackage(Operation),
+    /// Any other takes none.
+    #[error("{0} takes no package")]
+    NoneTaken(Operation),
+    /// `attach` wants a run.
+    #[error("attach names no run")]
+    NoRun,
+}
+
+impl Request {
+    /// The plain request for `operation`, with no option and no package.
+    #[must_use]
+    pub const fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            run_id: None,
+            dry_run: false,
+            allow_remove: false,
+            plan: None,
+            lock_wait: None,
+            packages: Vec::new(),
+        }
+    }
+
+    /// Reads a request line, given without its line end.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it; nothing of a wrong line is ever used.
+    pub fn parse(line: &[u8]) -> Result<Self, RequestError> {
+        if line.is_empty() {
+            return Err(RequestError::Empty);
+        }
+        if line.len() > MAX_REQUEST {
+            return Err(RequestError::TooLong);
+        }
+        if let Some(at) = line.iter().position(|byte| !(b' '..=b'~').contains(byte)) {
+            return Err(RequestError::Byte { at: at + 1 });
+        }
+        let line = std::str::from_utf8(line).map_err(|_| RequestError::Byte { at: 1 })?;
+        let mut words = (1..).zip(line.split(' ')).peekable();
+        if line.split(' ').any(str::is_empty) {
+            return Err(RequestError::EmptyWord);
+        }
+        if words.next().is_none_or(|(_, version)| version != VERSION_WORD) {
+            return Err(RequestError::Version);
+        }
+        let (word, name) = words.next().ok_or(RequestError::NoOperation)?;
+        let operation = name.parse().map_err(|()| RequestError::Operation { word })?;
+
+        let mut request = Self::new(operation);
+        let mut keys_seen = Vec::new();
+        while let Some((word, text)) = words.next_if(|(_, text)| is_option(text)) {
+            let (key, value) = text
+                .split_once('=')
+                .ok_or(RequestError::Key { word, operation })?;
+            if keys_seen.contains(&key) {
+                return Err(RequestError::Key { word, operation });
+            }
+            keys_seen.push(key);
+            request.set(word, key, value)?;
+        }
+        for (word, text) in words {
+            if is_option(text) {
+                return Err(RequestError::Key { word, operation });
+            }
+            if !operation.takes_packages() {
+                return Err(RequestError::NoneTaken(operation));
+            }
+            let package: PackageArg = text
+                .parse()
+                .map_err(|source| RequestError::Package { word, source })?;
+            let same = |other: &PackageArg| {
+                (&other.name, &other.architecture) == (&package.name, &package.architecture)
+            };
+            if request.packages.iter().any(same) {
+                return Err(RequestError::Twice { word });
+            }
+            if request.packages.len() == MAX_PACKAGES {
+                return Err(RequestError::TooMany);
+            }
+            request.packages.push(package);
+        }
+        if operation.takes_packages() && request.packages.is_empty() {
+            return Err(RequestError::NoPackage(operation));
+        }
+        if operation == Operation::Attach && request.run_id.is_none() {
+            return Err(RequestError::NoRun);
+        }
+        Ok(request)
+    }
+
+    fn set(&mut self, word: usize, key: &str, value: &str) -> Result<(), RequestError> {
+        let operation = self.operation;
+        let wrong = RequestError::Value { word };
+        let run = operation.is_a_run();
+        let changes = operation.changes_packages();
+        match key {
+            "run_id" if run || operation == Operation::Attach => {
+                self.run_id = Some(value.parse().map_err(|_| wrong)?);
+            }
+            "dry_run" if changes => self.dry_run = yes(value).ok_or(wrong)?,
+            "allow_remove" if matches!(operation, Operation::DistUpgrade | Operation::Install) => {
+                self.allow_remove = yes(value).ok_or(wrong)?;
+            }
+            "plan_sha256" if changes => self.plan = Some(value.parse().map_err(|_| wrong)?),
+            "lock_wait" if run => {
+                let seconds = value.parse().ok().filter(|seconds: &u32| *seconds <= 86_400);
+                self.lock_wait = Some(seconds.filter(|_| !value.starts_with('+')).ok_or(wrong)?);
+            }
+            _ => return Err(RequestError::Key { word, operation }),
+        }
+        Ok(())
+    }
+}
+
+fn is_option(word: &str) -> bool {
+    word.split('=').next().is_some_and(|key| key.contains('_'))
+}
+
+fn yes(value: &str) -> Option<bool> {
+    (value == "yes").then_some(true)
+}
+
+impl fmt::Display for Request {
+    /// The request line, without a line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VERSION_WORD} {}", self.operation)?;
+        if let Some(id) = &self.run_id {
+            write!(f, " run_id={id}")?;
+        }
+        if self.dry_run {
+            f.write_str(" dry_run=yes")?;
+        }
+        if self.allow_remove {
+            f.write_str(" allow_remove=yes")?;
+        }
+        if let Some(plan) = &self.plan {
+            write!(f, " plan_sha256={plan}")?;
+        }
+        if let Some(seconds) = self.lock_wait {
+            write!(f, " lock_wait={seconds}")?;
+        }
+        self.packages
+            .iter()
+            .try_for_each(|package| write!(f, " {package}"))
+    }
+}

@@ -1,0 +1,72 @@
+//! What a client says of itself when asked for its status.
+
+use serde::{Deserialize, Serialize};
+
+/// A client's state at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// From os-release: `ID`, such as `debian`.
+    pub distribution: String,
+    /// From os-release: `VERSION_ID`, such as `12`; empty in testing.
+    pub release: String,
+    /// From os-release: `VERSION_CODENAME`, such as `bookworm`.
+    pub codename: String,
+    /// dpkg's architecture, such as `amd64`.
+    pub architecture: String,
+    /// What an upgrade of everything could bring, by the lists that are there.
+    pub pending: Vec<Pending>,
+    /// Packages on hold.
+    pub held: Vec<String>,
+    /// Packages that are not whole.
+    pub broken: Vec<Broken>,
+    /// Whether the machine asks for a restart.
+    pub reboot_required: bool,
+    /// The running kernel's release.
+    pub kernel: String,
+    /// The newest installed kernel's release; none where no kernel is installed, as in a container.
+    pub newest_kernel: Option<String>,
+    /// The kernel's random id of this boot.
+    pub boot_id: String,
+    /// Seconds since the package lists were last fetched; none where they never were.
+    pub lists_age: Option<u64>,
+    /// Free space where packages go.
+    pub free: Vec<FreeSpace>,
+    /// The version of apu-client.
+    pub client: String,
+    /// The installed version of apu-data.
+    pub data: Option<String>,
+}
+
+/// A newer version that a source offers for an installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// `name:architecture`.
+    pub package: String,
+    /// The installed version.
+    pub old: String,
+    /// The candidate.
+    pub new: String,
+    /// Where it comes from, as apt names it.
+    pub origin: String,
+    /// Whether a security archive offers it.
+    pub security: bool,
+}
+
+/// A package that is neither installed nor gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Broken {
+    /// `name:architecture`.
+    pub package: String,
+    /// As dpkg says it, such as `install ok half-configured`.
+    pub state: String,
+}
+
+/// A file system's room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeSpace {
+    /// A path on it.
+    pub path: String,
+    /// What root may still use.
+    pub bytes: u64,
+}

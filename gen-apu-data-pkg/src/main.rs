@@ -1,0 +1,2 @@
+//! gen-apu-data-pkg
+fn main() {}
