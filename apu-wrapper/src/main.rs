@@ -1,2 +1,61 @@
-//! apu-wrapper
-fn main() {}
+//! The forced command of the push key: carries one request to root's socket and the answer back.
+//!
+//! It runs as user apu and holds no privilege and no policy. It refuses what is no request only so that a mistake ends
+//! early; the process behind the socket judges everything again. Of its surroundings it reads `SSH_ORIGINAL_COMMAND`
+//! and nothing else: no argument, no other variable, no file.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use apu_proto::{ClientOutcome, Frame, PROTOCOL, ReasonCode, Request, RunResult};
+
+const SOCKET: &str = "/run/apu/apu.sock";
+
+fn main() -> ExitCode {
+    let line = std::env::var_os("SSH_ORIGINAL_COMMAND")
+        .map(OsString::into_vec)
+        .unwrap_or_default();
+    if let Err(error) = Request::parse(&line) {
+        let result = RunResult::because(ClientOutcome::Refused, ReasonCode::Grammar, error.to_string());
+        return answer(result, ExitCode::from(2));
+    }
+    match carry(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = format!("cannot reach apu-client at {SOCKET}: {error}");
+            let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
+            if let Some(reason) = &mut result.reason {
+                reason.advice =
+                    "on the client: systemctl restart apu-client.socket, or service apu-client restart"
+                        .into();
+            }
+            answer(result, ExitCode::from(3))
+        }
+    }
+}
+
+/// Sends the line and copies what comes back. An answer that nobody reads any more is no error: the run, if there is
+/// one, belongs to the client and goes on.
+fn carry(mut line: Vec<u8>) -> io::Result<()> {
+    line.push(b'\n');
+    let mut socket = UnixStream::connect(SOCKET)?;
+    socket.write_all(&line)?;
+    let _ = io::copy(&mut socket, &mut io::stdout().lock());
+    Ok(())
+}
+
+/// Gives the answer that apu-client cannot give.
+fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
+    let client = env!("CARGO_PKG_VERSION").to_owned();
+    let hello = Frame::Hello {
+        protocol: PROTOCOL.to_vec(),
+        client,
+        run: None,
+    };
+    let text = hello.to_line() + &Frame::Result(Box::new(result)).to_line();
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    exit
+}

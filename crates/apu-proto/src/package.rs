@@ -1,7 +1,7 @@
 //! What a request may say of packages: a grammar stricter than Debian policy's, because apt reads names as a language.
 //!
 //! Policy 5.6.7 and 5.6.12 say what Debian allows. Here a name may not end in `-` or `.`, a version may not end in
-//! `+` or `-` (apt takes both for verbs), and nothing else is read at all: no `/suite`, no pattern, no glob, no file.
+//! `-` (which apt takes for a verb), and nothing else is read at all: no `/suite`, no pattern, no glob, no file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,9 @@ pub enum PackageError {
     )]
     Name,
     /// The part after `:`.
-    #[error("not an architecture: 2 to 32 of a-z 0-9 -, starting and ending with a letter or digit")]
+    #[error(
+        "not an architecture: 2 to 32 of a-z 0-9 -, starting and ending with a letter or digit; nor any, native or all"
+    )]
     Architecture,
     /// The part after `=`.
     #[error(
@@ -79,13 +81,14 @@ checked_word!(
     PackageError::Name
 );
 checked_word!(
-    /// A Debian architecture such as `amd64`, `all` or `kfreebsd-amd64`.
+    /// One Debian architecture such as `amd64` or `kfreebsd-amd64`.
     Architecture,
     is_architecture,
     PackageError::Architecture
 );
 checked_word!(
-    /// A Debian version as a request may name it.
+    /// A Debian version as a request may name it: to be compared with the candidate, never to be handed to apt, which
+    /// reads a `+` at its end (bookworm has one such version) as a verb.
     Version,
     is_version,
     PackageError::Version
@@ -98,10 +101,14 @@ fn is_name(name: &[u8]) -> bool {
         && name.iter().all(|byte| lower(byte) || b"+.-".contains(byte))
 }
 
+/// Words that apt takes for more than one architecture (apt-patterns(7), Policy 7.1 and 5.6.8).
+const PSEUDO_ARCHITECTURES: [&[u8]; 4] = [b"any", b"native", b"all", b"source"];
+
 fn is_architecture(name: &[u8]) -> bool {
     let lower = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     matches!(name, [first, .., last] if lower(first) && lower(last))
         && name.len() <= 32
+        && !PSEUDO_ARCHITECTURES.contains(&name)
         && name.iter().all(|byte| lower(byte) || *byte == b'-')
 }
 
@@ -115,7 +122,7 @@ fn is_version(version: &[u8]) -> bool {
     };
     upstream.len() <= 128
         && upstream.first().is_some_and(u8::is_ascii_digit)
-        && !matches!(upstream.last(), Some(b'+' | b'-'))
+        && !upstream.ends_with(b"-")
         && upstream
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+.~-".contains(byte))
@@ -199,7 +206,6 @@ mod tests {
             "task^",
             "foo=*",
             "foo=1.0-",
-            "foo=1.0+",
             "foo=",
             "foo:",
             ":amd64",
