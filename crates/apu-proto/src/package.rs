@@ -101,15 +101,39 @@ fn is_name(name: &[u8]) -> bool {
         && name.iter().all(|byte| lower(byte) || b"+.-".contains(byte))
 }
 
-/// Words that apt takes for more than one architecture (apt-patterns(7), Policy 7.1 and 5.6.8).
-const PSEUDO_ARCHITECTURES: [&[u8]; 4] = [b"any", b"native", b"all", b"source"];
+/// Debian's release architectures and ports, and Ubuntu's. Closed, since apt gives other words in this place a meaning of
+/// their own (`any`, `native`; `src:` before a name).
+const ARCHITECTURES: [&str; 24] = [
+    "alpha",
+    "amd64",
+    "arc",
+    "arm64",
+    "armel",
+    "armhf",
+    "hppa",
+    "hurd-amd64",
+    "hurd-i386",
+    "i386",
+    "ia64",
+    "kfreebsd-amd64",
+    "loong64",
+    "m68k",
+    "mips64el",
+    "mipsel",
+    "powerpc",
+    "ppc64",
+    "ppc64el",
+    "riscv64",
+    "s390x",
+    "sh4",
+    "sparc64",
+    "x32",
+];
 
 fn is_architecture(name: &[u8]) -> bool {
-    let lower = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    matches!(name, [first, .., last] if lower(first) && lower(last))
-        && name.len() <= 32
-        && !PSEUDO_ARCHITECTURES.contains(&name)
-        && name.iter().all(|byte| lower(byte) || *byte == b'-')
+    ARCHITECTURES
+        .iter()
+        .any(|architecture| architecture.as_bytes() == name)
 }
 
 fn is_version(version: &[u8]) -> bool {
