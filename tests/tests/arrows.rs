@@ -1,0 +1,88 @@
+//! Which crate may use which: ARCHITECTURE.md's table as a test, and the full list of what runs as root on a client.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Every crate of ours, with those of ours that it may use. Arrows run only downwards.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("apu-proto", &[]),
+    ("apu-fleet", &["apu-proto"]),
+    ("apu-repo", &[]),
+    ("apu-server", &["apu-fleet", "apu-proto", "apu-repo"]),
+    ("apu-client", &["apu-proto"]),
+    ("apu-wrapper", &["apu-proto"]),
+    ("gen-apu-data-pkg", &["apu-repo"]),
+];
+
+/// What is linked into a program that runs as root on every client, whoever it comes through.
+const ROOT_SIDE: &[&str] = &[
+    "apu-client apu-proto",
+    "bitflags cfg-if libc memoffset nix",           // the system's calls
+    "itoa memchr serde serde_core serde_json zmij", // JSON
+    "serde_spanned toml toml_datetime toml_parser winnow", // policy.toml
+    "block-buffer const-oid cpufeatures crypto-common digest hybrid-array sha2 typenum", // SHA-256
+    "thiserror",
+];
+
+/// What is linked into the forced command.
+const COURIER: &[&str] = &[
+    "apu-wrapper apu-proto",
+    "itoa memchr serde serde_core serde_json zmij",
+    "block-buffer cfg-if const-oid cpufeatures crypto-common digest hybrid-array sha2 typenum",
+    "thiserror",
+];
+
+/// The names of what cargo links into a package, down to `depth`; crates that run in the compiler only do not count.
+fn linked_into(package: &str, depth: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--edges=normal,no-proc-macro",
+            "--prefix=none",
+            "--format={p}",
+        ])
+        .args(["--package", package, "--depth", depth])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo tree");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let names = String::from_utf8(output.stdout).expect("UTF-8");
+    names
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn arrows_between_our_crates_run_only_downwards() {
+    for (package, allowed) in ARROWS {
+        let ours = |name: &String| ARROWS.iter().any(|(other, _)| other == name) && name != package;
+        let used: Vec<_> = linked_into(package, "1").into_iter().filter(ours).collect();
+        assert_eq!(
+            used, *allowed,
+            "{package} uses other crates of ours than ARCHITECTURE.md says"
+        );
+    }
+}
+
+#[test]
+fn what_runs_as_root_on_a_client_is_a_list_that_anyone_can_read() {
+    for (package, allowed) in [("apu-client", ROOT_SIDE), ("apu-wrapper", COURIER)] {
+        let allowed: BTreeSet<_> = allowed
+            .iter()
+            .flat_map(|names| names.split(' '))
+            .map(str::to_owned)
+            .collect();
+        let extra: Vec<_> = linked_into(package, "99").difference(&allowed).cloned().collect();
+        assert!(
+            extra.is_empty(),
+            "{package} is linked with {extra:?}: add it here only after having read it"
+        );
+    }
+}
