@@ -1,0 +1,108 @@
+//! Why a settings file is not one: facts with a line, and the advice that follows from them.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why the text of `apu.toml` could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SettingsError {
+    /// A key that no table has.
+    #[error("line {line}: there is no key `{key}`")]
+    UnknownKey {
+        /// Where.
+        line: usize,
+        /// What stands there.
+        key: String,
+        /// What may stand there.
+        known: Vec<String>,
+    },
+    /// Anything else: not TOML, or a value that cannot be.
+    #[error("line {line}: `{text}`: {message}")]
+    Value {
+        /// Where.
+        line: usize,
+        /// What stands there.
+        text: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A path that would depend on where the program was started.
+    #[error("{key}: {} is not an absolute path", path.display())]
+    Relative {
+        /// Which key.
+        key: &'static str,
+        /// What it says.
+        path: PathBuf,
+    },
+}
+
+impl SettingsError {
+    pub(super) fn new(text: &str, error: &toml::de::Error) -> Self {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text.as_bytes()[..start]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1;
+        let message = error.message();
+        // serde says "unknown field `prot`, expected one of `user`, `port`".
+        if let Some(words) = message.strip_prefix("unknown field ") {
+            let mut quoted = words.split('`').skip(1).step_by(2).map(str::to_owned);
+            let key = quoted.next().unwrap_or_default();
+            return Self::UnknownKey {
+                line,
+                key,
+                known: quoted.collect(),
+            };
+        }
+        let text = text.lines().nth(line - 1).unwrap_or_default().trim().to_owned();
+        Self::Value {
+            line,
+            text,
+            message: message.replace('\n', "; "),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Self::UnknownKey { key, known, .. } => match nearest(key, known) {
+                Some(nearest) => format!("write `{nearest}` instead in {path}"),
+                None => format!("remove it from {path}; there are {}", known.join(", ")),
+            },
+            Self::Value { line, .. } => {
+                format!("correct line {line} of {path}; apu.toml(5) lists every key with its default")
+            }
+            Self::Relative { .. } => format!("write the path in {path} with a leading /"),
+        }
+    }
+}
+
+/// The known word that `word` was most likely meant to be.
+fn nearest<'a>(word: &str, known: &'a [String]) -> Option<&'a String> {
+    known
+        .iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters have to be inserted, removed or replaced.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,144 @@
+//! Values of `apu.toml` that need more than a type of the language: judged here, once.
+
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+
+/// Which key exchange ssh asks for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyExchange {
+    /// The cheap ones first, among them a post-quantum one where both ends have it.
+    #[default]
+    Fast,
+    /// Only post-quantum ones first, whatever they cost.
+    PostQuantum,
+    /// What the system's ssh does.
+    System,
+}
+
+macro_rules! text_value {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                if $check(&text) { Ok(Self(text)) } else { Err(format!("{text:?} is not {}", $expected)) }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_value!(
+    /// A user's name, which can never be read as an option.
+    UserName,
+    is_user,
+    "a user name: 1 to 32 of a-z 0-9 _ -, starting with a letter or _"
+);
+text_value!(
+    /// A word of a Release file.
+    Label,
+    is_label,
+    "a word of a Release file: 1 to 64 of A-Z a-z 0-9 _ . + - /, starting with a letter or digit"
+);
+text_value!(
+    /// An http or https address that can stand in a sources file and in apt.conf.
+    Url,
+    is_url,
+    "an address such as http://apu.example.org/local, without blanks, quotes or backslashes"
+);
+
+impl Default for UserName {
+    fn default() -> Self {
+        Self("apu".to_owned())
+    }
+}
+
+impl Label {
+    /// A word known when the program was written.
+    pub(super) fn of(word: &'static str) -> Self {
+        debug_assert!(is_label(word));
+        Self(word.to_owned())
+    }
+}
+
+fn is_user(name: &str) -> bool {
+    name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+}
+
+fn is_label(word: &str) -> bool {
+    word.len() <= 64
+        && word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.+-/".contains(&b))
+        && !word.split('/').any(|part| part.is_empty() || part == "..")
+}
+
+fn is_url(url: &str) -> bool {
+    let host = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+        && url.len() <= 2048
+        && url
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"\"'\\<>{}|^`;#".contains(&b))
+}
+
+/// At least one second, at most about three years.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let duration = seconds_or_off(deserializer)?;
+    if duration.is_zero() {
+        return Err(D::Error::invalid_value(
+            Unexpected::Unsigned(0),
+            &"at least 1 second",
+        ));
+    }
+    Ok(duration)
+}
+
+/// Zero switches it off.
+pub(super) fn seconds_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    const MOST: u64 = 100_000_000;
+    let seconds = u64::deserialize(deserializer)?;
+    if seconds > MOST {
+        return Err(D::Error::invalid_value(
+            Unexpected::Unsigned(seconds),
+            &"at most 100000000 seconds",
+        ));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// An empty word says that there is none.
+pub(super) fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Url::try_from(text).map(Some).map_err(D::Error::custom)
+}
