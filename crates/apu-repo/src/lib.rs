@@ -3,10 +3,19 @@
 //! Also the two things that everything on the server shares: where its files are ([`Site`]) and what
 //! `apu.toml` says ([`Settings`]).
 
+mod durable;
 mod failure;
+mod host;
+mod openpgp;
+mod push_key;
 pub mod settings;
+mod setup;
 mod site;
 
 pub use failure::{Failure, FailureKind, report};
+pub use host::fqdn;
+pub use openpgp::{ArchiveKey, KeyError, Keyring};
+pub use push_key::{PushKeyError, read_public};
 pub use settings::Settings;
+pub use setup::{Made, archive_key, ensure_archive_key, ensure_push_key, setup};
 pub use site::Site;

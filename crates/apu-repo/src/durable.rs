@@ -1,0 +1,133 @@
+//! Files that are whole or not there: after a crash or a power cut a reader sees the old or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The ending of a file that is not whole yet.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+
+/// Writes `bytes` into a new file beside `path`, synced, and returns its name; the caller renames it.
+pub(crate) fn prepare(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("a path without a file name"))?;
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let unfinished = path.with_file_name(format!(
+        ".{}.{}.{count}{UNFINISHED}",
+        name.to_string_lossy(),
+        std::process::id()
+    ));
+    let result = write_synced(&unfinished, bytes, mode);
+    if result.is_err() {
+        // A full disk must not be left fuller than it was.
+        let _ = fs::remove_file(&unfinished);
+    }
+    result.map(|()| unfinished)
+}
+
+fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Puts `bytes` at `path`, whatever was there.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let unfinished = prepare(path, bytes, mode)?;
+    fs::rename(&unfinished, path).inspect_err(|_| {
+        let _ = fs::remove_file(&unfinished);
+    })?;
+    sync_directory_of(path)
+}
+
+/// Puts `bytes` at `path` unless something is there; says whether it did.
+pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
+    let unfinished = prepare(path, bytes, mode)?;
+    let linked = fs::hard_link(&unfinished, path);
+    fs::remove_file(&unfinished)?;
+    match linked {
+        Ok(()) => sync_directory_of(path).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes `path` a directory with exactly `mode`, its parents 0755 where they are missing.
+pub(crate) fn directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    if fs::metadata(path)?.permissions().mode() & 0o7777 != mode {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Makes renames and links in the directory of `path` survive a power cut.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}
+
+/// Makes renames and links in `path` survive a power cut.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::{create, directory, replace};
+
+    #[test]
+    fn a_file_that_is_there_is_never_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        assert!(create(&path, b"first", 0o600).unwrap());
+        assert!(!create(&path, b"second", 0o600).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing unfinished is left"
+        );
+    }
+
+    #[test]
+    fn a_replaced_file_has_the_mode_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Release");
+        replace(&path, b"old", 0o600).unwrap();
+        replace(&path, b"new", 0o644).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing unfinished is left"
+        );
+    }
+
+    #[test]
+    fn a_directory_gets_its_mode_also_when_it_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/gpg");
+        directory(&path, 0o755).unwrap();
+        directory(&path, 0o700).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,279 @@
+//! The archive's OpenPGP key: one v4 Ed25519 key that signs, in the forms that gpgv and sqv both accept.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use sequoia_openpgp::armor;
+use sequoia_openpgp::cert::{CertBuilder, CertParser, CipherSuite};
+use sequoia_openpgp::crypto::KeyPair;
+use sequoia_openpgp::packet::signature::SignatureBuilder;
+use sequoia_openpgp::parse::Parse;
+use sequoia_openpgp::parse::stream::{
+    DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+};
+use sequoia_openpgp::policy::StandardPolicy;
+use sequoia_openpgp::serialize::SerializeInto;
+use sequoia_openpgp::serialize::stream::{Armorer, Message, Signer};
+use sequoia_openpgp::types::{HashAlgorithm, KeyFlags, SignatureType};
+use sequoia_openpgp::{Cert, KeyHandle, Profile};
+use thiserror::Error;
+
+/// How long a new key is good for.
+const GOOD_FOR: Duration = Duration::from_secs(5 * 365 * 24 * 60 * 60);
+
+/// A client whose clock is a little behind must not take the key for one of the future.
+const BACKDATED: Duration = Duration::from_secs(15 * 60);
+
+/// Why a key could not be made, read or used.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The file.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What the OpenPGP library says.
+    #[error("{0:#}")]
+    OpenPgp(sequoia_openpgp::anyhow::Error),
+    /// There is a key, but none that can sign now.
+    #[error("the archive key {0} holds no unencrypted secret key that can sign now; it may have expired")]
+    CannotSign(String),
+}
+
+impl From<sequoia_openpgp::anyhow::Error> for KeyError {
+    fn from(error: sequoia_openpgp::anyhow::Error) -> Self {
+        Self::OpenPgp(error)
+    }
+}
+
+/// The key that signs an archive, with its secret part.
+#[derive(Debug, Clone)]
+pub struct ArchiveKey {
+    cert: Cert,
+}
+
+impl ArchiveKey {
+    /// Makes a new key.
+    pub fn generate(user_id: &str) -> Result<Self, KeyError> {
+        let (cert, _revocation) = CertBuilder::new()
+            .set_profile(Profile::RFC4880)?
+            .set_cipher_suite(CipherSuite::Cv25519)
+            .set_creation_time(SystemTime::now() - BACKDATED)
+            .add_userid(user_id)
+            .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
+            .set_validity_period(GOOD_FOR)
+            .generate()?;
+        Ok(Self { cert })
+    }
+
+    /// Reads a key with its secret part, armored or binary.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let bytes = fs::read(path).map_err(|source| KeyError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            cert: Cert::from_bytes(&bytes)?,
+        })
+    }
+
+    /// The key with its secret part, armored. Keep it 0600.
+    pub fn secret(&self) -> Result<Vec<u8>, KeyError> {
+        Ok(self.cert.as_tsk().armored().to_vec()?)
+    }
+
+    /// The certificate, binary.
+    pub fn certificate(&self) -> Result<Vec<u8>, KeyError> {
+        Ok(self.cert.clone().strip_secret_key_material().to_vec()?)
+    }
+
+    /// The certificate, armored.
+    pub fn certificate_armored(&self) -> Result<Vec<u8>, KeyError> {
+        Ok(self.cert.clone().strip_secret_key_material().armored().to_vec()?)
+    }
+
+    /// The fingerprint, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.cert.fingerprint().to_hex()
+    }
+
+    fn key_pair(&self) -> Result<KeyPair, KeyError> {
+        let policy = StandardPolicy::new();
+        let mut keys = self
+            .cert
+            .keys()
+            .with_policy(&policy, None)
+            .supported()
+            .alive()
+            .revoked(false);
+        keys = keys.for_signing();
+        match keys.secret().next() {
+            Some(key) => Ok(key.key().clone().into_keypair()?),
+            None => Err(KeyError::CannotSign(self.fingerprint())),
+        }
+    }
+
+    /// `text` with its signature around it, as InRelease has it.
+    pub fn sign_inline(&self, text: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut signed = Vec::new();
+        let template = SignatureBuilder::new(SignatureType::Text);
+        let mut signer = Signer::with_template(Message::new(&mut signed), self.key_pair()?, template)?
+            .cleartext()
+            .hash_algo(HashAlgorithm::SHA512)?
+            .build()?;
+        signer
+            .write_all(text)
+            .map_err(sequoia_openpgp::anyhow::Error::from)?;
+        signer.finalize()?;
+        Ok(signed)
+    }
+
+    /// The armored signature of `text` alone, as Release.gpg has it.
+    pub fn sign_detached(&self, text: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut signature = Vec::new();
+        let armorer = Armorer::new(Message::new(&mut signature))
+            .kind(armor::Kind::Signature)
+            .build()?;
+        let mut signer = Signer::new(armorer, self.key_pair()?)?
+            .hash_algo(HashAlgorithm::SHA512)?
+            .detached()
+            .build()?;
+        signer
+            .write_all(text)
+            .map_err(sequoia_openpgp::anyhow::Error::from)?;
+        signer.finalize()?;
+        Ok(signature)
+    }
+}
+
+/// The certificates that signatures are judged with, as a client's Signed-By keyring has them.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    certs: Vec<Cert>,
+}
+
+impl Keyring {
+    /// Reads a keyring, armored or binary.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self {
+            certs: CertParser::from_bytes(bytes)?.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The text within an inline signature, if one of the keyring's keys made it.
+    pub fn open_inline(&self, signed: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let policy = StandardPolicy::new();
+        let mut verifier =
+            VerifierBuilder::from_bytes(signed)?.with_policy(&policy, None, Helper(&self.certs))?;
+        let mut text = Vec::new();
+        std::io::copy(&mut verifier, &mut text).map_err(sequoia_openpgp::anyhow::Error::from)?;
+        Ok(text)
+    }
+
+    /// Whether one of the keyring's keys made `signature` of `text`.
+    pub fn verify_detached(&self, text: &[u8], signature: &[u8]) -> Result<(), KeyError> {
+        let policy = StandardPolicy::new();
+        let mut verifier = DetachedVerifierBuilder::from_bytes(signature)?.with_policy(
+            &policy,
+            None,
+            Helper(&self.certs),
+        )?;
+        Ok(verifier.verify_bytes(text)?)
+    }
+}
+
+struct Helper<'a>(&'a [Cert]);
+
+impl VerificationHelper for Helper<'_> {
+    fn get_certs(&mut self, _ids: &[KeyHandle]) -> sequoia_openpgp::Result<Vec<Cert>> {
+        Ok(self.0.to_vec())
+    }
+
+    fn check(&mut self, structure: MessageStructure<'_>) -> sequoia_openpgp::Result<()> {
+        let mut reason = None;
+        for layer in structure {
+            let MessageLayer::SignatureGroup { results } = layer else {
+                continue;
+            };
+            for result in results {
+                match result {
+                    Ok(_) => return Ok(()),
+                    Err(error) => reason = Some(error.to_string()),
+                }
+            }
+        }
+        Err(sequoia_openpgp::anyhow::anyhow!(
+            reason.unwrap_or_else(|| "there is no signature".to_owned())
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ArchiveKey, Keyring};
+
+    const RELEASE: &[u8] = b"Origin: apu\nSHA256:\n abc 12 Packages\n";
+
+    #[test]
+    fn what_is_signed_opens_to_the_same_bytes() {
+        let key = ArchiveKey::generate("test").unwrap();
+        let keyring = Keyring::parse(&key.certificate().unwrap()).unwrap();
+        let signed = key.sign_inline(RELEASE).unwrap();
+        assert!(signed.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: apu\n"));
+        assert_eq!(keyring.open_inline(&signed).unwrap(), RELEASE);
+        keyring
+            .verify_detached(RELEASE, &key.sign_detached(RELEASE).unwrap())
+            .unwrap();
+    }
+
+    #[test]
+    fn a_changed_byte_and_a_foreign_key_are_seen() {
+        let key = ArchiveKey::generate("test").unwrap();
+        let keyring = Keyring::parse(&key.certificate_armored().unwrap()).unwrap();
+        let other = ArchiveKey::generate("other").unwrap();
+        let mut signed = key.sign_inline(RELEASE).unwrap();
+        let at = signed.windows(3).position(|window| window == b"apu").unwrap();
+        signed[at] = b'A';
+        assert!(keyring.open_inline(&signed).is_err());
+        assert!(keyring.open_inline(&other.sign_inline(RELEASE).unwrap()).is_err());
+        assert!(
+            keyring
+                .verify_detached(b"else", &key.sign_detached(RELEASE).unwrap())
+                .is_err()
+        );
+        assert!(
+            keyring
+                .verify_detached(RELEASE, &other.sign_detached(RELEASE).unwrap())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn the_public_forms_hold_no_secret() {
+        let key = ArchiveKey::generate("test").unwrap();
+        assert!(
+            String::from_utf8(key.secret().unwrap())
+                .unwrap()
+                .contains("PRIVATE KEY")
+        );
+        assert!(
+            String::from_utf8(key.certificate_armored().unwrap())
+                .unwrap()
+                .contains("PUBLIC KEY")
+        );
+        let public = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(public.path(), key.certificate().unwrap()).unwrap();
+        assert!(
+            ArchiveKey::read(public.path())
+                .unwrap()
+                .sign_inline(RELEASE)
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! What a fresh server needs before anything else: its keys, the proxy setting where a proxy is installed,
+//! and an archive, empty but signed. Everything is made once and never again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::openpgp::{ArchiveKey, KeyError};
+use crate::{Failure, Settings, Site, durable, host, push_key};
+
+/// What [`setup`] had to make.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Made {
+    /// The files and directories that were not there.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Makes what is missing.
+pub fn setup(site: &Site) -> Result<Made, Failure> {
+    let mut made = Made::default();
+    directories(site)?;
+    if ensure_push_key(site)? {
+        made.paths.push(site.push_key());
+    }
+    if ensure_archive_key(site)? {
+        made.paths.push(site.archive_key());
+    }
+    if ensure_proxy_conf(site)? {
+        made.paths.push(site.proxy_conf());
+    }
+    Ok(made)
+}
+
+fn directories(site: &Site) -> Result<(), Failure> {
+    for (path, mode) in [
+        (site.etc(), 0o755),
+        (site.ssh(), 0o700),
+        (site.gpg(), 0o700),
+        (site.data(), 0o755),
+    ] {
+        durable::directory(&path, mode).map_err(|error| cannot_write(&path, error))?;
+    }
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Failure {
+    let failure = if error.kind() == io::ErrorKind::PermissionDenied {
+        Failure::words(format!("cannot write {}", path.display())).advise("run it as root, with sudo")
+    } else {
+        Failure::machine(format!("cannot write {}", path.display())).advise(format!(
+            "look at `df {0}` and `mount`",
+            path.parent().unwrap_or(path).display()
+        ))
+    };
+    failure.why(error)
+}
+
+/// Makes the SSH push key, once.
+pub fn ensure_push_key(site: &Site) -> Result<bool, Failure> {
+    let path = site.push_key();
+    push_key::ensure(&path, &format!("apu-server@{}", host::name(site))).map_err(|error| {
+        Failure::machine(format!("cannot make the push key {}", path.display()))
+            .why(error)
+            .advise("apt-get install openssh-client")
+    })
+}
+
+/// Makes the archive key, once, and its public forms where they are missing.
+pub fn ensure_archive_key(site: &Site) -> Result<bool, Failure> {
+    let path = site.archive_key();
+    let failure = |error: KeyError| {
+        Failure::machine(format!("cannot make or read the archive key {}", path.display())).why(error)
+    };
+    let made = if path.try_exists().map_err(|error| cannot_write(&path, error))? {
+        false
+    } else {
+        let user_id = format!("apu archive of {}", host::name(site));
+        let key = ArchiveKey::generate(&user_id).map_err(failure)?;
+        let secret = key.secret().map_err(failure)?;
+        durable::create(&path, &secret, 0o600).map_err(|error| cannot_write(&path, error))?
+    };
+    let key = ArchiveKey::read(&path).map_err(failure)?;
+    for (path, bytes) in [
+        (site.archive_gpg(), key.certificate().map_err(failure)?),
+        (site.archive_asc(), key.certificate_armored().map_err(failure)?),
+    ] {
+        if made || !path.try_exists().map_err(|error| cannot_write(&path, error))? {
+            durable::replace(&path, &bytes, 0o644).map_err(|error| cannot_write(&path, error))?;
+        }
+    }
+    Ok(made)
+}
+
+/// The proxies that a server may run for its clients: what shows that they are installed, and their port.
+const PROXIES: [(&str, &str, u16); 2] = [
+    ("apt-cacher-ng", "usr/sbin/apt-cacher-ng", 3142),
+    ("squid", "usr/sbin/squid", 3128),
+];
+
+/// Writes 50apu where a proxy is installed here, unless the administrator has one or names one.
+fn ensure_proxy_conf(site: &Site) -> Result<bool, Failure> {
+    let path = site.proxy_conf();
+    if path.try_exists().map_err(|error| cannot_write(&path, error))? {
+        return Ok(false);
+    }
+    if Settings::read(site).is_ok_and(|settings| settings.client.proxy.is_some()) {
+        return Ok(false);
+    }
+    let Some((name, _, port)) = PROXIES
+        .iter()
+        .find(|(_, program, _)| site.root().join(program).exists())
+    else {
+        return Ok(false);
+    };
+    let text = format!(
+        "// {name} runs on this server: the clients fetch every package through it, once for all of them.\n\
+         Acquire::http::Proxy \"http://{}:{port}\";\n",
+        host::fqdn(site)
+    );
+    durable::create(&path, text.as_bytes(), 0o644).map_err(|error| cannot_write(&path, error))
+}
+
+/// Reads the archive key.
+pub fn archive_key(site: &Site) -> Result<ArchiveKey, Failure> {
+    let path = site.archive_key();
+    let failure = Failure::words(format!("there is no usable archive key in {}", path.display()));
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(failure.why(error).advise("sudo apu setup"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(failure.why(error).advise("run it as root, with sudo"))
+        }
+        Err(error) => Err(failure.why(error)),
+        Ok(_) => ArchiveKey::read(&path).map_err(|error| failure.why(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::setup;
+    use crate::Site;
+
+    #[test]
+    fn a_second_setup_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::below(dir.path());
+        assert_eq!(setup(&site).unwrap().paths, [site.push_key(), site.archive_key()]);
+        let before = [
+            fs::read(site.archive_key()).unwrap(),
+            fs::read(site.push_key()).unwrap(),
+        ];
+        assert_eq!(setup(&site).unwrap().paths, Vec::<std::path::PathBuf>::new());
+        let after = [
+            fs::read(site.archive_key()).unwrap(),
+            fs::read(site.push_key()).unwrap(),
+        ];
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn secrets_are_for_root_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::below(dir.path());
+        setup(&site).unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(site.gpg()), 0o700);
+        assert_eq!(mode(site.ssh()), 0o700);
+        assert_eq!(mode(site.archive_key()), 0o600);
+        assert_eq!(mode(site.push_key()), 0o600);
+    }
+
+    #[test]
+    fn a_proxy_on_the_server_is_offered_to_the_clients_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::below(dir.path());
+        fs::create_dir_all(dir.path().join("usr/sbin")).unwrap();
+        fs::write(dir.path().join("usr/sbin/squid"), "").unwrap();
+        fs::create_dir_all(dir.path().join("etc")).unwrap();
+        fs::write(dir.path().join("etc/hostname"), "apu.example.org\n").unwrap();
+        setup(&site).unwrap();
+        let text = fs::read_to_string(site.proxy_conf()).unwrap();
+        assert!(
+            text.contains("Acquire::http::Proxy \"http://apu.example.org:3128\";"),
+            "{text}"
+        );
+        fs::write(site.proxy_conf(), "# mine\n").unwrap();
+        setup(&site).unwrap();
+        assert_eq!(fs::read_to_string(site.proxy_conf()).unwrap(), "# mine\n");
+    }
+}
