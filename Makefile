@@ -1,0 +1,50 @@
+# Each target installs what it needs (Debian packages, Rust where none is new enough) and runs as root, since the fleet is
+# made of namespaces, overlays and roots of its own.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = check
+.PHONY: check fmt clippy unit deb fleet packaging demo bench audit clean deps
+
+deps:
+	@scripts/install-deps check
+
+# What CI runs, and what a change has to pass.
+check: deps
+	@scripts/check
+
+fmt: deps
+	cargo fmt --all --check
+
+clippy: deps
+	@scripts/cargo-release clippy --workspace --all-targets -- -D warnings
+
+unit: deps
+	@scripts/cargo-release test --workspace --exclude apu-tests
+
+# The packages, into dist/. With nothing changed since, that takes seconds.
+deb: deps
+	@scripts/make-deb
+
+fleet: deb
+	@scripts/cargo-release test -p apu-tests
+
+packaging: deb
+	@tests/packaging/run
+
+demo: deb
+	@scripts/cargo-release run -p apu-tests --bin demo
+
+bench: deb
+	@scripts/install-deps bench
+	@scripts/cargo-release run -p apu-tests --bin bench
+
+audit:
+	@scripts/install-deps build
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check licenses bans sources
+	cargo deny check advisories || echo "advisories: see above; without the database they cannot be checked"
+
+clean:
+	rm -rf dist
+	dh_clean
+	cargo clean
