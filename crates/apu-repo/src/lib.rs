@@ -3,6 +3,7 @@
 //! Also the two things that everything on the server shares: where its files are ([`Site`]) and what
 //! `apu.toml` says ([`Settings`]).
 
+mod deb;
 mod durable;
 mod failure;
 mod host;
@@ -12,6 +13,7 @@ pub mod settings;
 mod setup;
 mod site;
 
+pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError};
 pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use openpgp::{ArchiveKey, KeyError, Keyring};
