@@ -1,1 +1,34 @@
-//! apu-fleet
+//! Classes of hosts, and the engine that runs an operation on them. Nothing here knows a terminal or a settings file.
+
+mod attend;
+mod board;
+mod class;
+mod engine;
+mod event;
+mod host;
+mod inventory;
+mod known_hosts;
+mod name;
+mod nearest;
+mod outcome;
+mod range;
+mod reader;
+mod sink;
+pub mod ssh;
+mod transport;
+
+pub use attend::Task;
+pub use board::{Board, Stage, State};
+pub use class::{ClassFile, Entry, Fault, LineError};
+pub use engine::{Job, Limits, run};
+pub use event::{EVENTS_VERSION, Event, Purpose, Stamped};
+pub use host::Host;
+pub use inventory::{Inventory, TargetError};
+pub use known_hosts::{HostKey, HostKeyError, KnownHosts};
+pub use name::{ClassName, HostName, Jump, NameError, UserName, parse_port};
+pub use nearest::nearest;
+pub use outcome::{Code, Ending, Obstacle, Outcome, Why};
+pub use range::{MAX_EXPANSION, RangeError, expand, fold};
+pub use reader::{FrameReader, MAX_ANSWER};
+pub use sink::{JsonLines, Sink, Sinks};
+pub use transport::{Answer, Transport};

@@ -1,0 +1,350 @@
+//! The engine against hosts that follow a script. [`Script`] stands for ssh and the client behind it, nothing else.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use apu_proto::{Request, RunId};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+use crate::host::Host;
+use crate::transport::Answer;
+
+/// What a host does with one request after the other.
+#[derive(Clone)]
+enum Act {
+    Unreachable,
+    Says(&'static str),
+    SaysAfter(Duration, &'static str),
+    Hangs(&'static str),
+    Panics,
+}
+
+#[derive(Default)]
+struct Script {
+    acts: HashMap<&'static str, Vec<Act>>,
+    asked: Mutex<Vec<(String, String)>>,
+    running: Arc<AtomicUsize>,
+    most: AtomicUsize,
+}
+
+struct Scripted(DuplexStream, Arc<AtomicUsize>);
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Answer for Scripted {
+    type Bytes = DuplexStream;
+
+    fn reused(&self) -> bool {
+        false
+    }
+
+    fn bytes(&mut self) -> &mut DuplexStream {
+        &mut self.0
+    }
+
+    async fn last_words(self) -> String {
+        "it hung up".to_owned()
+    }
+}
+
+impl Transport for Script {
+    type Answer = Scripted;
+
+    async fn ask(&self, host: &Host, request: &Request) -> Result<Scripted, Why> {
+        let name = host.name.as_str();
+        let mut asked = self.asked.lock().unwrap();
+        let before = asked.iter().filter(|(other, _)| other == name).count();
+        asked.push((name.to_owned(), request.to_string()));
+        drop(asked);
+        let act = self.acts.get(name).and_then(|acts| acts.get(before)).cloned();
+        let act = act.unwrap_or(Act::SaysAfter(Duration::from_millis(50), CHANGED));
+        if matches!(act, Act::Unreachable) {
+            return Err(Why::here(Obstacle::Refused, "connection refused", ""));
+        }
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let (ours, mut theirs) = duplex(1 << 16);
+        tokio::spawn(async move {
+            let (pause, text, hang) = match act {
+                Act::Says(text) => (Duration::ZERO, text, false),
+                Act::SaysAfter(pause, text) => (pause, text, false),
+                Act::Hangs(text) => (Duration::ZERO, text, true),
+                Act::Panics | Act::Unreachable => (Duration::ZERO, "", false),
+            };
+            tokio::time::sleep(pause).await;
+            let _ = theirs.write_all(text.as_bytes()).await;
+            if hang {
+                std::future::pending::<()>().await;
+            }
+        });
+        if self
+            .acts
+            .get(name)
+            .is_some_and(|acts| matches!(acts.get(before), Some(Act::Panics)))
+        {
+            panic!("a worker breaks, as a bug would do it");
+        }
+        Ok(Scripted(ours, self.running.clone()))
+    }
+}
+
+const CHANGED: &str = "{\"frame\":\"result\",\"outcome\":\"changed\"}\n";
+const HELLO: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.1.0\"}\n";
+const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
+
+fn run_id() -> RunId {
+    RunId::from_bytes(*b"0123456789abcdef")
+}
+
+fn update(names: &[&str]) -> Job {
+    let task = |name: &&str| Task {
+        host: Host::plain(name.parse().unwrap()),
+        request: Request {
+            run_id: Some(run_id()),
+            ..Request::new(Operation::Update)
+        },
+    };
+    Job {
+        purpose: Purpose::Run,
+        operation: Operation::Update,
+        tasks: names.iter().map(task).collect(),
+    }
+}
+
+/// Keeps the names of events.
+struct Names<'a>(&'a mut Vec<String>);
+
+impl crate::sink::Sink for Names<'_> {
+    fn name(&self) -> &str {
+        "names"
+    }
+
+    fn take(&mut self, event: &Stamped) -> std::io::Result<()> {
+        let json = serde_json::to_value(event)?;
+        let host = json["host"].as_str().unwrap_or_default();
+        self.0.push(
+            format!("{} {host}", json["event"].as_str().unwrap_or_default())
+                .trim()
+                .to_owned(),
+        );
+        Ok(())
+    }
+}
+
+struct Ran {
+    board: Board,
+    events: Vec<String>,
+    script: Arc<Script>,
+}
+
+impl Ran {
+    fn outcome(&self, host: &str) -> Outcome {
+        self.board.ending(&host.parse().unwrap()).expect(host).outcome
+    }
+
+    fn why(&self, host: &str) -> String {
+        let ending = self.board.ending(&host.parse().unwrap()).expect(host);
+        ending
+            .reason
+            .as_ref()
+            .map(|why| why.text.clone())
+            .unwrap_or_default()
+    }
+
+    fn asked(&self, host: &str) -> Vec<String> {
+        let asked = self.script.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|(name, _)| name == host)
+            .map(|(_, line)| line.clone())
+            .collect()
+    }
+}
+
+const LIMITS: Limits = Limits {
+    parallel: NonZeroUsize::new(50).unwrap(),
+    timeout: Duration::from_secs(60),
+};
+
+async fn play<const N: usize>(acts: [(&'static str, Vec<Act>); N], limits: Limits) -> Ran {
+    play_and_stop(acts, limits, &[]).await
+}
+
+async fn play_and_stop<const N: usize>(
+    acts: [(&'static str, Vec<Act>); N],
+    limits: Limits,
+    stops: &[Duration],
+) -> Ran {
+    let names: Vec<&str> = acts.iter().map(|(name, _)| *name).collect();
+    let script = Arc::new(Script {
+        acts: acts.clone().into(),
+        ..Script::default()
+    });
+    let (stop, mut stopped) = mpsc::unbounded_channel();
+    for pause in stops.iter().copied() {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = stop.send(());
+        });
+    }
+    let mut events = Vec::new();
+    let board = {
+        let mut sinks = Sinks::default().with(Names(&mut events));
+        run(&script, update(&names), limits, &mut stopped, &mut sinks).await
+    };
+    Ran {
+        board,
+        events,
+        script,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_host_does_not_hold_up_the_others() {
+    let ran = play(
+        [("a", vec![]), ("b", vec![Act::Unreachable]), ("c", vec![])],
+        LIMITS,
+    )
+    .await;
+    assert_eq!(
+        [ran.outcome("a"), ran.outcome("b"), ran.outcome("c")],
+        [Outcome::Changed, Outcome::Unreachable, Outcome::Changed]
+    );
+    assert!(!ran.board.all_well());
+    assert_eq!(
+        ran.asked("b").len(),
+        1,
+        "a host that cannot be reached is tried once"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_hosts_than_allowed_work_at_once() {
+    let limits = Limits {
+        parallel: NonZeroUsize::new(2).unwrap(),
+        ..LIMITS
+    };
+    let ran = play(
+        [
+            ("a", vec![]),
+            ("b", vec![]),
+            ("c", vec![]),
+            ("d", vec![]),
+            ("e", vec![]),
+        ],
+        limits,
+    )
+    .await;
+    assert_eq!(ran.script.most.load(Ordering::SeqCst), 2);
+    assert!(ran.board.all_well());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_the_story_in_order() {
+    let ran = play([("a", vec![Act::Says(HELLO), Act::Says(CHANGED)])], LIMITS).await;
+    let expected = [
+        "begin",
+        "start a",
+        "connected a",
+        "hello a",
+        "again a",
+        "connected a",
+        "end a",
+        "done",
+    ];
+    assert_eq!(ran.events, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_result_counts_and_a_lost_run_is_attached_to_once() {
+    let ran = play(
+        [
+            ("back", vec![Act::Says(HELLO), Act::Says(CHANGED)]),
+            ("gone", vec![Act::Says(HELLO), Act::Unreachable]),
+            ("mute", vec![Act::Says("done, all is well\n"), Act::Says("")]),
+            ("early", vec![Act::Says(""), Act::Says(UNKNOWN_RUN)]),
+        ],
+        LIMITS,
+    )
+    .await;
+    assert_eq!(ran.outcome("back"), Outcome::Changed);
+    assert_eq!(
+        ran.asked("back"),
+        [
+            format!("apu/1 update run_id={}", run_id()),
+            format!("apu/1 attach run_id={}", run_id())
+        ]
+    );
+    assert_eq!(ran.outcome("gone"), Outcome::Lost);
+    assert_eq!(
+        ran.why("gone"),
+        "the connection ended without a result: it hung up; and then: connection refused"
+    );
+    assert_eq!(ran.outcome("mute"), Outcome::Lost);
+    assert_eq!(ran.board.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
+    assert_eq!(ran.outcome("early"), Outcome::Failed);
+    assert_eq!(
+        ran.why("early"),
+        "the connection ended without a result: it hung up, before the run began: nothing was done"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
+    let ran = play([("slow", vec![Act::Hangs(HELLO)]), ("quick", vec![])], LIMITS).await;
+    assert_eq!(ran.outcome("slow"), Outcome::TimedOut);
+    let why = ran
+        .board
+        .ending(&"slow".parse().unwrap())
+        .unwrap()
+        .reason
+        .clone()
+        .unwrap();
+    assert_eq!(why.advice, format!("apu attach slow {}", run_id()));
+    assert_eq!(ran.outcome("quick"), Outcome::Changed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_begins_nothing_new_and_waits_for_what_runs() {
+    let limits = Limits {
+        parallel: NonZeroUsize::new(1).unwrap(),
+        ..LIMITS
+    };
+    let slow = Act::SaysAfter(Duration::from_secs(5), CHANGED);
+    let acts = [("a", vec![slow]), ("b", vec![]), ("c", vec![])];
+    let ran = play_and_stop(acts, limits, &[Duration::from_secs(1)]).await;
+    assert_eq!(
+        [ran.outcome("a"), ran.outcome("b"), ran.outcome("c")],
+        [Outcome::Changed, Outcome::Skipped, Outcome::Skipped]
+    );
+    assert!(ran.asked("b").is_empty());
+    assert_eq!(ran.board.interrupts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_twice_leaves() {
+    let acts = [("a", vec![Act::Hangs(HELLO)])];
+    let ran = play_and_stop(acts, LIMITS, &[Duration::from_secs(1), Duration::from_secs(2)]).await;
+    assert_eq!(ran.outcome("a"), Outcome::Lost);
+    assert_eq!(
+        ran.why("a"),
+        "left while it was at work; what was begun there goes on"
+    );
+    assert!(ran.board.seconds.unwrap() < 3.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_worker_is_not_waited_for() {
+    let ran = play([("a", vec![Act::Panics]), ("b", vec![])], LIMITS).await;
+    assert_eq!(
+        [ran.outcome("a"), ran.outcome("b")],
+        [Outcome::Lost, Outcome::Changed]
+    );
+}

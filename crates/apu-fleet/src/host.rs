@@ -1,0 +1,54 @@
+//! A host as the inventory knows it: its name and how it is reached.
+
+use std::fmt;
+
+use crate::name::{HostName, Jump, UserName};
+
+/// A host and what the inventory says about reaching it; what is missing comes from the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// What people call it, and under which its key is pinned.
+    pub name: HostName,
+    /// Where it is, if not under its name.
+    pub address: Option<HostName>,
+    /// The port of its sshd.
+    pub port: Option<u16>,
+    /// The push user there.
+    pub user: Option<UserName>,
+    /// The way through other hosts.
+    pub jump: Option<Jump>,
+}
+
+impl Host {
+    /// A host that is reached by its name.
+    #[must_use]
+    pub const fn plain(name: HostName) -> Self {
+        Self {
+            name,
+            address: None,
+            port: None,
+            user: None,
+            jump: None,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    /// As a class file has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        if let Some(address) = &self.address {
+            write!(f, " address={address}")?;
+        }
+        if let Some(port) = self.port {
+            write!(f, " port={port}")?;
+        }
+        if let Some(user) = &self.user {
+            write!(f, " user={user}")?;
+        }
+        if let Some(jump) = &self.jump {
+            write!(f, " jump={jump}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! How a request ended on a host: a closed list, and for everything but the two good ones a reason.
+
+use std::fmt;
+
+use apu_proto::{ClientOutcome, ReasonCode, RunId, RunResult};
+use serde::{Deserialize, Serialize};
+
+/// How a request ended on a host. No others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All is well, and nothing had to be changed.
+    Unchanged,
+    /// All is well, and something was changed.
+    Changed,
+    /// Something was changed and something is wrong.
+    Partial,
+    /// The client does not do that.
+    Refused,
+    /// The transaction is no longer the approved one.
+    Drifted,
+    /// Nothing of what was asked for was done.
+    Failed,
+    /// No connection; nothing was asked.
+    Unreachable,
+    /// The connection ended without a result: what happened is not known here.
+    Lost,
+    /// The server stopped waiting; what was begun goes on.
+    TimedOut,
+    /// A limit was hit before its turn; nothing was asked.
+    Skipped,
+}
+
+impl Outcome {
+    /// Every outcome, in the order in which a summary counts them.
+    pub const ALL: [Self; 10] = [
+        Self::Changed,
+        Self::Unchanged,
+        Self::Partial,
+        Self::Refused,
+        Self::Drifted,
+        Self::Failed,
+        Self::Unreachable,
+        Self::Lost,
+        Self::TimedOut,
+        Self::Skipped,
+    ];
+
+    /// Whether the host is as it should be.
+    #[must_use]
+    pub const fn is_well(self) -> bool {
+        matches!(self, Self::Unchanged | Self::Changed)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+            Self::Drifted => "drifted",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::TimedOut => "timed-out",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<ClientOutcome> for Outcome {
+    fn from(outcome: ClientOutcome) -> Self {
+        match outcome {
+            ClientOutcome::Unchanged => Self::Unchanged,
+            ClientOutcome::Changed => Self::Changed,
+            ClientOutcome::Partial => Self::Partial,
+            ClientOutcome::Refused => Self::Refused,
+            ClientOutcome::Drifted => Self::Drifted,
+            ClientOutcome::Failed => Self::Failed,
+        }
+    }
+}
+
+/// What stood in the way before a client could answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// Nobody listens on the port.
+    Refused,
+    /// No answer in time.
+    NoAnswer,
+    /// The network knows no way.
+    NoRoute,
+    /// The name has no address.
+    UnknownName,
+    /// No key of the host is pinned.
+    UnknownHostKey,
+    /// The host shows another key than the pinned one.
+    ChangedHostKey,
+    /// The host does not take the push key.
+    KeyRefused,
+    /// The host hung up before it asked for a key.
+    HungUp,
+    /// The two sshs have no algorithm in common.
+    NoCommonAlgorithm,
+    /// ssh itself could not be started or configured on this machine.
+    Here,
+    /// Something else that ssh said.
+    Other,
+    /// The connection ended without a result.
+    Lost,
+    /// The time was up.
+    TimeUp,
+    /// An administrator's Ctrl-C.
+    Interrupted,
+}
+
+/// A reason's code: the server's own, or the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Code {
+    /// Found out here.
+    Here(Obstacle),
+    /// Told by the client.
+    Client(ReasonCode),
+}
+
+/// Why, for programs and for people.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Why {
+    /// For programs.
+    pub code: Code,
+    /// For people. A part of it may come from a host: clean it before it is shown.
+    pub text: String,
+    /// What to try; empty where there is nothing to say.
+    #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+}
+
+impl Why {
+    /// A reason found out here.
+    #[must_use]
+    pub fn here(obstacle: Obstacle, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            code: Code::Here(obstacle),
+            text: text.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+/// A host's last word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, wherever it did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Why>,
+    /// What the client said, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Box<RunResult>>,
+    /// The run to attach to, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Lines of the answer that were no frames.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub garbage: u64,
+}
+
+// serde asks for a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Ending {
+    /// The end that the client's own result means.
+    #[must_use]
+    pub fn of_result(result: Box<RunResult>, run: Option<RunId>) -> Self {
+        let reason = result.reason.as_ref().map(|reason| Why {
+            code: Code::Client(reason.code),
+            text: reason.text.clone(),
+            advice: reason.advice.clone(),
+        });
+        Self {
+            outcome: result.outcome.into(),
+            reason,
+            result: Some(result),
+            run,
+            garbage: 0,
+        }
+    }
+
+    /// An end that only the server can see.
+    #[must_use]
+    pub const fn without_result(outcome: Outcome, reason: Why, run: Option<RunId>) -> Self {
+        Self {
+            outcome,
+            reason: Some(reason),
+            result: None,
+            run,
+            garbage: 0,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The way to hosts that we have: the system's ssh, with connections that are kept open for the next operation.
+//!
+//! A master is one `ssh` process that holds a connection; the next operation reaches it through its control socket
+//! without starting a process. The openssh crate speaks to that socket. Its own way of starting masters does not fit: it
+//! makes a directory with a random name for each, so that nobody finds the connection again, and it cannot be cancelled.
+
+mod args;
+mod blame;
+mod kex;
+mod master;
+mod probe;
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use apu_proto::Request;
+use openssh::{Child, ChildStderr, ChildStdout, Session, Stdio};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
+
+use crate::host::Host;
+use crate::name::UserName;
+use crate::outcome::{Obstacle, Why};
+use crate::transport::{Answer, Transport};
+
+pub use blame::blame;
+pub use kex::KeyExchange;
+pub use probe::offered_key;
+
+/// A reused connection that does not open a channel within this time is taken for dead.
+const STALE: Duration = Duration::from_secs(3);
+
+/// ssh adds a dot and 16 characters while it makes the socket, and a socket's path has at most 107.
+const LONGEST_SOCKET: usize = 90;
+
+/// How clients are reached, where the inventory does not say otherwise.
+#[derive(Debug, Clone)]
+pub struct SshOptions {
+    /// The ssh program.
+    pub program: PathBuf,
+    /// The push user.
+    pub user: UserName,
+    /// The port of sshd.
+    pub port: u16,
+    /// The push key.
+    pub key: PathBuf,
+    /// The pinned host keys.
+    pub known_hosts: PathBuf,
+    /// A directory that only we can enter.
+    pub run_directory: PathBuf,
+    /// Which key exchange is offered first.
+    pub key_exchange: KeyExchange,
+    /// How long a host may take to answer.
+    pub connect_timeout: Duration,
+    /// How long an idle connection is kept; zero is not at all.
+    pub keep_open: Duration,
+    /// How many handshakes run at once.
+    pub handshakes: usize,
+}
+
+/// The system's ssh.
+#[derive(Debug)]
+pub struct Ssh {
+    options: SshOptions,
+    sockets: PathBuf,
+    /// Tells connections of one key from those of the next.
+    key_mark: String,
+    gate: Semaphore,
+    launches: AtomicU32,
+    algorithms: OnceCell<Option<String>>,
+}
+
+impl Ssh {
+    /// Makes the directories that it needs.
+    ///
+    /// # Errors
+    /// Where they cannot be made, belong to somebody else, or lie too deep for a socket.
+    pub fn new(options: SshOptions) -> io::Result<Self> {
+        let sockets = options.run_directory.join("mux");
+        for directory in [&options.run_directory, &sockets] {
+            private(directory)?;
+        }
+        if sockets.as_os_str().len() + 40 > LONGEST_SOCKET {
+            let text = format!("{}: too long a path for sockets", sockets.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidFilename, text));
+        }
+        let key_mark = fs::metadata(&options.key)
+            .map(|key| format!("{}.{}.{}", key.ino(), key.mtime(), key.mtime_nsec()))
+            .unwrap_or_default();
+        Ok(Self {
+            gate: Semaphore::new(options.handshakes),
+            sockets,
+            key_mark,
+            launches: AtomicU32::new(0),
+            algorithms: OnceCell::new(),
+            options,
+        })
+    }
+
+    /// Where a host's master listens: the same for everyone who would make the same connection.
+    fn socket(&self, host: &Host) -> PathBuf {
+        let options = &self.options;
+        let mut hash = Sha256::new();
+        let way = [
+            host.to_string(),
+            options.user.to_string(),
+            options.port.to_string(),
+            options.key.display().to_string(),
+            options.known_hosts.display().to_string(),
+            format!("{:?}", options.key_exchange),
+            self.key_mark.clone(),
+        ];
+        for part in way {
+            hash.update(part);
+            hash.update([0]);
+        }
+        let hex: String = hash
+            .finalize()
+            .iter()
+            .take(10)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.sockets.join(hex)
+    }
+
+    async fn over(&self, socket: &Path, line: &str, reused: bool) -> Result<SshAnswer, openssh::Error> {
+        let session = Arc::new(Session::resume_mux(socket.into(), None));
+        let mut command = session.clone().arc_raw_command(line);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().await?;
+        let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+            return Err(openssh::Error::Disconnected);
+        };
+        let close = self.options.keep_open.is_zero().then(|| socket.to_owned());
+        Ok(SshAnswer {
+            child,
+            stdout,
+            stderr,
+            reused,
+            _close: Closing(close),
+        })
+    }
+}
+
+/// Makes a directory for us alone, or checks that it is one.
+fn private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let found = fs::symlink_metadata(directory)?;
+    // Whoever may write here could put a socket of their own in a master's place.
+    if !found.is_dir() || found.mode() & 0o077 != 0 {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+impl Transport for Ssh {
+    type Answer = SshAnswer;
+
+    async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, Why> {
+        let socket = self.socket(host);
+        let line = request.to_string();
+        if let Ok(Ok(answer)) = timeout(STALE, self.over(&socket, &line, true)).await {
+            return Ok(answer);
+        }
+        self.launch(host, &socket).await?;
+        match timeout(self.options.connect_timeout, self.over(&socket, &line, false)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let text = format!("connected, and then: {error}");
+                Err(Why::here(Obstacle::Other, text, ""))
+            }
+            Err(_) => Err(Why::here(Obstacle::NoAnswer, "connected, and then no answer", "")),
+        }
+    }
+}
+
+/// Asks a master to go once its last channel is closed, where connections are not to be kept.
+#[derive(Debug)]
+struct Closing(Option<PathBuf>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { Session::resume_mux(socket.into(), None).close().await });
+        }
+    }
+}
+
+/// A client's answer over ssh.
+pub struct SshAnswer {
+    child: Child<Arc<Session>>,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    reused: bool,
+    _close: Closing,
+}
+
+impl Answer for SshAnswer {
+    type Bytes = ChildStdout;
+
+    fn reused(&self) -> bool {
+        self.reused
+    }
+
+    fn bytes(&mut self) -> &mut ChildStdout {
+        &mut self.stdout
+    }
+
+    async fn last_words(self) -> String {
+        const LONGEST: u64 = 2048;
+        let mut words = Vec::new();
+        let mut stderr = self.stderr.take(LONGEST);
+        let _ = timeout(Duration::from_secs(1), stderr.read_to_end(&mut words)).await;
+        let words = String::from_utf8_lossy(&words).trim().to_owned();
+        if !words.is_empty() {
+            return words;
+        }
+        match timeout(Duration::from_secs(1), self.child.wait()).await {
+            Ok(Ok(status)) => status
+                .code()
+                .map_or_else(String::new, |code| format!("exit status {code}")),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! How a request reaches a host: a trait of ours, so that another way than OpenSSH can come.
+
+use std::future::Future;
+
+use apu_proto::Request;
+use tokio::io::AsyncRead;
+
+use crate::host::Host;
+use crate::outcome::Why;
+
+/// A way to hosts.
+pub trait Transport: Send + Sync + 'static {
+    /// An answer on its way.
+    type Answer: Answer;
+
+    /// Brings the request to the host.
+    ///
+    /// An error means that the request did not reach it: nothing has happened there.
+    fn ask(&self, host: &Host, request: &Request) -> impl Future<Output = Result<Self::Answer, Why>> + Send;
+}
+
+/// What comes back from a host.
+pub trait Answer: Send {
+    /// The bytes that the client writes.
+    type Bytes: AsyncRead + Unpin + Send;
+
+    /// Whether the connection was there before.
+    fn reused(&self) -> bool;
+
+    /// The bytes that the client writes.
+    fn bytes(&mut self) -> &mut Self::Bytes;
+
+    /// What the transport has to say about an answer that ended early; from the host, so not to be trusted.
+    fn last_words(self) -> impl Future<Output = String> + Send;
+}
