@@ -1,1 +1,38 @@
-//! tests
+//! Real Debian machines in namespaces, to try apu on: a server, its clients, an archive, and what may go wrong.
+//!
+//! ```no_run
+//! use apu_tests::Fleet;
+//!
+//! let fleet = Fleet::of(["web1", "web2", "web3"]).in_class("web").up();
+//! fleet.host("web2").pull_the_cable();
+//!
+//! let run = fleet.apt_all("web update");
+//!
+//! run.ended("web1", "changed").ended("web2", "unreachable").ended("web3", "changed").exited(1);
+//! ```
+//!
+//! It takes root, and the packages that `make deb` leaves in `dist/`. What takes long is made once and kept in
+//! `/var/cache/apu-tests`: base roots, layers with the built packages installed on them, the upstream archive.
+
+mod fleet;
+mod host;
+mod layer;
+mod nest;
+mod packages;
+mod product;
+mod root;
+mod run;
+mod store;
+mod tool;
+mod upstream;
+mod watch;
+mod web;
+
+pub use fleet::{Fleet, Plan};
+pub use host::{Host, Snapshot};
+pub use root::{Flavour, Suite};
+pub use run::{Run, Running};
+pub use tool::Finished;
+pub use upstream::Stage;
+pub use watch::Watch;
+pub use web::{Manner, Web};

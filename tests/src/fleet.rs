@@ -1,0 +1,385 @@
+//! A fleet: a server and its clients, each a real Debian, up in the time that a test has.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::host::Host;
+use crate::layer::{self, Layers, SERVER, SERVER_NAME, UPSTREAM, hosts_file};
+use crate::nest::{Birth, Nest};
+use crate::product::Product;
+use crate::root::{Flavour, Suite};
+use crate::run::{Run, Running};
+use crate::tool::Finished;
+use crate::upstream::{self, Stage};
+use crate::web::Web;
+
+/// What the server is called in [`Fleet::host`].
+const SERVER_HOST: &str = "server";
+
+/// What a fleet is to be.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Plan {
+    names: Vec<String>,
+    addresses: BTreeMap<String, String>,
+    class: String,
+    suite: Suite,
+    flavour: Flavour,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// apu-client and apu-data are installed, host keys are known.
+    Enrolled,
+    /// Debian machines that root of the server can log in to with a key, as an administrator could.
+    Bare,
+    /// As bare, and no server either.
+    Alone,
+}
+
+impl Plan {
+    /// Lists the clients in a class, `default` otherwise.
+    pub fn in_class(mut self, class: &str) -> Self {
+        class.clone_into(&mut self.class);
+        self
+    }
+
+    /// Of another suite than bookworm.
+    pub const fn suite(mut self, suite: Suite) -> Self {
+        self.suite = suite;
+        self
+    }
+
+    /// With more than the plain root has.
+    pub const fn flavour(mut self, flavour: Flavour) -> Self {
+        self.flavour = flavour;
+        self
+    }
+
+    /// At a chosen address: one of 127.9.2.0/24, or 192.168.1.192 or 192.168.1.193.
+    pub fn at(mut self, name: &str, address: &str) -> Self {
+        self.addresses.insert(name.to_owned(), address.to_owned());
+        self
+    }
+
+    /// Without apu-client, for what `apu bootstrap` does: the server's root may log in to them as root.
+    pub const fn bare(mut self) -> Self {
+        self.kind = Kind::Bare;
+        self
+    }
+
+    /// Only the clients, bare: nothing of apu is needed.
+    pub const fn without_server(mut self) -> Self {
+        self.kind = Kind::Alone;
+        self
+    }
+
+    /// Boots it.
+    ///
+    /// # Panics
+    /// If that fails: there is nothing to test then.
+    #[track_caller]
+    pub fn up(self) -> Fleet {
+        match self.try_up() {
+            Ok(fleet) => fleet,
+            Err(error) => panic!("no fleet: {error:?}"),
+        }
+    }
+
+    /// Boots it.
+    ///
+    /// # Errors
+    /// For want of root, of built packages, or of a tool.
+    pub fn try_up(self) -> Result<Fleet> {
+        let (server, clients) = match self.kind {
+            Kind::Enrolled => {
+                let product = Product::built()?;
+                let server = layer::server(&product)?;
+                let clients = layer::client(self.suite, self.flavour, &product, &server)?;
+                (Some(server), clients)
+            }
+            Kind::Bare => (
+                Some(layer::server(&Product::built()?)?),
+                layer::bare(self.suite, self.flavour)?,
+            ),
+            Kind::Alone => (None, layer::bare(self.suite, self.flavour)?),
+        };
+        Fleet::boot(self, server.as_ref(), &clients)
+    }
+}
+
+/// A server and its clients, until it is dropped.
+pub struct Fleet {
+    hosts: BTreeMap<String, Host>,
+    /// The archive that stands for Debian's mirror.
+    upstream: Web,
+    archive: Option<Web>,
+    booted_in: Duration,
+    // Last: the others hold nothing that outlives it.
+    nest: Nest,
+}
+
+impl Fleet {
+    /// Clients of these names.
+    pub fn of<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Plan {
+        Plan {
+            names: names.into_iter().map(Into::into).collect(),
+            addresses: BTreeMap::new(),
+            class: "default".to_owned(),
+            suite: Suite::default(),
+            flavour: Flavour::default(),
+            kind: Kind::Enrolled,
+        }
+    }
+
+    /// So many clients, `client001` and on.
+    pub fn of_size(size: usize) -> Plan {
+        Self::of((1..=size).map(|number| format!("client{number:03}")))
+    }
+
+    fn boot(plan: Plan, server: Option<&Layers>, clients: &Layers) -> Result<Self> {
+        let archive = upstream::archive()?;
+        let begin = Instant::now();
+        let nest = Nest::new()?;
+        let addresses: Vec<(&str, String)> = (1..)
+            .zip(&plan.names)
+            .map(|(number, name)| {
+                let usual = || format!("127.9.{}.{}", 1 + number / 250 * 2, 1 + number % 250);
+                (
+                    name.as_str(),
+                    plan.addresses.get(name).cloned().unwrap_or_else(usual),
+                )
+            })
+            .collect();
+        let hosts_text = hosts_file(addresses.iter().map(|(name, address)| (*name, address.as_str())));
+
+        let mut births = Vec::new();
+        let mut keygens = Vec::new();
+        for (name, address) in &addresses {
+            let state = nest.state(name);
+            let upper = lay_out(&nest.seen_from_outside(&state), name, &hosts_text)?;
+            fs::create_dir_all(upper.join("etc/ssh/sshd_config.d"))?;
+            fs::write(
+                upper.join("etc/ssh/sshd_config.d/10-address.conf"),
+                format!("ListenAddress {address}\n"),
+            )?;
+            keygens.push(keygen(&upper)?);
+            births.push(Birth {
+                name: (*name).to_owned(),
+                layers: clients.0.clone(),
+                state,
+                start: START_CLIENT.to_owned(),
+            });
+        }
+        if let Some(layers) = server {
+            let state = nest.state(SERVER_HOST);
+            lay_out(&nest.seen_from_outside(&state), SERVER_NAME, &hosts_text)?;
+            births.push(Birth {
+                name: SERVER_HOST.to_owned(),
+                layers: layers.0.clone(),
+                state,
+                start: String::new(),
+            });
+        }
+        for mut keygen in keygens {
+            ensure!(keygen.wait()?.success(), "ssh-keygen failed");
+        }
+        let upstream = Web::serve(
+            nest.pid(),
+            &format!("{UPSTREAM}:80"),
+            archive.join(Stage::Before.folder()),
+        )?;
+        let pids = nest.boot(&births)?;
+        let trace = nest.seen_from_outside(&nest.state("trace"));
+        let all = addresses
+            .into_iter()
+            .chain(server.map(|_| (SERVER_HOST, SERVER.to_owned())));
+        let mut hosts = BTreeMap::new();
+        for (name, address) in all {
+            let init = *pids.get(name).with_context(|| format!("{name} is not there"))?;
+            let host = Host {
+                name: name.to_owned(),
+                address,
+                init,
+                keeper: nest.pid(),
+                trace: trace.clone(),
+            };
+            hosts.insert(name.to_owned(), host);
+        }
+        let mut fleet = Self {
+            hosts,
+            upstream,
+            archive: None,
+            booted_in: Duration::ZERO,
+            nest,
+        };
+        if server.is_some() {
+            fleet.introduce(&plan)?;
+        }
+        fleet.booted_in = begin.elapsed();
+        Ok(fleet)
+    }
+
+    /// Tells server and clients of each other.
+    fn introduce(&mut self, plan: &Plan) -> Result<()> {
+        let server = self.server();
+        server.write(
+            &format!("/etc/apu-server/clients/{}", plan.class),
+            &(plan.names.join("\n") + "\n"),
+        );
+        if plan.kind == Kind::Enrolled {
+            let known = plan.names.iter().map(|name| {
+                let host = self.host(name);
+                format!("{name} {}\n", host.host_key())
+            });
+            server.write("/etc/apu-server/ssh/known_hosts", &known.collect::<String>());
+        } else {
+            server
+                .sh("mkdir -pm700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
+                .ok();
+            let key = server.read("/root/.ssh/id_ed25519.pub").context("no key")?;
+            for name in &plan.names {
+                let host = self.host(name);
+                host.sh("mkdir -pm700 /root/.ssh").ok();
+                host.write("/root/.ssh/authorized_keys", &key);
+            }
+        }
+        let repo = format!("/proc/{}/root/var/lib/apu-data/repo", server.init);
+        self.archive = Some(Web::serve(self.nest.pid(), &format!("{SERVER}:80"), repo.into())?);
+        Ok(())
+    }
+
+    /// A client, or `server`.
+    ///
+    /// # Panics
+    /// If the fleet has none of that name.
+    #[track_caller]
+    #[must_use]
+    pub fn host(&self, name: &str) -> &Host {
+        self.hosts.get(name).unwrap_or_else(|| panic!("no host {name}"))
+    }
+
+    /// The clients, by name.
+    pub fn clients(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.values().filter(|host| host.name != SERVER_HOST)
+    }
+
+    /// The server.
+    ///
+    /// # Panics
+    /// If the fleet was planned without one.
+    #[track_caller]
+    #[must_use]
+    pub fn server(&self) -> &Host {
+        self.host(SERVER_HOST)
+    }
+
+    /// The archive that stands for Debian's mirror.
+    #[must_use]
+    pub const fn upstream(&self) -> &Web {
+        &self.upstream
+    }
+
+    /// Lets the upstream archive offer something else from now on.
+    ///
+    /// # Panics
+    /// If the archive cannot be made.
+    #[track_caller]
+    pub fn upstream_offers(&self, stage: Stage) {
+        let archive = upstream::archive().expect("the archive is there since the fleet booted");
+        self.upstream.serve_instead(archive.join(stage.folder()));
+    }
+
+    /// Writes a class file on the server.
+    #[track_caller]
+    pub fn class(&self, class: &str, text: &str) {
+        self.server()
+            .write(&format!("/etc/apu-server/clients/{class}"), text);
+    }
+
+    /// Runs the installed apt-all on the server: `fleet.apt_all("web update")`.
+    #[track_caller]
+    pub fn apt_all(&self, words: &str) -> Run {
+        self.start_apt_all(words).finish()
+    }
+
+    /// Starts the installed apt-all on the server.
+    #[track_caller]
+    pub fn start_apt_all(&self, words: &str) -> Running {
+        let mut command = self.server().command("apt-all");
+        command.arg("--json").args(words.split(' '));
+        Running::start(command)
+    }
+
+    /// Runs the installed apt-all as a person would, without `--json` and without a terminal.
+    #[track_caller]
+    pub fn plain_apt_all(&self, words: &str) -> Finished {
+        self.server()
+            .exec(&[&["apt-all"], &words.split(' ').collect::<Vec<_>>()[..]].concat())
+    }
+
+    /// Runs the installed `apu` on the server.
+    #[track_caller]
+    pub fn apu(&self, words: &str) -> Finished {
+        self.server()
+            .exec(&[&["apu"], &words.split(' ').collect::<Vec<_>>()[..]].concat())
+    }
+
+    /// `ssh` from the server to a client with the push key, and nothing of apu's own in between.
+    #[must_use]
+    pub fn ssh(&self, client: &str) -> Command {
+        let mut ssh = self.server().command("ssh");
+        ssh.args(["-F", "none", "-i", "/etc/apu-server/ssh/id_ed25519", "-l", "apu"])
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"])
+            .args(["-o", "UserKnownHostsFile=/etc/apu-server/ssh/known_hosts"])
+            .args(["-o", "KexAlgorithms=curve25519-sha256"])
+            .arg(self.host(client).name());
+        ssh
+    }
+
+    /// How long it took to boot.
+    #[must_use]
+    pub const fn booted_in(&self) -> Duration {
+        self.booted_in
+    }
+
+    /// The process whose end is the fleet's.
+    #[must_use]
+    pub const fn keeper(&self) -> nix::unistd::Pid {
+        self.nest.pid()
+    }
+}
+
+/// What a client starts at boot.
+const START_CLIENT: &str = "\
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd
+    [ ! -x /etc/init.d/apu-client ] || /etc/init.d/apu-client start";
+
+/// The writable half of a root; its path.
+fn lay_out(state: &Path, hostname: &str, hosts: &str) -> Result<std::path::PathBuf> {
+    let upper = state.join("upper");
+    for folder in ["upper/etc/ssh", "work", "root"] {
+        fs::create_dir_all(state.join(folder))?;
+    }
+    fs::write(upper.join("etc/hostname"), format!("{hostname}\n"))?;
+    fs::write(upper.join("etc/hosts"), hosts)?;
+    Ok(upper)
+}
+
+fn keygen(upper: &Path) -> Result<std::process::Child> {
+    let mut keygen = Command::new("ssh-keygen");
+    keygen
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(upper.join("etc/ssh/ssh_host_ed25519_key"));
+    keygen
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("cannot run ssh-keygen")
+}

@@ -1,0 +1,147 @@
+//! The test packages: `tests/packages/NAME/` becomes one .deb for each line of its `releases`.
+//!
+//! `control`, maintainer scripts and `templates` lie in the folder itself, the package's files below `files/`. In all of
+//! them, names included, `@NAME@`, `@VERSION@`, `@ARCH@` and each `@WORD@` of the line stand for their values.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::tool;
+
+/// Where the sources lie.
+pub(crate) const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packages");
+
+/// Builds every release of every package into a folder.
+pub(crate) fn build_all(into: &Path) -> Result<()> {
+    let architecture = tool::run(Command::new("dpkg").arg("--print-architecture"))?;
+    for source in fs::read_dir(SOURCES).with_context(|| format!("cannot read {SOURCES}"))? {
+        let source = source?.path();
+        let releases = source.join("releases");
+        let text =
+            fs::read_to_string(&releases).with_context(|| format!("cannot read {}", releases.display()))?;
+        for line in text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            let release = Release::parse(line, architecture.trim())
+                .with_context(|| format!("{}: not a release: {line}", releases.display()))?;
+            build(&source, &release, into)?;
+        }
+    }
+    Ok(())
+}
+
+/// What `@WORD@` stands for in one release.
+struct Release(Vec<(String, String)>);
+
+impl Release {
+    fn parse(line: &str, architecture: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let own = |word: &str, value: &str| (format!("@{word}@"), value.to_owned());
+        let mut values = vec![
+            own("NAME", words.next()?),
+            own("VERSION", words.next()?),
+            own("ARCH", architecture),
+        ];
+        for word in words {
+            let (word, value) = word.split_once('=')?;
+            values.push(own(word, value));
+        }
+        Some(Self(values))
+    }
+
+    fn fill_in(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
+    }
+}
+
+fn build(source: &Path, release: &Release, into: &Path) -> Result<()> {
+    let tree = tempfile::tempdir()?;
+    fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755))?;
+    let control = tree.path().join("DEBIAN");
+    fs::create_dir(&control)?;
+    for entry in fs::read_dir(source)? {
+        let path = entry?.path();
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("releases") | None => {}
+            Some("files") => copy_filled_in(&path, tree.path(), release)?,
+            Some(name) => {
+                let script = !matches!(name, "control" | "templates");
+                copy_file(&path, &control.join(name), release, script)?;
+            }
+        }
+    }
+    let etc = tree.path().join("etc");
+    if etc.exists() {
+        let files: Vec<_> = files_below(&etc)?
+            .iter()
+            .map(|file| name_in_package(file, tree.path()))
+            .collect();
+        fs::write(control.join("conffiles"), files.concat())?;
+    }
+    let mut dpkg_deb = Command::new("dpkg-deb");
+    dpkg_deb
+        .args(["--root-owner-group", "--build", "-Zxz", "-z0"])
+        .arg(tree.path())
+        .arg(into);
+    tool::run(&mut dpkg_deb)?;
+    Ok(())
+}
+
+fn copy_filled_in(from: &Path, to: &Path, release: &Release) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = release.fill_in(&entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(to.join(&name))?;
+            copy_filled_in(&entry.path(), &to.join(name), release)?;
+        } else {
+            copy_file(&entry.path(), &to.join(name), release, false)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path, release: &Release, script: bool) -> Result<()> {
+    fs::write(to, release.fill_in(&fs::read_to_string(from)?))?;
+    let mode = if script { 0o755 } else { 0o644 };
+    fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn name_in_package(file: &Path, tree: &Path) -> String {
+    format!("/{}\n", file.strip_prefix(tree).unwrap_or(file).display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_fills_in_its_words() {
+        let release = Release::parse("needs 2.0 NEEDS=other", "amd64").unwrap();
+        assert_eq!(
+            release.fill_in("@NAME@ @VERSION@ @ARCH@ @NEEDS@"),
+            "needs 2.0 amd64 other"
+        );
+    }
+}

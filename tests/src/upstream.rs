@@ -1,0 +1,178 @@
+//! The archive that stands for Debian's mirror: the test packages, signed by gpg, indexed by apt-ftparchive.
+//!
+//! Made by Debian's own tools and not by apu's, so that a fault of apu's archive code cannot hide here.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::packages::{self, SOURCES};
+use crate::store::{self, Inputs, word};
+use crate::tool::run;
+
+/// What the archive offers at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// Every package in version 1.0.
+    #[default]
+    Before,
+    /// Version 2.0 as well; that of `pkg-e` is a security update.
+    After,
+    /// As after, and a package that calls itself essential.
+    Essential,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Before, Self::After, Self::Essential];
+
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Essential => "essential",
+        }
+    }
+
+    /// The newest version that it has.
+    const fn newest(self) -> &'static str {
+        match self {
+            Self::Before => "1.0",
+            Self::After => "2.0",
+            Self::Essential => "3.0",
+        }
+    }
+}
+
+/// A folder with `archive.gpg` and one archive for each stage, below the stage's name.
+pub(crate) fn archive() -> Result<PathBuf> {
+    let inputs = Inputs::of("recipe 1").and_tree(Path::new(SOURCES))?;
+    store::entry("upstream", "archive", &inputs, |draft| {
+        let debs = draft.join("debs");
+        fs::create_dir(&debs)?;
+        packages::build_all(&debs)?;
+        let gpg = Gpg::new(draft)?;
+        for stage in Stage::ALL {
+            publish(&debs, stage, &draft.join(stage.folder()), &gpg)?;
+        }
+        Ok(())
+    })
+}
+
+/// The sources that a client needs to follow it, in deb822.
+pub(crate) fn sources(site: &str) -> String {
+    let source = |suite: &str| {
+        format!(
+            "Types: deb\nURIs: {site}\nSuites: {suite}\nComponents: main\nSigned-By: /usr/share/keyrings/upstream.gpg\n"
+        )
+    };
+    format!("{}\n{}", source("stable"), source("stable-security"))
+}
+
+struct Gpg(PathBuf);
+
+impl Gpg {
+    fn new(draft: &Path) -> Result<Self> {
+        let gpg = Self(draft.join("gnupg"));
+        fs::DirBuilder::new().mode(0o700).create(&gpg.0)?;
+        run(gpg.command().args([
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "upstream@example.org",
+            "ed25519",
+            "sign",
+            "never",
+        ]))?;
+        run(gpg
+            .command()
+            .arg("--output")
+            .arg(draft.join("archive.gpg"))
+            .arg("--export"))?;
+        // The agent would live on.
+        run(Command::new("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", &gpg.0))?;
+        Ok(gpg)
+    }
+
+    fn command(&self) -> Command {
+        let mut gpg = Command::new("gpg");
+        gpg.env("GNUPGHOME", &self.0)
+            .args(["--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]);
+        gpg
+    }
+
+    fn clearsign(&self, from: &Path, to: &Path) -> Result<()> {
+        run(self
+            .command()
+            .arg("--output")
+            .arg(to)
+            .arg("--clearsign")
+            .arg(from))?;
+        run(Command::new("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", &self.0))?;
+        Ok(())
+    }
+}
+
+fn publish(debs: &Path, stage: Stage, archive: &Path, gpg: &Gpg) -> Result<()> {
+    for (suite, label) in [("stable", "Debian"), ("stable-security", "Debian-Security")] {
+        let pool = archive.join("pool").join(suite);
+        fs::create_dir_all(&pool)?;
+        for deb in fs::read_dir(debs)? {
+            let deb = deb?;
+            let name = word(deb.file_name());
+            if belongs(&name, stage) && (suite == "stable-security") == name.starts_with("pkg-e_2.0") {
+                fs::hard_link(deb.path(), pool.join(name))?;
+            }
+        }
+        let dist = archive.join("dists").join(suite);
+        let binary = dist.join("main/binary-amd64");
+        fs::create_dir_all(&binary)?;
+        let relative = format!("pool/{suite}");
+        let packages = run(Command::new("apt-ftparchive")
+            .args(["packages", &relative])
+            .current_dir(archive))
+        .context("apt-ftparchive is in apt-utils")?;
+        fs::write(binary.join("Packages"), packages)?;
+        let mut release = Command::new("apt-ftparchive");
+        for (field, value) in [
+            ("Origin", "Debian"),
+            ("Label", label),
+            ("Suite", suite),
+            ("Codename", suite),
+            ("Architectures", "amd64"),
+            ("Components", "main"),
+        ] {
+            release.args(["-o", &format!("APT::FTPArchive::Release::{field}={value}")]);
+        }
+        let text = run(release.args(["release", "."]).current_dir(&dist))?;
+        fs::write(dist.join("Release"), text)?;
+        gpg.clearsign(&dist.join("Release"), &dist.join("InRelease"))?;
+    }
+    Ok(())
+}
+
+/// Whether a stage has the .deb `NAME_VERSION_ARCH.deb`.
+fn belongs(file_name: &str, stage: Stage) -> bool {
+    file_name
+        .split('_')
+        .nth(1)
+        .is_some_and(|version| version <= stage.newest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_has_its_versions_and_older_ones() {
+        assert!(belongs("pkg-a_1.0_amd64.deb", Stage::After));
+        assert!(!belongs("pkg-a_2.0_amd64.deb", Stage::Before));
+        assert!(!belongs("essential_3.0_all.deb", Stage::After));
+    }
+}

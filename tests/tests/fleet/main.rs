@@ -1,0 +1,3 @@
+//! The suites that run on fleets: one test binary, each module a topic, each test with a fleet of its own.
+
+mod harness;
