@@ -27,12 +27,15 @@ pub enum DebError {
     /// The outer archive.
     #[error(transparent)]
     Ar(#[from] ArError),
-    /// A member that must be there is not, or stands in another's place.
+    /// A member that must be there is not.
+    #[error("it has no ar member {0}")]
+    NoMember(&'static str),
+    /// A member stands in another's place.
     #[error("ar member {position} is {found:?}; {expected} is expected there")]
     Member {
         /// Counted from 1.
         position: usize,
-        /// Its name, or nothing.
+        /// Its name.
         found: String,
         /// What belongs there.
         expected: &'static str,
@@ -97,29 +100,39 @@ const CONTROL_LIMIT: u64 = 64 << 20;
 impl Deb {
     /// Reads a .deb: its members, its control file, its hash. The packaged files are not unpacked.
     pub fn read(path: &Path) -> Result<Self, DebError> {
-        let mut file = File::open(path)?;
-        let members = members(&file)?;
-        let control = read_control(&file, &members.control, members.control_compression)?;
-        control.agrees_with_file_name(path)?;
-        file.seek(SeekFrom::Start(0))?;
-        let (size, sha256) = hash(&mut file)?;
-        Ok(Self {
-            control,
-            size,
-            sha256,
-        })
+        let deb = Self::of(&mut File::open(path)?)?;
+        deb.control.agrees_with_file_name(path)?;
+        Ok(deb)
     }
 
     /// As [`Deb::read`], and unpacks the packaged files into nothing: the slow and sure way.
     pub fn examine(path: &Path) -> Result<Self, DebError> {
-        let deb = Self::read(path)?;
-        let file = File::open(path)?;
+        Self::examine_as(path, path)
+    }
+
+    /// As [`Deb::examine`], for a file that came under the name `called`.
+    pub(crate) fn examine_as(path: &Path, called: &Path) -> Result<Self, DebError> {
+        let mut file = File::open(path)?;
+        let deb = Self::of(&mut file)?;
+        deb.control.agrees_with_file_name(called)?;
         let members = members(&file)?;
         contents::check(
             members.data_compression.reader(members.data.reader(&file)),
             &members.data.name,
         )?;
         Ok(deb)
+    }
+
+    fn of(file: &mut File) -> Result<Self, DebError> {
+        let members = members(file)?;
+        let control = read_control(file, &members.control, members.control_compression)?;
+        file.seek(SeekFrom::Start(0))?;
+        let (size, sha256) = hash(file)?;
+        Ok(Self {
+            control,
+            size,
+            sha256,
+        })
     }
 
     /// The name that a .deb of this content has in an archive: without the epoch, as Debian does it.

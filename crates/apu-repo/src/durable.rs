@@ -1,7 +1,7 @@
 //! Files that are whole or not there: after a crash or a power cut a reader sees the old or the new one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The ending of a file that is not whole yet.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
-/// Writes `bytes` into a new file beside `path`, synced, and returns its name; the caller renames it.
-pub(crate) fn prepare(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+/// Writes what `reader` holds into a new file beside `path`, synced, and returns its name; the caller renames it.
+pub(crate) fn prepare(path: &Path, mut reader: impl Read, mode: u32) -> io::Result<PathBuf> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let name = path
         .file_name()
@@ -21,7 +21,7 @@ pub(crate) fn prepare(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBu
         name.to_string_lossy(),
         std::process::id()
     ));
-    let result = write_synced(&unfinished, bytes, mode);
+    let result = write_synced(&unfinished, &mut reader, mode);
     if result.is_err() {
         // A full disk must not be left fuller than it was.
         let _ = fs::remove_file(&unfinished);
@@ -29,7 +29,7 @@ pub(crate) fn prepare(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBu
     result.map(|()| unfinished)
 }
 
-fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_synced(path: &Path, reader: &mut impl Read, mode: u32) -> io::Result<()> {
     let _ = fs::remove_file(path);
     let mut file = OpenOptions::new()
         .write(true)
@@ -37,7 +37,7 @@ fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .mode(mode)
         .open(path)?;
     file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(bytes)?;
+    io::copy(reader, &mut file)?;
     file.sync_all()
 }
 
@@ -52,9 +52,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 /// Puts `bytes` at `path` unless something is there; says whether it did.
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
-    let unfinished = prepare(path, bytes, mode)?;
-    let linked = fs::hard_link(&unfinished, path);
-    fs::remove_file(&unfinished)?;
+    create_from(&prepare(path, bytes, mode)?, path)
+}
+
+/// Puts a prepared file at `path` unless something is there; says whether it did.
+pub(crate) fn create_from(unfinished: &Path, path: &Path) -> io::Result<bool> {
+    let linked = fs::hard_link(unfinished, path);
+    fs::remove_file(unfinished)?;
     match linked {
         Ok(()) => sync_directory_of(path).map(|()| true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),

@@ -3,10 +3,12 @@
 //! Also the two things that everything on the server shares: where its files are ([`Site`]) and what
 //! `apu.toml` says ([`Settings`]).
 
+pub mod archive;
 mod deb;
 mod durable;
 mod failure;
 mod host;
+mod lock;
 mod openpgp;
 mod push_key;
 pub mod settings;

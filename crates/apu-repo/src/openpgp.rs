@@ -118,38 +118,46 @@ impl ArchiveKey {
             None => Err(KeyError::CannotSign(self.fingerprint())),
         }
     }
+}
 
-    /// `text` with its signature around it, as InRelease has it.
-    pub fn sign_inline(&self, text: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let mut signed = Vec::new();
-        let template = SignatureBuilder::new(SignatureType::Text);
-        let mut signer = Signer::with_template(Message::new(&mut signed), self.key_pair()?, template)?
-            .cleartext()
-            .hash_algo(HashAlgorithm::SHA512)?
-            .build()?;
-        signer
-            .write_all(text)
-            .map_err(sequoia_openpgp::anyhow::Error::from)?;
-        signer.finalize()?;
-        Ok(signed)
+/// `text`, which ends with a line break, with a signature of each key around it, as InRelease has it.
+pub(crate) fn sign_inline(keys: &[&ArchiveKey], text: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let (first, more) = keys
+        .split_first()
+        .ok_or_else(|| KeyError::CannotSign("(none)".to_owned()))?;
+    let mut signed = Vec::new();
+    let template = SignatureBuilder::new(SignatureType::Text);
+    let mut signer = Signer::with_template(Message::new(&mut signed), first.key_pair()?, template)?;
+    for key in more {
+        signer = signer.add_signer(key.key_pair()?)?;
     }
+    let mut signer = signer.cleartext().hash_algo(HashAlgorithm::SHA512)?.build()?;
+    signer
+        .write_all(text)
+        .map_err(sequoia_openpgp::anyhow::Error::from)?;
+    signer.finalize()?;
+    Ok(signed)
+}
 
-    /// The armored signature of `text` alone, as Release.gpg has it.
-    pub fn sign_detached(&self, text: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let mut signature = Vec::new();
-        let armorer = Armorer::new(Message::new(&mut signature))
-            .kind(armor::Kind::Signature)
-            .build()?;
-        let mut signer = Signer::new(armorer, self.key_pair()?)?
-            .hash_algo(HashAlgorithm::SHA512)?
-            .detached()
-            .build()?;
-        signer
-            .write_all(text)
-            .map_err(sequoia_openpgp::anyhow::Error::from)?;
-        signer.finalize()?;
-        Ok(signature)
+/// The armored signatures of `text` alone, as Release.gpg has them.
+pub(crate) fn sign_detached(keys: &[&ArchiveKey], text: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let (first, more) = keys
+        .split_first()
+        .ok_or_else(|| KeyError::CannotSign("(none)".to_owned()))?;
+    let mut signature = Vec::new();
+    let armorer = Armorer::new(Message::new(&mut signature))
+        .kind(armor::Kind::Signature)
+        .build()?;
+    let mut signer = Signer::new(armorer, first.key_pair()?)?;
+    for key in more {
+        signer = signer.add_signer(key.key_pair()?)?;
     }
+    let mut signer = signer.hash_algo(HashAlgorithm::SHA512)?.detached().build()?;
+    signer
+        .write_all(text)
+        .map_err(sequoia_openpgp::anyhow::Error::from)?;
+    signer.finalize()?;
+    Ok(signature)
 }
 
 /// The certificates that signatures are judged with, as a client's Signed-By keyring has them.
@@ -173,6 +181,7 @@ impl Keyring {
             VerifierBuilder::from_bytes(signed)?.with_policy(&policy, None, Helper(&self.certs))?;
         let mut text = Vec::new();
         std::io::copy(&mut verifier, &mut text).map_err(sequoia_openpgp::anyhow::Error::from)?;
+        text.push(b'\n');
         Ok(text)
     }
 
@@ -216,7 +225,7 @@ impl VerificationHelper for Helper<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ArchiveKey, Keyring};
+    use super::{ArchiveKey, Keyring, sign_detached, sign_inline};
 
     const RELEASE: &[u8] = b"Origin: apu\nSHA256:\n abc 12 Packages\n";
 
@@ -224,11 +233,11 @@ mod tests {
     fn what_is_signed_opens_to_the_same_bytes() {
         let key = ArchiveKey::generate("test").unwrap();
         let keyring = Keyring::parse(&key.certificate().unwrap()).unwrap();
-        let signed = key.sign_inline(RELEASE).unwrap();
+        let signed = sign_inline(&[&key], RELEASE).unwrap();
         assert!(signed.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: apu\n"));
         assert_eq!(keyring.open_inline(&signed).unwrap(), RELEASE);
         keyring
-            .verify_detached(RELEASE, &key.sign_detached(RELEASE).unwrap())
+            .verify_detached(RELEASE, &sign_detached(&[&key], RELEASE).unwrap())
             .unwrap();
     }
 
@@ -237,19 +246,23 @@ mod tests {
         let key = ArchiveKey::generate("test").unwrap();
         let keyring = Keyring::parse(&key.certificate_armored().unwrap()).unwrap();
         let other = ArchiveKey::generate("other").unwrap();
-        let mut signed = key.sign_inline(RELEASE).unwrap();
+        let mut signed = sign_inline(&[&key], RELEASE).unwrap();
         let at = signed.windows(3).position(|window| window == b"apu").unwrap();
         signed[at] = b'A';
         assert!(keyring.open_inline(&signed).is_err());
-        assert!(keyring.open_inline(&other.sign_inline(RELEASE).unwrap()).is_err());
         assert!(
             keyring
-                .verify_detached(b"else", &key.sign_detached(RELEASE).unwrap())
+                .open_inline(&sign_inline(&[&other], RELEASE).unwrap())
                 .is_err()
         );
         assert!(
             keyring
-                .verify_detached(RELEASE, &other.sign_detached(RELEASE).unwrap())
+                .verify_detached(b"else", &sign_detached(&[&key], RELEASE).unwrap())
+                .is_err()
+        );
+        assert!(
+            keyring
+                .verify_detached(RELEASE, &sign_detached(&[&other], RELEASE).unwrap())
                 .is_err()
         );
     }
@@ -269,11 +282,6 @@ mod tests {
         );
         let public = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(public.path(), key.certificate().unwrap()).unwrap();
-        assert!(
-            ArchiveKey::read(public.path())
-                .unwrap()
-                .sign_inline(RELEASE)
-                .is_err()
-        );
+        assert!(sign_inline(&[&ArchiveKey::read(public.path()).unwrap()], RELEASE).is_err());
     }
 }

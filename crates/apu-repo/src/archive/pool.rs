@@ -1,0 +1,131 @@
+//! Changing which .debs an archive holds.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use super::index::Entry;
+use super::{Archive, ArchiveError, Published, Refused};
+use crate::deb::Deb;
+use crate::durable;
+
+impl Archive {
+    /// What the archive holds, in the order of its index.
+    pub fn list(&self) -> Result<Vec<Entry>, ArchiveError> {
+        Ok(self.entries()?.entries)
+    }
+
+    /// Adds .debs, each looked at file by file first, and publishes. One that is there already, byte for byte,
+    /// is fine; one of the same name and version with other bytes is not.
+    pub fn add(&self, files: &[PathBuf]) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let mut coming = Unfinished::default();
+        let (mut debs, mut refused) = (Vec::new(), Vec::new());
+        for file in files {
+            let reader = File::open(file).map_err(ArchiveError::io("read", file))?;
+            // What is judged is the archive's own copy: the original may change under our eyes.
+            let copy = self.dir.join(file.file_name().unwrap_or_default());
+            let copy = durable::prepare(&copy, reader, 0o644).map_err(ArchiveError::io("copy", file))?;
+            coming.0.push(copy.clone());
+            match Deb::examine_as(&copy, file) {
+                Ok(deb) => debs.push((copy, deb)),
+                Err(error) => refused.push((file.clone(), error)),
+            }
+        }
+        if let Some(refused) = Refused::of(refused) {
+            return Err(ArchiveError::Refused(refused));
+        }
+        let mut there = self.list()?;
+        let mut placed = Unfinished::default();
+        let mut added = Vec::new();
+        for (copy, deb) in debs {
+            let entry = Entry {
+                path: deb.file_name().display().to_string(),
+                deb,
+            };
+            // Also under another file name it would be the same version twice.
+            if let Some(same) = there.iter().find(|there| there.name() == entry.name()) {
+                if same.deb.sha256 != entry.deb.sha256 {
+                    return Err(ArchiveError::Taken { name: entry.name() });
+                }
+                added.push(same.clone());
+                continue;
+            }
+            let path = self.dir.join(&entry.path);
+            if !durable::create_from(&copy, &path).map_err(ArchiveError::io("write", &path))? {
+                return Err(ArchiveError::Taken { name: entry.name() });
+            }
+            placed.0.push(path);
+            there.push(entry.clone());
+            added.push(entry);
+        }
+        let published = self.publish()?;
+        placed.keep();
+        Ok((added, published))
+    }
+
+    /// Publishes without a package, or without one version of it, and then removes its files.
+    pub fn remove(
+        &self,
+        package: &str,
+        version: Option<&str>,
+    ) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let is_meant = |entry: &Entry| {
+            entry.deb.control.package() == package
+                && version.is_none_or(|version| entry.deb.control.version() == version)
+        };
+        let gone: Vec<Entry> = self.list()?.into_iter().filter(is_meant).collect();
+        if gone.is_empty() {
+            let name = version.map_or(package.to_owned(), |version| format!("{package}={version}"));
+            return Err(ArchiveError::NotThere(name));
+        }
+        let published = self.take_out(&gone)?;
+        Ok((gone, published))
+    }
+
+    /// Keeps the newest `keep` versions of each package for each architecture.
+    pub fn prune(&self, keep: usize) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let mut by_package: BTreeMap<(String, String), Vec<Entry>> = BTreeMap::new();
+        for entry in self.list()? {
+            let control = &entry.deb.control;
+            let key = (control.package().to_owned(), control.architecture().to_owned());
+            by_package.entry(key).or_default().push(entry);
+        }
+        // An index lists newer versions later.
+        let old = |mut entries: Vec<Entry>| {
+            entries.truncate(entries.len().saturating_sub(keep));
+            entries
+        };
+        let gone: Vec<Entry> = by_package.into_values().flat_map(old).collect();
+        let published = self.take_out(&gone)?;
+        Ok((gone, published))
+    }
+
+    /// First the index forgets them, then they go: no client is ever sent to a file that is not there.
+    fn take_out(&self, gone: &[Entry]) -> Result<Published, ArchiveError> {
+        let paths: HashSet<String> = gone.iter().map(|entry| entry.path.clone()).collect();
+        let published = self.publish_without(&paths)?;
+        for path in paths {
+            let path = self.dir.join(path);
+            fs::remove_file(&path).map_err(ArchiveError::io("remove", &path))?;
+        }
+        Ok(published)
+    }
+}
+
+/// Files that go again, unless everything that belongs to them was finished.
+#[derive(Default)]
+struct Unfinished(Vec<PathBuf>);
+
+impl Unfinished {
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The Release file: what the archive is, how long that is true, and the hashes of its indexes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Labels;
+
+/// One index file as Release names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct IndexFile {
+    pub(super) name: String,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+}
+
+/// A Release file that was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Release {
+    pub(super) date: Timestamp,
+    pub(super) valid_until: Option<Timestamp>,
+    pub(super) files: Vec<IndexFile>,
+}
+
+const DATE: &str = "%a, %d %b %Y %H:%M:%S UTC";
+
+/// The text of a Release. Its lines have no trailing blank and no leading dash, since a cleartext signature
+/// would change both.
+pub(super) fn text(labels: &Labels, date: Timestamp, files: &[IndexFile]) -> String {
+    let until = date.saturating_add(jiff::SignedDuration::from_secs(
+        i64::try_from(labels.valid.as_secs()).unwrap_or(i64::MAX),
+    ));
+    let until = until.unwrap_or(Timestamp::MAX);
+    let mut text = format!(
+        "Origin: {}\nLabel: {}\nSuite: {}\nDate: {}\nValid-Until: {}\nAcquire-By-Hash: yes\nSHA256:\n",
+        labels.origin,
+        labels.label,
+        labels.suite,
+        date.strftime(DATE),
+        until.strftime(DATE),
+    );
+    for file in files {
+        text.push_str(&format!(" {} {} {}\n", file.sha256, file.size, file.name));
+    }
+    text
+}
+
+/// Reads the text of a Release; nothing if it is none of ours.
+pub(super) fn parse(text: &str) -> Option<Release> {
+    let mut fields = BTreeMap::new();
+    let mut files = Vec::new();
+    let mut in_hashes = false;
+    for line in text.lines() {
+        if let Some(line) = line.strip_prefix(' ') {
+            let mut words = line.split_whitespace();
+            if in_hashes {
+                let (sha256, size, name) = (words.next()?, words.next()?, words.next()?);
+                files.push(IndexFile {
+                    name: name.to_owned(),
+                    size: size.parse().ok()?,
+                    sha256: sha256.to_owned(),
+                });
+            }
+        } else {
+            let (name, value) = line.split_once(':')?;
+            in_hashes = name == "SHA256";
+            fields.insert(name, value.trim());
+        }
+    }
+    let date = |field| {
+        let text: &str = fields.get(field)?;
+        jiff::fmt::strtime::parse(DATE, text)
+            .ok()?
+            .to_datetime()
+            .ok()?
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()
+    };
+    Some(Release {
+        date: date("Date")?.timestamp(),
+        valid_until: date("Valid-Until").map(|zoned| zoned.timestamp()),
+        files,
+    })
+}
+
+/// The date of a new Release: now, but never before the last one, which clients hold on to. (A last one far in
+/// the future came from a wrong clock, and no client took it.)
+pub(super) fn next_date(now: Timestamp, last: Option<Timestamp>) -> Timestamp {
+    const SKEW: Duration = Duration::from_secs(60 * 60);
+    match last {
+        Some(last) if last > now && last.duration_since(now).unsigned_abs() <= SKEW => last,
+        _ => now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{IndexFile, Labels, next_date, parse, text};
+
+    #[test]
+    fn a_release_is_read_back_as_it_was_written() {
+        let labels = Labels {
+            origin: "apu".into(),
+            label: "apu".into(),
+            suite: "local".into(),
+            valid: Duration::from_secs(30 * 86400),
+        };
+        let file = IndexFile {
+            name: "Packages.xz".into(),
+            size: 32,
+            sha256: "ab".repeat(32),
+        };
+        let date = "2026-11-22T21:47:16Z".parse().unwrap();
+        let text = text(&labels, date, std::slice::from_ref(&file));
+        assert!(
+            text.contains(
+                "Date: Sun, 22 Nov 2026 21:47:16 UTC\nValid-Until: Tue, 22 Dec 2026 21:47:16 UTC\n"
+            )
+        );
+        let release = parse(&text).unwrap();
+        assert_eq!(release.date, date);
+        assert_eq!(
+            release.valid_until.unwrap(),
+            "2026-12-22T21:47:16Z".parse().unwrap()
+        );
+        assert_eq!(release.files, [file]);
+    }
+
+    #[test]
+    fn the_date_never_goes_back_unless_the_clock_was_wrong() {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+        let now = at("2026-11-22T12:00:00Z");
+        assert_eq!(
+            next_date(now, Some(at("2026-11-22T12:00:30Z"))),
+            at("2026-11-22T12:00:30Z")
+        );
+        assert_eq!(next_date(now, Some(at("2026-11-22T11:00:00Z"))), now);
+        assert_eq!(next_date(now, Some(at("2036-11-22T12:00:00Z"))), now);
+        assert_eq!(next_date(now, None), now);
+    }
+}

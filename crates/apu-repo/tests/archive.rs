@@ -1,0 +1,377 @@
+//! What an archive promises to its clients and to its administrator, kept with real files.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use apu_repo::archive::{Archive, ArchiveError, Labels, Published, check};
+use apu_repo::{ArchiveKey, DebWriter, Keyring};
+
+struct Place {
+    dir: tempfile::TempDir,
+    key: ArchiveKey,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            key: ArchiveKey::generate("test").unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("archive").join(name)
+    }
+
+    fn open(&self) -> Archive {
+        let labels = Labels {
+            origin: "apu".into(),
+            label: "apu".into(),
+            suite: "local".into(),
+            valid: Duration::from_secs(86400),
+        };
+        fs::create_dir_all(self.path("")).unwrap();
+        Archive::open(&self.path(""), labels, vec![self.key.clone()], "a test", &|_| ()).unwrap()
+    }
+
+    fn publish(&self) -> Published {
+        self.open().publish().unwrap()
+    }
+
+    fn put(&self, name: &str, package: &str, version: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, deb(package, version, "all")).unwrap();
+    }
+
+    /// A .deb beside the archive.
+    fn outside(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let keyring = Keyring::parse(&self.key.certificate().unwrap()).unwrap();
+        let checked = check(&self.path(""), &keyring, jiff::Timestamp::now());
+        checked.faults.iter().map(ToString::to_string).collect()
+    }
+
+    fn packages(&self) -> String {
+        fs::read_to_string(self.path("Packages")).unwrap()
+    }
+}
+
+fn deb(package: &str, version: &str, architecture: &str) -> Vec<u8> {
+    let control = format!(
+        "Package: {package}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: A <a@example.org>\n\
+         Description: a test\n and its long text\n"
+    );
+    let mut writer = DebWriter::new(control.parse().unwrap(), 1_700_000_000);
+    writer
+        .file(
+            &format!("usr/share/doc/{package}/{version}"),
+            0o644,
+            version.into(),
+        )
+        .unwrap();
+    writer.build().unwrap()
+}
+
+fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(snapshot(&entry.path()));
+        } else {
+            files.push((entry.path(), fs::read(entry.path()).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_published_directory_is_an_archive_without_fault() {
+    let place = Place::new();
+    place.put("aa_1_all.deb", "aa", "1");
+    place.put("deep/er/b.deb", "bb", "1:2-3");
+    let published = place.publish();
+    assert_eq!(
+        (published.packages, published.read, published.changed),
+        (2, 2, true)
+    );
+    assert_eq!(place.faults(), Vec::<String>::new());
+    let packages = place.packages();
+    assert!(
+        packages.starts_with("Package: aa\nVersion: 1\nArchitecture: all\n"),
+        "{packages}"
+    );
+    assert!(packages.contains("Filename: deep/er/b.deb\n"), "{packages}");
+    assert!(
+        packages.contains("Description: a test\n and its long text\n"),
+        "{packages}"
+    );
+}
+
+#[test]
+fn an_empty_directory_is_an_archive_too() {
+    let place = Place::new();
+    place.open();
+    assert_eq!(place.publish().packages, 0);
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn gpgv_accepts_both_signatures_and_they_sign_the_same() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.publish();
+    let keyring = place.outside("archive.gpg", &place.key.certificate().unwrap());
+    let gpgv = |args: &[&Path]| {
+        let output = Command::new("gpgv")
+            .arg("--keyring")
+            .arg(&keyring)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    };
+    gpgv(&[&place.path("Release.gpg"), &place.path("Release")]);
+    let body = gpgv(&[Path::new("--output"), Path::new("-"), &place.path("InRelease")]);
+    assert_eq!(
+        String::from_utf8(body),
+        String::from_utf8(fs::read(place.path("Release")).unwrap())
+    );
+}
+
+#[test]
+fn a_changed_byte_anywhere_is_found() {
+    for name in [
+        "a.deb",
+        "Packages",
+        "Packages.gz",
+        "Packages.xz",
+        "Release",
+        "InRelease",
+        "Release.gpg",
+    ] {
+        let place = Place::new();
+        place.put("a.deb", "aa", "1");
+        place.publish();
+        let mut bytes = fs::read(place.path(name)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::remove_file(place.path(name)).unwrap();
+        fs::write(place.path(name), bytes).unwrap();
+        assert!(
+            place.faults().iter().any(|fault| fault.starts_with(name)),
+            "{name}: {:?}",
+            place.faults()
+        );
+    }
+}
+
+#[test]
+fn an_unchanged_deb_is_never_read_again() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.put("b.deb", "bb", "1");
+    place.publish();
+    let before = place.packages();
+    assert_eq!(place.publish().read, 0);
+    place.put("c.deb", "cc", "1");
+    assert_eq!(place.publish().read, 1);
+    place.put("c.deb", "cc", "2");
+    assert_eq!(place.publish().read, 1);
+    fs::remove_file(place.path("c.deb")).unwrap();
+    let published = place.publish();
+    assert_eq!((published.read, published.packages), (0, 2));
+    assert_eq!(place.packages(), before);
+}
+
+#[test]
+fn the_cache_may_be_deleted_or_damaged() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.publish();
+    let before = place.packages();
+    for damage in [
+        None,
+        Some(&b"rubbish"[..]),
+        Some(b"apu-repo 0.1.0 1\n{\"stamp\":"),
+    ] {
+        let cache = place.path(".apu/cache");
+        fs::remove_file(&cache).unwrap();
+        if let Some(bytes) = damage {
+            fs::write(&cache, bytes).unwrap();
+        }
+        assert_eq!(place.publish().read, 1);
+        assert_eq!(place.packages(), before);
+    }
+}
+
+#[test]
+fn one_bad_deb_stops_the_publishing_and_nothing_changes() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.publish();
+    let whole = deb("bb", "1", "all");
+    fs::write(place.path("b.deb"), &whole[..whole.len() - 7]).unwrap();
+    fs::write(place.path("c.deb"), b"no deb at all").unwrap();
+    let before = snapshot(&place.path(""));
+    let error = place.open().publish().unwrap_err();
+    assert_eq!(error.to_string(), "2 of the .debs cannot be published");
+    let first = error.source().unwrap();
+    assert!(first.to_string().starts_with("b.deb: truncated: "), "{first}");
+    let second = first.source().unwrap();
+    assert!(second.to_string().starts_with("c.deb: not a .deb"), "{second}");
+    let unlike = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<_> {
+        files
+            .into_iter()
+            .filter(|(path, _)| !path.ends_with("cache") && !path.ends_with("lock"))
+            .collect()
+    };
+    assert!(unlike(before) == unlike(snapshot(&place.path(""))));
+}
+
+#[test]
+fn a_client_in_the_middle_of_an_update_still_finds_the_old_index() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.publish();
+    let release = fs::read_to_string(place.path("Release")).unwrap();
+    let promised: Vec<String> = release
+        .lines()
+        .filter_map(|line| line.strip_prefix(' ')?.split(' ').next().map(str::to_owned))
+        .collect();
+    assert_eq!(promised.len(), 3);
+    for version in 2..20 {
+        place.put("a.deb", "aa", &version.to_string());
+        place.publish();
+    }
+    for hash in promised {
+        assert!(
+            place.path("by-hash/SHA256").join(&hash).exists(),
+            "{hash} is gone"
+        );
+    }
+}
+
+#[test]
+fn two_publications_within_a_second_have_two_times() {
+    let place = Place::new();
+    let mut last = 0;
+    for version in 1..5 {
+        place.open();
+        place.put("a.deb", "aa", &version.to_string());
+        place.publish();
+        let modified = fs::metadata(place.path("InRelease")).unwrap().modified().unwrap();
+        let seconds = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!(
+            seconds > last,
+            "a client that asks If-Modified-Since would miss version {version}"
+        );
+        last = seconds;
+    }
+}
+
+#[test]
+fn versions_stay_side_by_side_and_prune_keeps_the_newest() {
+    let place = Place::new();
+    for version in ["1.0~rc1", "1.0", "1.0+deb12u1", "1:0.1"] {
+        place.put(&format!("{}.deb", version.replace(':', "-")), "aa", version);
+    }
+    place.put("bb.deb", "bb", "1");
+    assert_eq!(place.publish().packages, 5);
+    let (gone, published) = place.open().prune(2).unwrap();
+    let gone: Vec<_> = gone
+        .iter()
+        .map(|entry| entry.deb.control.version().to_owned())
+        .collect();
+    assert_eq!(gone, ["1.0~rc1", "1.0"]);
+    assert_eq!(published.packages, 3);
+    assert!(!place.path("1.0.deb").exists());
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn add_takes_a_deb_under_its_own_name_once() {
+    let place = Place::new();
+    let file = place.outside("download.deb", &deb("foo", "2:1.2-3", "amd64"));
+    let (added, published) = place.open().add(std::slice::from_ref(&file)).unwrap();
+    assert_eq!(added[0].path, "foo_1.2-3_amd64.deb");
+    assert_eq!(published.packages, 1);
+    let (again, published) = place.open().add(&[file]).unwrap();
+    assert_eq!(again[0].path, "foo_1.2-3_amd64.deb");
+    assert!(!published.changed);
+    assert_eq!(place.faults(), Vec::<String>::new());
+    let hidden = fs::read_dir(place.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        hidden
+            .filter(|name| name.to_string_lossy().starts_with('.'))
+            .count(),
+        1,
+        "only .apu"
+    );
+}
+
+#[test]
+fn a_version_never_changes_its_bytes() {
+    let place = Place::new();
+    place
+        .open()
+        .add(&[place.outside("a.deb", &deb("foo", "1", "all"))])
+        .unwrap();
+    let mut other = deb("foo", "1", "all");
+    // The date in an ar header: harmless, and yet other bytes.
+    other[8 + 16] = b'2';
+    let error = place.open().add(&[place.outside("b.deb", &other)]).unwrap_err();
+    assert!(matches!(error, ArchiveError::Taken { .. }), "{error}");
+    fs::write(place.path("elsewhere.deb"), other).unwrap();
+    let error = place.open().publish().unwrap_err();
+    assert!(matches!(error, ArchiveError::Ambiguous { .. }), "{error}");
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn add_refuses_all_when_one_is_bad() {
+    let place = Place::new();
+    let good = place.outside("good.deb", &deb("foo", "1", "all"));
+    let liar = place.outside("bar_1_all.deb", &deb("foo", "1", "all"));
+    let error = place.open().add(&[good, liar]).unwrap_err();
+    assert!(
+        error
+            .source()
+            .unwrap()
+            .to_string()
+            .ends_with("its control file says foo for all"),
+        "{error:?}"
+    );
+    assert_eq!(place.publish().packages, 0);
+}
+
+#[test]
+fn remove_takes_a_package_or_one_version_of_it() {
+    let place = Place::new();
+    for version in ["1", "2"] {
+        place.put(&format!("a{version}.deb"), "aa", version);
+    }
+    place.publish();
+    let error = place.open().remove("aa", Some("3")).unwrap_err();
+    assert_eq!(error.to_string(), "aa=3 is not in the archive");
+    assert_eq!(place.open().remove("aa", Some("1")).unwrap().1.packages, 1);
+    assert_eq!(place.open().remove("aa", None).unwrap().1.packages, 0);
+    assert!(!place.path("a1.deb").exists() && !place.path("a2.deb").exists());
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
