@@ -181,7 +181,6 @@ impl Keyring {
             VerifierBuilder::from_bytes(signed)?.with_policy(&policy, None, Helper(&self.certs))?;
         let mut text = Vec::new();
         std::io::copy(&mut verifier, &mut text).map_err(sequoia_openpgp::anyhow::Error::from)?;
-        text.push(b'\n');
         Ok(text)
     }
 
