@@ -132,6 +132,8 @@ pub(crate) fn sign_inline(keys: &[&ArchiveKey], text: &[u8]) -> Result<Vec<u8>, 
         signer = signer.add_signer(key.key_pair()?)?;
     }
     let mut signer = signer.cleartext().hash_algo(HashAlgorithm::SHA512)?.build()?;
+    // The line break before the signature belongs to the frame; as gpg does it, it is the text's own.
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
     signer
         .write_all(text)
         .map_err(sequoia_openpgp::anyhow::Error::from)?;
@@ -181,6 +183,7 @@ impl Keyring {
             VerifierBuilder::from_bytes(signed)?.with_policy(&policy, None, Helper(&self.certs))?;
         let mut text = Vec::new();
         std::io::copy(&mut verifier, &mut text).map_err(sequoia_openpgp::anyhow::Error::from)?;
+        text.push(b'\n');
         Ok(text)
     }
 
