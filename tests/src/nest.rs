@@ -143,19 +143,21 @@ impl Nest {
             command.args([&birth.name, &word(&birth.state), &layers.join(":"), &birth.start]);
         }
         let mut boot = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let up = BufReader::new(boot.stdout.take().context("no pipe")?)
-            .lines()
-            .take(births.len());
-        let up = up.collect::<Result<Vec<_>, _>>()?;
-        boot.wait()?;
-        for birth in births.iter().filter(|birth| !up.contains(&birth.name)) {
-            let log = self.seen_from_outside(&birth.state.join("boot.log"));
-            bail!(
-                "{} did not boot: {}",
-                birth.name,
-                fs::read_to_string(log).unwrap_or_default()
-            );
+        let answers = BufReader::new(boot.stdout.take().context("no pipe")?).lines();
+        for answer in answers.take(births.len()) {
+            if let Some(name) = answer?.strip_prefix("failed ") {
+                let state = births
+                    .iter()
+                    .find(|birth| birth.name == name)
+                    .map(|birth| &birth.state);
+                let log = self.seen_from_outside(&state.context("no such host")?.join("boot.log"));
+                bail!(
+                    "{name} did not boot: {}",
+                    fs::read_to_string(log).unwrap_or_default()
+                );
+            }
         }
+        boot.wait()?;
         self.find(births)
     }
 

@@ -55,6 +55,7 @@ pub struct Run {
 impl Run {
     #[track_caller]
     fn read(finished: Finished) -> Self {
+        // A plan comes first and the run after it: a host's last word is the one that counts.
         let events: Vec<Value> = finished
             .stdout
             .lines()
@@ -64,7 +65,7 @@ impl Run {
                 })
             })
             .collect();
-        let ended = events.iter().filter(|event| event["event"] == "ended");
+        let ended = events.iter().filter(|event| event["event"] == "end");
         let ends = ended.map(|event| {
             (
                 event["host"].as_str().unwrap_or_default().to_owned(),
@@ -128,7 +129,7 @@ impl Run {
     #[track_caller]
     #[must_use]
     pub fn answer(&self, host: &str) -> &Value {
-        let answer = &self.end_of(host)["answer"];
+        let answer = &self.end_of(host)["result"];
         assert!(
             answer.is_object(),
             "{host} gave no answer:\n{:#}",

@@ -1,26 +1,27 @@
 # PID 1 of a host. Started in namespaces of its own; the root is an overlay, and nothing of the machine stays visible.
 name=$1 state=$2 layers=$3 start=$4
-{
-    set -e
-    cd "$state"
-    printf '%s\n' \
-        "overlay $state/root overlay lowerdir=$layers,upperdir=$state/upper,workdir=$state/work 0 0" \
-        "proc $state/root/proc proc nosuid,nodev,noexec 0 0" \
-        "devpts $state/root/dev/pts devpts newinstance,ptmxmode=0666,mode=0620,gid=5 0 0" \
-        "run $state/root/run tmpfs mode=0755,size=64m 0 0" \
-        "tmp $state/root/tmp tmpfs mode=1777,size=256m 0 0" >fstab
-    mount --all --fstab fstab
-    cd root
-    echo "$name" >proc/sys/kernel/hostname
-    pivot_root . mnt
-    cd /
-    umount --lazy /mnt
-    set +e
-    mkdir -p /run/lock /run/sshd
-    eval "$start"
-} >"$state/boot.log" 2>&1 </dev/null || exit 1
-echo "$name"
-exec >/dev/null
+exec 3>&1 >"$state/boot.log" 2>&1 </dev/null
+trap 'echo "failed $name" >&3' EXIT
+set -e
+cd "$state"
+printf '%s\n' \
+    "overlay $state/root overlay lowerdir=$layers,upperdir=$state/upper,workdir=$state/work 0 0" \
+    "proc $state/root/proc proc nosuid,nodev,noexec 0 0" \
+    "devpts $state/root/dev/pts devpts newinstance,ptmxmode=0666,mode=0620,gid=5 0 0" \
+    "run $state/root/run tmpfs mode=0755,size=64m 0 0" \
+    "tmp $state/root/tmp tmpfs mode=1777,size=256m 0 0" >fstab
+mount --all --fstab fstab
+cd root
+echo "$name" >proc/sys/kernel/hostname
+pivot_root . mnt
+cd /
+umount --lazy /mnt
+mkdir -p /run/lock /run/sshd
+eval "$start"
+trap - EXIT
+set +e
+echo "up $name" >&3
+exec 3>&- >/dev/null 2>&1
 # dash reaps whatever ends while it waits, orphans too.
 while :; do
     sleep infinity &

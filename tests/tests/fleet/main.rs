@@ -1,3 +1,5 @@
 //! The suites that run on fleets: one test binary, each module a topic, each test with a fleet of its own.
 
+mod button;
 mod harness;
+mod hurting;

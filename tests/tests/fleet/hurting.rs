@@ -1,0 +1,181 @@
+//! Packages whose maintainer scripts hurt: none hangs a run, and each ends in the outcome that is true.
+
+use std::time::Instant;
+
+use apu_tests::{Fleet, Run, Stage};
+
+/// Upgrades a host that has the package in version 1.0 to 2.0, after `prepare` was run on it.
+fn upgrade_of(package: &str, prepare: &str) -> (Fleet, Run) {
+    let fleet = Fleet::of(["web1"]).up();
+    fleet
+        .host("web1")
+        .sh(&format!(
+            "DEBIAN_FRONTEND=noninteractive apt-get -q -y install {package}"
+        ))
+        .ok();
+    fleet.host("web1").sh(prepare).ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web1 update").ended("web1", "changed").exited(0);
+    let run = fleet.apt_all("web1 upgrade --yes");
+    // Whatever the one package did, the others were not its victims.
+    assert_eq!(
+        fleet.host("web1").version_of("pkg-e").as_deref(),
+        Some("2.0"),
+        "{run:?}"
+    );
+    (fleet, run)
+}
+
+#[test]
+fn a_changed_conffile_is_kept_and_reported() {
+    let mine = "# mine\ncolour = red\n";
+    let (fleet, run) = upgrade_of(
+        "hurts-conffile",
+        &format!("printf '{mine}' >/etc/hurts-conffile.conf"),
+    );
+    let web1 = fleet.host("web1");
+
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(web1.version_of("hurts-conffile").as_deref(), Some("2.0"));
+    assert_eq!(web1.read("/etc/hurts-conffile.conf").as_deref(), Some(mine));
+    assert!(
+        web1.read("/etc/hurts-conffile.conf.dpkg-dist")
+            .unwrap()
+            .contains("2.0")
+    );
+    assert_eq!(
+        run.answer("web1")["conffiles_kept"],
+        serde_json::json!(["/etc/hurts-conffile.conf"])
+    );
+}
+
+#[test]
+fn an_unchanged_conffile_follows_the_package() {
+    let (fleet, run) = upgrade_of("hurts-conffile", "true");
+    run.ended("web1", "changed").exited(0);
+    assert!(
+        fleet
+            .host("web1")
+            .read("/etc/hurts-conffile.conf")
+            .unwrap()
+            .contains("2.0")
+    );
+    assert!(run.answer("web1")["conffiles_kept"].is_null());
+}
+
+#[test]
+fn a_critical_question_gets_its_default_and_is_reported() {
+    let (fleet, run) = upgrade_of("hurts-debconf", "true");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(
+        fleet.host("web1").read("/var/lib/hurts-debconf").as_deref(),
+        Some("green\n")
+    );
+    assert!(
+        run.answer("web1")["questions_defaulted"]
+            .to_string()
+            .contains("hurts-debconf/colour"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_script_that_reads_finds_the_end_of_its_input() {
+    let (fleet, run) = upgrade_of("hurts-stdin", "true");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(
+        fleet.host("web1").read("/var/lib/hurts-stdin").as_deref(),
+        Some("end of file\n")
+    );
+}
+
+#[test]
+fn a_failing_script_is_partial_and_names_its_package() {
+    let (fleet, run) = upgrade_of("hurts-failing", "true");
+    run.ended("web1", "partial").exited(1);
+    assert!(run.answer("web1")["broken"].to_string().contains("hurts-failing"));
+    let (letters, _) = fleet.host("web1").dpkg_l("hurts-failing").unwrap();
+    assert_eq!(letters, "iF");
+    fleet.apt_all("web1 check").ended("web1", "failed").exited(1);
+}
+
+#[test]
+fn a_slow_script_is_waited_for() {
+    let (fleet, run) = upgrade_of("hurts-slow", "echo 40 >/etc/hurts-slow");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(
+        fleet.host("web1").version_of("hurts-slow").as_deref(),
+        Some("2.0")
+    );
+    assert!(run.answer("web1")["seconds"].as_f64().unwrap() >= 4.0);
+}
+
+#[test]
+fn noise_is_escaped_and_never_taken_for_an_answer() {
+    let (fleet, run) = upgrade_of("hurts-noisy", "true");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(
+        fleet.host("web1").version_of("hurts-noisy").as_deref(),
+        Some("2.0")
+    );
+    let changes = run.answer("web1")["changes"].as_array().unwrap();
+    assert_eq!(
+        changes.len(),
+        6,
+        "the result that the script made up was believed: {changes:?}"
+    );
+}
+
+#[test]
+fn a_daemon_that_holds_the_output_does_not_hold_the_run() {
+    let begin = Instant::now();
+    let (fleet, run) = upgrade_of("hurts-daemon", "true");
+    run.ended("web1", "changed").exited(0);
+    assert!(begin.elapsed().as_secs() < 120, "{:?}", begin.elapsed());
+    assert!(
+        fleet
+            .host("web1")
+            .processes()
+            .unwrap()
+            .contains(&"sleep 600".to_owned())
+    );
+}
+
+#[test]
+fn maintainer_scripts_get_a_constant_environment() {
+    let (fleet, run) = upgrade_of("hurts-environment", "true");
+    run.ended("web1", "changed").exited(0);
+    let environment = fleet.host("web1").read("/var/lib/hurts-environment").unwrap();
+    let names: Vec<_> = environment
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    // DPKG_* and the like are dpkg's own, told to every script.
+    let foreign: Vec<_> = names
+        .iter()
+        .filter(|name| {
+            let ours = [
+                "PATH",
+                "HOME",
+                "LC_ALL",
+                "DEBIAN_FRONTEND",
+                "TERM",
+                "PWD",
+                "OLDPWD",
+                "SHLVL",
+                "_",
+            ];
+            let told = [
+                "DPKG_",
+                "DEBIAN_",
+                "DEBCONF_",
+                "APT_LISTCHANGES_",
+                "NEEDRESTART_",
+                "UCF_",
+            ];
+            !ours.contains(name) && !told.iter().any(|start| name.starts_with(start))
+        })
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}\n{environment}");
+}
