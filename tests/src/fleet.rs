@@ -100,9 +100,9 @@ impl Plan {
         let (server, clients) = match self.kind {
             Kind::Enrolled => {
                 let product = Product::built()?;
-                let server = layer::server(&product)?;
-                let clients = layer::client(self.suite, self.flavour, &product, &server)?;
-                (Some(server), clients)
+                let site = layer::site(&product)?;
+                let clients = layer::client(self.suite, self.flavour, &product, &site)?;
+                (Some(site), clients)
             }
             Kind::Bare => (
                 Some(layer::server(&Product::built()?)?),
@@ -331,15 +331,17 @@ impl Fleet {
             .exec(&[&["apu"], &words.split(' ').collect::<Vec<_>>()[..]].concat())
     }
 
-    /// `ssh` from the server to a client with the push key, and nothing of apu's own in between.
+    /// `ssh` from the server to a client with the push key and these options, and nothing of apu's own in between.
     #[must_use]
-    pub fn ssh(&self, client: &str) -> Command {
+    pub fn ssh(&self, client: &str, options: &[&str]) -> Command {
         let mut ssh = self.server().command("ssh");
         ssh.args(["-F", "none", "-i", "/etc/apu-server/ssh/id_ed25519", "-l", "apu"])
             .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"])
             .args(["-o", "UserKnownHostsFile=/etc/apu-server/ssh/known_hosts"])
             .args(["-o", "KexAlgorithms=curve25519-sha256"])
-            .arg(self.host(client).name());
+            .args(options)
+            .arg(client)
+            .stdin(Stdio::null());
         ssh
     }
 

@@ -68,9 +68,9 @@ pub(crate) fn bare(suite: Suite, flavour: Flavour) -> Result<Layers> {
 }
 
 /// A client of the server whose apu-data this is.
-pub(crate) fn client(suite: Suite, flavour: Flavour, product: &Product, server: &Layers) -> Result<Layers> {
+pub(crate) fn client(suite: Suite, flavour: Flavour, product: &Product, site: &Layers) -> Result<Layers> {
     let bare = bare(suite, flavour)?;
-    let apu_data = product::apu_data(server)?;
+    let apu_data = product::apu_data(site)?;
     let inputs = Inputs::of("recipe 1")
         .and(bare.identity())
         .and_file(&product.client)?
@@ -85,7 +85,7 @@ pub(crate) fn client(suite: Suite, flavour: Flavour, product: &Product, server: 
     Ok(bare.on(&entry))
 }
 
-/// The server, its keys and its first apu-data made.
+/// The server as its package installs it: with keys, and set up for this network.
 pub(crate) fn server(product: &Product) -> Result<Layers> {
     let base = Layers(vec![root::base(Suite::Bookworm, Flavour::Plain)?]);
     let inputs = Inputs::of("recipe 1")
@@ -98,6 +98,14 @@ pub(crate) fn server(product: &Product) -> Result<Layers> {
         product::configure_site(host)
     })?;
     Ok(base.on(&entry))
+}
+
+/// The server with its first apu-data in its archive.
+pub(crate) fn site(product: &Product) -> Result<Layers> {
+    let server = server(product)?;
+    let inputs = Inputs::of("recipe 1").and(server.identity());
+    let entry = build("site", &inputs, &server, product::make_apu_data)?;
+    Ok(server.on(&entry))
 }
 
 /// Boots one host on the layers below, lets `fill` work in it, and keeps what that wrote.

@@ -23,6 +23,7 @@ mod product;
 mod root;
 mod run;
 mod store;
+pub mod systemd;
 mod tool;
 mod upstream;
 mod watch;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
 use crate::layer::{Layers, SERVER_NAME};
@@ -38,7 +38,7 @@ fn newest(prefix: &str) -> Result<PathBuf> {
     newest.with_context(|| format!("no {prefix}*.deb in {DIST}; try: make deb"))
 }
 
-/// Sets the server up as the README says, and makes the first apu-data.
+/// Sets the server up for this network.
 pub(crate) fn configure_site(host: &Host) -> Result<()> {
     let settings = format!("[client]\nurl = \"http://{SERVER_NAME}/local\"\n");
     host.write("/etc/apu-server/apu.toml", &settings);
@@ -46,16 +46,19 @@ pub(crate) fn configure_site(host: &Host) -> Result<()> {
         "/etc/apu-server/sources.list",
         "# the clients keep their own sources\n",
     );
-    let made = host.exec(&["gen-apu-data-pkg"]);
-    if made.code != 0 {
-        bail!("gen-apu-data-pkg: {}{}", made.stdout, made.stderr);
-    }
     Ok(())
 }
 
-/// The apu-data that lies in a server's archive.
-pub(crate) fn apu_data(server: &Layers) -> Result<PathBuf> {
-    let archive = server
+/// Makes and publishes apu-data.
+pub(crate) fn make_apu_data(host: &Host) -> Result<()> {
+    let made = host.exec(&["gen-apu-data-pkg"]);
+    ensure!(made.code == 0, "gen-apu-data-pkg: {}{}", made.stdout, made.stderr);
+    Ok(())
+}
+
+/// The apu-data that lies in a site's archive.
+pub(crate) fn apu_data(site: &Layers) -> Result<PathBuf> {
+    let archive = site
         .0
         .first()
         .context("no layer")?

@@ -2,4 +2,6 @@
 
 mod button;
 mod harness;
+mod hostile;
 mod hurting;
+mod sshd;
