@@ -70,6 +70,9 @@ pub enum DebError {
     /// No control file.
     #[error("{0} holds no control file")]
     NoControl(String),
+    /// Two of them: readers would differ about which counts.
+    #[error("{0} holds two control files")]
+    TwoControls(String),
     /// The control file.
     #[error("control file: {0}")]
     Control(#[from] ControlError),
@@ -239,10 +242,7 @@ fn read_control(file: &File, member: &Member, compression: Compression) -> Resul
             let mut text = Vec::new();
             entry.read_to_end(&mut text).map_err(damaged)?;
             if control.replace(text).is_some() {
-                return Err(ControlError::Twice {
-                    field: "control".to_owned(),
-                }
-                .into());
+                return Err(DebError::TwoControls(member.name.clone()));
             }
         }
     }

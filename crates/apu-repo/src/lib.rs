@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod deb;
+pub mod deb822;
 mod durable;
 mod failure;
 mod host;

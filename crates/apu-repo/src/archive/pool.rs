@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::index::Entry;
 use super::{Archive, ArchiveError, Published, Refused};
@@ -18,17 +19,29 @@ impl Archive {
     /// Adds .debs, each looked at file by file first, and publishes. One that is there already, byte for byte,
     /// is fine; one of the same name and version with other bytes is not.
     pub fn add(&self, files: &[PathBuf]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut coming = Unfinished::default();
+        self.add_all(files.iter().map(|file| Coming::File(file)))
+    }
+
+    /// Adds a .deb that was made here and now, and publishes.
+    pub fn add_made(&self, name: &str, bytes: &[u8]) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        self.add_all(std::iter::once(Coming::Made(name, bytes)))
+    }
+
+    fn add_all<'a>(
+        &self,
+        files: impl Iterator<Item = Coming<'a>>,
+    ) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let mut copies = Unfinished::default();
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
         for file in files {
-            let reader = File::open(file).map_err(ArchiveError::io("read", file))?;
+            let path = file.path();
             // What is judged is the archive's own copy: the original may change under our eyes.
-            let copy = self.dir.join(file.file_name().unwrap_or_default());
-            let copy = durable::prepare(&copy, reader, 0o644).map_err(ArchiveError::io("copy", file))?;
-            coming.0.push(copy.clone());
-            match Deb::examine_as(&copy, file) {
+            let copy = self.dir.join(path.file_name().unwrap_or_default());
+            let copy = file.copy_beside(&copy).map_err(ArchiveError::io("copy", path))?;
+            copies.0.push(copy.clone());
+            match Deb::examine_as(&copy, path) {
                 Ok(deb) => debs.push((copy, deb)),
-                Err(error) => refused.push((file.clone(), error)),
+                Err(error) => refused.push((path.to_owned(), error)),
             }
         }
         if let Some(refused) = Refused::of(refused) {
@@ -109,6 +122,28 @@ impl Archive {
             fs::remove_file(&path).map_err(ArchiveError::io("remove", &path))?;
         }
         Ok(published)
+    }
+}
+
+/// A .deb on its way into the archive.
+enum Coming<'a> {
+    File(&'a Path),
+    Made(&'a str, &'a [u8]),
+}
+
+impl Coming<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Made(name, _) => Path::new(name),
+        }
+    }
+
+    fn copy_beside(&self, path: &Path) -> io::Result<PathBuf> {
+        match self {
+            Self::File(file) => durable::prepare(path, File::open(file)?, 0o644),
+            Self::Made(_, bytes) => durable::prepare(path, *bytes, 0o644),
+        }
     }
 }
 

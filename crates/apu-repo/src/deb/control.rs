@@ -6,6 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::DebError;
+use crate::deb822::{Comments, Deb822Error, find, paragraphs};
 
 /// Why a text is not a control file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -13,21 +14,12 @@ pub enum ControlError {
     /// Not text.
     #[error("it is not UTF-8")]
     NotText,
-    /// A line that belongs to no field.
-    #[error("line {line} is neither `Field: value` nor the continuation of one")]
-    Line {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// Something follows an empty line.
-    #[error("it has more than one paragraph")]
-    Paragraphs,
-    /// A field that stands there two times.
-    #[error("{field} stands there twice")]
-    Twice {
-        /// Its name.
-        field: String,
-    },
+    /// Not fields.
+    #[error(transparent)]
+    Fields(#[from] Deb822Error),
+    /// One paragraph is what it has to be.
+    #[error("it has {0} paragraphs")]
+    Paragraphs(usize),
     /// A field that has to be there.
     #[error("it has no {field}")]
     Missing {
@@ -57,7 +49,14 @@ impl Control {
     /// Reads a control file.
     pub fn parse(text: &[u8]) -> Result<Self, ControlError> {
         let text = std::str::from_utf8(text).map_err(|_| ControlError::NotText)?;
-        let fields = paragraph(text)?;
+        let mut paragraphs = paragraphs(text, Comments::Refused)?;
+        if paragraphs.len() > 1 {
+            return Err(ControlError::Paragraphs(paragraphs.len()));
+        }
+        let fields = paragraphs
+            .pop()
+            .map(|paragraph| paragraph.fields)
+            .unwrap_or_default();
         let take = |field: &'static str, is: fn(&str) -> bool| {
             let value = find(&fields, field).ok_or(ControlError::Missing { field })?;
             if is(value) {
@@ -140,51 +139,6 @@ impl FromStr for Control {
     }
 }
 
-fn find<'a>(fields: &'a [(String, String)], field: &str) -> Option<&'a str> {
-    fields
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(field))
-        .map(|(_, value)| value.as_str())
-}
-
-/// The fields of the only paragraph in `text`.
-fn paragraph(text: &str) -> Result<Vec<(String, String)>, ControlError> {
-    let mut fields: Vec<(String, String)> = Vec::new();
-    let mut ended = false;
-    for (line, text) in (1..).zip(text.lines()) {
-        if text.trim().is_empty() {
-            ended = !fields.is_empty();
-            continue;
-        }
-        if ended {
-            return Err(ControlError::Paragraphs);
-        }
-        if text.contains(['\r', '\0']) {
-            return Err(ControlError::Line { line });
-        }
-        if text.starts_with([' ', '\t']) {
-            let (_, value) = fields.last_mut().ok_or(ControlError::Line { line })?;
-            value.push('\n');
-            value.push_str(text.trim_end());
-            continue;
-        }
-        let (name, value) = text.split_once(':').ok_or(ControlError::Line { line })?;
-        if name.is_empty()
-            || name.starts_with(['#', '-'])
-            || !name.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Err(ControlError::Line { line });
-        }
-        if find(&fields, name).is_some() {
-            return Err(ControlError::Twice {
-                field: name.to_owned(),
-            });
-        }
-        fields.push((name.to_owned(), value.trim().to_owned()));
-    }
-    Ok(fields)
-}
-
 fn is_package(name: &str) -> bool {
     let lower = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (2..=128).contains(&name.len())
@@ -242,12 +196,9 @@ mod tests {
         assert_eq!(error("Package: foo\nVersion: 1\n"), "it has no Architecture");
         assert_eq!(
             error(&format!("{GOOD}package: bar\n")),
-            "package stands there twice"
+            "line 4: package stands there twice"
         );
-        assert_eq!(
-            error(&format!("{GOOD}\nPackage: bar\n")),
-            "it has more than one paragraph"
-        );
+        assert_eq!(error(&format!("{GOOD}\nPackage: bar\n")), "it has 2 paragraphs");
         assert_eq!(
             error(&format!("{GOOD}rubbish\n")),
             "line 4 is neither `Field: value` nor the continuation of one"
