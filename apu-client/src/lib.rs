@@ -1,1 +1,85 @@
-//! apu-client
+//! The root side of a client: judges a request, runs apt, tells the truth.
+//!
+//! `handle` answers one connection and is the boundary; `run` carries out one run and belongs to nobody's connection;
+//! `listen` stands behind the socket where systemd does not.
+
+mod accounts;
+mod apt;
+mod check;
+mod conffiles;
+mod dpkg;
+mod follow;
+mod handle;
+mod judge;
+mod launch;
+mod listen;
+mod lists;
+mod locks;
+mod output;
+mod planning;
+mod policy;
+mod questions;
+mod record;
+mod repair;
+mod run;
+mod site;
+mod status;
+mod syslog;
+mod verdict;
+mod work;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::site::Site;
+
+const HELP: &str = "\
+apu-client: the root side of a client of apu
+
+  apu-client handle      answer the connection that is standard input (started for each connection)
+  apu-client listen      stand behind /run/apu/apu.sock where systemd does not
+  apu-client run ID      carry out the run ID (started by handle)
+  apu-client --version
+  apu-client --help
+
+Its rules are in /etc/apu-client/policy.toml, its runs in /var/lib/apu-client/runs.
+Exit status: 0 answered, 1 this program failed, 2 wrong words.
+";
+
+/// The program, given its arguments.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Vec<String> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let site = Site::below("/");
+    let done = match words.as_slice() {
+        ["handle"] => handle::handle(&site),
+        ["listen"] => listen::listen(&site),
+        ["run", id] => match id.parse() {
+            Ok(id) => run::supervise(&site, id),
+            Err(error) => return usage(&format!("{error}")),
+        },
+        ["--version"] => {
+            println!("apu-client {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        ["--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => return usage("no such command"),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}: {error}", words.join(" "));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn usage(why: &str) -> ExitCode {
+    eprintln!("error: {why}\n  try: apu-client --help");
+    ExitCode::from(2)
+}

@@ -1,2 +1,7 @@
-//! apu-client
-fn main() {}
+//! The program: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apu_client::main(std::env::args_os().skip(1))
+}

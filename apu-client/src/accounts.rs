@@ -1,0 +1,41 @@
+//! Users and groups by name, read from the files themselves: a static program has no name service.
+
+use std::fs;
+use std::io;
+
+use crate::site::Site;
+
+/// The user id of `name`, where the machine has such a user.
+pub(crate) fn user_id(site: &Site, name: &str) -> io::Result<Option<u32>> {
+    Ok(numeric_id(&read(site, "/etc/passwd")?, name))
+}
+
+/// The group id of `name`, where the machine has such a group.
+pub(crate) fn group_id(site: &Site, name: &str) -> io::Result<Option<u32>> {
+    Ok(numeric_id(&read(site, "/etc/group")?, name))
+}
+
+fn read(site: &Site, file: &str) -> io::Result<String> {
+    fs::read(site.path(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The third field of the first line whose first is `name`: passwd(5) and group(5) agree on that.
+fn numeric_id(text: &str, name: &str) -> Option<u32> {
+    let mut lines = text.lines().map(|line| line.split(':'));
+    let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+    fields.nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_its_whole_name() {
+        let text =
+            "root:x:0:0::/root:/bin/sh\napuser:x:7:7::/:/bin/sh\napu:x:998:997::/var/lib/apu/home:/bin/sh\n";
+        assert_eq!(numeric_id(text, "apu"), Some(998));
+        assert_eq!(numeric_id(text, "ap"), None);
+        assert_eq!(numeric_id("apu:x:", "apu"), None);
+    }
+}

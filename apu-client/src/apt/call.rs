@@ -1,0 +1,235 @@
+//! The one way in which apt-get is called: a constant argument vector with constant invariants, and exact names.
+//!
+//! apt reads its arguments as a language, so a name reaches it only inside `?and(?exact-name(N),?architecture(A))`.
+
+use apu_proto::{Operation, PackageName};
+
+use crate::launch::STATUS_FD;
+use crate::policy::Conffiles;
+use crate::site::Site;
+
+pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
+pub(crate) const DPKG: &str = "/usr/bin/dpkg";
+
+/// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.
+pub(crate) const ENVIRONMENT: [&str; 7] = [
+    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LC_ALL=C.UTF-8",
+    "DEBIAN_FRONTEND=noninteractive",
+    "APT_LISTCHANGES_FRONTEND=none",
+    "NEEDRESTART_MODE=l",
+    "TERM=dumb",
+];
+
+/// The environment of a run that may install.
+pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
+    let ucf = match conffiles {
+        Conffiles::Keep => "UCF_FORCE_CONFFOLD=1",
+        Conffiles::New => "UCF_FORCE_CONFFNEW=1",
+    };
+    ENVIRONMENT.into_iter().chain([ucf]).collect()
+}
+
+/// What weakens apt's trust or lets it do more than was asked, switched off where no configuration file can turn it on.
+const INVARIANTS: [&str; 10] = [
+    "APT::Get::AllowUnauthenticated=false",
+    "Acquire::AllowInsecureRepositories=false",
+    "Acquire::AllowWeakRepositories=false",
+    "Acquire::AllowDowngradeToInsecureRepositories=false",
+    "Acquire::Check-Valid-Until=true",
+    "Acquire::Check-Date=true",
+    "APT::Update::Error-Mode=any",
+    "APT::Get::allow-downgrades=false",
+    "APT::Get::allow-remove-essential=false",
+    "APT::Get::allow-change-held-packages=false",
+];
+
+/// What apt-get is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Update,
+    Upgrade,
+    DistUpgrade,
+    Install,
+    Reinstall,
+    FixBroken,
+    Remove,
+    Autoremove,
+    Clean,
+    Check,
+}
+
+impl Verb {
+    /// The verb for an operation that is a run.
+    pub(crate) const fn of(operation: Operation) -> Option<Self> {
+        Some(match operation {
+            Operation::Update => Self::Update,
+            Operation::Upgrade => Self::Upgrade,
+            Operation::DistUpgrade => Self::DistUpgrade,
+            Operation::Install => Self::Install,
+            Operation::Remove => Self::Remove,
+            Operation::Autoremove => Self::Autoremove,
+            Operation::Clean => Self::Clean,
+            Operation::Ping | Operation::Status | Operation::Check | Operation::Attach => return None,
+        })
+    }
+
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Update => &["update"],
+            Self::Upgrade => &["upgrade"],
+            Self::DistUpgrade => &["dist-upgrade"],
+            Self::Install => &["install"],
+            Self::Reinstall => &["--reinstall", "install"],
+            Self::FixBroken => &["--fix-broken", "install"],
+            Self::Remove => &["remove"],
+            Self::Autoremove => &["autoremove"],
+            Self::Clean => &["clean"],
+            Self::Check => &["check"],
+        }
+    }
+}
+
+/// One call of apt-get.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) verb: Verb,
+    /// Exact names with an architecture each.
+    pub(crate) packages: Vec<(PackageName, String)>,
+    /// Whether the transaction may remove packages.
+    pub(crate) remove: bool,
+    pub(crate) conffiles: Conffiles,
+    /// Options for an exclusive client: apu-data's sources and lists of our own.
+    pub(crate) exclusive: Vec<String>,
+}
+
+impl Call {
+    pub(crate) fn new(site: &Site, verb: Verb, conffiles: Conffiles) -> Self {
+        Self {
+            verb,
+            packages: Vec::new(),
+            remove: matches!(verb, Verb::Remove | Verb::Autoremove),
+            conffiles,
+            exclusive: exclusive_options(site),
+        }
+    }
+
+    /// The arguments that only say what would be done.
+    pub(crate) fn simulation(&self) -> Vec<String> {
+        self.arguments(&["-s", "-o", "Debug::NoLocking=true"])
+    }
+
+    /// The arguments that do it, with apt's progress on [`STATUS_FD`] and `lock_wait` seconds for dpkg's lock.
+    pub(crate) fn action(&self, lock_wait: u64) -> Vec<String> {
+        let timeout = format!("DPkg::Lock::Timeout={lock_wait}");
+        let status = format!("APT::Status-Fd={STATUS_FD}");
+        self.arguments(&["-o", &timeout, "-o", &status])
+    }
+
+    fn arguments(&self, more: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<String> = vec!["-q".into(), "-y".into()];
+        arguments.extend(more.iter().map(|word| (*word).to_owned()));
+        let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
+        INVARIANTS.into_iter().for_each(&mut option);
+        option(if self.remove {
+            "APT::Get::Remove=true"
+        } else {
+            "APT::Get::Remove=false"
+        });
+        if self.verb != Verb::Autoremove {
+            option("APT::Get::AutomaticRemove=false");
+        }
+        for force in dpkg_forces(self.conffiles) {
+            option(&format!("DPkg::Options::={force}"));
+        }
+        self.exclusive.iter().for_each(|value| option(value));
+        arguments.extend(self.verb.words().iter().map(|word| (*word).to_owned()));
+        if !self.packages.is_empty() {
+            arguments.push("--".into());
+            let pattern = |(name, architecture): &(PackageName, String)| {
+                format!("?and(?exact-name({name}),?architecture({architecture}))")
+            };
+            arguments.extend(self.packages.iter().map(pattern));
+        }
+        arguments
+    }
+}
+
+/// What dpkg does where it would ask about a configuration file: nobody can answer.
+pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str] {
+    match conffiles {
+        Conffiles::Keep => &["--force-confdef", "--force-confold"],
+        // confdef would keep the old file wherever dpkg's own default is to keep it.
+        Conffiles::New => &["--force-confnew"],
+    }
+}
+
+/// Narrowing the sources without lists of our own would delete the machine's other lists.
+fn exclusive_options(site: &Site) -> Vec<String> {
+    if !site.is_exclusive() {
+        return Vec::new();
+    }
+    let state = site.state();
+    vec![
+        "Dir::Etc::SourceList=/dev/null".into(),
+        format!("Dir::Etc::SourceParts={}", site.exclusive_sources().display()),
+        format!("Dir::State::lists={}", site.exclusive_lists().display()),
+        format!("Dir::Cache::pkgcache={}", state.join("pkgcache.bin").display()),
+        format!(
+            "Dir::Cache::srcpkgcache={}",
+            state.join("srcpkgcache.bin").display()
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(verb: Verb) -> Call {
+        Call::new(&Site::below("/nonexistent"), verb, Conffiles::Keep)
+    }
+
+    #[test]
+    fn a_name_reaches_apt_only_as_an_exact_pattern_after_two_dashes() {
+        let mut call = call(Verb::Install);
+        call.packages = vec![("g++".parse().unwrap(), "amd64".into())];
+        let arguments = call.action(600);
+        let end = &arguments[arguments.len() - 3..];
+        assert_eq!(
+            end,
+            ["install", "--", "?and(?exact-name(g++),?architecture(amd64))"]
+        );
+    }
+
+    #[test]
+    fn the_simulation_is_the_action_but_for_locks_and_progress() {
+        let call = call(Verb::DistUpgrade);
+        let of = |arguments: Vec<String>, more: usize| [&arguments[..2], &arguments[2 + more..]].concat();
+        assert_eq!(of(call.simulation(), 3), of(call.action(60), 4));
+    }
+
+    #[test]
+    fn nothing_is_removed_unless_that_was_asked_for() {
+        for (verb, option) in [
+            (Verb::DistUpgrade, "APT::Get::Remove=false"),
+            (Verb::Install, "APT::Get::Remove=false"),
+            (Verb::Remove, "APT::Get::Remove=true"),
+        ] {
+            assert!(call(verb).action(1).iter().any(|word| word == option), "{verb:?}");
+        }
+    }
+
+    #[test]
+    fn the_trust_of_apt_cannot_be_weakened_by_a_configuration_file() {
+        let arguments = call(Verb::Update).action(1);
+        for invariant in INVARIANTS {
+            let at = arguments
+                .iter()
+                .position(|word| word == invariant)
+                .expect(invariant);
+            assert_eq!(arguments[at - 1], "-o");
+        }
+    }
+}

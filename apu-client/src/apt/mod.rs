@@ -1,0 +1,11 @@
+//! apt as this program uses it: one fixed way to call it, and readers for what it says.
+
+mod call;
+mod plan;
+mod progress;
+mod sources;
+
+pub(crate) use call::{APT_GET, Call, DPKG, ENVIRONMENT, Verb, dpkg_forces, environment};
+pub(crate) use plan::{Plan, is_security};
+pub(crate) use progress::{Throttle, parse as parse_progress};
+pub(crate) use sources::audit;

@@ -1,0 +1,184 @@
+//! What apt says it would do: the output of `apt-get -s`.
+
+use apu_proto::{Step, Transaction};
+
+/// A simulation's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    /// Names of packages with a newer version that apt would leave alone.
+    pub(crate) kept_back: Vec<String>,
+    /// Names of packages that apt says it would remove, also where it then refuses to.
+    pub(crate) removed: Vec<String>,
+}
+
+impl Plan {
+    /// Reads what `apt-get -s` printed; `native` is the architecture that apt leaves out of names.
+    pub(crate) fn parse(text: &str, native: &str) -> Self {
+        let mut plan = Self::default();
+        let mut list: Option<List> = None;
+        for line in text.lines() {
+            if let Some(names) = line.strip_prefix("  ") {
+                // apt marks a package that it purges with a star.
+                let names = names
+                    .split_whitespace()
+                    .map(|name| name.trim_end_matches('*').to_owned());
+                match list {
+                    Some(List::KeptBack) => plan.kept_back.extend(names),
+                    Some(List::Removed) => plan.removed.extend(names),
+                    None => {}
+                }
+                continue;
+            }
+            list = List::headed(line);
+            plan.steps.extend(step(line, native));
+        }
+        plan
+    }
+
+    /// The form that two machines can compare.
+    pub(crate) fn transaction(&self) -> Transaction {
+        Transaction::new(self.steps.clone(), self.kept_back.clone())
+    }
+
+    /// The version that a package would get.
+    pub(crate) fn new_version(&self, key: &str) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Install { package, new, .. } if package == key => Some(new.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// The lists of names that apt prints, indented, after a headline.
+#[derive(Debug, Clone, Copy)]
+enum List {
+    KeptBack,
+    Removed,
+}
+
+impl List {
+    fn headed(line: &str) -> Option<Self> {
+        match line {
+            "The following packages have been kept back:"
+            | "The following upgrades have been deferred due to phasing:" => Some(Self::KeptBack),
+            "The following packages will be REMOVED:" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+
+/// `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`.
+fn step(line: &str, native: &str) -> Option<Step> {
+    let (kind, rest) = line.split_once(' ')?;
+    let (name, rest) = rest.split_once(' ')?;
+    let package = match name.contains(':') {
+        true => name.to_owned(),
+        false => format!("{name}:{native}"),
+    };
+    let (old, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((old, rest)) => (Some(old.to_owned()), rest.trim_start()),
+        None => (None, rest),
+    };
+    match kind {
+        "Inst" => {
+            let (new, rest) = rest.strip_prefix('(')?.split_once(' ')?;
+            let (origin, _) = rest.split_once("])")?;
+            let (origin, _) = origin.rsplit_once('[')?;
+            Some(Step::Install {
+                package,
+                old,
+                new: new.to_owned(),
+                origin: origin.trim_end().to_owned(),
+            })
+        }
+        "Remv" | "Purg" => Some(Step::Remove {
+            package,
+            old: old.unwrap_or_default(),
+        }),
+        _ => None,
+    }
+}
+
+/// Whether one of a version's origins is a security archive.
+pub(crate) fn is_security(origin: &str) -> bool {
+    origin.split(", ").any(|origin| {
+        let (label, archive) = origin.split_once(':').unwrap_or((origin, ""));
+        label.to_ascii_lowercase().contains("security") || archive.ends_with("-security")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+Reading package lists...
+The following packages have been kept back:
+  lab-held lab-b
+  lab-c
+The following packages will be REMOVED:
+  lab-old*
+The following packages will be upgraded:
+  libc6 base-files
+3 upgraded, 1 newly installed, 1 to remove and 2 not upgraded.
+Remv lab-old [0.9] [lab-b:amd64 ]
+Inst libc6 [2.36-9+deb12u9] (2.36-9+deb12u10 Debian:12.11/stable, Debian-Security:12/stable-security [amd64]) [libc6-dev:amd64 ]
+Inst libc6:i386 [1] (2 Site (a b):local [i386])
+Inst lab-new (1:2.0 Site:local [all])
+Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
+";
+
+    #[test]
+    fn steps_have_the_package_both_versions_and_the_origin() {
+        let lines: Vec<String> = Plan::parse(OUTPUT, "amd64")
+            .steps
+            .iter()
+            .map(Step::to_string)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "remove lab-old:amd64 0.9",
+                "install libc6:amd64 2.36-9+deb12u9 2.36-9+deb12u10 Debian:12.11/stable, Debian-Security:12/stable-security",
+                "install libc6:i386 1 2 Site (a b):local",
+                "install lab-new:amd64 - 1:2.0 Site:local",
+            ]
+        );
+    }
+
+    #[test]
+    fn lists_end_with_their_indentation() {
+        let plan = Plan::parse(OUTPUT, "amd64");
+        assert_eq!(plan.kept_back, ["lab-held", "lab-b", "lab-c"]);
+        assert_eq!(plan.removed, ["lab-old"]);
+        assert_eq!(plan.new_version("lab-new:amd64"), Some("1:2.0"));
+        assert_eq!(plan.new_version("lab-old:amd64"), None);
+    }
+
+    #[test]
+    fn half_a_line_is_no_step() {
+        for line in [
+            "Inst",
+            "Inst a",
+            "Inst a (",
+            "Inst a (1",
+            "Inst a (1 x",
+            "Inst a [1",
+            "Conf a (1 x [amd64])",
+        ] {
+            assert_eq!(step(line, "amd64"), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_security_archive_is_known_by_its_label_or_suite() {
+        assert!(is_security("Debian-Security:12/stable-security"));
+        assert!(is_security(
+            "Debian:12.11/stable, Debian-Security:12/stable-security"
+        ));
+        assert!(is_security("Ubuntu:22.04/jammy-security"));
+        assert!(!is_security("Debian:12.11/stable"));
+        assert!(!is_security("apu:local"));
+    }
+}

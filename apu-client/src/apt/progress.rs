@@ -1,0 +1,115 @@
+//! apt's status descriptor: `pmstatus:PACKAGE:PERCENT:TEXT` and its kin, one a line.
+
+use std::time::{Duration, Instant};
+
+use apu_proto::{Frame, Phase};
+
+/// Reads one line; other kinds of lines are nothing to us.
+pub(crate) fn parse(line: &str) -> Option<Frame> {
+    let (kind, rest) = line.split_once(':')?;
+    let phase = match kind {
+        "dlstatus" => Phase::Download,
+        "pmstatus" => Phase::Install,
+        _ => return None,
+    };
+    // The package may have an architecture, so the percentage is the first word that is a number with a point.
+    let mut start = 0;
+    for word in rest.split(':') {
+        if start > 0
+            && word.contains('.')
+            && let Ok(percent) = word.parse::<f32>()
+        {
+            let package = match phase {
+                Phase::Install => &rest[..start - 1],
+                _ => "",
+            };
+            return percent.is_finite().then(|| Frame::Progress {
+                phase,
+                percent: percent.clamp(0.0, 100.0),
+                package: package.chars().take(256).collect(),
+            });
+        }
+        start += word.len() + 1;
+    }
+    None
+}
+
+/// Lets through what a person can follow: at most one frame in a while.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    last: Option<(Instant, Frame)>,
+}
+
+impl Throttle {
+    const WHILE: Duration = Duration::from_millis(250);
+
+    /// Whether `frame` says something new, late enough.
+    pub(crate) fn lets(&mut self, frame: &Frame, now: Instant) -> bool {
+        let passes = match &self.last {
+            None => true,
+            Some((then, last)) => last != frame && now.duration_since(*then) >= Self::WHILE,
+        };
+        if passes {
+            self.last = Some((now, frame.clone()));
+        }
+        passes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(phase: Phase, percent: f32, package: &str) -> Frame {
+        Frame::Progress {
+            phase,
+            percent,
+            package: package.into(),
+        }
+    }
+
+    #[test]
+    fn installing_names_the_package_with_its_architecture() {
+        assert_eq!(
+            parse("pmstatus:libc6:amd64:20.0000:Preparing libc6 (amd64)"),
+            Some(progress(Phase::Install, 20.0, "libc6:amd64"))
+        );
+        assert_eq!(
+            parse("pmstatus:dpkg-exec:0.0000:Running dpkg"),
+            Some(progress(Phase::Install, 0.0, "dpkg-exec"))
+        );
+    }
+
+    #[test]
+    fn fetching_counts_files() {
+        assert_eq!(
+            parse("dlstatus:1:33.5:Retrieving file 1 of 3"),
+            Some(progress(Phase::Download, 33.5, ""))
+        );
+    }
+
+    #[test]
+    fn other_lines_are_passed_over() {
+        for line in [
+            "",
+            "pmerror:x:1.0:broke",
+            "pmstatus",
+            "pmstatus:x",
+            "pmstatus:x:nan:y",
+            "pmstatus:x:1:y",
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_flood_becomes_a_trickle() {
+        let mut throttle = Throttle::default();
+        let now = Instant::now();
+        let frame = |percent| progress(Phase::Install, percent, "a");
+        assert!(throttle.lets(&frame(1.0), now));
+        assert!(!throttle.lets(&frame(2.0), now + Duration::from_millis(10)));
+        assert!(throttle.lets(&frame(3.0), now + Duration::from_millis(300)));
+        assert!(!throttle.lets(&frame(3.0), now + Duration::from_millis(900)));
+    }
+}

@@ -1,0 +1,94 @@
+//! The answer to `check`: is the package database whole.
+//!
+//! Three looks, since each misses what another sees: the states and error flags of the database, the text of
+//! `dpkg --audit` (its exit status says nothing), and `apt-get check` for dependencies.
+
+use std::time::Duration;
+
+use apu_proto::{ClientOutcome, ReasonCode, RunResult};
+
+use crate::apt::{APT_GET, Call, DPKG, ENVIRONMENT, Verb};
+use crate::dpkg::Database;
+use crate::launch::{Captured, capture};
+use crate::planning::errors;
+use crate::policy::Conffiles;
+use crate::site::Site;
+use crate::verdict::{Stop, advise, failed, own_fault};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Looks at everything and reports all that is wrong.
+pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
+    let database =
+        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let run = |program: &str, arguments: &[String]| {
+        capture(program, arguments, &ENVIRONMENT, PATIENCE)
+            .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+    };
+    let audit = run(DPKG, &["--audit".to_owned()])?;
+    let apt = run(
+        APT_GET,
+        &Call::new(site, Verb::Check, Conffiles::Keep).simulation(),
+    )?;
+    let mut result = match findings(&database, &audit, &apt).as_slice() {
+        [] => RunResult::new(ClientOutcome::Unchanged),
+        lines => *advise(failed(ReasonCode::Broken, lines.join("\n")), "dpkg --audit"),
+    };
+    result.broken = database.broken();
+    result.reboot_required = site.reboot_required();
+    Ok(result)
+}
+
+fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Vec<String> {
+    let mut lines = Vec::new();
+    if database.interrupted {
+        lines.push("dpkg was interrupted and left its journal".to_owned());
+    }
+    let broken = database.broken();
+    lines.extend(
+        broken
+            .iter()
+            .map(|broken| format!("{} is {}", broken.package, broken.state)),
+    );
+    lines.extend(
+        [&audit.stdout, &audit.stderr]
+            .into_iter()
+            .map(|text| text.trim_end().to_owned()),
+    );
+    if !apt.succeeded() {
+        lines.push(errors(&apt.stderr));
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::Ended;
+
+    fn said(text: &str, exit: i32) -> Captured {
+        Captured {
+            ended: Ended::Exit(exit),
+            stdout: text.to_owned(),
+            stderr: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_of_the_three_looks_alone_finds_something() {
+        let whole = Database::default();
+        let broken = Database::parse([
+            "Package: a\nVersion: 1\nArchitecture: all\nStatus: install reinstreq installed\n",
+        ]);
+        assert!(findings(&whole, &said("", 0), &said("Reading package lists...", 0)).is_empty());
+        assert_eq!(findings(&broken, &said("", 0), &said("", 0)).len(), 1);
+        assert_eq!(
+            findings(&whole, &said("The following packages are ...", 0), &said("", 0)).len(),
+            1
+        );
+        let mut apt = said("", 100);
+        apt.stderr = "E: Unmet dependencies.".into();
+        assert_eq!(findings(&whole, &said("", 0), &apt), ["Unmet dependencies."]);
+    }
+}

@@ -1,0 +1,94 @@
+//! Configuration files where this machine's version and the package's lie side by side.
+//!
+//! dpkg and ucf leave the loser beside the winner. Only what appeared during the run counts: compared by change time,
+//! which no program can set.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::dpkg::Database;
+use crate::record::change_time;
+use crate::site::Site;
+
+/// The leftovers there are, each with its change time.
+pub(crate) type Leftovers = BTreeMap<PathBuf, (i64, i64)>;
+
+/// The package's version lies beside this machine's, which was kept.
+const KEPT: [&str; 3] = [".dpkg-dist", ".dpkg-new", ".ucf-dist"];
+/// This machine's version lies beside the package's, which took its place.
+const REPLACED: [&str; 2] = [".dpkg-old", ".ucf-old"];
+
+const DEEPEST: usize = 16;
+
+/// Looks for leftovers in `/etc` and beside every configuration file that dpkg knows elsewhere.
+pub(crate) fn find(site: &Site, database: &Database) -> Leftovers {
+    let mut found = Leftovers::new();
+    walk(&site.path("/etc"), DEEPEST, &mut found);
+    let all = database.packages.values().flat_map(|package| &package.conffiles);
+    for path in all.filter(|path| !path.starts_with("/etc/")) {
+        for suffix in KEPT.iter().chain(&REPLACED) {
+            note(&site.path(&format!("{path}{suffix}")), &mut found);
+        }
+    }
+    found
+}
+
+fn walk(directory: &Path, depth: usize, found: &mut Leftovers) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => walk(&path, depth - 1, found),
+            Ok(kind) if kind.is_file() && has_suffix(&path, &KEPT, &REPLACED) => note(&path, found),
+            _ => {}
+        }
+    }
+}
+
+fn has_suffix(path: &Path, kept: &[&str], replaced: &[&str]) -> bool {
+    let name = path.to_string_lossy();
+    kept.iter().chain(replaced).any(|suffix| name.ends_with(suffix))
+}
+
+fn note(path: &Path, found: &mut Leftovers) {
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        found.insert(path.to_owned(), change_time(&metadata));
+    }
+}
+
+/// The configuration files that were kept, and those that were replaced, between two looks.
+pub(crate) fn appeared(before: &Leftovers, after: &Leftovers) -> (Vec<String>, Vec<String>) {
+    let new: Vec<String> = (after.iter())
+        .filter(|(path, time)| before.get(*path) != Some(time))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    let of = |suffixes: &[&str]| -> Vec<String> {
+        let stripped = new
+            .iter()
+            .filter_map(|path| suffixes.iter().find_map(|end| path.strip_suffix(end)));
+        stripped.map(str::to_owned).collect()
+    };
+    (of(&KEPT), of(&REPLACED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_appeared_during_the_run_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let deep = site.path("/etc/a/b");
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("old.conf.dpkg-dist"), "").unwrap();
+        let database = Database::default();
+        let before = find(&site, &database);
+        fs::write(deep.join("new.conf.dpkg-dist"), "").unwrap();
+        fs::write(deep.join("taken.conf.dpkg-old"), "").unwrap();
+        let (kept, replaced) = appeared(&before, &find(&site, &database));
+        let path = |name: &str| deep.join(name).display().to_string();
+        assert_eq!(kept, [path("new.conf")]);
+        assert_eq!(replaced, [path("taken.conf")]);
+    }
+}

@@ -1,0 +1,309 @@
+//! The packages that dpkg knows, at one moment, and the difference between two.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use apu_proto::{Broken, Change};
+use serde::{Deserialize, Serialize};
+
+use super::control::{Field, paragraphs};
+
+/// dpkg's third word on a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    NotInstalled,
+    ConfigFiles,
+    HalfInstalled,
+    Unpacked,
+    HalfConfigured,
+    TriggersAwaited,
+    TriggersPending,
+    Installed,
+}
+
+impl State {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "not-installed" => Self::NotInstalled,
+            "config-files" => Self::ConfigFiles,
+            "half-installed" => Self::HalfInstalled,
+            "unpacked" => Self::Unpacked,
+            "half-configured" => Self::HalfConfigured,
+            "triggers-awaited" => Self::TriggersAwaited,
+            "triggers-pending" => Self::TriggersPending,
+            "installed" => Self::Installed,
+            _ => return None,
+        })
+    }
+
+    /// Whether files of the package may be there.
+    const fn is_present(self) -> bool {
+        !matches!(self, Self::NotInstalled | Self::ConfigFiles)
+    }
+}
+
+/// One package of the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Package {
+    pub(crate) version: String,
+    pub(crate) state: State,
+    /// The whole `Status` field, such as `install reinstreq half-installed`.
+    pub(crate) status: String,
+    /// The package's own configuration files.
+    pub(crate) conffiles: Vec<String>,
+}
+
+impl Package {
+    /// Neither whole nor gone.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.needs_reinstall() || (self.state.is_present() && self.state != State::Installed)
+    }
+
+    /// Only a re-installation mends it; no exit status of any tool says so.
+    pub(crate) fn needs_reinstall(&self) -> bool {
+        self.status.split(' ').nth(1).is_some_and(|flag| flag != "ok")
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.status.starts_with("hold ") && self.state.is_present()
+    }
+}
+
+/// dpkg's database at one moment.
+///
+/// A package's key is `name:architecture`, where `all` counts as the machine's own architecture, as apt counts it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Database {
+    pub(crate) packages: BTreeMap<String, Package>,
+    /// The machine's own architecture: that of dpkg.
+    pub(crate) architecture: String,
+    /// Whether an interrupted dpkg left its journal.
+    pub(crate) interrupted: bool,
+}
+
+impl Database {
+    /// Reads the database in `directory`, usually `/var/lib/dpkg`, with the journal of an interrupted dpkg.
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+        let mut texts = vec![fs::read(directory.join("status"))?];
+        let mut journal = Vec::new();
+        match fs::read_dir(directory.join("updates")) {
+            Ok(entries) => {
+                for entry in entries {
+                    let name = entry?.file_name().to_string_lossy().into_owned();
+                    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+                        journal.push(name);
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        journal.sort();
+        for name in &journal {
+            texts.push(fs::read(directory.join("updates").join(name))?);
+        }
+        let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+        let mut database = Self::parse(texts.iter().map(AsRef::as_ref));
+        database.interrupted = !journal.is_empty();
+        Ok(database)
+    }
+
+    /// Reads the status file and then its journal.
+    pub(crate) fn parse<'a>(texts: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+        let architecture = (texts.clone().into_iter())
+            .flat_map(paragraphs)
+            .find(|fields| value(fields, "Package") == "dpkg")
+            .map_or_else(String::new, |fields| value(&fields, "Architecture").to_owned());
+        let mut packages = BTreeMap::new();
+        for fields in texts.into_iter().flat_map(paragraphs) {
+            let status = value(&fields, "Status");
+            let Some(state) = status.split(' ').nth(2).and_then(State::from_word) else {
+                continue;
+            };
+            let of = match value(&fields, "Architecture") {
+                "all" | "" => &architecture,
+                other => other,
+            };
+            let package = Package {
+                version: value(&fields, "Version").to_owned(),
+                state,
+                status: status.to_owned(),
+                conffiles: conffiles(value(&fields, "Conffiles")),
+            };
+            packages.insert(format!("{}:{of}", value(&fields, "Package")), package);
+        }
+        Self {
+            packages,
+            architecture,
+            interrupted: false,
+        }
+    }
+
+    /// The version of a package that is there, whole or not.
+    pub(crate) fn version(&self, key: &str) -> Option<&str> {
+        let package = self.packages.get(key)?;
+        package.state.is_present().then_some(package.version.as_str())
+    }
+
+    /// Whether the package is there and whole.
+    pub(crate) fn is_whole(&self, key: &str) -> bool {
+        (self.packages.get(key)).is_some_and(|package| package.state.is_present() && !package.is_broken())
+    }
+
+    pub(crate) fn broken(&self) -> Vec<Broken> {
+        let broken = self.packages.iter().filter(|(_, package)| package.is_broken());
+        let describe = |(key, package): (&String, &Package)| Broken {
+            package: key.clone(),
+            state: package.status.clone(),
+        };
+        broken.map(describe).collect()
+    }
+
+    /// Whether the repair ladder has something to do.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.interrupted || self.packages.values().any(Package::is_broken)
+    }
+
+    pub(crate) fn held(&self) -> Vec<String> {
+        let held = self.packages.iter().filter(|(_, package)| package.is_held());
+        held.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// What changed from `self` to `after`: versions, and packages that became whole.
+    pub(crate) fn changes(&self, after: &Self) -> Vec<Change> {
+        let mut keys: Vec<&String> = self.packages.keys().chain(after.packages.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        let mut changes = Vec::new();
+        for key in keys {
+            let (old, new) = (self.version(key), after.version(key));
+            let mended = old.is_some() && !self.is_whole(key) && after.is_whole(key);
+            if old != new || mended {
+                changes.push(Change {
+                    package: key.clone(),
+                    old: old.map(str::to_owned),
+                    new: new.map(str::to_owned),
+                });
+            }
+        }
+        changes
+    }
+}
+
+fn value<'a>(fields: &[Field<'a>], name: &str) -> &'a str {
+    fields
+        .iter()
+        .find(|field| field.is(name))
+        .map_or("", |field| field.value)
+}
+
+/// The paths of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
+fn conffiles(value: &str) -> Vec<String> {
+    let lines = value.lines().map(str::trim);
+    let paths = lines.filter_map(|line| line.trim_end_matches(" obsolete").rsplit_once(' '));
+    paths.map(|(path, _)| path.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DPKG: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21\n\n";
+
+    fn database(text: &str) -> Database {
+        Database::parse([DPKG, text])
+    }
+
+    fn one(name: &str, status: &str, version: &str) -> String {
+        format!("Package: {name}\nStatus: {status}\nArchitecture: all\nVersion: {version}\n\n")
+    }
+
+    #[test]
+    fn a_package_for_all_architectures_counts_as_the_machines_own() {
+        let database = database(&one("lab", "install ok installed", "1"));
+        assert_eq!(database.version("lab:amd64"), Some("1"));
+        assert!(database.is_whole("lab:amd64"));
+        assert!(!database.is_dirty());
+    }
+
+    #[test]
+    fn what_only_the_error_flag_shows_is_broken() {
+        let database = database(&one("lab", "install reinstreq installed", "1"));
+        assert_eq!(database.broken().len(), 1);
+        assert!(!database.is_whole("lab:amd64"));
+    }
+
+    #[test]
+    fn configuration_files_that_were_left_are_not_a_package() {
+        let database = database(&one("lab", "deinstall ok config-files", "1"));
+        assert_eq!(database.version("lab:amd64"), None);
+        assert!(!database.is_dirty());
+    }
+
+    #[test]
+    fn the_journal_overrides_the_status_file() {
+        let journal = one("lab", "install ok half-configured", "2");
+        let text = one("lab", "install ok installed", "1");
+        let database = Database::parse([DPKG, text.as_str(), journal.as_str()]);
+        assert_eq!(database.broken()[0].state, "install ok half-configured");
+    }
+
+    #[test]
+    fn a_change_is_another_version_or_a_package_that_became_whole() {
+        let before = database(
+            &[
+                one("same", "install ok installed", "1"),
+                one("up", "install ok installed", "1"),
+                one("gone", "install ok installed", "1"),
+                one("mended", "install ok unpacked", "1"),
+            ]
+            .concat(),
+        );
+        let after = database(
+            &[
+                one("same", "install ok installed", "1"),
+                one("up", "install ok installed", "2"),
+                one("gone", "deinstall ok config-files", "1"),
+                one("new", "install ok installed", "1"),
+                one("mended", "install ok installed", "1"),
+            ]
+            .concat(),
+        );
+        let changes: Vec<_> = (before.changes(&after).into_iter())
+            .map(|change| {
+                (
+                    change.package,
+                    change.old.unwrap_or("-".into()),
+                    change.new.unwrap_or("-".into()),
+                )
+            })
+            .map(|(package, old, new)| format!("{package} {old} {new}"))
+            .collect();
+        assert_eq!(
+            changes,
+            [
+                "gone:amd64 1 -",
+                "mended:amd64 1 1",
+                "new:amd64 - 1",
+                "up:amd64 1 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn held_packages_are_named() {
+        let database = database(&one("lab", "hold ok installed", "1"));
+        assert_eq!(database.held(), ["lab:amd64"]);
+    }
+
+    #[test]
+    fn conffiles_are_paths_even_with_spaces() {
+        assert_eq!(
+            conffiles("/etc/a b 00\n /etc/c 11 obsolete"),
+            ["/etc/a b", "/etc/c"]
+        );
+    }
+}

@@ -1,0 +1,220 @@
+//! Follows a run's log from its start to its result, for one reader, who may leave at any time.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, RunResult};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::record::Record;
+use crate::run::conclude;
+use crate::site::Site;
+use crate::verdict::{Stop, own_fault};
+
+/// A run that has not begun after this will not.
+const LATEST_BEGIN: Duration = Duration::from_secs(60);
+/// How often to see whether the run is still carried out.
+const LOOK: Duration = Duration::from_millis(1000);
+
+/// Sends the run's frames to `socket`, the result last.
+pub(crate) fn follow(site: &Site, record: &Record, socket: &mut UnixStream) -> Result<(), Stop> {
+    let fault = |error: io::Error| own_fault("cannot follow the run", &error);
+    let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+        .and_then(|inotify| {
+            let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+            inotify.add_watch(&record.path(""), what)?;
+            Ok(inotify)
+        })
+        .ok();
+    let begun = Instant::now();
+    let mut looked = begun;
+    let mut frames = Frames::default();
+    loop {
+        for line in frames.next(record).map_err(fault)? {
+            let is_last = matches!(Frame::from_line(line.as_bytes()), Ok(Frame::Result(_)));
+            if socket.write_all(line.as_bytes()).is_err() || is_last {
+                return Ok(());
+            }
+        }
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            if let Some(result) = look(site, record, begun).map_err(fault)? {
+                // The log may have got its result in the meantime.
+                let missing = frames.next(record).map_err(fault)?;
+                let result = Frame::Result(Box::new(result)).to_line();
+                let text: String = missing
+                    .into_iter()
+                    .filter(|line| !is_result(line))
+                    .chain([result])
+                    .collect();
+                let _ = socket.write_all(text.as_bytes());
+                return Ok(());
+            }
+        }
+        if has_left(socket, changes.as_ref()) {
+            return Ok(());
+        }
+    }
+}
+
+fn is_result(line: &str) -> bool {
+    matches!(Frame::from_line(line.as_bytes()), Ok(Frame::Result(_)))
+}
+
+/// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
+fn look(site: &Site, record: &Record, since: Instant) -> io::Result<Option<RunResult>> {
+    let Some(_idle) = record.own()? else {
+        return Ok(None);
+    };
+    if let Some(result) = record.result() {
+        return Ok(Some(result));
+    }
+    if record.has_begun() {
+        return match conclude(site, record) {
+            Ok(()) => Ok(record.result()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        };
+    }
+    if since.elapsed() < LATEST_BEGIN {
+        return Ok(None);
+    }
+    let text = "the run was accepted and never begun";
+    let result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
+    // From here on it never will.
+    let mut log = record.begin()?;
+    record.finish(&mut log, result)?;
+    Ok(record.result())
+}
+
+/// Waits for the log to grow, and tells whether the reader is gone. One that only says no more is not.
+fn has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
+    let mut fds = vec![PollFd::new(socket.as_fd(), PollFlags::empty())];
+    fds.extend(changes.map(|changes| PollFd::new(changes.as_fd(), PollFlags::POLLIN)));
+    let pause: u16 = if changes.is_some() { 500 } else { 100 };
+    let _ = poll(&mut fds, PollTimeout::from(pause));
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    let left = fds[0].revents().is_some_and(|events| events.intersects(gone));
+    if let Some(changes) = changes {
+        while changes.read_events().is_ok_and(|events| !events.is_empty()) {}
+    }
+    left
+}
+
+/// The log's whole frames, as they come.
+#[derive(Debug, Default)]
+struct Frames {
+    file: Option<File>,
+    rest: Vec<u8>,
+}
+
+impl Frames {
+    /// The lines that came since the last call, each a frame. What is no frame is passed over: a full disk or a power
+    /// cut may have torn a line.
+    fn next(&mut self, record: &Record) -> io::Result<Vec<String>> {
+        if self.file.is_none() {
+            self.file = match File::open(record.path("log")) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+        }
+        let mut lines = Vec::new();
+        let Some(file) = &mut self.file else {
+            return Ok(lines);
+        };
+        let mut part = Vec::new();
+        Read::by_ref(file).take(MAX_FRAME as u64).read_to_end(&mut part)?;
+        self.rest.extend_from_slice(&part);
+        let mut start = 0;
+        while let Some(length) = self.rest[start..].iter().position(|&byte| byte == b'\n') {
+            let line = &self.rest[start..=start + length];
+            if Frame::from_line(line).is_ok() {
+                lines.push(String::from_utf8_lossy(line).into_owned());
+            }
+            start += length + 1;
+        }
+        self.rest.drain(..start);
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Claim;
+    use std::io::BufRead;
+
+    fn record(site: &Site) -> Record {
+        let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        match Record::claim(site, id, "apu/1 update").unwrap() {
+            Claim::New(record) | Claim::Known(record) => record,
+        }
+    }
+
+    fn line(text: &str) -> Frame {
+        Frame::Line { text: text.into() }
+    }
+
+    #[test]
+    fn a_reader_gets_everything_from_the_start_to_the_result() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let run = record(&site);
+        let working = run.own().unwrap();
+        let mut log = run.begin().unwrap();
+        log.frame(&line("before"));
+        let (mut here, there) = UnixStream::pair().unwrap();
+        let reader = std::thread::spawn(move || {
+            let lines = io::BufReader::new(there).lines();
+            lines.map_while(Result::ok).collect::<Vec<_>>()
+        });
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            log.frame(&line("after"));
+            run.finish(&mut log, RunResult::new(ClientOutcome::Changed))
+                .unwrap();
+            drop(working);
+        });
+        follow(&site, &record(&site), &mut here).unwrap();
+        drop(here);
+        writer.join().unwrap();
+        let lines = reader.join().unwrap();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[2].contains("\"changed\""));
+    }
+
+    #[test]
+    fn a_torn_line_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let run = record(&site);
+        std::fs::write(
+            run.path("log"),
+            "{\"frame\":\"line\",\"te\n{\"frame\":\"line\",\"text\":\"x\"}\n{\"fra",
+        )
+        .unwrap();
+        let mut frames = Frames::default();
+        assert_eq!(frames.next(&run).unwrap().len(), 1);
+        assert_eq!(frames.next(&run).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_leaves_ends_only_the_following() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let run = record(&site);
+        let _working = run.own().unwrap();
+        run.begin().unwrap();
+        let (mut here, there) = UnixStream::pair().unwrap();
+        drop(there);
+        let started = Instant::now();
+        follow(&site, &run, &mut here).unwrap();
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(run.result().is_none());
+    }
+}

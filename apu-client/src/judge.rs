@@ -1,0 +1,264 @@
+//! How a run ended, judged from dpkg's database before and after it. An exit status alone proves nothing: apt ends
+//! with 0 beside a half-installed package, and with 100 after a complete installation.
+
+use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Step};
+
+use crate::dpkg::Database;
+
+/// What is known when a run that changes packages is over.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) before: &'a Database,
+    pub(crate) after: &'a Database,
+    /// What was to be done.
+    pub(crate) plan: &'a [Step],
+    /// apt's exit status, where apt was called and its end was seen.
+    pub(crate) apt_exit: Option<i32>,
+    /// What apt and dpkg complained of.
+    pub(crate) complaints: &'a [String],
+}
+
+/// Judges a run that was to change packages.
+pub(crate) fn judge(facts: &Facts<'_>) -> RunResult {
+    let changes = facts.before.changes(facts.after);
+    let broken = facts.after.broken();
+    let missing: Vec<&Step> = facts
+        .plan
+        .iter()
+        .filter(|step| !is_done(step, facts.after))
+        .collect();
+    let well = missing.is_empty() && !facts.after.is_dirty();
+
+    let outcome = match (well, changes.is_empty()) {
+        (true, true) => ClientOutcome::Unchanged,
+        (true, false) => ClientOutcome::Changed,
+        // Half a package is nothing that was asked for.
+        (false, _) if changes.iter().any(|change| is_reached(facts.after, change)) => ClientOutcome::Partial,
+        (false, _) => ClientOutcome::Failed,
+    };
+    let mut result = RunResult::new(outcome);
+    if !well {
+        result.reason = Some(reason(facts, &missing));
+    } else if let Some(exit) = facts.apt_exit.filter(|exit| *exit != 0) {
+        let why = facts
+            .complaints
+            .first()
+            .map_or(String::new(), |line| format!(": {line}"));
+        result.notes.push(format!(
+            "apt-get ended with {exit}, yet all that was planned is installed{why}"
+        ));
+    }
+    result.changes = changes;
+    result.broken = broken;
+    result.apt_exit = facts.apt_exit;
+    result
+}
+
+/// Whether what a change led to is whole: the new version in place, or the package gone.
+fn is_reached(after: &Database, change: &apu_proto::Change) -> bool {
+    change.new.is_none() || after.is_whole(&change.package)
+}
+
+fn is_done(step: &Step, after: &Database) -> bool {
+    match step {
+        Step::Install { package, new, .. } => {
+            after.version(package) == Some(new.as_str()) && after.is_whole(package)
+        }
+        Step::Remove { package, .. } => after.version(package).is_none(),
+    }
+}
+
+fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
+    let full = facts.complaints.iter().any(|line| {
+        line.contains("No space left on device")
+            || line.contains("enough free space")
+            || line.contains("Disk quota")
+    });
+    let code = if full { ReasonCode::Space } else { ReasonCode::Apt };
+    let mut lines: Vec<String> = facts.complaints.iter().take(10).cloned().collect();
+    let broken = facts.after.broken();
+    for package in broken.iter().take(10) {
+        lines.push(format!("{} is {}", package.package, package.state));
+    }
+    let not_done = missing.iter().map(|step| match step {
+        Step::Install { package, .. } | Step::Remove { package, .. } => package,
+    });
+    let not_done: Vec<&String> = not_done
+        .filter(|key| !broken.iter().any(|broken| broken.package == **key))
+        .collect();
+    if let Some(first) = not_done.first() {
+        lines.push(match not_done.len() {
+            1 => format!("{first} was left as it was"),
+            more => format!("{first} and {} more were left as they were", more - 1),
+        });
+    }
+    if facts.after.interrupted {
+        lines.push("dpkg was interrupted and left its journal".into());
+    }
+    Reason {
+        code,
+        text: lines.join("\n"),
+        advice: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `NAME VERSION STATUS WORDS` a line.
+    fn database(lines: &[&str]) -> Database {
+        let mut text =
+            "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n".to_owned();
+        for line in lines {
+            let mut words = line.splitn(3, ' ');
+            let mut word = || words.next().unwrap_or_default();
+            let (name, version, status) = (word(), word(), word());
+            text +=
+                &format!("Package: {name}\nVersion: {version}\nStatus: {status}\nArchitecture: amd64\n\n");
+        }
+        Database::parse([text.as_str()])
+    }
+
+    fn install(name: &str, new: &str) -> Step {
+        Step::Install {
+            package: format!("{name}:amd64"),
+            old: None,
+            new: new.into(),
+            origin: String::new(),
+        }
+    }
+
+    fn outcome(before: &[&str], after: &[&str], plan: &[Step], apt_exit: i32) -> ClientOutcome {
+        let (before, after) = (database(before), database(after));
+        let facts = Facts {
+            before: &before,
+            after: &after,
+            plan,
+            apt_exit: Some(apt_exit),
+            complaints: &[],
+        };
+        let result = judge(&facts);
+        let ended_well = matches!(result.outcome, ClientOutcome::Changed | ClientOutcome::Unchanged);
+        assert_eq!(
+            result.reason.is_none(),
+            ended_well,
+            "a reason goes with a bad end and with no other"
+        );
+        result.outcome
+    }
+
+    #[test]
+    fn the_database_decides_and_not_the_exit_status() {
+        use ClientOutcome::{Changed, Failed, Partial, Unchanged};
+        let old = "a 1 install ok installed";
+        let new = "a 2 install ok installed";
+        let up = [install("a", "2")];
+        for (what, before, after, plan, exit, expected) in [
+            ("nothing to do", vec![old], vec![old], vec![], 0, Unchanged),
+            ("all done", vec![old], vec![new], up.to_vec(), 0, Changed),
+            (
+                "all done, yet apt says 100",
+                vec![old],
+                vec![new],
+                up.to_vec(),
+                100,
+                Changed,
+            ),
+            (
+                "nothing done, yet apt says 0",
+                vec![old],
+                vec![old],
+                up.to_vec(),
+                0,
+                Failed,
+            ),
+            (
+                "half installed, yet apt says 0",
+                vec![],
+                vec!["a 2 install reinstreq half-installed"],
+                up.to_vec(),
+                0,
+                Failed,
+            ),
+            (
+                "its script failed",
+                vec![old],
+                vec!["a 2 install ok half-configured"],
+                up.to_vec(),
+                100,
+                Failed,
+            ),
+            (
+                "one did, one failed",
+                vec![old],
+                vec![new, "b 1 install ok half-configured"],
+                vec![install("a", "2"), install("b", "1")],
+                100,
+                Partial,
+            ),
+            (
+                "one did, one did not begin",
+                vec![old],
+                vec![new],
+                vec![install("a", "2"), install("b", "1")],
+                100,
+                Partial,
+            ),
+            (
+                "a script failed at a re-installation",
+                vec![old],
+                vec!["a 1 install reinstreq installed"],
+                vec![],
+                0,
+                Failed,
+            ),
+            (
+                "mended",
+                vec!["a 1 install ok unpacked"],
+                vec![old],
+                vec![],
+                0,
+                Changed,
+            ),
+            (
+                "still broken",
+                vec!["a 1 install ok unpacked"],
+                vec!["a 1 install ok unpacked"],
+                vec![],
+                0,
+                Failed,
+            ),
+        ] {
+            assert_eq!(outcome(&before, &after, &plan, exit), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_removal_is_done_when_only_configuration_files_are_left() {
+        let plan = [Step::Remove {
+            package: "a:amd64".into(),
+            old: "1".into(),
+        }];
+        let there = ["a 1 install ok installed"];
+        assert_eq!(
+            outcome(&there, &["a 1 deinstall ok config-files"], &plan, 0),
+            ClientOutcome::Changed
+        );
+        assert_eq!(outcome(&there, &there, &plan, 0), ClientOutcome::Failed);
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let (before, after) = (database(&[]), database(&[]));
+        let complaints = ["E: You don't have enough free space in /var/cache/apt/archives/.".to_owned()];
+        let facts = Facts {
+            before: &before,
+            after: &after,
+            plan: &[install("a", "2")],
+            apt_exit: Some(100),
+            complaints: &complaints,
+        };
+        assert_eq!(judge(&facts).reason.unwrap().code, ReasonCode::Space);
+    }
+}

@@ -1,0 +1,211 @@
+//! Starts other programs: with a constant environment, every signal at its default and none blocked, `/dev/null` as
+//! standard input and only the descriptors that are named here.
+//!
+//! `std::process` hands the caller's signal mask and ignored signals on, and cannot pass a fourth descriptor;
+//! `posix_spawn` does all of it without unsafe code of ours. A program that ignores SIGCHLD breaks apt.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// The descriptor under which a program finds [`Streams::status`].
+pub(crate) const STATUS_FD: i32 = 3;
+
+/// What a started program reads and writes; what is missing is `/dev/null`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Streams<'a> {
+    pub(crate) stdin: Option<BorrowedFd<'a>>,
+    pub(crate) stdout: Option<BorrowedFd<'a>>,
+    pub(crate) stderr: Option<BorrowedFd<'a>>,
+    /// Becomes descriptor [`STATUS_FD`].
+    pub(crate) status: Option<BorrowedFd<'a>>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With this exit status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+    /// Nobody knows: somebody else reaped it.
+    Unknown,
+}
+
+impl Ended {
+    /// The exit status, as a shell would show it.
+    pub(crate) fn code(self) -> Option<i32> {
+        match self {
+            Self::Exit(code) => Some(code),
+            Self::Signal(signal) => Some(128 + signal),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Starts `program`, an absolute path, and does not wait.
+pub(crate) fn start<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    streams: Streams<'_>,
+) -> io::Result<Pid> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    for (fd, stream) in [streams.stdin, streams.stdout, streams.stderr]
+        .into_iter()
+        .enumerate()
+    {
+        let source = stream.map_or(null.as_raw_fd(), |stream| stream.as_raw_fd());
+        actions.add_dup2(source, i32::try_from(fd).unwrap_or_default())?;
+    }
+    // Last, since it may land on a descriptor that is a source above.
+    if let Some(status) = streams.status {
+        actions.add_dup2(status.as_raw_fd(), STATUS_FD)?;
+    }
+
+    let mut attributes = PosixSpawnAttr::init()?;
+    let mut defaults = SigSet::all();
+    defaults.remove(Signal::SIGKILL);
+    defaults.remove(Signal::SIGSTOP);
+    attributes.set_sigdefault(&defaults)?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+
+    let words = |words: Vec<&str>| {
+        let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();
+        words.map_err(io::Error::other)
+    };
+    let argv = std::iter::once(program).chain(arguments.iter().map(AsRef::as_ref));
+    let argv = words(argv.collect())?;
+    let envp = words(environment.to_vec())?;
+    Ok(posix_spawn(program, &actions, &attributes, &argv, &envp)?)
+}
+
+/// Whether a program that we started has ended.
+pub(crate) fn poll(pid: Pid) -> Option<Ended> {
+    loop {
+        return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Some(Ended::Exit(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ended::Signal(signal as i32)),
+            Ok(_) => None,
+            Err(Errno::EINTR) => continue,
+            Err(_) => Some(Ended::Unknown),
+        };
+    }
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) ended: Ended,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Captured {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.ended == Ended::Exit(0)
+    }
+}
+
+/// Runs a program that changes nothing and returns what it printed; kills it after `limit`.
+pub(crate) fn capture<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    limit: Duration,
+) -> io::Result<Captured> {
+    use std::os::fd::AsFd;
+    // Memory files never fill up and never block, unlike pipes.
+    let mut stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC)?);
+    let mut stderr = File::from(memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?);
+    let streams = Streams {
+        stdout: Some(stdout.as_fd()),
+        stderr: Some(stderr.as_fd()),
+        ..Streams::default()
+    };
+    let pid = start(program, arguments, environment, streams)?;
+    let deadline = Instant::now() + limit;
+    let mut nap = Duration::from_millis(1);
+    let ended = loop {
+        if let Some(ended) = poll(pid) {
+            break ended;
+        }
+        if Instant::now() >= deadline {
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+            let text = format!("{program} did not end within {} s", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(10));
+    };
+    let text = |file: &mut File| -> io::Result<String> {
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(Captured {
+        ended,
+        stdout: text(&mut stdout)?,
+        stderr: text(&mut stderr)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> io::Result<Captured> {
+        capture("/bin/sh", &["-c", script], &["ONLY=this"], limit)
+    }
+
+    #[test]
+    fn a_program_sees_only_the_environment_it_is_given() {
+        let captured = shell(
+            "/usr/bin/env | grep -v ^PWD= | grep -v ^_=",
+            Duration::from_secs(9),
+        )
+        .unwrap();
+        assert_eq!(captured.stdout, "ONLY=this\n");
+    }
+
+    #[test]
+    fn standard_input_is_at_its_end() {
+        let captured = shell("read x; echo $? >&2; exit 7", Duration::from_secs(9)).unwrap();
+        assert_eq!(
+            (captured.stderr.as_str(), captured.ended.code()),
+            ("1\n", Some(7))
+        );
+    }
+
+    #[test]
+    fn signals_that_we_block_are_not_blocked_in_the_program() {
+        let blocked = std::thread::spawn(|| {
+            SigSet::all().thread_block().unwrap();
+            shell("kill -TERM $$; echo survived", Duration::from_secs(9)).unwrap()
+        });
+        let captured = blocked.join().unwrap();
+        assert_eq!(
+            (captured.stdout.as_str(), captured.ended),
+            ("", Ended::Signal(15))
+        );
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let error = shell("exec sleep 60", Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,111 @@
+//! `apu-client listen`: stands behind the socket where systemd does not. It starts one clean handler a connection and
+//! does nothing else, so that no connection can harm the next.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
+
+use crate::site::Site;
+use crate::{accounts, launch, syslog};
+
+/// The most handlers at once; further callers wait in the socket's queue.
+const MOST_HANDLERS: usize = 64;
+
+/// Serves the socket until it is told to stop. Runs go on without it.
+pub(crate) fn listen(site: &Site) -> io::Result<()> {
+    std::env::set_current_dir("/")?;
+    let socket = site.path("/run/apu/apu.sock");
+    let listener = bind(site, &socket)?;
+    let program = std::env::current_exe()?;
+    let program = program
+        .to_str()
+        .ok_or_else(|| io::Error::other("the program's path is no text"))?;
+
+    let mut stop = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGHUP] {
+        stop.add(signal);
+    }
+    stop.thread_block()?;
+    let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let mut handlers: Vec<Pid> = Vec::new();
+    loop {
+        let wanted = if handlers.len() < MOST_HANDLERS {
+            PollFlags::POLLIN
+        } else {
+            PollFlags::empty()
+        };
+        let mut fds = [
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(listener.as_fd(), wanted),
+        ];
+        let _ = poll(&mut fds, PollTimeout::from(60_000_u16));
+        let knocks = fds[1]
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLIN));
+        while let Ok(Some(signal)) = signals.read_signal() {
+            let is = |one: Signal| i32::try_from(signal.ssi_signo) == Ok(one as i32);
+            if is(Signal::SIGTERM) || is(Signal::SIGINT) {
+                let _ = fs::remove_file(&socket);
+                return Ok(());
+            }
+        }
+        handlers.retain(|pid| launch::poll(*pid).is_none());
+        if knocks {
+            match listener
+                .accept()
+                .and_then(|(connection, _)| answer(program, &connection))
+            {
+                Ok(pid) => handlers.push(pid),
+                Err(error) => {
+                    syslog::tell(&format!("cannot answer a connection: {error}"));
+                    // Out of descriptors or processes: do not spin.
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+            }
+        }
+    }
+}
+
+/// Starts a handler whose only surroundings are the connection.
+fn answer(program: &str, connection: &UnixStream) -> io::Result<Pid> {
+    let streams = launch::Streams {
+        stdin: Some(connection.as_fd()),
+        stdout: Some(connection.as_fd()),
+        ..launch::Streams::default()
+    };
+    launch::start(program, &["handle"], &[], streams)
+}
+
+/// Makes the socket: root and group apu may connect, and never anybody else, not even for a moment.
+fn bind(site: &Site, socket: &Path) -> io::Result<UnixListener> {
+    let group = accounts::group_id(site, "apu")?
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no group apu"))?;
+    if let Some(directory) = socket.parent() {
+        fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    }
+    if UnixStream::connect(socket).is_ok() {
+        let text = format!("somebody listens on {} already", socket.display());
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+    }
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let old = umask(Mode::from_bits_truncate(0o177));
+    let listener = UnixListener::bind(socket);
+    umask(old);
+    let listener = listener?;
+    chown(socket, Some(0), Some(group))?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}

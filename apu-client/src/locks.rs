@@ -1,0 +1,158 @@
+//! Locks: our own between runs, and the look at those of apt and dpkg.
+//!
+//! apt and dpkg use POSIX record locks (`fcntl`), so who holds one can be asked without taking it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::libc;
+
+use crate::site::Site;
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) lock: PathBuf,
+    /// Such as `apt-get (1234)`; empty where it cannot be found out, as for a process in another namespace.
+    pub(crate) holder: String,
+}
+
+/// The locks that a package manager needs.
+pub(crate) fn package_locks(site: &Site) -> Vec<PathBuf> {
+    vec![
+        site.dpkg().join("lock-frontend"),
+        site.dpkg().join("lock"),
+        site.archives().join("lock"),
+        site.lists().join("lock"),
+    ]
+}
+
+/// The first of these locks that another process holds. A lock file that is missing is free.
+pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<Held>> {
+    for path in locks {
+        let file = match File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let mut lock = write_lock();
+        fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
+        if lock.l_type != kind(libc::F_UNLCK) {
+            let lock_path = path.clone();
+            return Ok(Some(Held {
+                lock: lock_path,
+                holder: process(lock.l_pid),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// A POSIX record lock, held until it is dropped. Closing any other descriptor of the same file would free it too, so
+/// nothing else of this process may open the file meanwhile.
+#[derive(Debug)]
+pub(crate) struct RecordLock {
+    _file: File,
+}
+
+impl RecordLock {
+    /// Takes the lock, or says who has it.
+    pub(crate) fn take(path: &Path) -> io::Result<Result<Self, Held>> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        let mut lock = write_lock();
+        match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
+            Ok(_) => return Ok(Ok(Self { _file: file })),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => {}
+            Err(error) => return Err(error.into()),
+        }
+        fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
+        Ok(Err(Held {
+            lock: path.to_owned(),
+            holder: if lock.l_type == kind(libc::F_UNLCK) {
+                String::new()
+            } else {
+                process(lock.l_pid)
+            },
+        }))
+    }
+}
+
+/// Whether a lock that was held last is held by us now: a lock of a whole file, which a crash frees.
+pub(crate) fn try_own(file: File) -> Option<Flock<File>> {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+}
+
+fn write_lock() -> libc::flock {
+    libc::flock {
+        l_type: kind(libc::F_WRLCK),
+        l_whence: kind(libc::SEEK_SET),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+/// The constants are wider than the field that holds them.
+fn kind(constant: libc::c_int) -> libc::c_short {
+    libc::c_short::try_from(constant).unwrap_or_default()
+}
+
+/// A process as people know it.
+fn process(pid: i32) -> String {
+    if pid <= 0 {
+        return String::new();
+    }
+    match fs::read(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("{} ({pid})", String::from_utf8_lossy(&name).trim_end()),
+        Err(_) => format!("({pid})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_nobody_holds_is_free_and_so_is_a_missing_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (there, missing) = (directory.path().join("there"), directory.path().join("missing"));
+        fs::write(&there, "").unwrap();
+        assert_eq!(held(&[there, missing]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_lock_that_another_process_holds_is_named_with_its_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        fs::write(&path, "").unwrap();
+        // Record locks do not hold against their own process, so another one must take it.
+        let script = "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print(flush=True); time.sleep(60)";
+        let mut holder = std::process::Command::new("python3")
+            .args(["-c", script])
+            .arg(&path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut byte = [0];
+        io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut byte).unwrap();
+
+        let found = held(std::slice::from_ref(&path)).unwrap().unwrap();
+        let taken = RecordLock::take(&path).unwrap();
+
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert_eq!(found.holder, format!("python3 ({})", holder.id()));
+        assert_eq!(taken.unwrap_err(), found);
+        assert!(RecordLock::take(&path).unwrap().is_ok());
+    }
+}

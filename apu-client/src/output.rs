@@ -1,0 +1,152 @@
+//! What apt prints goes to a regular file; here it is read back as lines while it grows.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use apu_proto::MAX_LINE;
+
+/// Reads a growing file line by line.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    file: File,
+    /// The start of a line whose end has not come yet.
+    rest: Vec<u8>,
+    position: u64,
+}
+
+impl Tail {
+    /// A line longer than this is given out in parts.
+    const LONGEST: usize = 64 * 1024;
+
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(Self {
+            file,
+            rest: Vec::new(),
+            position: 0,
+        })
+    }
+
+    /// The lines that came since the last call. `all` gives out a last line without an end too.
+    pub(crate) fn lines(&mut self, all: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = self.file.read(&mut buffer) {
+            self.position += length as u64;
+            for &byte in &buffer[..length] {
+                if byte == b'\n' || self.rest.len() >= Self::LONGEST {
+                    lines.extend(shown(&self.rest));
+                    self.rest.clear();
+                }
+                if byte != b'\n' {
+                    self.rest.push(byte);
+                }
+            }
+        }
+        if all && !self.rest.is_empty() {
+            lines.extend(shown(&self.rest));
+            self.rest.clear();
+        }
+        lines
+    }
+
+    /// How much was read since the file was last emptied.
+    pub(crate) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Starts over in a file that was emptied.
+    pub(crate) fn rewind(&mut self) -> io::Result<()> {
+        self.position = 0;
+        self.file.seek(SeekFrom::Start(0)).map(drop)
+    }
+}
+
+/// The line as a terminal would leave it: what a carriage return overwrites is not told. Empty lines are left out.
+fn shown(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.split('\r').rfind(|part| !part.trim().is_empty())?.trim_end();
+    let end = (0..=text.len().min(MAX_LINE))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))?;
+    Some(text[..end].to_owned())
+}
+
+/// Whether a line says what went wrong.
+pub(crate) fn is_complaint(line: &str) -> bool {
+    [
+        "E: ",
+        "Err:",
+        "dpkg: error",
+        "dpkg: unrecoverable",
+        "W: Failed to fetch",
+        "W: GPG error",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+        || line.contains("No space left on device")
+        || (line.starts_with(' ') && line.contains("script subprocess"))
+        || line.contains("subprocess returned error exit status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_line_comes_out_when_its_end_has_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        let mut writer = File::create(&path).unwrap();
+        let mut tail = Tail::open(&path).unwrap();
+        writer.write_all(b"one\ntw").unwrap();
+        assert_eq!(tail.lines(false), ["one"]);
+        writer.write_all(b"o\n\nthree").unwrap();
+        assert_eq!(tail.lines(false), ["two"]);
+        assert_eq!(tail.lines(true), ["three"]);
+        assert_eq!(tail.lines(true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_overwritten_or_no_text_is_made_fit_to_send() {
+        assert_eq!(
+            shown(b"(Reading ... 5%\r(Reading ... 100%\r"),
+            Some("(Reading ... 100%".into())
+        );
+        assert_eq!(shown(b"\r"), None);
+        assert_eq!(shown(b"caf\xe9").as_deref(), Some("caf\u{fffd}"));
+        assert_eq!(shown(&vec![b'x'; 9999]).map(|line| line.len()), Some(MAX_LINE));
+        assert!(shown("\u{e9}".repeat(9999).as_bytes()).is_some());
+    }
+
+    #[test]
+    fn a_line_without_an_end_does_not_fill_the_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        std::fs::write(&path, vec![b'x'; 300 * 1024]).unwrap();
+        let mut tail = Tail::open(&path).unwrap();
+        assert_eq!(tail.lines(false).len(), 4);
+        assert!(tail.rest.len() <= Tail::LONGEST);
+    }
+
+    #[test]
+    fn complaints_are_told_from_chatter() {
+        for line in [
+            "E: Unable to locate package x",
+            "Err:1 http://x/ a InRelease",
+            "dpkg: error processing package lab-fail (--configure):",
+            " installed lab-fail package post-installation script subprocess returned error exit status 1",
+        ] {
+            assert!(is_complaint(line), "{line}");
+        }
+        for line in [
+            "Get:1 http://x/ a InRelease",
+            "Setting up lab-a (2.0) ...",
+            "W: something else",
+        ] {
+            assert!(!is_complaint(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a request would change, found out by apt's own simulation, and whether that may be.
+
+use std::time::Duration;
+
+use apu_proto::{Operation, PackageArg, ReasonCode, Request, Step};
+
+use crate::apt::{APT_GET, Call, Plan, Verb, environment};
+use crate::dpkg::{Database, compare};
+use crate::launch;
+use crate::policy::Conffiles;
+use crate::site::Site;
+use crate::verdict::{Stop, advise, failed, own_fault, refused};
+
+/// Longer than any simulation takes; it is only a guard against one that never ends.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What keeps the client reachable.
+const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
+
+/// The apt call for a request that changes packages.
+pub(crate) fn call_for(
+    site: &Site,
+    request: &Request,
+    conffiles: Conffiles,
+    database: &Database,
+) -> Option<Call> {
+    let mut call = Call::new(site, Verb::of(request.operation)?, conffiles);
+    call.remove |= request.allow_remove;
+    let exact = |package: &PackageArg| (package.name.clone(), architecture(package, database));
+    call.packages = request.packages.iter().map(exact).collect();
+    Some(call)
+}
+
+/// Simulates a call and judges what it would do.
+pub(crate) fn plan(
+    site: &Site,
+    request: &Request,
+    conffiles: Conffiles,
+    database: &Database,
+) -> Result<(Call, Plan), Stop> {
+    let call = call_for(site, request, conffiles, database)
+        .ok_or_else(|| failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
+    let captured = launch::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
+        .map_err(|error| own_fault("cannot simulate", &error))?;
+    let plan = Plan::parse(&captured.stdout, &database.architecture);
+    if !captured.succeeded() {
+        return Err(unplannable(&plan, &captured.stdout, &captured.stderr));
+    }
+    judge(request, &plan, database)?;
+    Ok((call, plan))
+}
+
+/// What a simulation that failed says about the request.
+fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
+    let says = |words: &str| stderr.contains(words);
+    if says("remove is disabled") || says("Essential packages were removed") {
+        if let Some(name) = plan.removed.iter().find(|name| is_protected(name)) {
+            return protected(name);
+        }
+        if says("remove is disabled") {
+            return removal(&plan.removed);
+        }
+        let text = "this would remove packages that the system cannot work without";
+        return refused(ReasonCode::Protected, text);
+    }
+    let errors = errors(stderr);
+    if says("--allow-change-held-packages") {
+        let text = format!("this would change packages that are on hold here\n{errors}");
+        return advise(
+            refused(ReasonCode::Policy, text),
+            "on the client: apt-mark showhold",
+        );
+    }
+    if says("--allow-downgrades") {
+        return refused(
+            ReasonCode::Policy,
+            format!("this would downgrade packages\n{errors}"),
+        );
+    }
+    // apt explains unmet dependencies on its standard output.
+    let why = stdout.split_once("unmet dependencies").map_or("", |(_, why)| why);
+    let why: String = why
+        .lines()
+        .skip(1)
+        .take(20)
+        .map(|line| format!("\n{}", line.trim_end()))
+        .collect();
+    failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
+}
+
+/// apt's own errors, without their mark.
+pub(crate) fn errors(stderr: &str) -> String {
+    let lines = stderr.lines().filter_map(|line| line.strip_prefix("E: "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop> {
+    let may_remove =
+        request.allow_remove || matches!(request.operation, Operation::Remove | Operation::Autoremove);
+    let mut removed = Vec::new();
+    for step in &plan.steps {
+        match step {
+            Step::Remove { package, .. } => {
+                let name = package.split(':').next().unwrap_or_default();
+                if is_protected(name) {
+                    return Err(protected(name));
+                }
+                removed.push(package.clone());
+            }
+            Step::Install {
+                package,
+                old: Some(old),
+                new,
+                ..
+            } if compare(old, new).is_gt() => {
+                let text = format!("this would downgrade {package} from {old} to {new}");
+                return Err(refused(ReasonCode::Policy, text));
+            }
+            Step::Install { .. } => {}
+        }
+    }
+    if !may_remove && !removed.is_empty() {
+        return Err(removal(&removed));
+    }
+    if request.operation == Operation::Install {
+        for package in &request.packages {
+            is_resolved(package, plan, database)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
+fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Stop> {
+    let key = format!("{}:{}", package.name, architecture(package, database));
+    let found = plan.new_version(&key).or_else(|| database.version(&key));
+    match (found, &package.version) {
+        (None, _) => {
+            let text = format!("no source of this client has a package {}", shown(package, &key));
+            Err(refused(ReasonCode::UnknownPackage, text))
+        }
+        (Some(found), Some(asked)) if asked.as_str() != found => {
+            let text = format!("the candidate of {key} is {found}, not {asked}");
+            Err(refused(ReasonCode::NotTheCandidate, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn shown(package: &PackageArg, key: &str) -> String {
+    if package.architecture.is_some() {
+        key.to_owned()
+    } else {
+        package.name.to_string()
+    }
+}
+
+/// The architecture that a request means: it names one, or it is the machine's own.
+fn architecture(package: &PackageArg, database: &Database) -> String {
+    let named = package.architecture.as_ref().map(ToString::to_string);
+    named.unwrap_or_else(|| database.architecture.clone())
+}
+
+fn is_protected(name: &str) -> bool {
+    PROTECTED.contains(&name)
+}
+
+fn protected(name: &str) -> Stop {
+    let text = format!("this would remove {name}, which keeps this client reachable");
+    refused(ReasonCode::Protected, text)
+}
+
+fn removal(names: &[String]) -> Stop {
+    let text = format!(
+        "this would remove {}, and the request does not allow that",
+        names.join(", ")
+    );
+    refused(ReasonCode::Removal, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> Database {
+        let text = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n\
+                    Package: lab\nStatus: install ok installed\nArchitecture: all\nVersion: 2\n";
+        Database::parse([text])
+    }
+
+    fn code(request: &str, output: &str) -> Option<ReasonCode> {
+        let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
+        let plan = Plan::parse(output, "amd64");
+        let stop = judge(&request, &plan, &database()).err()?;
+        Some(stop.reason.unwrap().code)
+    }
+
+    #[test]
+    fn a_name_that_apt_did_nothing_for_is_unknown_unless_it_is_installed() {
+        assert_eq!(code("install lab", ""), None);
+        assert_eq!(code("install lab:amd64", ""), None);
+        assert_eq!(code("install la.b", ""), Some(ReasonCode::UnknownPackage));
+        assert_eq!(code("install lab:i386", ""), Some(ReasonCode::UnknownPackage));
+        let output = "Inst lab-new (1 Site:x [all])\n";
+        assert_eq!(code("install lab-new", output), None);
+        assert_eq!(
+            code("install lab-other", output),
+            Some(ReasonCode::UnknownPackage)
+        );
+    }
+
+    #[test]
+    fn a_version_must_be_the_candidate() {
+        let output = "Inst lab [2] (3 Site:x [all])\n";
+        assert_eq!(code("install lab=3", output), None);
+        assert_eq!(code("install lab=2", output), Some(ReasonCode::NotTheCandidate));
+        assert_eq!(code("install lab=2", ""), None);
+        assert_eq!(code("install lab=1", ""), Some(ReasonCode::NotTheCandidate));
+    }
+
+    #[test]
+    fn a_removal_needs_to_be_allowed_and_some_never_are() {
+        let output = "Remv lab [2]\n";
+        assert_eq!(code("dist-upgrade", output), Some(ReasonCode::Removal));
+        assert_eq!(code("dist-upgrade allow_remove=yes", output), None);
+        assert_eq!(code("remove lab", output), None);
+        for name in PROTECTED {
+            let output = format!("Remv {name} [2]\n");
+            assert_eq!(code("remove lab", &output), Some(ReasonCode::Protected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_downgrade_is_refused() {
+        assert_eq!(
+            code("dist-upgrade", "Inst lab [2] (1 Site:x [all])\n"),
+            Some(ReasonCode::Policy)
+        );
+    }
+
+    #[test]
+    fn what_apt_refuses_itself_gets_its_own_code() {
+        let removing = Plan::parse("The following packages will be REMOVED:\n  lab\n", "amd64");
+        let reachable = Plan::parse("The following packages will be REMOVED:\n  apu-client\n", "amd64");
+        let disabled = "E: Packages need to be removed but remove is disabled.\n";
+        for (plan, stderr, expected) in [
+            (&removing, disabled, ReasonCode::Removal),
+            (&reachable, disabled, ReasonCode::Protected),
+            (
+                &removing,
+                "E: Essential packages were removed and -y was used\n",
+                ReasonCode::Protected,
+            ),
+            (
+                &Plan::default(),
+                "E: Held packages were changed and -y was used without --allow-change-held-packages.\n",
+                ReasonCode::Policy,
+            ),
+            (
+                &Plan::default(),
+                "E: Unable to correct problems, you have held broken packages.\n",
+                ReasonCode::Apt,
+            ),
+        ] {
+            let stop = unplannable(plan, "", stderr);
+            assert_eq!(stop.reason.unwrap().code, expected, "{stderr}");
+        }
+    }
+}

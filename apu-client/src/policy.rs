@@ -1,0 +1,245 @@
+//! What this machine's administrator lets the server do: `/etc/apu-client/policy.toml`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use apu_proto::{Operation, Request};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::site::Site;
+
+/// The policy. Each key has a default, an unknown key is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Policy {
+    operations: Vec<Operation>,
+    removals: Removals,
+    pub(crate) conffiles: Conffiles,
+    install: Install,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Install {
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Removals {
+    WhenAsked,
+    Never,
+}
+
+/// What becomes of a configuration file that the machine and the package both changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Conffiles {
+    Keep,
+    New,
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        let allow = vec!["*".to_owned()];
+        Self { allow }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let all = Operation::ALL.into_iter();
+        Self {
+            operations: all.filter(|operation| *operation != Operation::Remove).collect(),
+            removals: Removals::WhenAsked,
+            conffiles: Conffiles::Keep,
+            install: Install::default(),
+        }
+    }
+}
+
+/// Why the policy cannot be used; everything but ping is refused then.
+#[derive(Debug, Error)]
+pub(crate) enum PolicyError {
+    #[error("cannot read it")]
+    Read(#[source] io::Error),
+    #[error("it is not root's alone to write")]
+    Owner,
+    #[error("{0}")]
+    Form(String),
+}
+
+/// Why the policy forbids a request.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Forbidden {
+    #[error("this client's policy does not allow {0}")]
+    Operation(Operation),
+    #[error("this client's policy does not allow {0} to remove packages")]
+    Removal(Operation),
+    #[error("this client's policy does not allow to install {0}")]
+    Package(String),
+}
+
+impl Policy {
+    /// Reads the client's policy. A missing file is an error: it must not allow more than the file did.
+    pub(crate) fn read(site: &Site) -> Result<Self, PolicyError> {
+        let path = site.policy();
+        let metadata = fs::metadata(&path).map_err(PolicyError::Read)?;
+        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+            return Err(PolicyError::Owner);
+        }
+        let text = fs::read_to_string(&path).map_err(PolicyError::Read)?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, PolicyError> {
+        toml::from_str(text).map_err(|error| PolicyError::Form(error.to_string().trim_end().to_owned()))
+    }
+
+    /// Whether a request may be carried out. `ping` always may, and so may following a run, which was allowed once.
+    pub(crate) fn allows(&self, request: &Request) -> Result<(), Forbidden> {
+        let operation = request.operation;
+        if matches!(operation, Operation::Ping | Operation::Attach) {
+            return Ok(());
+        }
+        if !self.operations.contains(&operation) {
+            return Err(Forbidden::Operation(operation));
+        }
+        let removes = request.allow_remove || matches!(operation, Operation::Remove | Operation::Autoremove);
+        if removes && self.removals == Removals::Never {
+            return Err(Forbidden::Removal(operation));
+        }
+        if operation == Operation::Install {
+            for package in &request.packages {
+                let name = package.name.as_str();
+                if !self
+                    .install
+                    .allow
+                    .iter()
+                    .any(|glob| matches_glob(glob.as_bytes(), name.as_bytes()))
+                {
+                    return Err(Forbidden::Package(name.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `*` is any number of characters, `?` one, anything else itself.
+fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
+    match (glob, name) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => {
+            matches_glob(rest, name) || (!name.is_empty() && matches_glob(glob, &name[1..]))
+        }
+        ([b'?', glob @ ..], [_, name @ ..]) => matches_glob(glob, name),
+        ([first, glob @ ..], [other, name @ ..]) if first == other => matches_glob(glob, name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(policy: &str, request: &str) -> Result<(), Forbidden> {
+        let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
+        Policy::parse(policy).unwrap().allows(&request)
+    }
+
+    #[test]
+    fn the_policy_that_is_installed_says_what_the_defaults_are() {
+        let shipped = Policy::parse(include_str!("../policy.toml")).unwrap();
+        let default = Policy::default();
+        let shown = |policy: &Policy| {
+            let hidden = [Operation::Ping, Operation::Attach];
+            let named = policy
+                .operations
+                .iter()
+                .filter(|operation| !hidden.contains(operation));
+            named.copied().collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&shipped), shown(&default));
+        assert_eq!(
+            (shipped.removals, shipped.conffiles),
+            (default.removals, default.conffiles)
+        );
+        assert_eq!(shipped.install, default.install);
+    }
+
+    #[test]
+    fn all_but_remove_is_allowed_by_default() {
+        for request in [
+            "status",
+            "dist-upgrade allow_remove=yes",
+            "install vim",
+            "autoremove",
+            "clean",
+        ] {
+            assert_eq!(judge("", request), Ok(()), "{request}");
+        }
+        assert_eq!(
+            judge("", "remove vim"),
+            Err(Forbidden::Operation(Operation::Remove))
+        );
+    }
+
+    #[test]
+    fn an_operation_that_is_not_listed_is_refused_and_ping_never_is() {
+        let policy = "operations = [\"status\"]";
+        assert_eq!(judge(policy, "ping"), Ok(()));
+        assert_eq!(
+            judge(policy, "update"),
+            Err(Forbidden::Operation(Operation::Update))
+        );
+    }
+
+    #[test]
+    fn install_is_narrowed_to_the_names_that_are_allowed() {
+        let policy = "[install]\nallow = [\"site-*\", \"vim\", \"lib?1\"]";
+        for name in ["site-a", "site-b-c", "vim", "libx1"] {
+            assert_eq!(judge(policy, &format!("install {name}")), Ok(()), "{name}");
+        }
+        for name in ["vim-tiny", "my-site-a", "libxx1"] {
+            let refused = Err(Forbidden::Package(name.into()));
+            assert_eq!(judge(policy, &format!("install vim {name}")), refused);
+        }
+    }
+
+    #[test]
+    fn removals_can_be_ruled_out_whatever_a_request_says() {
+        let policy = "removals = \"never\"";
+        assert_eq!(judge(policy, "dist-upgrade"), Ok(()));
+        assert!(judge(policy, "dist-upgrade allow_remove=yes").is_err());
+        assert!(judge(policy, "autoremove").is_err());
+    }
+
+    #[test]
+    fn a_mistake_is_an_error_and_never_a_default() {
+        for text in [
+            "operation = []",
+            "operations = [\"updat\"]",
+            "conffiles = \"hold-back\"",
+            "[install]\nallowed = []",
+            "install = 1",
+            "[",
+        ] {
+            assert!(Policy::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_somebody_else_may_write_is_no_policy() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        assert!(matches!(Policy::read(&site), Err(PolicyError::Read(_))));
+        fs::create_dir_all(site.policy().parent().unwrap()).unwrap();
+        fs::write(site.policy(), "").unwrap();
+        fs::set_permissions(site.policy(), fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(Policy::read(&site), Err(PolicyError::Owner)));
+    }
+}

@@ -1,0 +1,81 @@
+//! Debconf questions that a run met and nobody answered, so that their default holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::dpkg::paragraphs;
+use crate::site::Site;
+
+/// What debconf knows of each question that has an answer but was never seen: its owners.
+pub(crate) type Questions = BTreeMap<String, Vec<String>>;
+
+/// Reads debconf's database; a machine without one has no questions.
+pub(crate) fn read(site: &Site) -> Questions {
+    let text = fs::read(site.path("/var/cache/debconf/config.dat")).unwrap_or_default();
+    parse(&String::from_utf8_lossy(&text))
+}
+
+/// A question that is only known has no `Value`; one that was asked without a person has one, and no `seen` flag.
+fn parse(text: &str) -> Questions {
+    let mut questions = Questions::new();
+    for fields in paragraphs(text) {
+        let value = |name: &str| {
+            fields
+                .iter()
+                .find(|field| field.is(name))
+                .map(|field| field.value)
+        };
+        let seen = value("Flags").is_some_and(|flags| flags.split([',', ' ']).any(|flag| flag == "seen"));
+        if let (Some(name), Some(_), false) = (value("Name"), value("Value"), seen) {
+            let owners = value("Owners").unwrap_or_default().split(", ");
+            questions.insert(name.to_owned(), owners.map(str::to_owned).collect());
+        }
+    }
+    questions
+}
+
+/// The questions that came between two looks and belong to one of these packages, given by name.
+pub(crate) fn defaulted(before: &Questions, after: &Questions, changed: &[&str]) -> Vec<String> {
+    let of_changed = |owners: &Vec<String>| owners.iter().any(|owner| changed.contains(&owner.as_str()));
+    (after.iter())
+        .filter(|(name, owners)| !before.contains_key(*name) && of_changed(owners))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+Name: lab/asked
+Template: lab/asked
+Value: yes
+Owners: lab-debconf
+
+Name: lab/answered
+Template: lab/answered
+Value: no
+Owners: lab-debconf
+Flags: seen
+
+Name: lab/known
+Template: lab/known
+Owners: lab-debconf
+
+Name: other/asked
+Template: other/asked
+Value:
+Owners: other, another
+";
+
+    #[test]
+    fn a_question_counts_that_has_a_value_which_nobody_saw() {
+        let questions = parse(TEXT);
+        assert_eq!(questions.keys().collect::<Vec<_>>(), ["lab/asked", "other/asked"]);
+        let none = Questions::new();
+        assert_eq!(defaulted(&none, &questions, &["lab-debconf"]), ["lab/asked"]);
+        assert_eq!(defaulted(&none, &questions, &["another"]), ["other/asked"]);
+        assert!(defaulted(&questions, &questions, &["another"]).is_empty());
+    }
+}

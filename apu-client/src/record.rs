@@ -1,0 +1,356 @@
+//! A run's record: a directory that is there before the run begins and tells how it ended.
+//!
+//! `request` is what was asked, `lock` is held while a supervisor works, `log` has the answer's frames, `before` and
+//! `plan` let anybody judge the end, `process` names the apt call at work, `result` is written last. A file that is not
+//! only appended to is written beside its place and renamed, so a power cut leaves the old or the new one.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use apu_proto::{Frame, RunId, RunResult};
+use nix::fcntl::Flock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::locks;
+use crate::site::Site;
+
+/// Finished runs beyond these are removed.
+const KEEP: usize = 50;
+const KEEP_DAYS: u64 = 90;
+
+/// Held back so that the result of a run that filled the disk can still be written.
+const RESERVE: usize = 256 * 1024;
+
+/// One run's directory.
+#[derive(Debug)]
+pub(crate) struct Record {
+    directory: PathBuf,
+}
+
+/// Whether a run's id is new.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// The record was made just now.
+    New(Record),
+    /// Somebody made it before.
+    Known(Record),
+}
+
+impl Record {
+    /// Makes the record of a run, complete or not at all.
+    pub(crate) fn claim(site: &Site, id: RunId, request: &str) -> io::Result<Claim> {
+        let directory = site.run(id);
+        if directory.exists() {
+            return Ok(Claim::Known(Self { directory }));
+        }
+        private_directory(&site.runs())?;
+        let draft = site.runs().join(format!(".{id}.{}", std::process::id()));
+        let _ = fs::remove_dir_all(&draft);
+        private_directory(&draft)?;
+        let made = (|| {
+            write_durably(&draft.join("request"), format!("{request}\n").as_bytes())?;
+            write_durably(&draft.join("reserve"), &vec![0; RESERVE])?;
+            File::create(draft.join("lock"))?;
+            sync_directory(&draft)?;
+            // Renaming onto a directory that has files fails, so one of two claims wins.
+            fs::rename(&draft, &directory)
+        })();
+        let record = Self { directory };
+        match made {
+            Ok(()) => {
+                sync_directory(&site.runs())?;
+                Ok(Claim::New(record))
+            }
+            Err(error) => {
+                let _ = fs::remove_dir_all(&draft);
+                match error.kind() {
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+                        Ok(Claim::Known(record))
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    /// The record of a run that is known here.
+    pub(crate) fn find(site: &Site, id: RunId) -> Option<Self> {
+        let directory = site.run(id);
+        directory.join("request").is_file().then_some(Self { directory })
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.directory.join(file)
+    }
+
+    /// The request line.
+    pub(crate) fn request(&self) -> io::Result<String> {
+        fs::read_to_string(self.path("request")).map(|line| line.trim_end().to_owned())
+    }
+
+    /// Takes the run's lock where nobody has it: then no supervisor is at work.
+    pub(crate) fn own(&self) -> io::Result<Option<Flock<File>>> {
+        File::options()
+            .write(true)
+            .open(self.path("lock"))
+            .map(locks::try_own)
+    }
+
+    /// Whether a supervisor began: from then on nobody may begin again.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.path("log").exists()
+    }
+
+    /// Begins the run's log; fails where it was begun.
+    pub(crate) fn begin(&self) -> io::Result<Log> {
+        let file = File::options()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path("log"))?;
+        sync_directory(&self.directory)?;
+        Ok(Log { file, torn: false })
+    }
+
+    /// The log of a run that was begun, to end it.
+    pub(crate) fn resume(&self) -> io::Result<Log> {
+        let file = File::options()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(self.path("log"))?;
+        Ok(Log { file, torn: true })
+    }
+
+    /// Keeps a fact about the run.
+    pub(crate) fn save<T: Serialize>(&self, file: &str, fact: &T) -> io::Result<()> {
+        let text = serde_json::to_vec(fact).map_err(io::Error::other)?;
+        replace(&self.path(file), &text)
+    }
+
+    /// A fact that was kept.
+    pub(crate) fn load<T: DeserializeOwned>(&self, file: &str) -> Option<T> {
+        let text = fs::read(self.path(file)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// How the run ended, where it has.
+    pub(crate) fn result(&self) -> Option<RunResult> {
+        self.load("result")
+    }
+
+    /// Ends the run: the result is on disk before the log says so.
+    pub(crate) fn finish(&self, log: &mut Log, result: RunResult) -> io::Result<()> {
+        let _ = fs::remove_file(self.path("reserve"));
+        let saved = self.save("result", &result);
+        log.frame(&Frame::Result(Box::new(result)));
+        let _ = log.file.sync_data();
+        saved
+    }
+}
+
+/// The frames of a run, appended one a line.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    /// Whether the last line may be incomplete.
+    torn: bool,
+}
+
+impl Log {
+    /// Appends a frame. A log that cannot be written must not stop the run.
+    pub(crate) fn frame(&mut self, frame: &Frame) {
+        let mut line = frame.to_line();
+        if self.torn {
+            line.insert(0, '\n');
+        }
+        self.torn = self.file.write_all(line.as_bytes()).is_err();
+    }
+}
+
+/// Removes old finished runs, and drafts that nobody finished.
+pub(crate) fn prune(site: &Site) {
+    let Ok(entries) = fs::read_dir(site.runs()) else {
+        return;
+    };
+    let mut finished = Vec::new();
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let age = |path: &Path| {
+            let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+            modified
+                .ok()
+                .and_then(|then| SystemTime::now().duration_since(then).ok())
+        };
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            if age(&path).is_some_and(|age| age > Duration::from_secs(3600)) {
+                let _ = fs::remove_dir_all(path);
+            }
+        } else if let Some(age) = age(&path.join("result")) {
+            finished.push((age, path));
+        }
+    }
+    finished.sort();
+    for (_, path) in outdated(&finished) {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Of runs sorted by age, those to remove. One that ended within the hour may still be asked for.
+fn outdated(finished: &[(Duration, PathBuf)]) -> impl Iterator<Item = &(Duration, PathBuf)> {
+    let limit = Duration::from_secs(KEEP_DAYS * 24 * 3600);
+    let old = move |place: usize, age: Duration| place >= KEEP || age > limit;
+    (finished.iter().enumerate())
+        .filter(move |(place, (age, _))| old(*place, *age) && *age > Duration::from_secs(3600))
+        .map(|(_, run)| run)
+}
+
+/// Makes a directory of root's own.
+pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a whole file beside its place, then puts it there.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension(format!("new{}", std::process::id()));
+    let written = write_durably(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// A path's last change as the file system counts it; it cannot be set by a program.
+pub(crate) fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
+    (metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apu_proto::ClientOutcome;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    fn claim(site: &Site, request: &str) -> Claim {
+        Record::claim(site, ID.parse().unwrap(), request).unwrap()
+    }
+
+    #[test]
+    fn of_two_claims_on_one_id_the_first_one_wins() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        assert!(matches!(claim(&site, "apu/1 update"), Claim::New(_)));
+        let Claim::Known(record) = claim(&site, "apu/1 clean") else {
+            panic!("the id was new twice");
+        };
+        assert_eq!(record.request().unwrap(), "apu/1 update");
+    }
+
+    #[test]
+    fn of_many_claims_at_once_exactly_one_is_new() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        private_directory(&site.runs()).unwrap();
+        // Within one process the drafts would share a name, so their rename is tried here directly.
+        let drafts: Vec<_> = (0..8)
+            .map(|number| {
+                let draft = site.runs().join(format!(".draft{number}"));
+                fs::create_dir(&draft).unwrap();
+                fs::write(draft.join("request"), "x").unwrap();
+                draft
+            })
+            .collect();
+        let target = site.run(ID.parse().unwrap());
+        let won = drafts
+            .iter()
+            .filter(|draft| fs::rename(draft, &target).is_ok())
+            .count();
+        assert_eq!(won, 1);
+    }
+
+    #[test]
+    fn a_run_begins_once() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let Claim::New(record) = claim(&site, "apu/1 update") else {
+            panic!("known");
+        };
+        assert!(!record.has_begun());
+        record.begin().unwrap();
+        assert!(record.has_begun());
+        assert_eq!(record.begin().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn the_lock_shows_whether_somebody_works() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let Claim::New(record) = claim(&site, "apu/1 update") else {
+            panic!("known");
+        };
+        let held = record.own().unwrap();
+        assert!(held.is_some());
+        assert!(record.own().unwrap().is_none());
+        drop(held);
+        assert!(record.own().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_result_reads_back_and_ends_the_log_on_a_line_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let Claim::New(record) = claim(&site, "apu/1 update") else {
+            panic!("known");
+        };
+        record.begin().unwrap();
+        fs::write(record.path("log"), "{\"frame\":\"li").unwrap();
+        let mut log = record.resume().unwrap();
+        record
+            .finish(&mut log, RunResult::new(ClientOutcome::Changed))
+            .unwrap();
+        assert_eq!(record.result().unwrap().outcome, ClientOutcome::Changed);
+        let text = fs::read_to_string(record.path("log")).unwrap();
+        assert!(text.contains("\n{\"frame\":\"result\""), "{text}");
+        assert!(!record.path("reserve").exists());
+    }
+
+    #[test]
+    fn old_runs_go_and_the_last_hour_stays() {
+        let hour = 3600;
+        let runs: Vec<_> = (0..60)
+            .map(|n| (Duration::from_secs(n * hour / 2), PathBuf::from(n.to_string())))
+            .collect();
+        let gone: Vec<_> = outdated(&runs)
+            .map(|(_, path)| path.display().to_string())
+            .collect();
+        assert_eq!(gone.first().map(String::as_str), Some("50"));
+        assert_eq!(gone.len(), 10);
+        let ancient = [(Duration::from_secs(100 * 24 * hour), PathBuf::from("x"))];
+        assert_eq!(outdated(&ancient).count(), 1);
+        let busy: Vec<_> = (0..60)
+            .map(|n| (Duration::from_secs(n), PathBuf::from(n.to_string())))
+            .collect();
+        assert_eq!(outdated(&busy).count(), 0);
+    }
+}

@@ -1,0 +1,103 @@
+//! The ladder that mends a dpkg which was interrupted, one rung at a time.
+//!
+//! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and says nothing about it; after
+//! that, no tool's exit status tells, and every later transaction may fail.
+
+use crate::dpkg::Database;
+
+/// One thing to do; after each the database is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// `dpkg --configure -a`.
+    Configure,
+    /// `apt-get install --reinstall` of these, by their keys.
+    Reinstall(Vec<String>),
+    /// `apt-get --fix-broken install`, without removals.
+    FixBroken,
+}
+
+/// The next rung after those that were tried; none where there is nothing to mend or nothing left to try.
+pub(crate) fn next(database: &Database, tried: &[Rung]) -> Option<Rung> {
+    if !database.is_dirty() {
+        return None;
+    }
+    let reinstall = || {
+        let keys = database
+            .packages
+            .iter()
+            .filter(|(_, package)| package.needs_reinstall());
+        Rung::Reinstall(keys.map(|(key, _)| key.clone()).collect())
+    };
+    match tried.last() {
+        None => Some(Rung::Configure),
+        Some(Rung::Configure) => match reinstall() {
+            Rung::Reinstall(keys) if keys.is_empty() => Some(Rung::FixBroken),
+            rung => Some(rung),
+        },
+        Some(Rung::Reinstall(_)) => Some(Rung::FixBroken),
+        Some(Rung::FixBroken) => None,
+    }
+}
+
+/// Whether a plan mends what the ladder could not: each broken package gets another version, or goes.
+pub(crate) fn is_mended_by(database: &Database, plan: &[apu_proto::Step]) -> bool {
+    let touched = |key: &String| {
+        plan.iter().any(|step| match step {
+            apu_proto::Step::Install { package, .. } | apu_proto::Step::Remove { package, .. } => {
+                package == key
+            }
+        })
+    };
+    !database.interrupted && database.broken().iter().all(|broken| touched(&broken.package))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apu_proto::Step;
+
+    fn database(status: &str) -> Database {
+        let text = format!("Package: a\nVersion: 1\nArchitecture: amd64\nStatus: {status}\n");
+        Database::parse([text.as_str()])
+    }
+
+    #[test]
+    fn a_whole_database_needs_no_repair() {
+        assert_eq!(next(&database("install ok installed"), &[]), None);
+        assert_eq!(next(&database("deinstall ok config-files"), &[]), None);
+    }
+
+    #[test]
+    fn the_rungs_come_in_their_order_and_each_once() {
+        let unpacked = database("install ok unpacked");
+        assert_eq!(next(&unpacked, &[]), Some(Rung::Configure));
+        assert_eq!(next(&unpacked, &[Rung::Configure]), Some(Rung::FixBroken));
+        assert_eq!(next(&unpacked, &[Rung::Configure, Rung::FixBroken]), None);
+
+        let lying = database("install reinstreq half-installed");
+        let reinstall = Rung::Reinstall(vec!["a:amd64".into()]);
+        assert_eq!(next(&lying, &[Rung::Configure]), Some(reinstall.clone()));
+        assert_eq!(next(&lying, &[Rung::Configure, reinstall]), Some(Rung::FixBroken));
+    }
+
+    #[test]
+    fn a_journal_alone_is_reason_enough() {
+        let mut database = database("install ok installed");
+        database.interrupted = true;
+        assert_eq!(next(&database, &[]), Some(Rung::Configure));
+    }
+
+    #[test]
+    fn a_newer_version_or_a_removal_may_mend_what_the_ladder_could_not() {
+        let broken = database("install ok half-configured");
+        let step = |package: &str| Step::Install {
+            package: package.into(),
+            old: None,
+            new: "2".into(),
+            origin: String::new(),
+        };
+        assert!(is_mended_by(&broken, &[step("a:amd64"), step("b:amd64")]));
+        assert!(!is_mended_by(&broken, &[step("b:amd64")]));
+        assert!(!is_mended_by(&broken, &[]));
+    }
+}

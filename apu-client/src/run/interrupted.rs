@@ -1,0 +1,100 @@
+//! A run whose supervisor died: what became of it is read from dpkg's database.
+
+use std::io;
+
+use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
+
+use crate::dpkg::Database;
+use crate::judge::{Facts, judge};
+use crate::record::Record;
+use crate::site::Site;
+use crate::syslog;
+use crate::work::Process;
+
+/// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
+pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {
+    if record
+        .load::<Process>("process")
+        .is_some_and(|process| process.is_alive())
+    {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
+    }
+    let line = record.request()?;
+    let mut log = record.resume()?;
+    let after = Database::read(&site.dpkg())?;
+    let mut result = read_back(record.load("before"), record.load("plan"), &after);
+    result.operation = Request::parse(line.as_bytes())
+        .ok()
+        .map(|request| request.operation);
+    result.reboot_required = site.reboot_required();
+    if result.operation == Some(Operation::Update) {
+        result
+            .notes
+            .push("whether the package lists were fetched is not known".into());
+    }
+    syslog::tell(&format!("a run was interrupted, {:?}: {line}", result.outcome));
+    record.finish(&mut log, result)
+}
+
+/// Judges the database by what was planned, where the run came that far.
+fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
+    let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
+    let (Some(before), Some(plan)) = (before, plan) else {
+        return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
+    };
+    let mut result = judge(&Facts {
+        before: &before,
+        after,
+        plan: plan.steps(),
+        apt_exit: None,
+        complaints: &[],
+    });
+    result.kept_back.clone_from(&plan.kept_back);
+    match &mut result.reason {
+        // All that was planned is there.
+        None => result.notes.push(text.into()),
+        Some(reason) => {
+            *reason = Reason {
+                code: ReasonCode::Interrupted,
+                text: format!("{text}\n{}", reason.text),
+                advice: String::new(),
+            };
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apu_proto::Step;
+
+    fn database(version: &str, status: &str) -> Database {
+        let text = format!("Package: a\nVersion: {version}\nArchitecture: amd64\nStatus: {status}\n");
+        Database::parse([text.as_str()])
+    }
+
+    #[test]
+    fn what_is_in_the_database_counts_and_the_interruption_is_told() {
+        let plan = || {
+            let step = Step::Install {
+                package: "a:amd64".into(),
+                old: Some("1".into()),
+                new: "2".into(),
+                origin: String::new(),
+            };
+            Some(Transaction::new(vec![step], vec![]))
+        };
+        let before = || Some(database("1", "install ok installed"));
+
+        let done = read_back(before(), plan(), &database("2", "install ok installed"));
+        assert_eq!((done.outcome, done.notes.len()), (ClientOutcome::Changed, 1));
+
+        let half = read_back(before(), plan(), &database("2", "install ok half-configured"));
+        assert_eq!(half.outcome, ClientOutcome::Failed);
+        assert_eq!(half.reason.unwrap().code, ReasonCode::Interrupted);
+
+        let unplanned = read_back(before(), None, &database("1", "install ok installed"));
+        assert_eq!(unplanned.reason.unwrap().code, ReasonCode::Interrupted);
+    }
+}

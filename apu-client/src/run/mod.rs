@@ -1,0 +1,133 @@
+//! `apu-client run ID`: carries out one run, once, whatever becomes of the connection that asked for it.
+
+mod interrupted;
+mod lists;
+mod packages;
+mod waiting;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use apu_proto::{Operation, Request, RunId};
+use nix::fcntl::Flock;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::setsid;
+
+use crate::policy::Policy;
+use crate::record::{Log, Record};
+use crate::site::Site;
+use crate::syslog;
+use crate::verdict::{Stop, own_fault};
+use crate::work::Signals;
+
+pub(crate) use interrupted::conclude;
+pub(crate) use packages::{configuration, drifted, preflight};
+
+/// How long a supervisor tries to get its run's lock, which others hold only to look.
+const LOCK_TRIES: u32 = 100;
+
+/// How long to wait for other package managers where the request does not say, in seconds.
+const LOCK_WAIT: u32 = 600;
+
+/// One run at work.
+struct Run<'a> {
+    site: &'a Site,
+    request: Request,
+    policy: Policy,
+    record: &'a Record,
+    log: &'a mut Log,
+    signals: Signals,
+    /// Until when to wait for other package managers.
+    lock_deadline: Instant,
+}
+
+/// Carries out the run `id`, unless somebody does or did.
+pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
+    let signals = Signals::hold()?;
+    // It fails where we lead a session already, as under systemd.
+    let _ = setsid();
+    std::env::set_current_dir("/")?;
+    umask(Mode::from_bits_truncate(0o022));
+
+    let record = Record::find(site, id).ok_or(io::ErrorKind::NotFound)?;
+    let Some(_working) = own(&record)? else {
+        return Ok(());
+    };
+    if record.result().is_some() {
+        return Ok(());
+    }
+    let line = record.request()?;
+    if record.has_begun() {
+        return conclude(site, &record);
+    }
+    let mut log = record.begin()?;
+    let started = Instant::now();
+    let result = prepare(site, &line).and_then(|(request, policy)| {
+        let wait = Duration::from_secs(request.lock_wait.unwrap_or(LOCK_WAIT).into());
+        let mut run = Run {
+            site,
+            request,
+            policy,
+            record: &record,
+            log: &mut log,
+            signals,
+            lock_deadline: started + wait,
+        };
+        run.carry_out()
+    });
+    let mut result = result.unwrap_or_else(|stop| *stop);
+    result.operation = Request::parse(line.as_bytes())
+        .ok()
+        .map(|request| request.operation);
+    result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    result.reboot_required = site.reboot_required();
+    syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
+    record.finish(&mut log, result)
+}
+
+fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = record.own()? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(None)
+}
+
+/// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
+fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
+    let request = Request::parse(line.as_bytes())
+        .map_err(|error| crate::verdict::refused(apu_proto::ReasonCode::Grammar, error.to_string()))?;
+    let policy = configuration(site, &request)?;
+    Ok((request, policy))
+}
+
+impl Run<'_> {
+    fn carry_out(&mut self) -> Result<apu_proto::RunResult, Stop> {
+        let _turn = self.take_turn()?;
+        match self.request.operation {
+            Operation::Update => self.update(),
+            Operation::Clean => self.clean(),
+            _ => self.change_packages(),
+        }
+    }
+
+    /// Calls a program for real and waits for its end.
+    fn act(
+        &mut self,
+        program: &str,
+        arguments: &[String],
+        environment: &[&str],
+    ) -> Result<crate::work::Worked, Stop> {
+        crate::work::act(
+            self.record,
+            self.log,
+            &mut self.signals,
+            program,
+            arguments,
+            environment,
+        )
+        .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+    }
+}

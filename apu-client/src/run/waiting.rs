@@ -1,0 +1,84 @@
+//! Waiting for other package managers, and saying for whom.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use apu_proto::{Frame, ReasonCode};
+
+use super::Run;
+use crate::locks::{self, Held, RecordLock};
+use crate::record::private_directory;
+use crate::verdict::{Stop, failed, own_fault};
+
+/// How often a lock that is held is looked at again, in milliseconds.
+const PAUSE: u16 = 250;
+
+impl Run<'_> {
+    /// Waits for its turn among apu's own runs on this client.
+    pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
+        private_directory(&self.site.state()).map_err(|error| own_fault("cannot keep state", &error))?;
+        let lock = self.site.lock();
+        self.take(&lock)
+    }
+
+    /// Waits for a lock and holds it.
+    pub(super) fn take(&mut self, lock: &std::path::Path) -> Result<RecordLock, Stop> {
+        let mut told = None;
+        loop {
+            match RecordLock::take(lock) {
+                Ok(Ok(taken)) => return Ok(taken),
+                Ok(Err(held)) => self.wait_for(held, &mut told)?,
+                Err(error) => return Err(own_fault(&format!("cannot lock {}", lock.display()), &error)),
+            }
+        }
+    }
+
+    /// Waits until nobody holds any of these.
+    pub(super) fn wait_until_free(&mut self, paths: &[PathBuf]) -> Result<(), Stop> {
+        let mut told = None;
+        loop {
+            match locks::held(paths) {
+                Ok(None) => return Ok(()),
+                Ok(Some(held)) => self.wait_for(held, &mut told)?,
+                Err(error) => return Err(own_fault("cannot look at the locks of apt and dpkg", &error)),
+            }
+        }
+    }
+
+    /// What is left of the time for waiting, in whole seconds, for apt's own timeout.
+    pub(super) fn lock_wait_left(&self) -> u64 {
+        self.lock_deadline
+            .saturating_duration_since(Instant::now())
+            .as_secs()
+    }
+
+    /// Waits a moment more, or gives up.
+    pub(super) fn wait_for(&mut self, held: Held, told: &mut Option<Held>) -> Result<(), Stop> {
+        if Instant::now() >= self.lock_deadline || self.signals.asked_to_stop() {
+            let holder = if held.holder.is_empty() {
+                "another process"
+            } else {
+                &held.holder
+            };
+            let why = if self.signals.asked_to_stop() {
+                "this machine is shutting down, and "
+            } else {
+                ""
+            };
+            let text = format!("{why}{} is held by {holder}", held.lock.display());
+            return Err(failed(ReasonCode::Locked, text));
+        }
+        if told.as_ref() != Some(&held) {
+            self.log.frame(&Frame::Waiting {
+                lock: held.lock.display().to_string(),
+                holder: held.holder.clone(),
+            });
+            *told = Some(held);
+        }
+        let left = self.lock_deadline.saturating_duration_since(Instant::now());
+        let pause = left.min(Duration::from_millis(PAUSE.into()));
+        self.signals
+            .wait(u16::try_from(pause.as_millis()).unwrap_or(PAUSE).max(1));
+        Ok(())
+    }
+}

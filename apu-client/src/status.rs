@@ -1,0 +1,208 @@
+//! The answer to `status`: files that are read here, and one simulation by apt.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use apu_proto::{ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
+use nix::sys::statvfs::statvfs;
+
+use crate::apt::{APT_GET, Call, ENVIRONMENT, Plan, Verb, is_security};
+use crate::dpkg::{Database, compare};
+use crate::launch;
+use crate::lists;
+use crate::planning::errors;
+use crate::policy::Conffiles;
+use crate::site::Site;
+use crate::verdict::{Stop, own_fault};
+
+/// Everything that a client says of itself.
+pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
+    let database =
+        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let text = |path: &str| {
+        fs::read_to_string(site.path(path))
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    };
+    let release = os_release(&text("/etc/os-release"));
+    let word = |name: &str| release.get(name).cloned().unwrap_or_default();
+    let mut status = Status {
+        distribution: word("ID"),
+        release: word("VERSION_ID"),
+        codename: word("VERSION_CODENAME"),
+        architecture: database.architecture.clone(),
+        held: database.held(),
+        broken: database.broken(),
+        reboot_required: site.reboot_required(),
+        kernel: text("/proc/sys/kernel/osrelease"),
+        newest_kernel: newest_kernel(&database),
+        boot_id: text("/proc/sys/kernel/random/boot_id"),
+        lists_age: lists::age(site),
+        free: free_space(site),
+        client: env!("CARGO_PKG_VERSION").to_owned(),
+        data: database
+            .version(&format!("apu-data:{}", database.architecture))
+            .map(str::to_owned),
+        pending: Vec::new(),
+    };
+    let mut result = match plan(site, &database) {
+        Ok(plan) => {
+            status.pending = pending(&plan);
+            let mut result = RunResult::new(ClientOutcome::Unchanged);
+            result.kept_back = plan.kept_back;
+            result
+        }
+        Err(text) => RunResult::because(ClientOutcome::Failed, ReasonCode::Apt, text),
+    };
+    result.reboot_required = status.reboot_required;
+    result.broken.clone_from(&status.broken);
+    result.status = Some(Box::new(status));
+    Ok(result)
+}
+
+/// What an upgrade of everything could bring.
+fn plan(site: &Site, database: &Database) -> Result<Plan, String> {
+    let mut call = Call::new(site, Verb::DistUpgrade, Conffiles::Keep);
+    call.remove = true;
+    let captured = launch::capture(
+        APT_GET,
+        &call.simulation(),
+        &ENVIRONMENT,
+        Duration::from_secs(120),
+    )
+    .map_err(|error| format!("cannot ask apt what is pending: {error}"))?;
+    if !captured.succeeded() {
+        return Err(format!(
+            "apt cannot tell what is pending: {}",
+            errors(&captured.stderr)
+        ));
+    }
+    Ok(Plan::parse(&captured.stdout, &database.architecture))
+}
+
+fn pending(plan: &Plan) -> Vec<Pending> {
+    let upgrades = plan.steps.iter().filter_map(|step| match step {
+        Step::Install {
+            package,
+            old: Some(old),
+            new,
+            origin,
+        } => Some(Pending {
+            package: package.clone(),
+            old: old.clone(),
+            new: new.clone(),
+            security: is_security(origin),
+            origin: origin.clone(),
+        }),
+        _ => None,
+    });
+    let mut pending: Vec<Pending> = upgrades.collect();
+    pending.sort_by(|one, other| one.package.cmp(&other.package));
+    pending
+}
+
+/// `NAME=value` lines, the value perhaps in quotes.
+fn os_release(text: &str) -> BTreeMap<String, String> {
+    let assignment = |line: &str| {
+        let (name, value) = line.trim().split_once('=')?;
+        Some((name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+    };
+    text.lines().filter_map(assignment).collect()
+}
+
+/// The release of the newest kernel that is installed, as `uname -r` would say it.
+fn newest_kernel(database: &Database) -> Option<String> {
+    let release = |key: &String| {
+        let name = key.split(':').next()?.strip_prefix("linux-image-")?;
+        let name = name.strip_prefix("unsigned-").unwrap_or(name);
+        let is_kernel = name.starts_with(|first: char| first.is_ascii_digit()) && !name.ends_with("-dbg");
+        (is_kernel && database.version(key).is_some()).then(|| name.to_owned())
+    };
+    database
+        .packages
+        .keys()
+        .filter_map(release)
+        .max_by(|one, other| compare(one, other).then(Ordering::Equal))
+}
+
+/// The file systems that packages go to, each once.
+fn free_space(site: &Site) -> Vec<FreeSpace> {
+    let mut seen = Vec::new();
+    let mut free = Vec::new();
+    for path in [
+        "/",
+        "/boot",
+        "/usr",
+        "/var",
+        "/var/lib/dpkg",
+        "/var/cache/apt/archives",
+    ] {
+        let place = site.path(path);
+        let (Ok(metadata), Ok(room)) = (fs::metadata(&place), statvfs(&place)) else {
+            continue;
+        };
+        if seen.contains(&metadata.dev()) {
+            continue;
+        }
+        seen.push(metadata.dev());
+        free.push(FreeSpace {
+            path: path.to_owned(),
+            // The types of statvfs differ between machines.
+            #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+            bytes: u64::from(room.blocks_free()) * u64::from(room.fragment_size()),
+        });
+    }
+    free
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn installed(names: &[&str]) -> Database {
+        let of = |name: &&str| {
+            format!("Package: {name}\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n\n")
+        };
+        let text: String = names.iter().map(of).collect();
+        Database::parse([text.as_str()])
+    }
+
+    #[test]
+    fn the_newest_kernel_is_neither_a_meta_package_nor_symbols() {
+        let database = installed(&[
+            "linux-image-amd64",
+            "linux-image-6.1.0-9-amd64",
+            "linux-image-6.1.0-37-amd64",
+            "linux-image-6.1.0-38-amd64-dbg",
+            "linux-image-unsigned-6.1.0-36-amd64",
+        ]);
+        assert_eq!(newest_kernel(&database).as_deref(), Some("6.1.0-37-amd64"));
+        assert_eq!(newest_kernel(&installed(&["linux-image-amd64"])), None);
+    }
+
+    #[test]
+    fn os_release_is_read_with_and_without_quotes() {
+        let release = os_release("ID=debian\nVERSION_ID=\"12\"\n# no\nVERSION_CODENAME='bookworm'\n");
+        assert_eq!(release["ID"], "debian");
+        assert_eq!(release["VERSION_ID"], "12");
+        assert_eq!(release["VERSION_CODENAME"], "bookworm");
+    }
+
+    #[test]
+    fn pending_are_upgrades_and_not_what_comes_with_them() {
+        let plan = Plan::parse(
+            "Inst b [1] (2 Debian-Security:12/stable-security [amd64])\nInst a [1] (2 Site:x [all])\nInst new (1 Site:x [all])\n",
+            "amd64",
+        );
+        let pending = pending(&plan);
+        let shown: Vec<_> = pending
+            .iter()
+            .map(|one| (one.package.as_str(), one.security))
+            .collect();
+        assert_eq!(shown, [("a:amd64", false), ("b:amd64", true)]);
+    }
+}

@@ -1,0 +1,279 @@
+//! Runs apt or dpkg for real, and tells the log what they say meanwhile.
+//!
+//! Their standard output and their progress are regular files: a pipe whose reader dies fails the transaction or stops
+//! it half-way, and one whose reader is slow holds dpkg's lock.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Instant;
+
+use apu_proto::{Frame, Phase};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::apt::{Throttle, parse_progress};
+use crate::launch::{self, Ended, Streams};
+use crate::output::{Tail, is_complaint};
+use crate::record::{Log, Record};
+
+/// The call at work, so that whoever finds the run without a supervisor knows whether it still goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pid: i32,
+    /// When it started, in the kernel's ticks: a number that comes again is another process.
+    started: u64,
+}
+
+impl Process {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        let started = start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+        Some(Self { pid, started })
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`; a zombie is over. The name in field 2 may hold anything, so fields count from its end.
+fn start_time(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if fields.next() == Some("Z") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// The signals that would end us, noted instead: nothing may stop dpkg half-way.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    fd: SignalFd,
+    asked_to_stop: bool,
+}
+
+impl Signals {
+    /// From now on a signal to stop is only noted. Programs that are started get none of this.
+    pub(crate) fn hold() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+            Signal::SIGCHLD,
+        ] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self {
+            fd,
+            asked_to_stop: false,
+        })
+    }
+
+    /// Sleeps until a signal comes, a child's end included, or the time is over. Whether somebody asks to stop is kept.
+    pub(crate) fn wait(&mut self, milliseconds: u16) {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, PollTimeout::from(milliseconds));
+        while let Ok(Some(signal)) = self.fd.read_signal() {
+            self.asked_to_stop |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);
+        }
+    }
+
+    pub(crate) const fn asked_to_stop(&self) -> bool {
+        self.asked_to_stop
+    }
+}
+
+/// How a call ended and what it complained of.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    pub(crate) ended: Ended,
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Worked {
+    /// Whether apt gave up since another package manager was at work; then it did nothing.
+    pub(crate) fn was_locked(&self) -> bool {
+        self.ended != Ended::Exit(0)
+            && self.complaints.iter().any(|line| {
+                line.contains("Could not get lock")
+                    || line.contains("Unable to acquire the dpkg frontend lock")
+            })
+    }
+}
+
+/// The most of what is printed that goes to the log, in bytes; the file of the output is emptied beyond it.
+const MOST: u64 = 16 * 1024 * 1024;
+const MOST_COMPLAINTS: usize = 50;
+
+/// Runs a program to its end, whatever happens.
+pub(crate) fn act(
+    record: &Record,
+    log: &mut Log,
+    signals: &mut Signals,
+    program: &str,
+    arguments: &[String],
+    environment: &[&str],
+) -> io::Result<Worked> {
+    let open = |name: &str| {
+        let path = record.path(name);
+        File::options().create(true).append(true).mode(0o600).open(path)
+    };
+    let (output, progress) = (open("output")?, open("progress")?);
+    output.set_len(0)?;
+    progress.set_len(0)?;
+    let mut watch = Watch {
+        output: Tail::open(&record.path("output"))?,
+        progress: Tail::open(&record.path("progress"))?,
+        throttle: Throttle::default(),
+        told: 0,
+        complaints: Vec::new(),
+    };
+    let streams = Streams {
+        stdin: None,
+        stdout: Some(output.as_fd()),
+        stderr: Some(output.as_fd()),
+        status: Some(progress.as_fd()),
+    };
+    let pid = launch::start(program, arguments, environment, streams)?;
+    note_process(record, pid);
+    let mut noted = signals.asked_to_stop();
+    let ended = loop {
+        if let Some(ended) = launch::poll(pid) {
+            break ended;
+        }
+        signals.wait(100);
+        if signals.asked_to_stop() && !noted {
+            noted = true;
+            let text = "apu-client was asked to stop and waits for this run to end".to_owned();
+            log.frame(&Frame::Line { text });
+        }
+        watch.look(log, false);
+        if watch.output.position() > MOST && output.set_len(0).is_ok() {
+            let _ = watch.output.rewind();
+        }
+    };
+    watch.look(log, true);
+    let _ = fs::remove_file(record.path("process"));
+    Ok(Worked {
+        ended,
+        complaints: watch.complaints,
+    })
+}
+
+fn note_process(record: &Record, pid: Pid) {
+    if let Some(process) = Process::of(pid.as_raw()) {
+        let _ = record.save("process", &process);
+    }
+}
+
+/// What has been read of a program's two files.
+struct Watch {
+    output: Tail,
+    progress: Tail,
+    throttle: Throttle,
+    told: u64,
+    complaints: Vec<String>,
+}
+
+impl Watch {
+    fn look(&mut self, log: &mut Log, all: bool) {
+        for text in self.output.lines(all) {
+            if is_complaint(&text) && self.complaints.len() < MOST_COMPLAINTS {
+                self.complaints.push(text.trim().to_owned());
+            }
+            let before = self.told;
+            self.told += text.len() as u64 + 1;
+            if self.told <= MOST {
+                log.frame(&Frame::Line { text });
+            } else if before <= MOST {
+                let text = "apu-client tells no more of this output: it is too long".to_owned();
+                log.frame(&Frame::Line { text });
+            }
+        }
+        let now = Instant::now();
+        for frame in self
+            .progress
+            .lines(all)
+            .iter()
+            .filter_map(|line| parse_progress(line))
+        {
+            let is_end =
+                matches!(&frame, Frame::Progress { phase: Phase::Install, percent, .. } if *percent >= 100.0);
+            if is_end || self.throttle.lets(&frame, now) {
+                log.frame(&frame);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Claim;
+    use crate::site::Site;
+
+    fn work(script: &str) -> (Worked, String) {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let Claim::New(record) = Record::claim(&site, id, "apu/1 update").unwrap() else {
+            panic!("known");
+        };
+        let script = ["-c".to_owned(), script.to_owned()];
+        // Signals are blocked for a thread, so this test's own must not keep them.
+        let worker = std::thread::spawn(move || {
+            let (mut log, mut signals) = (record.begin().unwrap(), Signals::hold().unwrap());
+            let worked = act(&record, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
+            (worked, fs::read_to_string(record.path("log")).unwrap())
+        });
+        worker.join().unwrap()
+    }
+
+    #[test]
+    fn what_a_program_prints_becomes_lines_and_progress() {
+        let (worked, log) = work("echo one; printf two >&2; echo pmstatus:a:50.0:x >&3; exit 3");
+        assert_eq!(worked.ended, Ended::Exit(3));
+        assert!(log.contains(r#"{"frame":"line","text":"one"}"#), "{log}");
+        assert!(log.contains(r#"{"frame":"line","text":"two"}"#), "{log}");
+        assert!(
+            log.contains(r#""phase":"install","percent":50.0,"package":"a""#),
+            "{log}"
+        );
+    }
+
+    #[test]
+    fn complaints_are_kept() {
+        let (worked, _) = work("echo 'E: Could not get lock /x. It is held by process 1'; exit 100");
+        assert_eq!(worked.complaints.len(), 1);
+        assert!(worked.was_locked());
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let own = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(own.is_alive());
+        let other = Process {
+            started: own.started + 1,
+            ..own
+        };
+        assert!(!other.is_alive());
+        assert_eq!(
+            start_time("7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 0"),
+            Some(4242)
+        );
+        assert_eq!(
+            start_time("7 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 0"),
+            None
+        );
+    }
+}
