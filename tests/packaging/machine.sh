@@ -7,15 +7,23 @@ bad=0
 
 # check "promise" COMMAND…
 check() {
-    local promise=$1 said
+    local promise=$1
     shift
-    if said=$("$@" 2>&1); then
+    if "$@" >/t/said 2>&1; then
         echo "ok $promise"
     else
         echo "FAILED $promise"
-        printf '    %s: %s\n' "$*" "$said"
+        echo "    $*:"
+        sed 's/^/    /' /t/said
         bad=$((bad + 1))
     fi
+}
+
+# says "promise" PATTERN     of the last check's command
+says() {
+    cp /t/said /t/saying
+    check "$1" grep -q -- "$2" /t/saying
+    cp /t/saying /t/said
 }
 
 not() {

@@ -10,10 +10,10 @@ cp $main /t/sshd_config
 # A configuration that sshd does not accept.
 echo 'PermitRootLogin perhaps' >>$main
 before=$(sha256sum $main)
-check "apu-client installs beside a broken sshd_config" apt install "$client_deb" 2>/t/said
+check "apu-client installs beside a broken sshd_config" apt install "$client_deb"
 check "it is configured all the same" same "$(state apu-client)" installed
-check "it says what is wrong" grep -q perhaps /t/said
-check "it says what to do" grep -q 'dpkg-reconfigure apu-client' /t/said
+says "it says what is wrong" perhaps
+says "it says what to do" 'dpkg-reconfigure apu-client'
 check "no drop-in is left beside a broken sshd_config" not test -e $drop_in
 check "the broken sshd_config is as it was" same "$(sha256sum $main)" "$before"
 cp /t/sshd_config $main
@@ -25,8 +25,8 @@ broken() {
     sed -i 's/^    DisableForwarding yes/    DisableForwarding perhaps/' "$1/usr/share/apu-client/50-apu.conf"
 }
 before=$(sha256sum $drop_in)
-check "an upgrade with a broken drop-in installs" apt install "$(newer "$client_deb" broken)" 2>/t/said
-check "it says that the drop-in is not used" grep -q 'so it is not installed' /t/said
+check "an upgrade with a broken drop-in installs" apt install "$(newer "$client_deb" broken)"
+says "it says that the drop-in is not used" 'so it is not installed'
 check "the old drop-in stays" same "$(sha256sum $drop_in)" "$before"
 check "sshd still starts" sshd -t
 check "purge" apt purge apu-client
@@ -47,8 +47,8 @@ fi
 exec /usr/sbin/sshd.real "$@"
 SSHD
 chmod 755 /usr/sbin/sshd
-check "apu-client installs where sshd refuses the drop-in late" apt install "$client_deb" 2>/t/said
-check "it says that it is taken back" grep -q 'it is taken back' /t/said
+check "apu-client installs where sshd refuses the drop-in late" apt install "$client_deb"
+says "it says that it is taken back" 'it is taken back'
 check "the drop-in is taken back" not test -e $drop_in
 mv /usr/sbin/sshd.real /usr/sbin/sshd
 check "with another sshd, dpkg-reconfigure tries again" dpkg-reconfigure apu-client
@@ -57,9 +57,9 @@ check "purge for the third time" apt purge apu-client
 
 # No Include: an sshd_config kept from an older release.
 sed -i '/^Include/d' $main
-check "apu-client installs without an Include" apt install "$client_deb" 2>/t/said
-check "it warns that a layer is missing" grep -q 'WARNING: sshd does not read' /t/said
-check "it says which line is missing" grep -q 'Include /etc/ssh/sshd_config.d/\*.conf' /t/said
+check "apu-client installs without an Include" apt install "$client_deb"
+says "it warns that a layer is missing" 'WARNING: sshd does not read'
+says "it says which line is missing" 'Include /etc/ssh/sshd_config.d/\*.conf'
 check "sshd_config is left alone" not grep -q Include $main
 with_a_push_key
 check "sshd starts without an Include" start_sshd
@@ -74,8 +74,8 @@ check "sshd has reloaded it" answers
 
 # A site that lets only some in.
 echo 'AllowUsers root' >>$main
-check "dpkg-reconfigure with AllowUsers" dpkg-reconfigure apu-client 2>/t/said
-check "it says that AllowUsers keeps apu out" grep -q 'keeps user apu out' /t/said
+check "dpkg-reconfigure with AllowUsers" dpkg-reconfigure apu-client
+says "it says that AllowUsers keeps apu out" 'keeps user apu out'
 cp /t/sshd_config $main
 
 # No host key and no /run/sshd: an image that has never run.
