@@ -11,9 +11,9 @@ cp $main /t/sshd_config
 echo 'PermitRootLogin perhaps' >>$main
 before=$(sha256sum $main)
 check "apu-client installs beside a broken sshd_config" apt install "$client_deb"
-check "it is configured all the same" same "$(state apu-client)" installed
 says "it says what is wrong" perhaps
 says "it says what to do" 'dpkg-reconfigure apu-client'
+check "it is configured all the same" same "$(state apu-client)" installed
 check "no drop-in is left beside a broken sshd_config" not test -e $drop_in
 check "the broken sshd_config is as it was" same "$(sha256sum $main)" "$before"
 cp /t/sshd_config $main
