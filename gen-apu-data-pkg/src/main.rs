@@ -1,2 +1,7 @@
-//! gen-apu-data-pkg
-fn main() {}
+//! `gen-apu-data-pkg`: see `gen_apu_data_pkg::run`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gen_apu_data_pkg::run()
+}

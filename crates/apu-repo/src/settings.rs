@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use error::SettingsError;
-pub use value::{KeyExchange, Label, Url, UserName};
+pub use value::{KeyExchange, Label, PackageName, Url, UserName};
 use value::{seconds, seconds_or_off, url_or_none};
 
 use crate::{Failure, Site};
@@ -121,6 +121,8 @@ pub struct Archive {
     pub valid_days: NonZeroU16,
     /// Where it lies.
     pub path: PathBuf,
+    /// Packages that the clients take from here also where Debian has one of that name.
+    pub may_replace: Vec<PackageName>,
 }
 
 impl Default for Archive {
@@ -131,6 +133,7 @@ impl Default for Archive {
             suite: Label::of("local"),
             valid_days: NonZeroU16::new(30).unwrap_or(NonZeroU16::MIN),
             path: "/var/lib/apu-data/repo/local".into(),
+            may_replace: Vec::new(),
         }
     }
 }
@@ -223,7 +226,7 @@ mod tests {
             "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
              keep_open=0\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait=9\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
-             label='Site'\nsuite='stable'\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
+             label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
              path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n",
         )
         .unwrap();
@@ -261,6 +264,7 @@ mod tests {
             ("[client]\nproxy = 'http://x/\"; evil \"'\n", "line 2: "),
             ("[archive]\norigin = \"a\\nb\"\n", "line 2: "),
             ("[archive]\nsuite = ' local'\n", "line 2: "),
+            ("[archive]\nmay_replace = ['*']\n", "line 2: "),
             ("[archive\n", "line 1: "),
         ] {
             let error = Settings::parse(text).unwrap_err().to_string();

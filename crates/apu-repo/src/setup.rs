@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::archive::{Archive, Labels};
 use crate::openpgp::{ArchiveKey, KeyError};
 use crate::{Failure, Settings, Site, durable, host, push_key};
 
@@ -28,7 +29,28 @@ pub fn setup(site: &Site) -> Result<Made, Failure> {
     if ensure_proxy_conf(site)? {
         made.paths.push(site.proxy_conf());
     }
+    if let Some(archive) = ensure_archive(site)? {
+        made.paths.push(archive);
+    }
     Ok(made)
+}
+
+/// Publishes the site's own archive, empty or not, if it was never published.
+fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
+    // Settings with a mistake in them must not stop the package from being installed; every program names it.
+    let Ok(settings) = Settings::read(site) else {
+        return Ok(None);
+    };
+    let dir = site.at(&settings.archive.path);
+    if dir.join("InRelease").exists() {
+        return Ok(None);
+    }
+    durable::directory(&dir, 0o755).map_err(|error| cannot_write(&dir, error))?;
+    let keys = vec![archive_key(site)?];
+    Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())
+        .and_then(|archive| archive.publish())
+        .map_err(|error| error.into_failure(&dir))?;
+    Ok(Some(dir))
 }
 
 fn directories(site: &Site) -> Result<(), Failure> {
@@ -148,7 +170,11 @@ mod tests {
     fn a_second_setup_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let site = Site::below(dir.path());
-        assert_eq!(setup(&site).unwrap().paths, [site.push_key(), site.archive_key()]);
+        assert_eq!(
+            setup(&site).unwrap().paths,
+            [site.push_key(), site.archive_key(), site.archive()]
+        );
+        assert!(site.archive().join("InRelease").exists());
         let before = [
             fs::read(site.archive_key()).unwrap(),
             fs::read(site.push_key()).unwrap(),

@@ -67,6 +67,13 @@ text_value!(
     "an address such as http://apu.example.org/local, without blanks, quotes or backslashes"
 );
 
+text_value!(
+    /// A package's name, never a pattern.
+    PackageName,
+    is_package,
+    "a package name: 2 to 128 of a-z 0-9 + . -, starting with a letter or digit"
+);
+
 impl Default for UserName {
     fn default() -> Self {
         Self("apu".to_owned())
@@ -79,6 +86,13 @@ impl Label {
         debug_assert!(is_label(word));
         Self(word.to_owned())
     }
+}
+
+fn is_package(name: &str) -> bool {
+    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (2..=128).contains(&name.len())
+        && name.bytes().next().is_some_and(lower)
+        && name.bytes().all(|byte| lower(byte) || b"+.-".contains(&byte))
 }
 
 fn is_user(name: &str) -> bool {

@@ -1,0 +1,263 @@
+//! Everything that apu-data is made from, read and judged.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use apu_repo::{Failure, Settings, Site};
+
+use crate::sources::{self, Stanza};
+
+/// The wrapper that the push key may start, and nothing else.
+const RESTRICTIONS: &str = "restrict,command=\"/usr/lib/apu/apu-wrapper\"";
+
+/// Where the keyring of the site's archives is on a client.
+const KEYRING: &str = "/usr/share/keyrings/apu-data.gpg";
+
+/// The inputs of one apu-data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    /// This server's name.
+    pub(crate) host: String,
+    /// The line that lets the push key in.
+    pub(crate) authorized_key: String,
+    /// The certificates of the site's archives.
+    pub(crate) keyring: Vec<u8>,
+    /// Where the clients find the site's archive.
+    pub(crate) url: String,
+    /// Stanzas of the site's archives, then of its sources.list.
+    pub(crate) sources: Vec<Stanza>,
+    /// Keyrings of foreign archives: names below /usr/share/apu-data/keyrings/, and bytes.
+    pub(crate) keyrings: Vec<(String, Vec<u8>)>,
+    /// The text of 50apu.
+    pub(crate) proxy: Option<String>,
+    /// Whether the clients use only these sources.
+    pub(crate) exclusive: bool,
+    /// Origin and Label of the site's archive.
+    pub(crate) release: (String, String),
+    /// Which of Debian's packages the site's archive may replace.
+    pub(crate) may_replace: Vec<String>,
+}
+
+/// Reads all inputs.
+pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> {
+    let host = apu_repo::fqdn(site);
+    let url = match &settings.client.url {
+        Some(url) => url.to_string(),
+        None => format!("http://{host}/local"),
+    };
+    let mut sources = own_sources(settings, &url);
+    let theirs = site_sources(site)?;
+    if settings.client.exclusive && theirs.is_empty() {
+        let path = site.sources_list();
+        let advice = format!(
+            "write the clients' Debian archives into {}, or set exclusive = false",
+            path.display()
+        );
+        return Err(
+            Failure::words("the clients would be cut off from Debian's updates")
+                .why(Failure::words(format!(
+                    "exclusive = true, and {} has no source",
+                    path.display()
+                )))
+                .advise(advice),
+        );
+    }
+    let mut keyrings = Vec::new();
+    for mut stanza in theirs {
+        ship_keyring(site, &mut stanza, &mut keyrings)?;
+        sources.push(stanza);
+    }
+    Ok(Inputs {
+        authorized_key: authorized_key(site, settings)?,
+        keyring: keyring(site)?,
+        url,
+        sources,
+        keyrings,
+        proxy: proxy(site, settings)?,
+        exclusive: settings.client.exclusive,
+        release: (
+            settings.archive.origin.to_string(),
+            settings.archive.label.to_string(),
+        ),
+        may_replace: settings
+            .archive
+            .may_replace
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        host,
+    })
+}
+
+fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failure {
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => "run it as root, with sudo",
+        _ => advice,
+    };
+    Failure::words(format!("cannot read {}", path.display()))
+        .why(error)
+        .advise(advice)
+}
+
+fn authorized_key(site: &Site, settings: &Settings) -> Result<String, Failure> {
+    let path = site.at(&settings.ssh.key).with_extension("pub");
+    let key = apu_repo::read_public(&path).map_err(|error| {
+        Failure::words(format!("there is no usable push key in {}", path.display()))
+            .why(error)
+            .advise("sudo apu setup")
+    })?;
+    Ok(format!("{RESTRICTIONS} {key}\n"))
+}
+
+fn keyring(site: &Site) -> Result<Vec<u8>, Failure> {
+    let path = site.archive_gpg();
+    fs::read(&path).map_err(|error| {
+        Failure::words("there is no archive key whose packages the clients could trust")
+            .why(cannot_read(&path, error, "sudo apu setup"))
+            .advise("sudo apu setup")
+    })
+}
+
+/// The archives of this server.
+fn own_sources(settings: &Settings, url: &str) -> Vec<Stanza> {
+    let flat = |url: &str| {
+        Stanza::new(&[
+            ("Types", "deb"),
+            ("URIs", url),
+            ("Suites", "./"),
+            ("Signed-By", KEYRING),
+        ])
+    };
+    let mut sources = vec![flat(url)];
+    for archive in &settings.archives {
+        let Some(suite) = &archive.suite else {
+            sources.push(flat(archive.url.as_str()));
+            continue;
+        };
+        let mut components: Vec<&str> = archive
+            .components
+            .iter()
+            .map(|component| component.as_str())
+            .collect();
+        if components.is_empty() {
+            components.push("main");
+        }
+        sources.push(Stanza::new(&[
+            ("Types", "deb"),
+            ("URIs", archive.url.as_str()),
+            ("Suites", suite.as_str()),
+            ("Components", &components.join(" ")),
+            ("Signed-By", KEYRING),
+        ]));
+    }
+    sources
+}
+
+fn site_sources(site: &Site) -> Result<Vec<Stanza>, Failure> {
+    let path = site.sources_list();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot_read(&path, error, "make it a text file in UTF-8")),
+    };
+    sources::parse(&text).map_err(|error| {
+        let advice = error.advice(&path.display().to_string());
+        Failure::words(format!("cannot use {}", path.display()))
+            .why(error)
+            .advise(advice)
+    })
+}
+
+/// A keyring that a client does not have by itself travels with apu-data.
+fn ship_keyring(
+    site: &Site,
+    stanza: &mut Stanza,
+    keyrings: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), Failure> {
+    let Some(path) = stanza.keyring().map(str::to_owned) else {
+        return Ok(());
+    };
+    if sources::is_distribution_keyring(&path) {
+        return Ok(());
+    }
+    let file = site.at(Path::new(&path));
+    let advice = format!(
+        "put the archive's keyring there, or name another in {}",
+        site.sources_list().display()
+    );
+    let bytes = fs::read(&file).map_err(|error| cannot_read(&file, error, &advice))?;
+    let armored = bytes.starts_with(b"-----BEGIN PGP");
+    if !armored && bytes.first().is_none_or(|first| first & 0x80 == 0) {
+        return Err(Failure::words(format!("{} is not an OpenPGP keyring", file.display())).advise(advice));
+    }
+    // Two files of one name from two directories keep apart by their number.
+    let stem: String = Path::new(&path)
+        .file_stem()
+        .map(|stem| {
+            stem.to_string_lossy()
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
+                .collect()
+        })
+        .unwrap_or_default();
+    let ending = if armored { "asc" } else { "gpg" };
+    let name = match keyrings.iter().position(|(_, there)| *there == bytes) {
+        Some(at) => keyrings[at].0.clone(),
+        None => {
+            let taken = |name: &str| keyrings.iter().any(|(there, _)| there == name);
+            let mut name = format!("{stem}.{ending}");
+            let mut number = 2;
+            while taken(&name) {
+                name = format!("{stem}-{number}.{ending}");
+                number += 1;
+            }
+            keyrings.push((name.clone(), bytes));
+            name
+        }
+    };
+    stanza.set_keyring(&format!("/usr/share/apu-data/keyrings/{name}"));
+    Ok(())
+}
+
+fn proxy(site: &Site, settings: &Settings) -> Result<Option<String>, Failure> {
+    let path = site.proxy_conf();
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            check_apt_conf(&path)?;
+            Ok(Some(text))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let conf = |url| format!("// The proxy that apu.toml names.\nAcquire::http::Proxy \"{url}\";\n");
+            Ok(settings.client.proxy.as_ref().map(conf))
+        }
+        Err(error) => Err(cannot_read(&path, error, "make it a text file in UTF-8")),
+    }
+}
+
+/// A file that apt cannot read would stop every apt run on every client, also the one that could mend it.
+fn check_apt_conf(path: &Path) -> Result<(), Failure> {
+    let output = Command::new("apt-config")
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C")
+        .arg("-c")
+        .arg(path)
+        .arg("dump")
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            Err(
+                Failure::words(format!("{} would stop apt on every client", path.display()))
+                    .why(Failure::words(said))
+                    .advise(format!("correct {}, see apt.conf(5)", path.display())),
+            )
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::machine("cannot start apt-config").why(error)),
+    }
+}

@@ -1,0 +1,169 @@
+//! The package itself: a pure function of its inputs and its version.
+
+use std::io::Write;
+
+use apu_repo::{DebWriter, Failure};
+
+use crate::inputs::Inputs;
+use crate::sources;
+
+/// The name of the package.
+pub(crate) const NAME: &str = "apu-data";
+
+/// Every file of every version is from this moment, 2026-01-01, so that the same inputs give the same bytes.
+const MTIME: u64 = 1_767_225_600;
+
+const SOURCES: &str = "etc/apt/sources.list.d/apu.sources";
+const EXCLUSIVE: &str = "usr/share/apu-data/exclusive/apu.sources";
+const PROXY: &str = "etc/apt/apt.conf.d/50apu";
+const PREFERENCES: &str = "etc/apt/preferences.d/apu.pref";
+
+/// The bytes of apu-data in this version.
+pub(crate) fn build(inputs: &Inputs, version: u64) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |error: &dyn std::error::Error| Failure::machine("cannot write apu-data").why(error.to_string());
+    let control = control(inputs, version);
+    let control = control
+        .parse()
+        .map_err(|error: apu_repo::ControlError| failed(&error))?;
+    let mut deb = DebWriter::new(control, MTIME);
+    for (path, bytes) in files(inputs, version)? {
+        deb.file(&path, 0o644, bytes).map_err(|error| failed(&error))?;
+    }
+    let script = script(inputs, version);
+    for name in ["preinst", "postinst", "postrm"] {
+        deb.script(name, script.clone());
+    }
+    deb.build().map_err(|error| failed(&error))
+}
+
+fn maintainer(inputs: &Inputs) -> String {
+    format!("The administrators of {0} <root@{0}>", inputs.host)
+}
+
+fn control(inputs: &Inputs, version: u64) -> String {
+    format!(
+        "Package: {NAME}\nVersion: {version}\nArchitecture: all\nMaintainer: {}\nRecommends: apu-client\n\
+         Multi-Arch: foreign\nSection: admin\nPriority: optional\n\
+         Description: makes this machine a client of {}\n \
+         The key by which that server may have this machine updated, the keyring and\n \
+         the addresses of the archives that it is updated from, and their proxy.\n .\n \
+         The server made this package with gen-apu-data-pkg; a change made here is\n \
+         lost with the next version of it.\n",
+        maintainer(inputs),
+        inputs.host,
+    )
+}
+
+fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let mut files: Vec<(String, Vec<u8>)> = vec![
+        (
+            "usr/share/apu-data/authorized_keys".into(),
+            inputs.authorized_key.clone().into(),
+        ),
+        ("usr/share/keyrings/apu-data.gpg".into(), inputs.keyring.clone()),
+        (sources_path(inputs).into(), sources_text(inputs).into()),
+        (PREFERENCES.into(), preferences(inputs).into()),
+        (
+            "usr/share/doc/apu-data/changelog.gz".into(),
+            gzip(&changelog(inputs, version))?,
+        ),
+        (
+            "usr/share/doc/apu-data/copyright".into(),
+            copyright(inputs).into(),
+        ),
+        (
+            "usr/share/lintian/overrides/apu-data".into(),
+            lintian_overrides(inputs).into(),
+        ),
+    ];
+    if let Some(proxy) = &inputs.proxy {
+        files.push((PROXY.into(), proxy.clone().into()));
+    }
+    for (name, bytes) in &inputs.keyrings {
+        files.push((format!("usr/share/apu-data/keyrings/{name}"), bytes.clone()));
+    }
+    Ok(files)
+}
+
+fn sources_path(inputs: &Inputs) -> &'static str {
+    if inputs.exclusive { EXCLUSIVE } else { SOURCES }
+}
+
+fn sources_text(inputs: &Inputs) -> String {
+    let head = format!(
+        "# Sources of the clients of {}, from the package apu-data.\n\
+         # Change them there, in /etc/apu-server/sources.list; gen-apu-data-pkg makes the next version.\n",
+        inputs.host
+    );
+    sources::to_text(&head, &inputs.sources)
+}
+
+/// apt takes the newest version of all archives alike. A site's archive is to bring what Debian does not have,
+/// and never by accident another openssl.
+fn preferences(inputs: &Inputs) -> String {
+    let (origin, label) = &inputs.release;
+    let mut text = format!(
+        "Explanation: The archive of {} brings its own packages; what Debian has comes from Debian.\n\
+         Explanation: may_replace in the server's apu.toml names exceptions.\n\
+         Package: *\nPin: release o={origin},l={label}\nPin-Priority: 100\n",
+        inputs.host
+    );
+    if !inputs.may_replace.is_empty() {
+        let names = inputs.may_replace.join(" ");
+        text.push_str(&format!(
+            "\nPackage: {names}\nPin: release o={origin},l={label}\nPin-Priority: 500\n"
+        ));
+    }
+    text
+}
+
+fn changelog(inputs: &Inputs, version: u64) -> String {
+    format!(
+        "{NAME} ({version}) stable; urgency=medium\n\n  * Made by gen-apu-data-pkg from /etc/apu-server.\n\n \
+         -- {}  Thu, 01 Jan 2026 00:00:00 +0000\n",
+        maintainer(inputs)
+    )
+}
+
+fn copyright(inputs: &Inputs) -> String {
+    format!(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\
+         Source: made by gen-apu-data-pkg on {0}\n\n\
+         Files: *\nCopyright: 2026 the administrators of {0}\nLicense: GPL-2+\n\n\
+         License: GPL-2+\n On Debian systems, the text of the GNU General Public License is in\n \
+         /usr/share/common-licenses/GPL-2.\n",
+        inputs.host
+    )
+}
+
+fn lintian_overrides(inputs: &Inputs) -> String {
+    let mut text =
+        String::from("# To bring the site's archives to its machines is what this package is for.\n");
+    if !inputs.exclusive {
+        text.push_str(&format!("{NAME}: package-installs-apt-sources [{SOURCES}]\n"));
+    }
+    text.push_str(&format!(
+        "{NAME}: package-installs-apt-preferences [{PREFERENCES}]\n"
+    ));
+    text
+}
+
+/// A file in /etc stays on a client when the next version has it no more, unless it is taken away by name.
+fn script(inputs: &Inputs, version: u64) -> String {
+    let mut text = String::from("#!/bin/sh\nset -e\n");
+    let gone = [(SOURCES, inputs.exclusive), (PROXY, inputs.proxy.is_none())];
+    for (path, _) in gone.iter().filter(|(_, gone)| *gone) {
+        text.push_str(&format!(
+            "dpkg-maintscript-helper rm_conffile /{path} {version}~ {NAME} -- \"$@\"\n"
+        ));
+    }
+    text
+}
+
+fn gzip(text: &str) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| Failure::machine("cannot compress the changelog").why(error);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text.as_bytes()).map_err(failed)?;
+    encoder.finish().map_err(failed)
+}
