@@ -1,1 +1,8 @@
-//! apu-server
+//! The programs of the server: `apt-all`, the button, and `apu` for everything else.
+
+pub mod apt_all;
+pub mod apu;
+pub mod failure;
+pub mod ground;
+pub mod interrupt;
+pub mod view;

@@ -1,2 +1,7 @@
-//! apt-all
-fn main() {}
+//! The button.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apu_server::apt_all::main()
+}

@@ -1,2 +1,7 @@
-//! apu
-fn main() {}
+//! Everything on the server that is not the button.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apu_server::apu::main()
+}

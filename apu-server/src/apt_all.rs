@@ -1,0 +1,25 @@
+//! `apt-all TARGET OPERATION`: the button.
+
+mod push;
+mod words;
+
+use std::process::ExitCode;
+
+use apu_repo::report;
+use clap::Parser;
+
+pub use words::Words;
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let words = Words::parse();
+    match push::push(&words) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            let (text, status) = report(&failure);
+            eprint!("{text}");
+            ExitCode::from(status)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The command line of apt-all, and what of it cannot be meant.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use apu_proto::{Operation, PackageArg, Request};
+use apu_repo::Failure;
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// Bring a class of Debian machines up to date, all at once.
+///
+/// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or several of them with
+/// commas. Before packages change, the changes are shown and a yes is asked for.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "apt-all", version, after_help = AFTER)]
+pub struct Words {
+    /// Classes and hosts, with commas between them.
+    pub target: String,
+
+    /// What to do there.
+    #[arg(value_parser = operation())]
+    pub operation: Operation,
+
+    /// Packages to install or remove, as NAME[:ARCH][=VERSION].
+    #[arg(value_name = "PACKAGE")]
+    pub packages: Vec<String>,
+
+    /// Leave these classes and hosts out.
+    #[arg(long, value_name = "TARGET")]
+    pub exclude: Vec<String>,
+
+    /// How many hosts work at once.
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<NonZeroUsize>,
+
+    /// How many seconds to wait for one host; what it has begun goes on there.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+
+    /// Do not show and ask first.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub yes: bool,
+
+    /// Show what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    /// Let dist-upgrade and install remove packages.
+    #[arg(long)]
+    pub allow_remove: bool,
+
+    /// Print what happens as JSON, an event a line.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show what apt prints, and every list in full.
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Work below this directory instead of /.
+    #[arg(long, hide = true, default_value = "/")]
+    pub root: PathBuf,
+}
+
+const AFTER: &str = "\
+Exit status: 0 all hosts are well; 1 some are not; 2 wrong words or configuration; 3 this machine failed;
+130 interrupted.
+
+Examples:
+  apt-all web status
+  apt-all web,db1 update
+  apt-all default dist-upgrade --exclude laptops
+  apt-all web install htop --yes";
+
+fn operation() -> impl TypedValueParser<Value = Operation> {
+    let all = Operation::ALL
+        .into_iter()
+        .filter(|operation| *operation != Operation::Attach);
+    // Every word that the first parser lets through is an operation; ping is never reached.
+    PossibleValuesParser::new(all.map(Operation::as_str)).map(|word| word.parse().unwrap_or(Operation::Ping))
+}
+
+/// How far to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// Do it.
+    Straight,
+    /// Show it.
+    Show,
+    /// Show it, ask, and then do exactly that.
+    ShowAndAsk,
+}
+
+impl Words {
+    /// The request that these words mean, without a run's identity.
+    ///
+    /// # Errors
+    /// For packages that are none, and for options that the operation does not have.
+    pub fn request(&self) -> Result<Request, Failure> {
+        let operation = self.operation;
+        let mut request = Request::new(operation);
+        for word in &self.packages {
+            let package: PackageArg = word.parse().map_err(|error| {
+                Failure::words(format!("{word:?} is not a package"))
+                    .why(error)
+                    .advise("write NAME, NAME:ARCH or NAME=VERSION")
+            })?;
+            request.packages.push(package);
+        }
+        let removes = matches!(operation, Operation::DistUpgrade | Operation::Install);
+        if self.allow_remove && !removes {
+            return Err(Failure::words(format!("{operation} has no --allow-remove"))
+                .advise("leave it out: only dist-upgrade and install remove packages on the way"));
+        }
+        if self.dry_run && !operation.changes_packages() {
+            return Err(Failure::words(format!("{operation} has no --dry-run"))
+                .advise("leave it out: it changes no packages"));
+        }
+        request.allow_remove = self.allow_remove;
+        let line = request.to_string();
+        Request::parse(line.as_bytes()).map_err(|error| {
+            let failure = Failure::words("that cannot be asked of a client").why(error);
+            match (operation.takes_packages(), self.packages.is_empty()) {
+                (true, true) => failure.advise(format!("apt-all {} {operation} PACKAGE", self.target)),
+                (false, false) => failure.advise(format!("apt-all {} {operation}", self.target)),
+                _ => failure.advise("name fewer packages, each once"),
+            }
+        })?;
+        Ok(request)
+    }
+
+    /// How far to go, if somebody can be asked or not.
+    ///
+    /// # Errors
+    /// Where packages would change, nobody has said yes, and nobody can be asked.
+    pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
+        if !self.operation.changes_packages() || self.yes {
+            return Ok(Course::Straight);
+        }
+        if self.dry_run {
+            return Ok(Course::Show);
+        }
+        if can_ask && !self.json {
+            return Ok(Course::ShowAndAsk);
+        }
+        let why = if self.json {
+            "with --json nobody is asked"
+        } else {
+            "there is no terminal to ask on"
+        };
+        Err(Failure::words(format!(
+            "{} changes packages, and nobody has agreed to it",
+            self.operation
+        ))
+        .why(why)
+        .advise("give --yes to do it unseen, or --dry-run to see it first"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn words(line: &str) -> Words {
+        Words::try_parse_from(line.split(' ')).expect(line)
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn words_become_a_request() {
+        let request = words("apt-all web install vim=2:9.0 htop --allow-remove")
+            .request()
+            .unwrap();
+        assert_eq!(
+            request.to_string(),
+            "apu/1 install allow_remove=yes vim=2:9.0 htop"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
+        for (line, text) in [
+            ("apt-all web install", "that cannot be asked of a client"),
+            ("apt-all web update htop", "that cannot be asked of a client"),
+            (
+                "apt-all web install htop htop",
+                "that cannot be asked of a client",
+            ),
+            ("apt-all web install ht*p", "\"ht*p\" is not a package"),
+            ("apt-all web install htop-", "\"htop-\" is not a package"),
+            (
+                "apt-all web upgrade --allow-remove",
+                "upgrade has no --allow-remove",
+            ),
+            ("apt-all web update --dry-run", "update has no --dry-run"),
+        ] {
+            assert_eq!(words(line).request().unwrap_err().to_string(), text, "{line}");
+        }
+        assert!(Words::try_parse_from(["apt-all", "web", "attach"]).is_err());
+    }
+
+    #[test]
+    fn packages_change_only_after_a_yes() {
+        assert_eq!(
+            words("apt-all web upgrade").course(true).unwrap(),
+            Course::ShowAndAsk
+        );
+        assert_eq!(
+            words("apt-all web upgrade -y").course(false).unwrap(),
+            Course::Straight
+        );
+        assert_eq!(
+            words("apt-all web upgrade -n").course(false).unwrap(),
+            Course::Show
+        );
+        assert_eq!(
+            words("apt-all web update").course(false).unwrap(),
+            Course::Straight
+        );
+        let error = words("apt-all web upgrade").course(false).unwrap_err();
+        assert_eq!(
+            error.advice(),
+            Some("give --yes to do it unseen, or --dry-run to see it first")
+        );
+        assert!(words("apt-all web upgrade --json").course(true).is_err());
+    }
+}

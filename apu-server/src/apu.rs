@@ -1,0 +1,66 @@
+//! `apu`: everything on the server that is not the button.
+
+mod attach;
+mod bootstrap;
+mod generate;
+mod host_key;
+mod hosts;
+mod remote;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use apu_repo::{Failure, report};
+use clap::{Parser, Subcommand};
+
+use crate::ground::Ground;
+
+/// Everything about a fleet of Debian machines but the button itself, which is apt-all.
+#[derive(Debug, Parser)]
+#[command(name = "apu", version)]
+struct Words {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Work below this directory instead of /.
+    #[arg(long, hide = true, global = true, default_value = "/")]
+    root: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Hosts(hosts::Words),
+    HostKey(host_key::Words),
+    Bootstrap(bootstrap::Words),
+    Attach(attach::Words),
+    #[command(hide = true)]
+    Man(generate::Words),
+    #[command(hide = true)]
+    Completions(generate::Words),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let words = Words::parse();
+    match run(&words) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            let (text, status) = report(&failure);
+            eprint!("{text}");
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn run(words: &Words) -> Result<u8, Failure> {
+    let enter = || Ground::enter(&words.root, "apu");
+    match &words.command {
+        Command::Hosts(words) => hosts::run(&enter()?, words),
+        Command::HostKey(words) => host_key::run(&enter()?, words),
+        Command::Bootstrap(words) => bootstrap::run(&enter()?, words),
+        Command::Attach(words) => attach::run(&enter()?, words),
+        Command::Man(words) => generate::man(words),
+        Command::Completions(words) => generate::completions(words),
+    }
+}

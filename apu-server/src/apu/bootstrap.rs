@@ -1,0 +1,233 @@
+//! `apu bootstrap`: makes a machine a client, over the administrator's own ssh access to it.
+
+mod access;
+mod debs;
+mod install;
+
+use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apu_fleet::ssh::Ssh;
+use apu_fleet::{
+    ClassName, Ending, Host, HostName, Job, KnownHosts, Limits, Outcome, Purpose, Sinks, Task, UserName,
+};
+use apu_proto::{Operation, Request};
+use apu_repo::Failure;
+use clap::Args;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use self::access::Access;
+use self::debs::Debs;
+use self::install::install;
+use super::remote::{named, wait};
+use crate::failure;
+use crate::ground::Ground;
+use crate::interrupt::stops;
+use crate::view::clean::{clean, clean_lines};
+use crate::view::paint::Paint;
+use crate::view::status::table;
+use crate::view::summary::summary;
+
+/// Install apu-client and apu-data on hosts, over your own ssh access to them.
+///
+/// Your ssh configuration, keys and agent are used, and sudo on the host where you are not root there. With sudo here,
+/// keep your agent: sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap HOST. The host's key is pinned as your ssh verified
+/// it. At the end each host has to answer `status` over its new access.
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    /// The hosts.
+    #[arg(required = true, value_name = "HOST")]
+    hosts: Vec<String>,
+
+    /// Log in as this user.
+    #[arg(long)]
+    user: Option<UserName>,
+
+    /// Log in with this key.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+
+    /// Trust the key that an unknown host shows now, unseen.
+    #[arg(long)]
+    accept_new_host_key: bool,
+
+    /// Install this apu-client package.
+    #[arg(long, value_name = "FILE")]
+    deb: Option<PathBuf>,
+
+    /// Write the hosts into this class.
+    #[arg(long, value_name = "CLASS")]
+    add_to_class: Option<ClassName>,
+
+    /// How many hosts at once.
+    #[arg(long, value_name = "N", default_value = "8")]
+    parallel: NonZeroUsize,
+
+    /// Show what apt prints there.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
+    let inventory = ground.inventory()?;
+    let hosts = named(&inventory, &words.hosts).map_err(|error| failure::target(&ground.site, error))?;
+    let debs = Arc::new(Debs::find(ground, words.deb.as_deref())?);
+    let ssh = ground.ssh()?;
+    let access = Arc::new(Access {
+        user: words.user.clone(),
+        identity: words.identity.clone(),
+        accept_new: words.accept_new_host_key,
+        // Several programs that ask for passwords at once, or one that nobody hears, would only hang.
+        may_ask: hosts.len() == 1 && io::stdin().is_terminal(),
+        connect_timeout: ground.settings.ssh.connect_timeout,
+        port: ground.settings.ssh.port.get(),
+        person: access::Person::behind_sudo(),
+    });
+    let known = ground.known_hosts();
+    wait(async {
+        let installed = install_all(&hosts, &access, &debs, &known, words).await;
+        let installed: Vec<Host> = hosts
+            .iter()
+            .filter(|host| installed.contains(&host.name))
+            .cloned()
+            .collect();
+        let proven = prove(&ssh, &installed, ground.settings.ssh.connect_timeout * 3).await;
+        if let Some(class) = &words.add_to_class {
+            add_to_class(ground, class, &proven)?;
+        }
+        Ok(u8::from(proven.len() < hosts.len()))
+    })
+}
+
+/// The names of the hosts where everything is installed and whose key is pinned.
+async fn install_all(
+    hosts: &[Host],
+    access: &Arc<Access>,
+    debs: &Arc<Debs>,
+    known: &KnownHosts,
+    words: &Words,
+) -> Vec<HostName> {
+    let gate = Arc::new(Semaphore::new(words.parallel.get()));
+    let mut working = JoinSet::new();
+    for host in hosts {
+        let (gate, access, debs, host) = (gate.clone(), access.clone(), debs.clone(), host.clone());
+        let verbose = words.verbose;
+        working.spawn(async move {
+            let _permit = gate.acquire().await;
+            let installed = install(&access, &host, &debs, verbose).await;
+            (host, installed)
+        });
+    }
+    let mut done = Vec::new();
+    while let Some(joined) = working.join_next().await {
+        let Ok((host, installed)) = joined else { continue };
+        let name = &host.name;
+        let pinned = installed.and_then(|key| install::pin(known, name, &key).map(|()| key));
+        match pinned {
+            Ok(key) => {
+                println!(
+                    "{name}: installed; its key is {} {}",
+                    key.algorithm(),
+                    key.fingerprint()
+                );
+                done.push(host.name);
+            }
+            Err(trouble) => {
+                let mut lines = clean_lines(&trouble.text, 15).into_iter();
+                eprintln!("error: {name}: {}", lines.next().unwrap_or_default());
+                lines.for_each(|line| eprintln!("  why: {line}"));
+                if !trouble.advice.is_empty() {
+                    eprintln!("  try: {}", clean(&trouble.advice));
+                }
+            }
+        }
+    }
+    done
+}
+
+/// The names of those that answer `status` over their new access.
+async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostName> {
+    if hosts.is_empty() {
+        return Vec::new();
+    }
+    let limits = Limits {
+        parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
+        timeout,
+    };
+    let mut left: Vec<Host> = hosts.to_vec();
+    let mut endings: Vec<(HostName, Ending)> = Vec::new();
+    for attempt in 1..=3 {
+        let ask = |host: &Host| Task {
+            host: host.clone(),
+            request: Request::new(Operation::Status),
+        };
+        let job = Job {
+            purpose: Purpose::Run,
+            operation: Operation::Status,
+            tasks: left.iter().map(ask).collect(),
+        };
+        let board = apu_fleet::run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
+        // sshd was just told to read its configuration anew, and may not listen for a moment.
+        let again =
+            |ending: &Ending| attempt < 3 && ending.outcome == Outcome::Unreachable && board.interrupts == 0;
+        let (later, now): (Vec<_>, Vec<_>) = board.endings().partition(|(_, ending)| again(ending));
+        endings.extend(
+            now.into_iter()
+                .map(|(host, ending)| (host.clone(), ending.clone())),
+        );
+        left.retain(|host| later.iter().any(|(name, _)| **name == host.name));
+        if left.is_empty() {
+            break;
+        }
+        sleep(Duration::from_secs(2)).await;
+    }
+    let paint = Paint::for_stream(&io::stdout());
+    print!("{}", table(&endings, paint, false));
+    let (well, unwell): (Vec<_>, Vec<_>) = endings
+        .into_iter()
+        .partition(|(_, ending)| ending.outcome.is_well());
+    if !unwell.is_empty() {
+        print!("{}", summary(Operation::Status, &unwell, 0.0, paint, false));
+    }
+    well.into_iter().map(|(host, _)| host).collect()
+}
+
+/// Writes the hosts that are not in the class yet at its end.
+fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Result<(), Failure> {
+    let path = ground.site.clients().join(class.as_str());
+    let failed = |error| Failure::machine(format!("cannot write {}", path.display())).why(error);
+    let inventory = ground.inventory()?;
+    let there = if inventory.classes().any(|other| other == class) {
+        inventory
+            .class(class)
+            .map_err(|error| failure::target(&ground.site, error))?
+    } else {
+        Vec::new()
+    };
+    let mut text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text.map_err(failed)?,
+    };
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for host in hosts
+        .iter()
+        .filter(|host| there.iter().all(|other| other.name != **host))
+    {
+        text.push_str(host.as_str());
+        text.push('\n');
+    }
+    let mut fresh = tempfile::NamedTempFile::new_in(ground.site.clients()).map_err(failed)?;
+    io::Write::write_all(&mut fresh, text.as_bytes()).map_err(failed)?;
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fresh.as_file().set_permissions(readable).map_err(failed)?;
+    fresh.persist(&path).map_err(|error| failed(error.error))?;
+    println!("written into {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Brings the packages to one host and has apt install them there.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use apu_fleet::ssh::blame;
+use apu_fleet::{Host, HostKey, HostName, KnownHosts, Why};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::time::timeout;
+
+use super::access::Access;
+use super::debs::Debs;
+use crate::view::clean::clean;
+
+/// How long an installation may take.
+const LIMIT: Duration = Duration::from_secs(1800);
+
+/// The exit status by which the script says that it may not become root.
+const NO_ROOT: i32 = 91;
+
+/// Runs in `sh -c '…'`, so it has no single quotes. The packages' lengths come as the first line of its input, and
+/// the packages right behind; apt sees none of it.
+const SCRIPT: &str = r#"set -eu
+echo apu-architecture "$(dpkg --print-architecture)"
+s=
+if [ "$(id -u)" != 0 ]; then s="sudo -n"; $s true || exit 91; fi
+d=$(mktemp -d)
+trap "rm -rf $d" EXIT
+read -r client data
+head -c "$client" > "$d/apu-client.deb"
+head -c "$data" > "$d/apu-data.deb"
+exec < /dev/null
+chmod 755 "$d"
+chmod 644 "$d/apu-client.deb" "$d/apu-data.deb"
+apt_get() {
+    $s env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -y --no-install-recommends \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@" 2>&1
+}
+apt_get install "$d/apu-client.deb" "$d/apu-data.deb" ||
+    { apt_get update; apt_get install "$d/apu-client.deb" "$d/apu-data.deb"; }
+echo apu-installed
+"#;
+
+/// What went wrong, and what to try.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) text: String,
+    pub(super) advice: String,
+}
+
+impl Trouble {
+    fn new(text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl From<Why> for Trouble {
+    fn from(why: Why) -> Self {
+        Self::new(why.text, why.advice)
+    }
+}
+
+/// Installs, and returns the host's key as the administrator's ssh has verified it.
+pub(super) async fn install(
+    access: &Access,
+    host: &Host,
+    debs: &Debs,
+    verbose: bool,
+) -> Result<HostKey, Trouble> {
+    let scratch =
+        tempfile::tempdir().map_err(|error| Trouble::new(format!("cannot make a directory: {error}"), ""))?;
+    if let Some(person) = &access.person {
+        let (uid, gid) = person.owner();
+        let owned = std::os::unix::fs::chown(scratch.path(), Some(uid), Some(gid));
+        owned.map_err(|error| Trouble::new(format!("cannot give a directory away: {error}"), ""))?;
+    }
+    let _ = fs::set_permissions(scratch.path(), Permissions::from_mode(0o700));
+    let keys = scratch.path().join("keys");
+    match timeout(LIMIT, talk(access, host, debs, &keys, verbose)).await {
+        Ok(done) => done?,
+        Err(_) => return Err(Trouble::new(format!("not done within {} s", LIMIT.as_secs()), "")),
+    }
+    let shown = fs::read_to_string(&keys).unwrap_or_default();
+    let verified = shown.lines().rev().find_map(|line| HostKey::parse(line).ok());
+    verified.ok_or_else(|| {
+        Trouble::new(
+            "installed, but ssh did not tell which key it has verified",
+            format!("apu host-key {}", host.name),
+        )
+    })
+}
+
+async fn talk(
+    access: &Access,
+    host: &Host,
+    debs: &Debs,
+    keys: &std::path::Path,
+    verbose: bool,
+) -> Result<(), Trouble> {
+    let mut child = access
+        .command(host, keys, SCRIPT)
+        .spawn()
+        .map_err(|error| Trouble::new(format!("cannot start /usr/bin/ssh: {error}"), ""))?;
+    let (Some(stdin), Some(stdout), Some(mut stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(Trouble::new("ssh has no pipes", ""));
+    };
+    let complaints = tokio::spawn(async move {
+        let mut words = Vec::new();
+        let _ = (&mut stderr).take(64 * 1024).read_to_end(&mut words).await;
+        String::from_utf8_lossy(&words).into_owned()
+    });
+    let said = deliver(stdin, stdout, host, debs, verbose).await;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| Trouble::new(format!("ssh: {error}"), ""))?;
+    let complaints = complaints.await.unwrap_or_default();
+    let said = said?;
+    match status.code() {
+        Some(0) if said.installed => Ok(()),
+        Some(255) if !said.began => {
+            let mut trouble = Trouble::from(blame(host, &complaints));
+            let name = &host.name;
+            if complaints.contains("Permission denied") {
+                trouble.text = format!("your ssh cannot log in\n{}", complaints.trim());
+                trouble.advice =
+                    format!("sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap --user USER {name}");
+            } else if complaints.contains("Host key verification failed") {
+                trouble.advice =
+                    format!("ssh to {name} once as yourself, or: apu bootstrap --accept-new-host-key {name}");
+            }
+            Err(trouble)
+        }
+        Some(NO_ROOT) => Err(Trouble::new(
+            format!("you may not become root there\n{}", complaints.trim()),
+            format!(
+                "apu bootstrap --user root {}, or allow sudo without a password there",
+                host.name
+            ),
+        )),
+        _ => {
+            let last: Vec<&str> = said
+                .lines
+                .iter()
+                .map(String::as_str)
+                .chain(complaints.lines())
+                .collect();
+            let last = last[last.len().saturating_sub(12)..].join("\n");
+            Err(Trouble::new(format!("the installation failed\n{last}"), ""))
+        }
+    }
+}
+
+/// What the script said.
+#[derive(Default)]
+struct Said {
+    began: bool,
+    installed: bool,
+    lines: Vec<String>,
+}
+
+async fn deliver(
+    mut stdin: ChildStdin,
+    stdout: ChildStdout,
+    host: &Host,
+    debs: &Debs,
+    verbose: bool,
+) -> Result<Said, Trouble> {
+    let mut said = Said::default();
+    let mut stdin = Some(&mut stdin);
+    // A host that prints without end is cut off.
+    let mut lines = BufReader::new(stdout.take(16 * 1024 * 1024)).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if let Some(architecture) = line.strip_prefix("apu-architecture ") {
+            said.began = true;
+            let Some(stdin) = stdin.take() else { continue };
+            let client = debs.client(architecture.trim()).map_err(|failure| {
+                Trouble::new(clean(&failure.to_string()), failure.advice().unwrap_or_default())
+            })?;
+            let lengths = format!("{} {}\n", client.len(), debs.data().len());
+            for part in [lengths.as_bytes(), &client, debs.data()] {
+                // A script that has ended already says why.
+                if stdin.write_all(part).await.is_err() {
+                    break;
+                }
+            }
+        } else if line == "apu-installed" {
+            said.installed = true;
+        } else {
+            if verbose {
+                println!("{}| {}", host.name, clean(&line));
+            }
+            said.lines.push(line);
+        }
+    }
+    Ok(said)
+}
+
+/// Pins the key, unless another one is pinned: then somebody has to look.
+pub(super) fn pin(known: &KnownHosts, host: &HostName, key: &HostKey) -> Result<(), Trouble> {
+    let failed = |error| Trouble::new(format!("cannot pin its key: {error}"), "");
+    let pinned = known.keys_of(host).map_err(failed)?;
+    if !pinned.is_empty() && !pinned.contains(key) {
+        let text = "ANOTHER KEY IS PINNED for it than your ssh has verified; the pinned one stays";
+        return Err(Trouble::new(
+            text,
+            format!("find out why, and then: apu host-key --replace {host}"),
+        ));
+    }
+    if pinned.is_empty() {
+        known.pin(host, std::slice::from_ref(key)).map_err(failed)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! `apu host-key`: shows a host's key, and pins it after a yes.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+
+use apu_fleet::ssh::offered_key;
+use apu_fleet::{Host, HostKey, KnownHosts};
+use apu_repo::Failure;
+use clap::Args;
+
+use super::remote::{named, wait};
+use crate::failure;
+use crate::ground::Ground;
+use crate::view::clean::clean;
+
+/// Show the key of a host, and pin it after a yes.
+///
+/// Compare the fingerprint with what the host itself says at its console:
+/// ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    /// The hosts.
+    #[arg(required = true, value_name = "HOST")]
+    hosts: Vec<String>,
+
+    /// Pin the key without asking if it has this fingerprint, as in SHA256:….
+    #[arg(long)]
+    fingerprint: Option<String>,
+
+    /// Pin another key than the one that is pinned.
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
+    let inventory = ground.inventory()?;
+    let hosts = named(&inventory, &words.hosts).map_err(|error| failure::target(&ground.site, error))?;
+    if words.fingerprint.is_some() && hosts.len() > 1 {
+        return Err(Failure::words("one fingerprint cannot be that of several hosts")
+            .advise("apu host-key HOST --fingerprint SHA256:…, once for each host"));
+    }
+    let known = ground.known_hosts();
+    let mut worst = 0;
+    for host in &hosts {
+        worst = worst.max(one(ground, &known, host, words)?);
+    }
+    Ok(worst)
+}
+
+/// What is to be done about a key that a host shows.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is pinned already.
+    Known,
+    /// Nothing is pinned for this host.
+    New,
+    /// Another key is pinned.
+    Changed,
+}
+
+fn judge(pinned: &[HostKey], offered: &HostKey) -> Verdict {
+    if pinned.contains(offered) {
+        Verdict::Known
+    } else if pinned.is_empty() {
+        Verdict::New
+    } else {
+        Verdict::Changed
+    }
+}
+
+fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Result<u8, Failure> {
+    let name = &host.name;
+    let file = ground.site.known_hosts();
+    let pinned = known
+        .keys_of(name)
+        .map_err(|error| Failure::machine(format!("cannot read {}", file.display())).why(error))?;
+    let scratch =
+        tempfile::tempdir().map_err(|error| Failure::machine("cannot make a directory").why(error))?;
+    let options = ground.ssh_options()?;
+    let offered = wait(async {
+        let offered = offered_key(&options, host, &pinned, &scratch.path().join("known_hosts")).await;
+        offered.map_err(|why| failure::of_why(format!("cannot get the key of {name}"), &why))
+    })?;
+
+    let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());
+    println!("{name}: {kind} {fingerprint}");
+    let verdict = judge(&pinned, &offered);
+    match verdict {
+        Verdict::Known => {
+            println!("{name}: that is the pinned key");
+            return Ok(0);
+        }
+        Verdict::New => {}
+        Verdict::Changed => {
+            println!("{name}: THE KEY HAS CHANGED. Pinned is:");
+            for key in &pinned {
+                println!("{name}:   {} {}", key.algorithm(), key.fingerprint());
+            }
+            println!("{name}: it was installed anew, or somebody stands between you and it");
+            if !words.replace {
+                return Err(Failure::words(format!("the key of {name} is not the pinned one"))
+                    .why("nothing was changed")
+                    .advise(format!("find out why, and then: apu host-key --replace {name}")));
+            }
+        }
+    }
+    if !agreed(words, &fingerprint, name.as_str())? {
+        println!("{name}: nothing was pinned");
+        return Ok(1);
+    }
+    known
+        .pin(name, &[offered])
+        .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
+    println!("{name}: pinned in {}", file.display());
+    Ok(0)
+}
+
+fn agreed(words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure> {
+    if let Some(expected) = &words.fingerprint {
+        if expected == fingerprint {
+            return Ok(true);
+        }
+        return Err(
+            Failure::words(format!("{host} shows another key than {}", clean(expected)))
+                .why("nothing was pinned")
+                .advise("compare both with what the host says at its own console"),
+        );
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(
+            Failure::words("nobody can be asked whether that is the right key")
+                .why("there is no terminal to ask on")
+                .advise(format!(
+                    "apu host-key {host} --fingerprint SHA256:…, with what the host says at its console"
+                )),
+        );
+    }
+    eprint!("Is that what the host says at its own console? [y/N] ");
+    let mut answer = String::new();
+    let read = io::stdin().lock().take(100).read_line(&mut answer);
+    read.map_err(|error| Failure::machine("cannot read the answer").why(error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_pinned_key_is_known() {
+        let key = |last: &str| {
+            HostKey::parse(&format!(
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIxuQgXp1Y1S7l9nYSWv2HX8wPzhbRyJqfGrRV1c2{last}"
+            ))
+            .unwrap()
+        };
+        assert_eq!(judge(&[], &key("V8o")), Verdict::New);
+        assert_eq!(judge(&[key("V8o")], &key("V8o")), Verdict::Known);
+        assert_eq!(judge(&[key("V8o")], &key("V8s")), Verdict::Changed);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the commands that speak to hosts have in common.
+
+use std::future::Future;
+
+use apu_fleet::{Host, HostName, Inventory, TargetError, expand};
+use apu_repo::Failure;
+
+/// Waits for `work` on a runtime of its own.
+///
+/// # Errors
+/// Where there is no runtime to be had, and whatever the work says.
+pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failure::machine("cannot start").why(error))?
+        .block_on(work)
+}
+
+/// The hosts that words name. Unlike for apt-all, a host need not be in a class: it may be about to come into one.
+///
+/// # Errors
+/// For words that are no host names.
+pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>, TargetError> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for word in words {
+        let names = expand(word).map_err(|source| TargetError::Range {
+            word: word.clone(),
+            source,
+        })?;
+        for name in names {
+            let no_name = |source| TargetError::NoName {
+                word: word.clone(),
+                source,
+            };
+            let name: HostName = name.parse().map_err(no_name)?;
+            let host = inventory.listed(&name)?.unwrap_or_else(|| Host::plain(name));
+            if !hosts.iter().any(|other| other.name == host.name) {
+                hosts.push(host);
+            }
+        }
+    }
+    Ok(hosts)
+}

@@ -1,0 +1,80 @@
+//! What the fleet's errors mean for an administrator: what, why, and what to try.
+
+use std::error::Error;
+use std::fmt;
+
+use apu_fleet::{TargetError, Why};
+use apu_repo::{Failure, Site};
+
+use crate::view::clean::clean;
+
+/// One reason after the other, as a chain of sources.
+#[derive(Debug)]
+struct Reasons(String, Option<Box<Self>>);
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Reasons {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|next| next as &(dyn Error + 'static))
+    }
+}
+
+/// A failure with these reasons, in their order.
+#[must_use]
+pub fn with_reasons(failure: Failure, reasons: impl DoubleEndedIterator<Item = String>) -> Failure {
+    match reasons
+        .rev()
+        .fold(None, |next, text| Some(Box::new(Reasons(text, next))))
+    {
+        Some(reasons) => failure.why(*reasons),
+        None => failure,
+    }
+}
+
+/// A target that names no hosts.
+#[must_use]
+pub fn target(site: &Site, error: TargetError) -> Failure {
+    let clients = site.clients();
+    let clients = clients.display();
+    let what = Failure::words(error.to_string());
+    match error {
+        TargetError::Directory { source, .. } => what
+            .why(source)
+            .advise(format!("write a class, one host a line, into {clients}/default")),
+        TargetError::File { class, source } => what
+            .why(source)
+            .advise(format!("make {clients}/{class} a readable text file")),
+        TargetError::Class { class, errors } => with_reasons(what, errors.iter().map(ToString::to_string))
+            .advise(format!("correct {clients}/{class}")),
+        TargetError::Empty(class) => {
+            what.advise(format!("write its hosts, one a line, into {clients}/{class}"))
+        }
+        TargetError::Nothing { word, nearest } => match nearest {
+            Some(nearest) => what.advise(format!(
+                "say `{nearest}`, or write {word} into a class in {clients}"
+            )),
+            None => what.advise("apu hosts, which lists all classes"),
+        },
+        TargetError::NoName { source, .. } => what.why(source).advise("apu hosts, which lists all classes"),
+        TargetError::Range { source, .. } => what.why(source).advise("write a range as in web[01-20]"),
+        TargetError::Ambiguous { .. } => what.advise(format!("make the two equal, in {clients}")),
+        TargetError::NotAmong(_) => what.advise("leave it out of --exclude, or correct its name"),
+        TargetError::NoneLeft => what.advise("exclude less"),
+    }
+}
+
+/// A failure that a host or the way to it is to blame for.
+#[must_use]
+pub fn of_why(what: impl Into<String>, why: &Why) -> Failure {
+    let failure = Failure::machine(what).why(clean(&why.text));
+    if why.advice.is_empty() {
+        failure
+    } else {
+        failure.advise(clean(&why.advice))
+    }
+}

@@ -1,0 +1,104 @@
+//! What every command of the server stands on: the site, its settings, its classes, and the way to its clients.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
+use apu_fleet::{Inventory, KnownHosts};
+use apu_repo::{Failure, Settings, Site, settings};
+
+use crate::failure;
+
+/// A site that is ours to work in.
+pub struct Ground {
+    /// Its paths.
+    pub site: Site,
+    /// Its `apu.toml`.
+    pub settings: Settings,
+}
+
+impl Ground {
+    /// Enters the site below `root`; for `program` to be named in advice.
+    ///
+    /// # Errors
+    /// Where we are not root and this is the machine's own site, and where its settings cannot be read.
+    pub fn enter(root: &Path, program: &str) -> Result<Self, Failure> {
+        // Another root is a site of its own, as in a test; its files decide who may use it.
+        if root == Path::new("/") && !nix::unistd::geteuid().is_root() {
+            return Err(Failure::words(format!("{program} is for root"))
+                .why("it reads the push key, which only root may")
+                .advise(format!("sudo {program} …")));
+        }
+        let site = Site::below(root);
+        let settings = Settings::read(&site)?;
+        Ok(Self { site, settings })
+    }
+
+    /// Reads the classes.
+    ///
+    /// # Errors
+    /// Where their directory cannot be read.
+    pub fn inventory(&self) -> Result<Inventory, Failure> {
+        Inventory::load(&self.site.clients()).map_err(|error| failure::target(&self.site, error))
+    }
+
+    /// The private half of the push key.
+    #[must_use]
+    pub fn push_key(&self) -> PathBuf {
+        self.site.at(&self.settings.ssh.key)
+    }
+
+    /// The pinned host keys.
+    #[must_use]
+    pub fn known_hosts(&self) -> KnownHosts {
+        KnownHosts::at(self.site.known_hosts())
+    }
+
+    /// How the settings say that clients are reached.
+    ///
+    /// # Errors
+    /// Where a setting says what cannot be.
+    pub fn ssh_options(&self) -> Result<SshOptions, Failure> {
+        let ssh = &self.settings.ssh;
+        let user = ssh.user.as_str().parse();
+        Ok(SshOptions {
+            program: "/usr/bin/ssh".into(),
+            user: user.map_err(|error| Failure::words("cannot use [ssh] user of apu.toml").why(error))?,
+            port: ssh.port.get(),
+            key: self.push_key(),
+            known_hosts: self.site.known_hosts(),
+            run_directory: self.site.run(),
+            key_exchange: match ssh.key_exchange {
+                settings::KeyExchange::Fast => KeyExchange::Fast,
+                settings::KeyExchange::PostQuantum => KeyExchange::PostQuantum,
+                settings::KeyExchange::System => KeyExchange::System,
+            },
+            connect_timeout: ssh.connect_timeout,
+            keep_open: ssh.keep_open,
+            handshakes: ssh.handshakes.get(),
+        })
+    }
+
+    /// The way to the clients, with the push key.
+    ///
+    /// # Errors
+    /// Where there is no push key yet, or no room for sockets.
+    pub fn ssh(&self) -> Result<Arc<Ssh>, Failure> {
+        let key = self.push_key();
+        if let Err(error) = std::fs::File::open(&key) {
+            return Err(
+                Failure::words(format!("there is no push key in {}", key.display()))
+                    .why(error)
+                    .advise("dpkg-reconfigure apu-server, which makes one, and then gen-apu-data-pkg"),
+            );
+        }
+        let ssh = Ssh::new(self.ssh_options()?).map_err(|error| {
+            let run = self.site.run();
+            let what = format!("cannot keep connections in {}", run.display());
+            Failure::machine(what)
+                .why(error)
+                .advise(format!("make room for {}", run.display()))
+        })?;
+        Ok(Arc::new(ssh))
+    }
+}

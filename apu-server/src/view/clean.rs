@@ -1,0 +1,78 @@
+//! What a host prints is not to be trusted: nothing of it reaches a terminal before it has gone through here.
+
+/// The most characters that are shown of one line.
+pub const LONGEST: usize = 300;
+
+/// One line of a text from a host, without anything that a terminal would obey or that would hide or turn letters.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == LONGEST {
+            shown.push('…');
+            break;
+        }
+        match character {
+            '\t' => shown.push(' '),
+            _ if character.is_control() || is_invisible(character) => shown.push('\u{fffd}'),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// The lines of a text from a host, each clean, at most `most` of them.
+#[must_use]
+pub fn clean_lines(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().take(most).map(clean).collect();
+    let all = text.lines().count();
+    if all > most {
+        lines.push(format!("… and {} more lines", all - most));
+    }
+    lines
+}
+
+/// Characters that show nothing and change how others are shown or compared.
+const fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_comes_through() {
+        assert_eq!(
+            clean("\u{1b}[2Jgone\u{7}\r\n"),
+            "\u{fffd}[2Jgone\u{fffd}\u{fffd}\u{fffd}"
+        );
+        assert_eq!(clean("\u{9b}31m\u{85}"), "\u{fffd}31m\u{fffd}");
+        assert_eq!(
+            clean("user\u{202e}txt.exe\u{200b}"),
+            "user\u{fffd}txt.exe\u{fffd}"
+        );
+        assert_eq!(clean("größer → größer\tja"), "größer → größer ja");
+    }
+
+    #[test]
+    fn a_line_and_a_text_have_an_end() {
+        assert_eq!(clean(&"x".repeat(1000)).chars().count(), LONGEST + 1);
+        assert_eq!(clean_lines("a\nb\nc\n", 2), ["a", "b", "… and 1 more lines"]);
+    }
+}

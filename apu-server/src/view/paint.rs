@@ -1,0 +1,84 @@
+//! Colours and letters that the reader's terminal has.
+
+use std::io::IsTerminal;
+
+use apu_fleet::Outcome;
+
+/// What may be used to show something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paint {
+    /// Colours.
+    pub colour: bool,
+    /// Letters beyond ASCII.
+    pub unicode: bool,
+}
+
+impl Paint {
+    /// What fits `stream`, by what it is and by NO_COLOR, TERM and the locale.
+    #[must_use]
+    pub fn for_stream(stream: &impl IsTerminal) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(|name| set(name));
+        let locale = locale
+            .and_then(|name| std::env::var(name).ok())
+            .unwrap_or_default()
+            .to_uppercase();
+        Self {
+            colour: stream.is_terminal() && !set("NO_COLOR") && !dumb,
+            unicode: locale.contains("UTF-8") || locale.contains("UTF8"),
+        }
+    }
+
+    /// A text in an outcome's colour.
+    #[must_use]
+    pub fn outcome(self, outcome: Outcome, text: &str) -> String {
+        self.code(
+            match outcome {
+                Outcome::Changed => "32",
+                Outcome::Unchanged => "36",
+                Outcome::Partial | Outcome::Refused | Outcome::Drifted | Outcome::Skipped => "33",
+                Outcome::Failed | Outcome::Unreachable | Outcome::Lost | Outcome::TimedOut => "31",
+            },
+            text,
+        )
+    }
+
+    /// A text that stands out.
+    #[must_use]
+    pub fn strong(self, text: &str) -> String {
+        self.code("1", text)
+    }
+
+    /// A text that warns.
+    #[must_use]
+    pub fn warn(self, text: &str) -> String {
+        self.code("31", text)
+    }
+
+    /// A text that steps back.
+    #[must_use]
+    pub fn faint(self, text: &str) -> String {
+        self.code("2", text)
+    }
+
+    fn code(self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A text that is to be shown with these letters.
+    #[must_use]
+    pub fn letters(self, text: String) -> String {
+        if self.unicode {
+            text
+        } else {
+            text.replace('→', "->")
+                .replace('…', "...")
+                .replace('\u{fffd}', "?")
+        }
+    }
+}

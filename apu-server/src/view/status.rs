@@ -1,0 +1,142 @@
+//! The answers to `status`: a table with a line for each host, and below it what many have in common.
+
+use std::fmt::Write;
+
+use apu_fleet::{Ending, HostName};
+use apu_proto::{Pending, Status};
+
+use super::clean::clean;
+use super::columns::columns;
+use super::groups::{groups, set};
+use super::paint::Paint;
+
+/// All states as text; hosts without one are for the summary.
+#[must_use]
+pub fn table(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> String {
+    let states: Vec<(&HostName, &Status)> = endings
+        .iter()
+        .filter_map(|(host, ending)| Some((host, ending.result.as_ref()?.status.as_deref()?)))
+        .collect();
+    if states.is_empty() {
+        return String::new();
+    }
+    let head = [
+        "HOST", "SYSTEM", "PENDING", "SECURITY", "HELD", "BROKEN", "RESTART", "LISTS", "FREE", "APU", "DATA",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(states.iter().map(|(host, status)| row(host, status)));
+    let mut lines = columns(&rows, "  ").into_iter();
+    let mut text = String::new();
+    if let Some(head) = lines.next() {
+        let _ = writeln!(text, "{}", paint.strong(&head));
+    }
+    for line in lines {
+        let _ = writeln!(text, "{line}");
+    }
+    let pending = states.iter().filter(|(_, status)| !status.pending.is_empty());
+    for (list, hosts) in groups(pending.map(|(host, status)| (*host, pending_lines(&status.pending)))) {
+        let _ = writeln!(text, "\n{}: {} pending", paint.strong(&set(&hosts)), list.len());
+        shorten(&mut text, &list, verbose);
+    }
+    let trouble = states
+        .iter()
+        .filter(|(_, status)| !(status.broken.is_empty() && status.held.is_empty()));
+    for (list, hosts) in groups(trouble.map(|(host, status)| (*host, trouble_lines(status)))) {
+        let _ = writeln!(
+            text,
+            "\n{}: {}",
+            paint.strong(&set(&hosts)),
+            paint.warn("not as usual")
+        );
+        shorten(&mut text, &list, verbose);
+    }
+    paint.letters(text)
+}
+
+fn shorten(text: &mut String, lines: &[String], verbose: bool) {
+    let longest = if verbose { usize::MAX } else { 25 };
+    for line in lines.iter().take(longest) {
+        let _ = writeln!(text, "  {line}");
+    }
+    if lines.len() > longest {
+        let _ = writeln!(text, "  … and {} more, which -v shows", lines.len() - longest);
+    }
+}
+
+fn row(host: &HostName, status: &Status) -> Vec<String> {
+    let count = |number: usize| {
+        if number == 0 {
+            "-".to_owned()
+        } else {
+            number.to_string()
+        }
+    };
+    let system = [&status.distribution, &status.release, &status.codename].map(|word| clean(word));
+    let system: Vec<String> = system.into_iter().filter(|word| !word.is_empty()).collect();
+    let newer = status
+        .newest_kernel
+        .as_ref()
+        .is_some_and(|newest| *newest != status.kernel);
+    let restart = match (status.reboot_required, newer) {
+        (false, false) => "-",
+        (true, _) => "yes",
+        (false, true) => "kernel",
+    };
+    let least = status.free.iter().map(|free| free.bytes).min();
+    vec![
+        host.to_string(),
+        system.join(" "),
+        count(status.pending.len()),
+        count(status.pending.iter().filter(|pending| pending.security).count()),
+        count(status.held.len()),
+        count(status.broken.len()),
+        restart.to_owned(),
+        status.lists_age.map_or_else(|| "never".to_owned(), age),
+        least.map_or_else(|| "?".to_owned(), size),
+        clean(&status.client),
+        clean(status.data.as_deref().unwrap_or("none")),
+    ]
+}
+
+fn pending_lines(pending: &[Pending]) -> Vec<String> {
+    let row = |pending: &Pending| {
+        let versions = format!("{} → {}", clean(&pending.old), clean(&pending.new));
+        let security = if pending.security { "security" } else { "" };
+        vec![
+            clean(&pending.package),
+            versions,
+            clean(&pending.origin),
+            security.to_owned(),
+        ]
+    };
+    columns(&pending.iter().map(row).collect::<Vec<_>>(), "  ")
+}
+
+fn trouble_lines(status: &Status) -> Vec<String> {
+    let broken = status
+        .broken
+        .iter()
+        .map(|broken| format!("not whole: {} ({})", clean(&broken.package), clean(&broken.state)));
+    let held = status
+        .held
+        .iter()
+        .map(|package| format!("on hold: {}", clean(package)));
+    broken.chain(held).collect()
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    const MEBI: u64 = 1 << 20;
+    match bytes / MEBI {
+        mebi @ 0..10_240 => format!("{mebi} MB"),
+        mebi => format!("{} GB", mebi / 1024),
+    }
+}
