@@ -62,7 +62,7 @@ impl Host {
                 "--net",
                 "--pid",
             ])
-            .args(["--root", "--wd=/", "--", program])
+            .args(["--root", "--wd", "--", program])
             .current_dir("/")
             .env_clear()
             .envs(ENVIRONMENT);
