@@ -68,7 +68,8 @@ impl Plan {
         self
     }
 
-    /// Without apu-client, for what `apu bootstrap` does: the server's root may log in to them as root.
+    /// Without apu-client, as `apu bootstrap` finds them, and the server as its package leaves it, without apu-data:
+    /// root of the server may log in to the clients as root, and knows their host keys.
     pub const fn bare(mut self) -> Self {
         self.kind = Kind::Bare;
         self
@@ -244,11 +245,14 @@ impl Fleet {
                 .sh("mkdir -pm700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
                 .ok();
             let key = server.read("/root/.ssh/id_ed25519.pub").context("no key")?;
+            let mut known = String::new();
             for name in &plan.names {
                 let host = self.host(name);
                 host.sh("mkdir -pm700 /root/.ssh").ok();
                 host.write("/root/.ssh/authorized_keys", &key);
+                known += &format!("{name} {}\n", host.host_key());
             }
+            server.write("/root/.ssh/known_hosts", &known);
         }
         let repo = format!("/proc/{}/root/var/lib/apu-data/repo", server.init);
         self.archive = Some(Web::serve(self.nest.pid(), &format!("{SERVER}:80"), repo.into())?);
