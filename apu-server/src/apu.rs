@@ -10,7 +10,7 @@ mod remote;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use apu_repo::{Failure, report};
+use apu_repo::{Failure, Site, report};
 use clap::{Parser, Subcommand};
 
 use crate::ground::Ground;
@@ -33,6 +33,11 @@ enum Command {
     HostKey(host_key::Words),
     Bootstrap(bootstrap::Words),
     Attach(attach::Words),
+    Repo(crate::repo::RepoArgs),
+    Serve(crate::serve::ServeArgs),
+    /// Make the keys and the archive where they are missing; the package does this when it is installed.
+    #[command(hide = true)]
+    Setup,
     #[command(hide = true)]
     Man(generate::Words),
     #[command(hide = true)]
@@ -60,6 +65,9 @@ fn run(words: &Words) -> Result<u8, Failure> {
         Command::HostKey(words) => host_key::run(&enter()?, words),
         Command::Bootstrap(words) => bootstrap::run(&enter()?, words),
         Command::Attach(words) => attach::run(&enter()?, words),
+        Command::Repo(args) => crate::repo::run(args, &Site::below(&words.root)),
+        Command::Serve(args) => crate::serve::run(args, &Site::below(&words.root)),
+        Command::Setup => crate::setup::run_setup(&Site::below(&words.root)),
         Command::Man(words) => generate::man(words),
         Command::Completions(words) => generate::completions(words),
     }

@@ -5,4 +5,7 @@ pub mod apu;
 pub mod failure;
 pub mod ground;
 pub mod interrupt;
+pub mod repo;
+pub mod serve;
+pub mod setup;
 pub mod view;

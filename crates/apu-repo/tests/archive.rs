@@ -56,7 +56,7 @@ impl Place {
 
     fn faults(&self) -> Vec<String> {
         let keyring = Keyring::parse(&self.key.certificate().unwrap()).unwrap();
-        let checked = check(&self.path(""), &keyring, jiff::Timestamp::now());
+        let checked = check(&self.path(""), &keyring);
         checked.faults.iter().map(ToString::to_string).collect()
     }
 
@@ -368,10 +368,13 @@ fn remove_takes_a_package_or_one_version_of_it() {
         place.put(&format!("a{version}.deb"), "aa", version);
     }
     place.publish();
-    let error = place.open().remove("aa", Some("3")).unwrap_err();
+    let error = place
+        .open()
+        .remove(&[("aa", Some("1")), ("aa", Some("3"))])
+        .unwrap_err();
     assert_eq!(error.to_string(), "aa=3 is not in the archive");
-    assert_eq!(place.open().remove("aa", Some("1")).unwrap().1.packages, 1);
-    assert_eq!(place.open().remove("aa", None).unwrap().1.packages, 0);
+    assert_eq!(place.open().remove(&[("aa", Some("1"))]).unwrap().1.packages, 1);
+    assert_eq!(place.open().remove(&[("aa", None)]).unwrap().1.packages, 0);
     assert!(!place.path("a1.deb").exists() && !place.path("a2.deb").exists());
     assert_eq!(place.faults(), Vec::<String>::new());
 }

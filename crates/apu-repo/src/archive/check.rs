@@ -42,13 +42,13 @@ pub struct Checked {
 
 /// Checks the archive in `dir` with the keys that clients have.
 #[must_use]
-pub fn check(dir: &Path, keyring: &Keyring, now: Timestamp) -> Checked {
+pub fn check(dir: &Path, keyring: &Keyring) -> Checked {
     let mut check = Check {
         dir,
         found: Checked::default(),
     };
     if let Some(release) = check.signatures(keyring) {
-        check.dates(&release, now);
+        check.dates(&release, Timestamp::now());
         if let Some(packages) = check.indexes(&release) {
             check.debs(&packages);
         }

@@ -76,20 +76,21 @@ impl Archive {
         Ok((added, published))
     }
 
-    /// Publishes without a package, or without one version of it, and then removes its files.
-    pub fn remove(
-        &self,
-        package: &str,
-        version: Option<&str>,
-    ) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let is_meant = |entry: &Entry| {
-            entry.deb.control.package() == package
-                && version.is_none_or(|version| entry.deb.control.version() == version)
-        };
-        let gone: Vec<Entry> = self.list()?.into_iter().filter(is_meant).collect();
-        if gone.is_empty() {
-            let name = version.map_or(package.to_owned(), |version| format!("{package}={version}"));
-            return Err(ArchiveError::NotThere(name));
+    /// Publishes without packages, each a name and perhaps a version, and then removes their files.
+    pub fn remove(&self, packages: &[(&str, Option<&str>)]) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let mut left = self.list()?;
+        let mut gone = Vec::new();
+        for (package, version) in packages {
+            let is_meant = |entry: &mut Entry| {
+                let control = &entry.deb.control;
+                control.package() == *package && version.is_none_or(|version| control.version() == version)
+            };
+            let before = gone.len();
+            gone.extend(left.extract_if(.., is_meant));
+            if gone.len() == before {
+                let name = version.map_or((*package).to_owned(), |version| format!("{package}={version}"));
+                return Err(ArchiveError::NotThere(name));
+            }
         }
         let published = self.take_out(&gone)?;
         Ok((gone, published))
