@@ -32,7 +32,10 @@ pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
     )?;
     let mut result = match findings(&database, &audit, &apt).as_slice() {
         [] => RunResult::new(ClientOutcome::Unchanged),
-        lines => *advise(failed(ReasonCode::Broken, lines.join("\n")), "dpkg --audit"),
+        lines => *advise(
+            failed(ReasonCode::Broken, lines.join("\n")),
+            "on the client: dpkg --audit",
+        ),
     };
     result.broken = database.broken();
     result.reboot_required = site.reboot_required();

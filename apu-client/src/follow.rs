@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, RunResult};
+use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, Request, RunResult};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
@@ -15,13 +15,18 @@ use crate::run::conclude;
 use crate::site::Site;
 use crate::verdict::{Stop, own_fault};
 
-/// A run that has not begun after this will not.
-const LATEST_BEGIN: Duration = Duration::from_secs(60);
+/// How long a run that was started may take to begin.
+pub(crate) const LATEST_BEGIN: Duration = Duration::from_secs(60);
 /// How often to see whether the run is still carried out.
 const LOOK: Duration = Duration::from_millis(1000);
 
-/// Sends the run's frames to `socket`, the result last.
-pub(crate) fn follow(site: &Site, record: &Record, socket: &mut UnixStream) -> Result<(), Stop> {
+/// Sends the run's frames to `socket`, the result last. A run that has not begun after `latest_begin` never will.
+pub(crate) fn follow(
+    site: &Site,
+    record: &Record,
+    socket: &mut UnixStream,
+    latest_begin: Duration,
+) -> Result<(), Stop> {
     let fault = |error: io::Error| own_fault("cannot follow the run", &error);
     let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
         .and_then(|inotify| {
@@ -42,7 +47,7 @@ pub(crate) fn follow(site: &Site, record: &Record, socket: &mut UnixStream) -> R
         }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
-            if let Some(result) = look(site, record, begun).map_err(fault)? {
+            if let Some(result) = look(site, record, begun.elapsed() >= latest_begin).map_err(fault)? {
                 // The log may have got its result in the meantime.
                 let missing = frames.next(record).map_err(fault)?;
                 let result = Frame::Result(Box::new(result)).to_line();
@@ -66,7 +71,7 @@ fn is_result(line: &str) -> bool {
 }
 
 /// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
-fn look(site: &Site, record: &Record, since: Instant) -> io::Result<Option<RunResult>> {
+fn look(site: &Site, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
     let Some(_idle) = record.own()? else {
         return Ok(None);
     };
@@ -80,11 +85,14 @@ fn look(site: &Site, record: &Record, since: Instant) -> io::Result<Option<RunRe
             Err(error) => Err(error),
         };
     }
-    if since.elapsed() < LATEST_BEGIN {
+    if !is_too_late {
         return Ok(None);
     }
     let text = "the run was accepted and never begun";
-    let result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
+    let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
+    result.operation = Request::parse(record.request()?.as_bytes())
+        .ok()
+        .map(|request| request.operation);
     // From here on it never will.
     let mut log = record.begin()?;
     record.finish(&mut log, result)?;
@@ -180,7 +188,7 @@ mod tests {
                 .unwrap();
             drop(working);
         });
-        follow(&site, &record(&site), &mut here).unwrap();
+        follow(&site, &record(&site), &mut here, LATEST_BEGIN).unwrap();
         drop(here);
         writer.join().unwrap();
         let lines = reader.join().unwrap();
@@ -213,7 +221,7 @@ mod tests {
         let (mut here, there) = UnixStream::pair().unwrap();
         drop(there);
         let started = Instant::now();
-        follow(&site, &run, &mut here).unwrap();
+        follow(&site, &run, &mut here, LATEST_BEGIN).unwrap();
         assert!(started.elapsed() < Duration::from_secs(5));
         assert!(run.result().is_none());
     }

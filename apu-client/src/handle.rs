@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::dpkg::Database;
+use crate::follow::LATEST_BEGIN;
 use crate::record::{self, Claim, Record};
 use crate::run::{configuration, preflight};
 use crate::site::Site;
@@ -34,7 +35,12 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
 
     let answer = judge_caller(site, caller)
         .and_then(|()| read_request(&mut socket))
-        .and_then(|request| answer(site, &mut socket, caller, &request));
+        .and_then(|request| {
+            answer(site, &mut socket, caller, &request).map_err(|mut stop| {
+                stop.operation = Some(request.operation);
+                stop
+            })
+        });
     match answer {
         Ok(()) => Ok(()),
         Err(stop) => {
@@ -204,7 +210,7 @@ fn run(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> 
     if !record.has_begun() {
         start(site, id).map_err(|error| own_fault("cannot start the run", &error))?;
     }
-    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(site, &record, socket))
+    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(site, &record, socket, LATEST_BEGIN))
 }
 
 /// The same request may be willing to wait for another time.
@@ -227,7 +233,9 @@ fn attach(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) 
             format!("this client knows no run {id}"),
         ));
     };
-    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(site, &record, socket))
+    greet(socket, Some(id)).map_or(Ok(()), |()| {
+        follow::follow(site, &record, socket, LATEST_BEGIN.saturating_sub(record.age()))
+    })
 }
 
 fn new_id() -> io::Result<RunId> {
@@ -257,12 +265,14 @@ fn start(site: &Site, id: RunId) -> io::Result<()> {
         }
         return Ok(());
     }
-    let program = std::env::current_exe()?;
-    let program = program
-        .to_str()
-        .ok_or_else(|| io::Error::other("the program's path is no text"))?;
     let arguments = ["run".to_owned(), id.to_string()];
-    launch::start(program, &arguments, &[], launch::Streams::default()).map(drop)
+    launch::start(
+        &launch::own_program()?,
+        &arguments,
+        &[],
+        launch::Streams::default(),
+    )
+    .map(drop)
 }
 
 fn hello(run: Option<RunId>) -> String {

@@ -104,6 +104,15 @@ pub(crate) fn poll(pid: Pid) -> Option<Ended> {
     }
 }
 
+/// The path of this program; where an upgrade has replaced it, that of its successor.
+pub(crate) fn own_program() -> io::Result<String> {
+    let path = std::env::current_exe()?;
+    let path = path
+        .to_str()
+        .ok_or_else(|| io::Error::other("the program's path is no text"))?;
+    Ok(path.trim_end_matches(" (deleted)").to_owned())
+}
+
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Captured {

@@ -25,10 +25,7 @@ pub(crate) fn listen(site: &Site) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let socket = site.path("/run/apu/apu.sock");
     let listener = bind(site, &socket)?;
-    let program = std::env::current_exe()?;
-    let program = program
-        .to_str()
-        .ok_or_else(|| io::Error::other("the program's path is no text"))?;
+    let program = launch::own_program()?;
 
     let mut stop = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGHUP] {
@@ -62,7 +59,7 @@ pub(crate) fn listen(site: &Site) -> io::Result<()> {
         if knocks {
             match listener
                 .accept()
-                .and_then(|(connection, _)| answer(program, &connection))
+                .and_then(|(connection, _)| answer(&program, &connection))
             {
                 Ok(pid) => handlers.push(pid),
                 Err(error) => {

@@ -14,7 +14,8 @@ pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;
 pub(crate) fn read(directory: &Path) -> Lists {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.filter_map(|entry| {
-        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        // The lists of an archive on this machine are links, so they are followed.
+        let metadata = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         (name != "lock").then_some((name, (metadata.len(), metadata.modified().ok())))
     });

@@ -105,6 +105,12 @@ impl Record {
         self.path("log").exists()
     }
 
+    /// How long ago the run was asked for.
+    pub(crate) fn age(&self) -> Duration {
+        let made = fs::metadata(self.path("request")).and_then(|metadata| metadata.modified());
+        made.ok().and_then(|made| made.elapsed().ok()).unwrap_or_default()
+    }
+
     /// Begins the run's log; fails where it was begun.
     pub(crate) fn begin(&self) -> io::Result<Log> {
         let file = File::options()

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
-use apu_proto::{Frame, Phase};
+use apu_proto::Frame;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -200,18 +200,14 @@ impl Watch {
                 log.frame(&Frame::Line { text });
             }
         }
-        let now = Instant::now();
-        for frame in self
+        let newest = self
             .progress
             .lines(all)
             .iter()
-            .filter_map(|line| parse_progress(line))
-        {
-            let is_end =
-                matches!(&frame, Frame::Progress { phase: Phase::Install, percent, .. } if *percent >= 100.0);
-            if is_end || self.throttle.lets(&frame, now) {
-                log.frame(&frame);
-            }
+            .rev()
+            .find_map(|line| parse_progress(line));
+        if let Some(frame) = self.throttle.pass(newest, Instant::now()) {
+            log.frame(&frame);
         }
     }
 }

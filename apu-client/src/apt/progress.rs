@@ -38,21 +38,26 @@ pub(crate) fn parse(line: &str) -> Option<Frame> {
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Option<(Instant, Frame)>,
+    waiting: Option<Frame>,
 }
 
 impl Throttle {
     const WHILE: Duration = Duration::from_millis(250);
 
-    /// Whether `frame` says something new, late enough.
-    pub(crate) fn lets(&mut self, frame: &Frame, now: Instant) -> bool {
-        let passes = match &self.last {
-            None => true,
-            Some((then, last)) => last != frame && now.duration_since(*then) >= Self::WHILE,
-        };
-        if passes {
-            self.last = Some((now, frame.clone()));
+    /// Takes the newest frame, if there is one, and gives out the newest that has not been told once it is time.
+    pub(crate) fn pass(&mut self, newest: Option<Frame>, now: Instant) -> Option<Frame> {
+        if newest.is_some() {
+            self.waiting = newest;
         }
-        passes
+        let is_time = |(then, last): &(Instant, Frame)| {
+            now.duration_since(*then) >= Self::WHILE && self.waiting.as_ref() != Some(last)
+        };
+        if !self.last.as_ref().is_none_or(is_time) {
+            return None;
+        }
+        let frame = self.waiting.take()?;
+        self.last = Some((now, frame.clone()));
+        Some(frame)
     }
 }
 
@@ -105,11 +110,18 @@ mod tests {
     #[test]
     fn a_flood_becomes_a_trickle() {
         let mut throttle = Throttle::default();
-        let now = Instant::now();
-        let frame = |percent| progress(Phase::Install, percent, "a");
-        assert!(throttle.lets(&frame(1.0), now));
-        assert!(!throttle.lets(&frame(2.0), now + Duration::from_millis(10)));
-        assert!(throttle.lets(&frame(3.0), now + Duration::from_millis(300)));
-        assert!(!throttle.lets(&frame(3.0), now + Duration::from_millis(900)));
+        let start = Instant::now();
+        let frame = |percent| Some(progress(Phase::Install, percent, "a"));
+        let mut pass = |newest, after| throttle.pass(newest, start + Duration::from_millis(after));
+        assert_eq!(pass(frame(1.0), 0), frame(1.0));
+        assert_eq!(pass(frame(2.0), 10), None);
+        assert_eq!(pass(frame(3.0), 20), None);
+        assert_eq!(
+            pass(None, 300),
+            frame(3.0),
+            "the last of a burst is told late, and told"
+        );
+        assert_eq!(pass(frame(3.0), 900), None);
+        assert_eq!(pass(frame(4.0), 1000), frame(4.0));
     }
 }

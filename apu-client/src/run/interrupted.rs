@@ -6,6 +6,7 @@ use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult
 
 use crate::dpkg::Database;
 use crate::judge::{Facts, judge};
+use crate::locks;
 use crate::record::Record;
 use crate::site::Site;
 use crate::syslog;
@@ -13,10 +14,10 @@ use crate::work::Process;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
 pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {
-    if record
-        .load::<Process>("process")
-        .is_some_and(|process| process.is_alive())
-    {
+    // apt goes on without its supervisor. One that had just been started is not noted yet, but has its lock.
+    let noted = record.load::<Process>("process");
+    let dpkg = [site.dpkg().join("lock-frontend"), site.dpkg().join("lock")];
+    if noted.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
     let line = record.request()?;
@@ -27,6 +28,7 @@ pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {
         .ok()
         .map(|request| request.operation);
     result.reboot_required = site.reboot_required();
+    result.seconds = record.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
         result
             .notes

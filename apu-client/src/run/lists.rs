@@ -4,7 +4,7 @@ use std::fs;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
-use super::Run;
+use super::{Run, preflight};
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::launch::Ended;
 use crate::lists;
@@ -16,6 +16,7 @@ use crate::work::Worked;
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
     pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
+        preflight(self.site)?;
         let directory = self.site.lists();
         if self.site.is_exclusive() {
             let _ = fs::create_dir_all(directory.join("partial"));
