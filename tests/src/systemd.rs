@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
-use tempfile::TempDir;
 
 pub use asking::{Answer, Asking};
 
@@ -54,8 +53,6 @@ pub struct Machine {
     layers: Layers,
     /// The key that apu's server would log in with.
     push_key: PathBuf,
-    /// The administrator's key, and what else the other side of ssh has.
-    desk: TempDir,
 }
 
 /// What there is only while the machine runs.
@@ -95,17 +92,15 @@ impl Machine {
 
     fn assemble(layers: Layers, push_key: Option<PathBuf>, files: &[(&str, &str)]) -> Result<Self> {
         let nest = Nest::new()?;
-        let desk = tempfile::tempdir()?;
         let machine = Self {
             power: None,
             nest,
             janitor: Janitor::hire()?,
             layers,
             push_key: push_key.unwrap_or_default(),
-            desk,
         };
         let upper = machine.disk();
-        for folder in ["work", "root"] {
+        for folder in ["work", "root", "desk"] {
             fs::create_dir_all(machine.state().join(folder))?;
         }
         let units = upper.join("etc/systemd/system");
@@ -118,7 +113,7 @@ impl Machine {
         keygen(&host_key)?;
         let host_key = fs::read_to_string(host_key.with_extension("pub"))?;
         fs::write(
-            machine.desk.path().join("known_hosts"),
+            machine.desk().join("known_hosts"),
             format!("127.0.0.1 {host_key}"),
         )?;
         keygen(&machine.administrators_key())?;
@@ -231,6 +226,11 @@ impl Machine {
         self.nest.seen_from_outside(&self.nest.state(NAME))
     }
 
+    /// Where the administrator's key lies, and what else the other side of ssh has: it goes with the nest.
+    fn desk(&self) -> PathBuf {
+        self.state().join("desk")
+    }
+
     /// The control group that it lives in, a name below the machine's topmost.
     #[must_use]
     pub fn control_group(&self) -> &str {
@@ -269,7 +269,7 @@ impl Machine {
     }
 
     fn administrators_key(&self) -> PathBuf {
-        self.desk.path().join("administrator")
+        self.desk().join("administrator")
     }
 
     /// The ssh of this machine, in the network of the other: its end is the connection's, and nothing else's.
@@ -290,10 +290,7 @@ impl Machine {
             .arg(key)
             .args([
                 "-o",
-                &format!(
-                    "UserKnownHostsFile={}",
-                    word(self.desk.path().join("known_hosts"))
-                ),
+                &format!("UserKnownHostsFile={}", word(self.desk().join("known_hosts"))),
             ])
             .args([
                 "-o",
@@ -347,13 +344,15 @@ impl std::ops::Deref for Machine {
 /// The client's layers, and the key that its apu-data lets in.
 fn client_layers() -> Result<(Layers, Option<PathBuf>)> {
     let product = Product::built()?;
-    let server = layer::server(&product)?;
-    let client = layer::client(Suite::Bookworm, Flavour::Systemd, &product, &server)?;
-    let key = server
+    let site = layer::site(&product)?;
+    let client = layer::client(Suite::Bookworm, Flavour::Systemd, &product, &site)?;
+    let mut keys = site
         .0
-        .first()
-        .context("no layer")?
-        .join("etc/apu-server/ssh/id_ed25519");
+        .iter()
+        .map(|layer| layer.join("etc/apu-server/ssh/id_ed25519"));
+    let key = keys
+        .find(|key| key.is_file())
+        .context("the server has no push key")?;
     Ok((client, Some(key)))
 }
 

@@ -1,4 +1,12 @@
-//! What apu promises of systemd, on a machine whose PID 1 it is.
+//! What apu promises of systemd, on a machine whose PID 1 it is: each module a topic, each test with a machine of its own.
 
+#[path = "systemd/activation.rs"]
+mod activation;
 #[path = "systemd/harness.rs"]
 mod harness;
+#[path = "systemd/lifetime.rs"]
+mod lifetime;
+#[path = "systemd/power.rs"]
+mod power;
+#[path = "systemd/slow_run.rs"]
+mod slow_run;
