@@ -6,19 +6,21 @@
 
 mod archive;
 mod asking;
+mod janitor;
+mod login;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 
 pub use asking::{Answer, Asking};
+use janitor::Janitor;
 
 use crate::host::Host;
 use crate::layer::{self, Layers, UPSTREAM};
@@ -165,9 +167,13 @@ impl Machine {
         self.wait_until_started()
     }
 
-    fn wait_until_started(&self) -> Result<()> {
+    fn wait_until_started(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            let running = &mut self.power.as_mut().context("it is off")?.running;
+            if let Some(status) = running.try_wait()? {
+                bail!("PID 1 ended at once: {status}");
+            }
             let said = self.exec(&["systemctl", "is-system-running", "--wait"]);
             match said.stdout.trim() {
                 "running" => return Ok(()),
@@ -237,76 +243,6 @@ impl Machine {
         &self.janitor.group
     }
 
-    /// Sends a request as apu's server does, and does not wait: `machine.ask("apu/1 ping")`.
-    #[track_caller]
-    #[must_use]
-    pub fn ask(&self, request: &str) -> Asking {
-        Asking::start(self.ssh("apu", &self.push_key, request))
-    }
-
-    /// Sends a request and waits for the whole answer.
-    #[track_caller]
-    pub fn answer(&self, request: &str) -> Answer {
-        self.ask(request).answer()
-    }
-
-    /// Lets the administrator's key log in as a user, who is made if need be.
-    #[track_caller]
-    pub fn authorize(&self, user: &str) {
-        let key =
-            fs::read_to_string(self.administrators_key().with_extension("pub")).expect("there is a key");
-        self.sh(&format!(
-            "id {user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh {user}
-            cd ~{user} && mkdir -p .ssh && echo '{key}' >.ssh/authorized_keys"
-        ))
-        .ok();
-    }
-
-    /// `ssh` with the administrator's key, for [`Self::authorize`]d users.
-    #[must_use]
-    pub fn log_in(&self, user: &str, command: &str) -> Command {
-        self.ssh(user, &self.administrators_key(), command)
-    }
-
-    fn administrators_key(&self) -> PathBuf {
-        self.desk().join("administrator")
-    }
-
-    /// The ssh of this machine, in the network of the other: its end is the connection's, and nothing else's.
-    fn ssh(&self, user: &str, key: &Path, command: &str) -> Command {
-        let mut ssh = Command::new("nsenter");
-        ssh.arg(format!("--net=/proc/{}/ns/net", self.init()))
-            .args([
-                "--",
-                "ssh",
-                "-F",
-                "none",
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "LogLevel=ERROR",
-                "-i",
-            ])
-            .arg(key)
-            .args([
-                "-o",
-                &format!("UserKnownHostsFile={}", word(self.desk().join("known_hosts"))),
-            ])
-            .args([
-                "-o",
-                "IdentitiesOnly=yes",
-                "-o",
-                "KexAlgorithms=curve25519-sha256",
-                "-l",
-                user,
-                "127.0.0.1",
-                command,
-            ])
-            .env_clear()
-            .envs(tool::ENVIRONMENT);
-        ssh
-    }
-
     /// Lets the machine's apt follow a second archive, signed, that has the next version of the built apu-client.
     ///
     /// # Panics
@@ -374,57 +310,5 @@ fn ended(child: &mut Child, patience: Duration) -> Result<ExitStatus> {
         }
         ensure!(Instant::now() < deadline, "it did not end");
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Holds the machine's control group, and removes it in the end, also when this program is killed.
-struct Janitor {
-    group: String,
-    child: Child,
-    lifeline: Option<ChildStdin>,
-}
-
-impl Janitor {
-    fn hire() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let group = format!(
-            "apu-tests-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        let mut unshare = Command::new("unshare");
-        unshare.args([
-            "--mount",
-            "--propagation=private",
-            "sh",
-            "-c",
-            include_str!("systemd/janitor.sh"),
-            "janitor",
-        ]);
-        unshare.arg(&group).env_clear().envs(tool::ENVIRONMENT);
-        let mut child = unshare
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run unshare")?;
-        let lifeline = child.stdin.take();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no pipe")?).read_line(&mut line)?;
-        ensure!(
-            line == "made\n",
-            "cannot make a control group (this takes root and cgroup2)"
-        );
-        Ok(Self {
-            group,
-            child,
-            lifeline,
-        })
-    }
-}
-
-impl Drop for Janitor {
-    fn drop(&mut self) {
-        drop(self.lifeline.take());
-        let _ = self.child.wait();
     }
 }
