@@ -1,9 +1,8 @@
 //! Views that follow a run: live lines on a terminal, plain lines anywhere else.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
 
-use apu_fleet::{Board, Event, Sink, Stage, Stamped, State};
+use apu_fleet::{Board, Event, Outcome, Sink, Stage, Stamped, State, now};
 use apu_proto::{Operation, Phase};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -13,9 +12,6 @@ use super::paint::Paint;
 
 /// The most running hosts that are shown at once.
 const LINES: usize = 8;
-
-/// How often the live lines are drawn anew.
-const EVERY: Duration = Duration::from_millis(100);
 
 /// What is printed while a run goes on.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +29,9 @@ impl Telling {
     fn line(self, operation: Option<Operation>, event: &Event) -> Option<String> {
         let text = match event {
             Event::End { host, ending, .. } => {
-                if !self.verbose && (ending.outcome.is_well() || !self.live) {
+                // A skipped host is no news: the interrupt has been told.
+                let news = self.live && !ending.outcome.is_well() && ending.outcome != Outcome::Skipped;
+                if !news && !self.verbose {
                     return None;
                 }
                 let body = Body::of(operation?, host, ending);
@@ -102,7 +100,6 @@ pub struct Live {
     lines: Vec<ProgressBar>,
     board: Board,
     telling: Telling,
-    drawn: Instant,
 }
 
 impl Live {
@@ -122,18 +119,20 @@ impl Live {
             lines: Vec::new(),
             board: Board::default(),
             telling,
-            drawn: Instant::now(),
         }
     }
 
     fn draw(&mut self) {
-        self.drawn = Instant::now();
+        let now = now();
         let mut ended = 0;
         let mut running = Vec::new();
         for (host, state) in self.board.hosts() {
             match state {
                 State::Queued => {}
-                State::Running { at, .. } => running.push(format!("  {host}  {}", stage(at))),
+                State::Running { since, at } => {
+                    let seconds = (now - since).max(0.0);
+                    running.push(format!("  {host}  {}  {seconds:.0} s", stage(at)));
+                }
                 State::Ended { .. } => ended += 1,
             }
         }
@@ -199,18 +198,17 @@ impl Sink for Live {
         if let Some(line) = self.telling.line(self.board.operation, &stamped.event) {
             self.screen.println(line)?;
         }
-        match &stamped.event {
-            Event::Begin { .. } => self.draw(),
-            Event::Done { .. } => {
-                self.bar.finish_and_clear();
-                for line in self.lines.drain(..) {
-                    line.finish_and_clear();
-                }
-                self.screen.clear()?;
+        if let Event::Done { .. } = &stamped.event {
+            self.bar.finish_and_clear();
+            for line in self.lines.drain(..) {
+                line.finish_and_clear();
             }
-            _ if self.drawn.elapsed() >= EVERY => self.draw(),
-            _ => {}
+            self.screen.clear()?;
         }
         Ok(())
+    }
+
+    fn tick(&mut self) {
+        self.draw();
     }
 }

@@ -17,6 +17,9 @@ use crate::outcome::{Ending, Obstacle, Outcome, Why};
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
+/// How often sinks that show time passing are called.
+const TICK: Duration = Duration::from_millis(200);
+
 /// How much at once, and how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -73,6 +76,8 @@ pub async fn run<T: Transport>(
     let mut places: HashMap<Id, usize> = HashMap::new();
     let mut times = 0;
     let mut listening = true;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         while times == 0 && deciding.running.len() < limits.parallel.get() {
             let Some(place) = deciding.queue.pop_front() else {
@@ -101,6 +106,7 @@ pub async fn run<T: Transport>(
                     deciding.leave();
                 }
             }
+            _ = ticks.tick() => deciding.sinks.tick(),
             Some((place, report)) = reports.recv() => deciding.hear(place, report),
             Some(joined) = workers.join_next_with_id() => {
                 // A worker ends after its last report, unless it is broken; nobody may wait for it then.

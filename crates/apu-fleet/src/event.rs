@@ -23,12 +23,15 @@ impl Stamped {
     /// The event, now.
     #[must_use]
     pub fn now(event: Event) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            at: (since.as_secs_f64() * 1000.0).round() / 1000.0,
-            event,
-        }
+        Self { at: now(), event }
     }
+}
+
+/// Seconds since 1970, in UTC, as events have them.
+#[must_use]
+pub fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// What an operation is asked for.

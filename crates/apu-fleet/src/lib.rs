@@ -21,7 +21,7 @@ pub use attend::Task;
 pub use board::{Board, Stage, State};
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Job, Limits, run};
-pub use event::{EVENTS_VERSION, Event, Purpose, Stamped};
+pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
 pub use host::Host;
 pub use inventory::{Inventory, TargetError};
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts};

@@ -14,6 +14,9 @@ pub trait Sink {
     /// # Errors
     /// For whatever makes it useless from now on.
     fn take(&mut self, event: &Stamped) -> io::Result<()>;
+
+    /// Called a few times a second while nothing else may happen: for those that show time passing.
+    fn tick(&mut self) {}
 }
 
 /// All sinks of a run.
@@ -42,6 +45,12 @@ impl<'a> Sinks<'a> {
                 false
             }
         });
+    }
+}
+
+impl Sinks<'_> {
+    pub(crate) fn tick(&mut self) {
+        self.sinks.iter_mut().for_each(|sink| sink.tick());
     }
 }
 
