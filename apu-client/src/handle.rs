@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -46,7 +47,21 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
         Err(stop) => {
             let why = stop.reason.as_ref().map_or("", |reason| reason.text.as_str());
             syslog::tell(&format!("refused a request of user {caller}: {why}"));
-            give(&mut socket, None, *stop)
+            let given = give(&mut socket, None, *stop);
+            drain(&mut socket);
+            given
+        }
+    }
+}
+
+/// Reads what the caller still says, within bounds: closing a socket with unread bytes takes the answer back.
+fn drain(socket: &mut UnixStream) {
+    let _ = socket.shutdown(Shutdown::Write);
+    let _ = socket.set_read_timeout(Some(Duration::from_millis(500)));
+    let mut buffer = [0; 16 * 1024];
+    for _ in 0..64 {
+        if !matches!(socket.read(&mut buffer), Ok(1..)) {
+            return;
         }
     }
 }

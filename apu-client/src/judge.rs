@@ -4,6 +4,7 @@
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
 use crate::dpkg::Database;
+use crate::output::digest;
 
 /// What is known when a run that changes packages is over.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
             || line.contains("Disk quota")
     });
     let code = if full { ReasonCode::Space } else { ReasonCode::Apt };
-    let mut lines: Vec<String> = facts.complaints.iter().take(10).cloned().collect();
+    let mut lines = digest(facts.complaints, 10);
     let broken = facts.after.broken();
     for package in broken.iter().take(10) {
         lines.push(format!("{} is {}", package.package, package.state));

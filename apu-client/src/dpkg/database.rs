@@ -167,6 +167,14 @@ impl Database {
         self.interrupted || self.packages.values().any(Package::is_broken)
     }
 
+    /// Whether a package only waits for its configuration, which nobody has tried.
+    pub(crate) fn has_unconfigured(&self) -> bool {
+        let waiting = [State::Unpacked, State::TriggersAwaited, State::TriggersPending];
+        self.packages
+            .values()
+            .any(|package| waiting.contains(&package.state))
+    }
+
     pub(crate) fn held(&self) -> Vec<String> {
         let held = self.packages.iter().filter(|(_, package)| package.is_held());
         held.map(|(key, _)| key.clone()).collect()

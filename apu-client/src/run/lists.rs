@@ -9,6 +9,7 @@ use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::launch::Ended;
 use crate::lists;
 use crate::locks::{self, Held};
+use crate::output::digest;
 use crate::record::replace;
 use crate::verdict::{Stop, failed};
 use crate::work::Worked;
@@ -95,9 +96,7 @@ fn judge_update(worked: &Worked, changed: bool) -> RunResult {
         .complaints
         .iter()
         .any(|line| line.contains("No space left on device"));
-    let mut lines = worked.complaints.clone();
-    lines.dedup();
-    lines.truncate(12);
+    let lines = digest(&worked.complaints, 12);
     let text = match lines.as_slice() {
         [] => format!("apt-get update ended with {:?} and said nothing", worked.ended),
         lines => lines.join("\n"),

@@ -154,13 +154,22 @@ impl Run<'_> {
             return Err(failed(ReasonCode::Locked, worked.complaints.join("\n")));
         }
 
-        let after = self.database()?;
+        let mut complaints = worked
+            .as_ref()
+            .map_or(Vec::new(), |worked| worked.complaints.clone());
+        let mut after = self.database()?;
+        if after.has_unconfigured() {
+            // One package's failure must not leave others unpacked, with their services down.
+            let settled = self.climb(&Rung::Configure)?;
+            complaints.extend(settled.complaints);
+            after = self.database()?;
+        }
         let mut result = judge(&Facts {
             before: &before,
             after: &after,
             plan: &plan.steps,
             apt_exit: worked.as_ref().and_then(|worked| worked.ended.code()),
-            complaints: worked.as_ref().map_or(&[], |worked| &worked.complaints),
+            complaints: &complaints,
         });
         result.notes.splice(0..0, notes);
         result.kept_back = plan.kept_back;
