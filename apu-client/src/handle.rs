@@ -166,7 +166,7 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
         Operation::Status => status::status(site),
         Operation::Check => check::check(site),
         _ => {
-            preflight(site)?;
+            preflight(site, request.operation)?;
             let database = Database::read(&site.dpkg())
                 .map_err(|error| own_fault("cannot read dpkg's database", &error))?;
             let (_, plan) = planning::plan(site, request, policy.conffiles, &database)?;

@@ -20,6 +20,7 @@ mod planning;
 mod policy;
 mod questions;
 mod record;
+mod release;
 mod repair;
 mod run;
 mod site;

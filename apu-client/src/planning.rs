@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Step};
 
-use crate::apt::{APT_GET, Call, Plan, Verb, environment};
+use crate::apt::{APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, environment, providers};
 use crate::dpkg::{Database, compare};
 use crate::launch;
 use crate::policy::Conffiles;
@@ -46,8 +46,31 @@ pub(crate) fn plan(
     if !captured.succeeded() {
         return Err(unplannable(&plan, &captured.stdout, &captured.stderr));
     }
-    judge(request, &plan, database)?;
+    judge(request, &plan, database).map_err(|stop| with_providers(stop, request))?;
     Ok((call, plan))
+}
+
+/// Adds who provides a package that does not exist itself.
+fn with_providers(mut stop: Stop, request: &Request) -> Stop {
+    if let Some(reason) = stop
+        .reason
+        .as_mut()
+        .filter(|reason| reason.code == ReasonCode::UnknownPackage)
+    {
+        for package in &request.packages {
+            let name = package.name.as_str();
+            // apt-cache would read these as a regular expression.
+            if name.contains(['.', '+']) {
+                continue;
+            }
+            let captured = launch::capture(APT_CACHE, &["showpkg", name], &ENVIRONMENT, PATIENCE);
+            let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
+            if !found.is_empty() {
+                reason.text += &format!("\n{name} is provided by {}", found.join(", "));
+            }
+        }
+    }
+    stop
 }
 
 /// What a simulation that failed says about the request.

@@ -9,6 +9,7 @@ use crate::policy::Conffiles;
 use crate::site::Site;
 
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
+pub(crate) const APT_CACHE: &str = "/usr/bin/apt-cache";
 pub(crate) const DPKG: &str = "/usr/bin/dpkg";
 
 /// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.

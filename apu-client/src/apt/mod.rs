@@ -3,9 +3,11 @@
 mod call;
 mod plan;
 mod progress;
+mod providers;
 mod sources;
 
-pub(crate) use call::{APT_GET, Call, DPKG, ENVIRONMENT, Verb, dpkg_forces, environment};
+pub(crate) use call::{APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Verb, dpkg_forces, environment};
 pub(crate) use plan::{Plan, is_security};
 pub(crate) use progress::{Throttle, parse as parse_progress};
-pub(crate) use sources::audit;
+pub(crate) use providers::providers;
+pub(crate) use sources::{audit, waives_expiry};

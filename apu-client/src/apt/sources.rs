@@ -25,49 +25,59 @@ const OPTIONS: [&str; 4] = [
 
 /// Reads a source file; `deb822` is the style of `*.sources`.
 pub(crate) fn audit(text: &str, deb822: bool) -> Result<(), Insecure> {
-    if deb822 {
-        audit_deb822(text)
-    } else {
-        audit_lines(text)
-    }
-}
-
-fn audit_deb822(text: &str) -> Result<(), Insecure> {
-    for (at, fields) in (1..).zip(paragraphs(text)) {
-        let enabled = |field: &Field<'_>| !field.is("Enabled") || !is_no(field.value);
-        if !fields.iter().all(enabled) {
-            continue;
-        }
-        for field in fields {
-            judge(at, field.name, field.value)?;
+    for (at, name, value) in options(text, deb822) {
+        if OPTIONS.contains(&name.as_str()) && !is_no(value) {
+            let option = format!("{name}={value}");
+            return Err(Insecure { at, option });
         }
     }
     Ok(())
 }
 
-fn audit_lines(text: &str) -> Result<(), Insecure> {
+/// Whether the administrator takes lists of some source after their time is over, as for a snapshot.
+pub(crate) fn waives_expiry(text: &str, deb822: bool) -> bool {
+    let mut options = options(text, deb822).into_iter();
+    options.any(|(_, name, value)| name == "check-valid-until" && is_no(value))
+}
+
+/// Every option of every source that is switched on: where, its name in lower case, and its value.
+fn options(text: &str, deb822: bool) -> Vec<(usize, String, &str)> {
+    let found = if deb822 {
+        paragraph_options(text)
+    } else {
+        line_options(text)
+    };
+    // apt takes `name+=value` too.
+    let plain = |name: &str| name.trim_end_matches(['+', '-']).to_ascii_lowercase();
+    found
+        .into_iter()
+        .map(|(at, name, value)| (at, plain(name), value))
+        .collect()
+}
+
+fn paragraph_options(text: &str) -> Vec<(usize, &str, &str)> {
+    let is_on = |field: &Field<'_>| !field.is("Enabled") || !is_no(field.value);
+    (1..)
+        .zip(paragraphs(text))
+        .filter(|(_, fields)| fields.iter().all(is_on))
+        .flat_map(|(at, fields)| fields.into_iter().map(move |field| (at, field.name, field.value)))
+        .collect()
+}
+
+fn line_options(text: &str) -> Vec<(usize, &str, &str)> {
+    let mut options = Vec::new();
     for (at, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default().trim();
-        let Some((_, options)) = line.split_once('[') else {
+        let Some((_, inside)) = line.split_once('[') else {
             continue;
         };
-        let options = options.split(']').next().unwrap_or_default();
-        for option in options.split_whitespace() {
-            let (name, value) = option.split_once('=').unwrap_or((option, "yes"));
-            judge(at, name, value)?;
-        }
+        let words = inside.split(']').next().unwrap_or_default().split_whitespace();
+        options.extend(words.map(|word| {
+            let (name, value) = word.split_once('=').unwrap_or((word, "yes"));
+            (at, name, value)
+        }));
     }
-    Ok(())
-}
-
-fn judge(at: usize, name: &str, value: &str) -> Result<(), Insecure> {
-    // apt takes `name+=value` too.
-    let name = name.trim_end_matches(['+', '-']).to_ascii_lowercase();
-    if OPTIONS.contains(&name.as_str()) && !is_no(value) {
-        let option = format!("{name}={value}");
-        return Err(Insecure { at, option });
-    }
-    Ok(())
+    options
 }
 
 /// The words that apt reads as no; whatever else is taken for a yes here.
@@ -114,6 +124,16 @@ mod tests {
         ] {
             assert_eq!(audit(text, deb822), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_source_that_may_be_out_of_date_is_known() {
+        assert!(waives_expiry("deb [check-valid-until=no] http://x/ a b\n", false));
+        assert!(waives_expiry("Types: deb\nCheck-Valid-Until: no\n", true));
+        assert!(!waives_expiry(
+            "deb [check-valid-until=yes] http://x/ a b\n",
+            false
+        ));
     }
 
     #[test]

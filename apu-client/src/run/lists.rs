@@ -1,6 +1,7 @@
 //! `update` and `clean`: what changes no package.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
@@ -17,10 +18,12 @@ use crate::work::Worked;
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
     pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
-        preflight(self.site)?;
+        preflight(self.site, self.request.operation)?;
         let directory = self.site.lists();
         if self.site.is_exclusive() {
+            // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
             let _ = fs::create_dir_all(directory.join("partial"));
+            let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o711));
         }
         let before = lists::read(&directory);
         let worked = self.without_locks(Verb::Update)?;

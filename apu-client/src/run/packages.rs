@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode, Request, RunResult, Transaction};
+use apu_proto::{ClientOutcome, Frame, Operation, Phase, ReasonCode, Request, RunResult, Transaction};
 use nix::sys::statvfs::statvfs;
 
 use super::Run;
-use crate::apt::{APT_GET, Call, DPKG, Plan, Verb, audit, dpkg_forces, environment};
+use crate::apt::{APT_GET, Call, DPKG, Plan, Verb, audit, dpkg_forces, environment, waives_expiry};
 use crate::dpkg::Database;
 use crate::judge::{Facts, judge};
 use crate::policy::Policy;
@@ -15,7 +16,7 @@ use crate::repair::{self, Rung};
 use crate::site::Site;
 use crate::verdict::{Stop, advise, failed, own_fault, refused};
 use crate::work::Worked;
-use crate::{conffiles, locks, planning, questions};
+use crate::{conffiles, locks, planning, questions, release};
 
 /// Below this a transaction does not begin: dpkg and the log need room themselves.
 const LEAST_SPACE: u64 = 16 * 1024 * 1024;
@@ -41,12 +42,14 @@ pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, St
 }
 
 /// Looks at what must be right before apt may fetch or install anything.
-pub(crate) fn preflight(site: &Site) -> Result<(), Stop> {
+pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<(), Stop> {
+    let mut may_be_old = false;
     for path in source_files(site) {
         let text =
             fs::read(&path).map_err(|error| own_fault(&format!("cannot read {}", path.display()), &error))?;
+        let text = String::from_utf8_lossy(&text);
         let deb822 = path.extension().is_some_and(|extension| extension == "sources");
-        audit(&String::from_utf8_lossy(&text), deb822).map_err(|insecure| {
+        audit(&text, deb822).map_err(|insecure| {
             let text = format!(
                 "{}: {insecure}: apt would take packages without a signature",
                 path.display()
@@ -56,6 +59,21 @@ pub(crate) fn preflight(site: &Site) -> Result<(), Stop> {
                 path.display().to_string(),
             )
         })?;
+        may_be_old |= waives_expiry(&text, deb822);
+    }
+    let installs = matches!(
+        operation,
+        Operation::Install | Operation::Upgrade | Operation::DistUpgrade
+    );
+    if let Some((list, until)) = release::expired(&site.lists(), SystemTime::now())
+        && installs
+        && !may_be_old
+    {
+        let text = format!("the package lists are out of date: {list} was valid until {until}");
+        return Err(advise(
+            failed(ReasonCode::Lists, text),
+            "on the client: apt-get update",
+        ));
     }
     Ok(())
 }
@@ -94,7 +112,7 @@ impl Run<'_> {
         self.wait_until_free(&locks)?;
         // Nobody may fetch other lists between the plan and the deed.
         let _lists = self.take(&self.site.lists().join("lock"))?;
-        preflight(self.site)?;
+        preflight(self.site, self.request.operation)?;
         for path in [self.site.dpkg(), self.site.state(), self.site.root().to_owned()] {
             if !has_room(&path) {
                 let text = format!(
@@ -331,13 +349,37 @@ mod tests {
                 "deb [trusted=yes] http://y/ ./\n",
             ),
         ]);
-        let reason = preflight(&site).unwrap_err().reason.unwrap();
+        let reason = preflight(&site, Operation::Install).unwrap_err().reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         assert!(
             reason.advice.ends_with("/etc/apt/sources.list.d/a.list"),
             "{}",
             reason.advice
         );
+    }
+
+    #[test]
+    fn nothing_is_installed_from_lists_whose_time_is_over() {
+        let release = (
+            "/var/lib/apt/lists/x_InRelease",
+            "Valid-Until: Sat, 01 Jan 2000 00:00:00 UTC\n",
+        );
+        let (_root, site) = site_with(&[release]);
+        let code = |operation| {
+            preflight(&site, operation)
+                .err()
+                .and_then(|stop| stop.reason)
+                .map(|why| why.code)
+        };
+        assert_eq!(code(Operation::DistUpgrade), Some(ReasonCode::Lists));
+        assert_eq!(code(Operation::Update), None);
+        assert_eq!(code(Operation::Remove), None);
+        let waived = (
+            "/etc/apt/sources.list",
+            "deb [check-valid-until=no] http://x/ a b\n",
+        );
+        let (_root, site) = site_with(&[release, waived]);
+        assert!(preflight(&site, Operation::DistUpgrade).is_ok());
     }
 
     #[test]
@@ -352,7 +394,7 @@ mod tests {
                 "Types: deb\nURIs: http://x/\nSuites: ./\nSigned-By: /k\n",
             ),
         ]);
-        assert!(preflight(&site).is_ok());
+        assert!(preflight(&site, Operation::Install).is_ok());
     }
 
     #[test]
@@ -364,6 +406,6 @@ mod tests {
                 "Types: deb\nURIs: http://x/\nSuites: ./\n",
             ),
         ]);
-        assert!(preflight(&site).is_ok());
+        assert!(preflight(&site, Operation::Install).is_ok());
     }
 }
