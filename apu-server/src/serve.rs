@@ -110,7 +110,8 @@ async fn only_plain_paths(request: Request, next: Next) -> Response {
     let hides = ["%2e", "%2f", "%5c", "%00", "\\"]
         .iter()
         .any(|escape| path.contains(escape));
-    if hides || path.split('/').any(|part| part.starts_with('.')) {
+    // apt asks for /local/./InRelease.
+    if hides || path.split('/').any(|part| part.starts_with('.') && part != ".") {
         return StatusCode::NOT_FOUND.into_response();
     }
     next.run(request).await
@@ -221,6 +222,7 @@ mod tests {
                 &format!("GET /local/InRelease HTTP/1.1\r\nIf-Modified-Since: {date}"),
             );
             assert!(again.starts_with("HTTP/1.1 304"), "{again}");
+            assert!(ask(address, "GET /local/./InRelease HTTP/1.1").starts_with("HTTP/1.1 200"));
             assert!(ask(address, "HEAD /local/InRelease HTTP/1.1").starts_with("HTTP/1.1 200"));
         });
     }

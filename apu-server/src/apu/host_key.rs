@@ -99,7 +99,7 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
             if !words.replace {
                 return Err(Failure::words(format!("the key of {name} is not the pinned one"))
                     .why("nothing was changed")
-                    .advise(format!("find out why, and then: apu host-key --replace {name}")));
+                    .advise(format!("find out why, and then: apu host-key {name} --replace")));
             }
         }
     }

@@ -126,10 +126,12 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
         }
     }
     let garbage = frames.garbage;
-    let words = if result.is_some() {
-        String::new()
-    } else {
-        answer.last_words().await
+    let words = match result {
+        Some(_) => {
+            answer.finish().await;
+            String::new()
+        }
+        None => answer.last_words().await,
     };
     Followed {
         result,

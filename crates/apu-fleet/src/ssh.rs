@@ -142,13 +142,13 @@ impl Ssh {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(openssh::Error::Disconnected);
         };
-        let close = self.options.keep_open.is_zero().then(|| socket.to_owned());
+        let to_close = self.options.keep_open.is_zero().then(|| socket.to_owned());
         Ok(SshAnswer {
             child,
             stdout,
             stderr,
             reused,
-            _close: Closing(close),
+            to_close,
         })
     }
 }
@@ -185,18 +185,10 @@ impl Transport for Ssh {
     }
 }
 
-/// Asks a master to go once its last channel is closed, where connections are not to be kept.
-#[derive(Debug)]
-struct Closing(Option<PathBuf>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        if let Some(socket) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(async move { Session::resume_mux(socket.into(), None).close().await });
-        }
-    }
+/// Asks a master to go once its last channel is closed.
+async fn close(socket: PathBuf) {
+    // A master that cannot be asked any more is gone, or goes when it has been idle.
+    let _ = timeout(STALE, Session::resume_mux(socket.into(), None).close()).await;
 }
 
 /// A client's answer over ssh.
@@ -205,7 +197,8 @@ pub struct SshAnswer {
     stdout: ChildStdout,
     stderr: ChildStderr,
     reused: bool,
-    _close: Closing,
+    /// The connection, where it is not to be kept.
+    to_close: Option<PathBuf>,
 }
 
 impl Answer for SshAnswer {
@@ -219,21 +212,30 @@ impl Answer for SshAnswer {
         &mut self.stdout
     }
 
-    async fn last_words(self) -> String {
+    async fn finish(self) {
+        if let Some(socket) = self.to_close {
+            close(socket).await;
+        }
+    }
+
+    async fn last_words(mut self) -> String {
         const LONGEST: u64 = 2048;
-        let mut words = Vec::new();
+        let mut said = Vec::new();
         let mut stderr = self.stderr.take(LONGEST);
-        let _ = timeout(Duration::from_secs(1), stderr.read_to_end(&mut words)).await;
-        let words = String::from_utf8_lossy(&words).trim().to_owned();
-        if !words.is_empty() {
-            return words;
+        let _ = timeout(Duration::from_secs(1), stderr.read_to_end(&mut said)).await;
+        let mut words = String::from_utf8_lossy(&said).trim().to_owned();
+        if words.is_empty() {
+            words = match timeout(Duration::from_secs(1), self.child.wait()).await {
+                Ok(Ok(status)) => status
+                    .code()
+                    .map_or_else(String::new, |code| format!("exit status {code}")),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => String::new(),
+            };
         }
-        match timeout(Duration::from_secs(1), self.child.wait()).await {
-            Ok(Ok(status)) => status
-                .code()
-                .map_or_else(String::new, |code| format!("exit status {code}")),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => String::new(),
+        if let Some(socket) = self.to_close.take() {
+            close(socket).await;
         }
+        words
     }
 }

@@ -30,6 +30,9 @@ pub trait Answer: Send {
     /// The bytes that the client writes.
     fn bytes(&mut self) -> &mut Self::Bytes;
 
+    /// Called when the answer is whole, for what the transport has to put away.
+    fn finish(self) -> impl Future<Output = ()> + Send;
+
     /// What the transport has to say about an answer that ended early; from the host, so not to be trusted.
     fn last_words(self) -> impl Future<Output = String> + Send;
 }

@@ -212,7 +212,7 @@ pub(super) fn pin(known: &KnownHosts, host: &HostName, key: &HostKey) -> Result<
         let text = "ANOTHER KEY IS PINNED for it than your ssh has verified; the pinned one stays";
         return Err(Trouble::new(
             text,
-            format!("find out why, and then: apu host-key --replace {host}"),
+            format!("find out why, and then: apu host-key {host} --replace"),
         ));
     }
     if pinned.is_empty() {

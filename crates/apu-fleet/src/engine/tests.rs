@@ -48,6 +48,8 @@ impl Answer for Scripted {
         &mut self.0
     }
 
+    async fn finish(self) {}
+
     async fn last_words(self) -> String {
         "it hung up".to_owned()
     }

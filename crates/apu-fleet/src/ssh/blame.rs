@@ -13,7 +13,7 @@ pub fn blame(host: &Host, words: &str) -> Why {
         return why(
             Obstacle::ChangedHostKey,
             "its host key has CHANGED: it was installed anew, or somebody stands between",
-            format!("find out why, and then: apu host-key --replace {name}"),
+            format!("find out why, and then: apu host-key {name} --replace"),
         );
     }
     if has("REVOKED HOST KEY") || has("is revoked") {
@@ -111,7 +111,7 @@ mod tests {
             (
                 "@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\nHost key verification failed.\r\n",
                 Obstacle::ChangedHostKey,
-                "find out why, and then: apu host-key --replace web1",
+                "find out why, and then: apu host-key web1 --replace",
             ),
             (
                 "apu@web1: Permission denied (publickey).\r\n",
