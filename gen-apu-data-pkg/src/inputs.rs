@@ -40,6 +40,13 @@ pub(crate) struct Inputs {
     pub(crate) may_replace: Vec<String>,
 }
 
+impl Inputs {
+    /// One stanza for each address and suite, with both.
+    pub(crate) fn split_sources(&self) -> Vec<(String, String, Stanza)> {
+        self.sources.iter().flat_map(Stanza::split).collect()
+    }
+}
+
 /// Reads all inputs.
 pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> {
     let host = apu_repo::fqdn(site);

@@ -8,6 +8,7 @@ mod cli;
 mod generate;
 mod inputs;
 mod package;
+mod scripts;
 mod sources;
 
 use std::io::Write;

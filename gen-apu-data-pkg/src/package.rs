@@ -5,6 +5,7 @@ use std::io::Write;
 use apu_repo::{DebWriter, Failure};
 
 use crate::inputs::Inputs;
+use crate::scripts::{self, CARRIED, PROXY};
 use crate::sources;
 
 /// The name of the package.
@@ -13,9 +14,7 @@ pub(crate) const NAME: &str = "apu-data";
 /// Every file of every version is from this moment, 2026-01-01, so that the same inputs give the same bytes.
 const MTIME: u64 = 1_767_225_600;
 
-const SOURCES: &str = "etc/apt/sources.list.d/apu.sources";
 const EXCLUSIVE: &str = "usr/share/apu-data/exclusive/apu.sources";
-const PROXY: &str = "etc/apt/apt.conf.d/50apu";
 const PREFERENCES: &str = "etc/apt/preferences.d/apu.pref";
 
 /// The bytes of apu-data in this version.
@@ -30,15 +29,14 @@ pub(crate) fn build(inputs: &Inputs, version: u64) -> Result<Vec<u8>, Failure> {
     for (path, bytes) in files(inputs, version)? {
         deb.file(&path, 0o644, bytes).map_err(|error| failed(&error))?;
     }
-    let script = script(inputs, version);
-    for name in ["preinst", "postinst", "postrm"] {
-        deb.script(name, script.clone());
+    for (name, text) in scripts::scripts(inputs, version) {
+        deb.script(name, text);
     }
     deb.build().map_err(|error| failed(&error))
 }
 
 fn maintainer(inputs: &Inputs) -> String {
-    format!("The administrators of {0} <root@{0}>", inputs.host)
+    format!("apu-server on {0} <apu-server@{0}>", inputs.host)
 }
 
 fn control(inputs: &Inputs, version: u64) -> String {
@@ -62,7 +60,6 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
             inputs.authorized_key.clone().into(),
         ),
         ("usr/share/keyrings/apu-data.gpg".into(), inputs.keyring.clone()),
-        (sources_path(inputs).into(), sources_text(inputs).into()),
         (PREFERENCES.into(), preferences(inputs).into()),
         (
             "usr/share/doc/apu-data/changelog.gz".into(),
@@ -77,6 +74,17 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
             lintian_overrides(inputs).into(),
         ),
     ];
+    if inputs.exclusive {
+        files.push((
+            EXCLUSIVE.into(),
+            sources::to_text(&sources_head(inputs), &inputs.sources).into(),
+        ));
+    } else {
+        files.push((format!("{CARRIED}/head"), sources_head(inputs).into()));
+        for (number, (_, _, stanza)) in inputs.split_sources().iter().enumerate() {
+            files.push((scripts::carried(number), stanza.to_string().into()));
+        }
+    }
     if let Some(proxy) = &inputs.proxy {
         files.push((PROXY.into(), proxy.clone().into()));
     }
@@ -86,17 +94,12 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
     Ok(files)
 }
 
-fn sources_path(inputs: &Inputs) -> &'static str {
-    if inputs.exclusive { EXCLUSIVE } else { SOURCES }
-}
-
-fn sources_text(inputs: &Inputs) -> String {
-    let head = format!(
-        "# Sources of the clients of {}, from the package apu-data.\n\
-         # Change them there, in /etc/apu-server/sources.list; gen-apu-data-pkg makes the next version.\n",
+fn sources_head(inputs: &Inputs) -> String {
+    format!(
+        "# Sources of the clients of {0}, written by the package apu-data.\n\
+         # What is changed here is lost: change /etc/apu-server/sources.list on {0}.\n",
         inputs.host
-    );
-    sources::to_text(&head, &inputs.sources)
+    )
 }
 
 /// apt takes the newest version of all archives alike. A site's archive is to bring what Debian does not have,
@@ -138,24 +141,14 @@ fn copyright(inputs: &Inputs) -> String {
 }
 
 fn lintian_overrides(inputs: &Inputs) -> String {
-    let mut text =
-        String::from("# To bring the site's archives to its machines is what this package is for.\n");
-    if !inputs.exclusive {
-        text.push_str(&format!("{NAME}: package-installs-apt-sources [{SOURCES}]\n"));
-    }
-    text.push_str(&format!(
-        "{NAME}: package-installs-apt-preferences [{PREFERENCES}]\n"
-    ));
-    text
-}
-
-/// A file in /etc stays on a client when the next version has it no more, unless it is taken away by name.
-fn script(inputs: &Inputs, version: u64) -> String {
-    let mut text = String::from("#!/bin/sh\nset -e\n");
-    let gone = [(SOURCES, inputs.exclusive), (PROXY, inputs.proxy.is_none())];
-    for (path, _) in gone.iter().filter(|(_, gone)| *gone) {
+    let mut text = format!(
+        "# To say what the site's archive may bring to its machines is what this package is for.\n\
+         {NAME}: package-installs-apt-preferences [{PREFERENCES}]\n"
+    );
+    if inputs.proxy.is_none() {
         text.push_str(&format!(
-            "dpkg-maintscript-helper rm_conffile /{path} {version}~ {NAME} -- \"$@\"\n"
+            "# No debhelper makes this package: it is written on a server without any build tools.\n\
+             {NAME}: maintainer-script-should-not-use-dpkg-maintscript-helper *\n"
         ));
     }
     text

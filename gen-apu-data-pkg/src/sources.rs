@@ -29,6 +29,8 @@ pub(crate) enum SourcesError {
     Missing { line: usize, field: &'static str },
     #[error("line {line}: {uri:?} is not an address that clients reach")]
     Uri { line: usize, uri: String },
+    #[error("line {line}: {suite:?} is not a suite")]
+    Suite { line: usize, suite: String },
     #[error("line {line}: Signed-By {path:?} is not an absolute path")]
     KeyPath { line: usize, path: String },
 }
@@ -87,6 +89,21 @@ impl Stanza {
             Some((_, there)) => *there = value,
             None => self.fields.push((field.to_owned(), value)),
         }
+    }
+
+    /// One stanza for each address and suite, with both.
+    pub(crate) fn split(&self) -> Vec<(String, String, Self)> {
+        let pairs = self
+            .words("URIs")
+            .flat_map(|uri| self.words("Suites").map(move |suite| (uri, suite)));
+        pairs
+            .map(|(uri, suite)| {
+                let mut one = self.clone();
+                one.set("URIs", uri.to_owned());
+                one.set("Suites", suite.to_owned());
+                (uri.to_owned(), suite.to_owned(), one)
+            })
+            .collect()
     }
 
     /// The keyring file that it names, if it names one.
@@ -165,14 +182,22 @@ fn judge(mut stanza: Stanza) -> Result<Stanza, SourcesError> {
         let reachable = [
             "http://", "https://", "ftp://", "tor+http", "mirror", "file:/", "cdrom:", "copy:/",
         ];
+        // The address also stands between single quotes in a maintainer script.
         if !reachable.iter().any(|start| uri.starts_with(start))
-            || uri.bytes().any(|byte| !byte.is_ascii_graphic())
+            || !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\'')
         {
             return Err(SourcesError::Uri {
                 line,
                 uri: uri.clone(),
             });
         }
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-+~$()".contains(&byte);
+    if let Some(suite) = stanza.words("Suites").find(|suite| !suite.bytes().all(plain)) {
+        return Err(SourcesError::Suite {
+            line,
+            suite: suite.to_owned(),
+        });
     }
     let key = stanza.words("Signed-By").next().map(str::to_owned);
     match key {
