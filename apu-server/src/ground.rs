@@ -89,7 +89,7 @@ impl Ground {
             return Err(
                 Failure::words(format!("there is no push key in {}", key.display()))
                     .why(error)
-                    .advise("dpkg-reconfigure apu-server, which makes one, and then gen-apu-data-pkg"),
+                    .advise("apu setup, which makes one, and then gen-apu-data-pkg"),
             );
         }
         let ssh = Ssh::new(self.ssh_options()?).map_err(|error| {

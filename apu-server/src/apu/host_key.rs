@@ -111,6 +111,15 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         .pin(name, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
     println!("{name}: pinned in {}", file.display());
+    if verdict == Verdict::Changed {
+        // What was connected under the old key must not be used any longer.
+        wait(async {
+            if let Ok(ssh) = ground.ssh() {
+                ssh.hang_up(host).await;
+            }
+            Ok(())
+        })?;
+    }
     Ok(0)
 }
 

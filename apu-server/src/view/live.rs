@@ -212,3 +212,89 @@ impl Sink for Live {
         self.draw();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::{Ending, Obstacle, Outcome, Purpose, Why};
+
+    use super::*;
+
+    fn told(telling: Telling) -> String {
+        let host = || "web1".parse().unwrap();
+        let refused = Why::here(
+            Obstacle::UnknownHostKey,
+            "its host key is not known here",
+            "apu host-key web1",
+        );
+        let events = [
+            Event::Begin {
+                version: 1,
+                purpose: Purpose::Run,
+                operation: Operation::Update,
+                packages: vec![],
+                hosts: vec![host()],
+            },
+            Event::Line {
+                host: host(),
+                text: "Get:1 \u{1b}[31mx".into(),
+            },
+            Event::Again {
+                host: host(),
+                text: "broken pipe".into(),
+            },
+            Event::End {
+                host: host(),
+                seconds: 1.0,
+                ending: Ending::without_result(Outcome::Unreachable, refused, None),
+            },
+            Event::Interrupt { times: 1 },
+        ];
+        let mut text = Vec::new();
+        let mut plain = Plain::new(&mut text, telling);
+        for event in events {
+            plain.take(&Stamped { at: 0.0, event }).unwrap();
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    const QUIET: Telling = Telling {
+        paint: Paint {
+            colour: false,
+            unicode: true,
+        },
+        verbose: false,
+        live: false,
+    };
+    const INTERRUPT: &str = "nothing new is begun; Ctrl-C once more leaves, and the clients go on\n";
+    const END: &str = "web1: unreachable: its host key is not known here; try: apu host-key web1\n";
+
+    #[test]
+    fn a_log_has_the_summary_alone_and_with_v_everything() {
+        assert_eq!(told(QUIET), INTERRUPT);
+        assert_eq!(told(Telling { live: true, ..QUIET }), format!("{END}{INTERRUPT}"));
+        let all = "web1| Get:1 \u{fffd}[31mx\nweb1: the connection was lost, asking again: broken pipe\n";
+        assert_eq!(
+            told(Telling {
+                verbose: true,
+                ..QUIET
+            }),
+            format!("{all}{END}{INTERRUPT}")
+        );
+    }
+
+    #[test]
+    fn a_stage_is_told_in_a_few_clean_words() {
+        assert_eq!(
+            stage(&Stage::Waiting {
+                holder: "apt-get (7)\u{7}".into()
+            }),
+            "waits for apt-get (7)\u{fffd}"
+        );
+        let progress = Stage::Progress {
+            phase: Phase::Install,
+            percent: 250.0,
+            package: "vim".into(),
+        };
+        assert_eq!(stage(&progress), "installs 100 %  vim");
+    }
+}

@@ -140,3 +140,84 @@ fn size(bytes: u64) -> String {
         mebi => format!("{} GB", mebi / 1024),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{Broken, ClientOutcome, FreeSpace, RunResult};
+
+    use super::*;
+
+    fn ending(status: Status) -> Ending {
+        let mut result = RunResult::new(ClientOutcome::Unchanged);
+        result.status = Some(Box::new(status));
+        Ending::of_result(Box::new(result), None)
+    }
+
+    #[test]
+    fn a_state_is_a_row_and_what_many_have_in_common_is_told_once() {
+        let pending = Pending {
+            package: "libssl3:amd64".into(),
+            old: "1".into(),
+            new: "2".into(),
+            origin: "Debian:12".into(),
+            security: true,
+        };
+        let behind = Status {
+            distribution: "debian".into(),
+            release: "12".into(),
+            codename: "bookworm".into(),
+            pending: vec![pending],
+            lists_age: Some(7200),
+            free: vec![
+                FreeSpace {
+                    path: "/".into(),
+                    bytes: 50 << 30,
+                },
+                FreeSpace {
+                    path: "/var".into(),
+                    bytes: 900 << 20,
+                },
+            ],
+            kernel: "6.1.0-1".into(),
+            newest_kernel: Some("6.1.0-2".into()),
+            client: "0.1.0".into(),
+            data: Some("3".into()),
+            ..Status::default()
+        };
+        let odd = Status {
+            distribution: "debian\u{1b}[31m".into(),
+            held: vec!["vim".into()],
+            broken: vec![Broken {
+                package: "foo:amd64".into(),
+                state: "install ok half-configured".into(),
+            }],
+            reboot_required: true,
+            client: "0.1.0".into(),
+            ..Status::default()
+        };
+        let endings = [
+            ("web01".parse().unwrap(), ending(behind.clone())),
+            ("web02".parse().unwrap(), ending(behind)),
+            ("db1".parse().unwrap(), ending(odd)),
+        ];
+        let paint = Paint {
+            colour: false,
+            unicode: true,
+        };
+        let expected = "\
+HOST   SYSTEM              PENDING  SECURITY  HELD  BROKEN  RESTART  LISTS  FREE    APU    DATA
+web01  debian 12 bookworm  1        1         -     -       kernel   2 h    900 MB  0.1.0  3
+web02  debian 12 bookworm  1        1         -     -       kernel   2 h    900 MB  0.1.0  3
+db1    debian\u{fffd}[31m         -        -         1     1       yes      never  ?       0.1.0  none
+
+web[01-02]: 1 pending
+  libssl3:amd64  1 → 2  Debian:12  security
+
+db1: not as usual
+  not whole: foo:amd64 (install ok half-configured)
+  on hold: vim
+";
+        assert_eq!(table(&endings, paint, false), expected);
+        assert_eq!(table(&[], paint, false), "");
+    }
+}

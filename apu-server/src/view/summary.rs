@@ -86,3 +86,127 @@ pub fn duration(seconds: f64) -> String {
     let whole = seconds.round();
     format!("{:.0} min {:02.0} s", (whole / 60.0).floor(), whole % 60.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::{Obstacle, Why};
+    use apu_proto::{Change, ClientOutcome, ReasonCode, RunResult};
+
+    use super::*;
+
+    fn host(name: &str) -> HostName {
+        name.parse().unwrap()
+    }
+
+    fn upgraded() -> Ending {
+        let change = |package: &str, old: Option<&str>, new: Option<&str>| Change {
+            package: package.to_owned(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+        };
+        let mut result = RunResult::new(ClientOutcome::Changed);
+        result.changes = vec![
+            change("libssl3:amd64", Some("3.0.15-1"), Some("3.0.16-1")),
+            change("new:all", None, Some("1")),
+            change("old:amd64", Some("2"), None),
+        ];
+        result.kept_back = vec!["linux-image-amd64".into()];
+        result.conffiles_kept = vec!["/etc/foo.conf".into()];
+        result.reboot_required = true;
+        Ending::of_result(Box::new(result), None)
+    }
+
+    fn unreachable(host: &str) -> Ending {
+        let why = Why::here(
+            Obstacle::UnknownHostKey,
+            "its host key is not known here",
+            format!("apu host-key {host}"),
+        );
+        Ending::without_result(Outcome::Unreachable, why, None)
+    }
+
+    const PLAIN: Paint = Paint {
+        colour: false,
+        unicode: true,
+    };
+
+    #[test]
+    fn equal_ends_are_told_once_and_what_needs_a_hand_stands_last() {
+        let endings = [
+            (host("db1"), unreachable("db1")),
+            (host("web01"), upgraded()),
+            (host("db2"), unreachable("db2")),
+            (host("web02"), upgraded()),
+        ];
+        assert_eq!(
+            summary(Operation::Upgrade, &endings, 12.34, PLAIN, false),
+            "web[01-02]: changed: 3 packages\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1\n\
+             \x20 new:all        new, 1\n\
+             \x20 old:amd64      REMOVED, was 2\n\
+             \x20 kept back: linux-image-amd64\n\
+             \x20 configuration kept, the package's lies beside it: /etc/foo.conf\n\
+             \x20 wants a restart\n\
+             db[1-2]: unreachable: its host key is not known here\n\
+             \x20 try: apu host-key db[1-2]\n\
+             2 changed, 2 unreachable, in 12.3 s\n"
+        );
+    }
+
+    #[test]
+    fn what_a_host_says_is_shown_clean_and_cut() {
+        let text = format!("no\u{1b}[2J\r\nsecond\u{202e}line\n{}", "x\n".repeat(100));
+        let mut result = RunResult::because(ClientOutcome::Refused, ReasonCode::Policy, text);
+        if let Some(reason) = &mut result.reason {
+            reason.advice = "rm -rf \u{7}".into();
+        }
+        let shown = summary(
+            Operation::Install,
+            &[(host("web1"), Ending::of_result(Box::new(result), None))],
+            1.0,
+            PLAIN,
+            true,
+        );
+        assert!(
+            shown.starts_with("web1: refused: no\u{fffd}[2J\n  second\u{fffd}line\n  x\n"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("  … and 82 more lines\n  try: rm -rf \u{fffd}\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_terminal_without_unicode_gets_ascii() {
+        let plain = Paint {
+            colour: false,
+            unicode: false,
+        };
+        let shown = summary(
+            Operation::Upgrade,
+            &[(host("web1"), upgraded())],
+            200.0,
+            plain,
+            false,
+        );
+        assert!(shown.is_ascii(), "{shown}");
+        assert!(shown.ends_with("1 changed, in 3 min 20 s\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_long_list_is_cut_unless_all_is_asked_for() {
+        let mut result = RunResult::new(ClientOutcome::Changed);
+        let change = |n: usize| Change {
+            package: format!("p{n}"),
+            old: None,
+            new: Some("1".into()),
+        };
+        result.changes = (0..60).map(change).collect();
+        let endings = [(host("web1"), Ending::of_result(Box::new(result), None))];
+        let short = summary(Operation::Upgrade, &endings, 1.0, PLAIN, false);
+        assert!(short.contains("\n  … and 35 more, which -v shows\n"), "{short}");
+        let long = summary(Operation::Upgrade, &endings, 1.0, PLAIN, true);
+        assert_eq!(long.lines().count(), 62);
+    }
+}

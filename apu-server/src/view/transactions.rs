@@ -46,3 +46,48 @@ pub fn transactions(planned: &[(HostName, &Transaction)], paint: Paint, verbose:
     }
     paint.letters(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::Step;
+
+    use super::*;
+
+    #[test]
+    fn equal_transactions_are_shown_once_and_removals_shout() {
+        let install = Step::Install {
+            package: "libssl3:amd64".into(),
+            old: Some("3.0.15-1".into()),
+            new: "3.0.16-1".into(),
+            origin: "Debian-Security:12/stable-security".into(),
+        };
+        let remove = Step::Remove {
+            package: "foo:amd64".into(),
+            old: "1".into(),
+        };
+        let same = Transaction::new(vec![install.clone(), remove], vec!["bar".into()]);
+        let other = Transaction::new(vec![install], vec![]);
+        let none = Transaction::default();
+        let host = |name: &str| -> HostName { name.parse().unwrap() };
+        let planned = [
+            (host("web01"), &same),
+            (host("db1"), &other),
+            (host("web02"), &same),
+            (host("mail"), &none),
+        ];
+        let paint = Paint {
+            colour: false,
+            unicode: true,
+        };
+        assert_eq!(
+            transactions(&planned, paint, false),
+            "web[01-02]: the same 2 changes\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
+             \x20 foo:amd64      REMOVED, was 1\n\
+             \x20 kept back: bar\n\
+             db1: 1 change\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
+             mail: nothing to do\n"
+        );
+    }
+}

@@ -104,6 +104,11 @@ impl Ssh {
         })
     }
 
+    /// Ends a connection to `host` that was kept open, once nobody uses it any more.
+    pub async fn hang_up(&self, host: &Host) {
+        close(self.socket(host)).await;
+    }
+
     /// Where a host's master listens: the same for everyone who would make the same connection.
     fn socket(&self, host: &Host) -> PathBuf {
         let options = &self.options;

@@ -45,19 +45,21 @@ pub(super) struct Debs {
 impl Debs {
     /// Finds apu-client, or takes `given` for it, and the newest apu-data.
     pub(super) fn find(ground: &Ground, given: Option<&Path>) -> Result<Self, Failure> {
+        let shipped = ground.site.at(Path::new(SHIPPED));
         let clients = match given {
             Some(path) => {
                 let deb = Deb::read(path.to_owned(), "apu-client").filter(|deb| deb.path.is_file());
                 let what = || Failure::words(format!("{} is no package of apu-client", path.display()));
                 vec![deb.ok_or_else(|| what().advise("name a file such as apu-client_0.1.0_amd64.deb"))?]
             }
-            None => packages(&ground.site.at(Path::new(SHIPPED)), "apu-client"),
+            None => packages(&shipped, "apu-client"),
         };
         if clients.is_empty() {
-            return Err(
-                Failure::words(format!("there is no package of apu-client in {SHIPPED}"))
-                    .advise("apu bootstrap --deb apu-client_….deb HOST"),
-            );
+            return Err(Failure::words(format!(
+                "there is no package of apu-client in {}",
+                shipped.display()
+            ))
+            .advise("apu bootstrap --deb apu-client_….deb HOST"));
         }
         let archive = ground.site.at(&ground.settings.archive.path);
         let newest = packages(&archive, "apu-data")

@@ -1,0 +1,216 @@
+//! What the programs say to words and files that cannot be meant: what, why, and what to try; and the exit status.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const APT_ALL: &str = env!("CARGO_BIN_EXE_apt-all");
+const APU: &str = env!("CARGO_BIN_EXE_apu");
+
+/// What was said, with the site's directory written as `SITE`, and the exit status.
+fn say(program: &str, site: &Path, words: &str) -> (String, i32) {
+    let mut command = Command::new(program);
+    command.args(words.split_whitespace()).arg("--root").arg(site);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    (
+        text.replace(site.to_str().unwrap(), "SITE"),
+        output.status.code().unwrap(),
+    )
+}
+
+/// A site with a key (that opens nothing) and these classes.
+fn site(classes: &[(&str, &str)]) -> tempfile::TempDir {
+    let site = tempfile::tempdir().unwrap();
+    let etc = site.path().join("etc/apu-server");
+    fs::create_dir_all(etc.join("clients")).unwrap();
+    fs::create_dir_all(etc.join("ssh")).unwrap();
+    fs::write(etc.join("ssh/id_ed25519"), "no key\n").unwrap();
+    for (class, text) in classes {
+        fs::write(etc.join("clients").join(class), text).unwrap();
+    }
+    site
+}
+
+#[test]
+fn wrong_words_are_answered_with_what_why_and_what_to_try() {
+    let site = site(&[
+        ("web", "web1\nweb2\n"),
+        ("default", "@web\n"),
+        ("bad", "web1\n-oProxyCommand=id\nweb1\nweb3 prot=22\n"),
+        ("empty", "# nobody yet\n"),
+        ("round", "@trip\n"),
+        ("trip", "@round\n"),
+    ]);
+    let table = [
+        (
+            APT_ALL,
+            "defualt update",
+            "error: there is no class or host `defualt` (`default`?)\n  \
+             try: say `default`, or write defualt into a class in SITE/etc/apu-server/clients\n",
+        ),
+        (
+            APT_ALL,
+            "mail update",
+            "error: there is no class or host `mail`\n  try: apu hosts, which lists all classes\n",
+        ),
+        (
+            APT_ALL,
+            "../passwd update",
+            "error: \"../passwd\" is neither a class nor a host\n  \
+             why: \"../passwd\" is not a host name: it has '/'\n  try: apu hosts, which lists all classes\n",
+        ),
+        (
+            APT_ALL,
+            "bad update",
+            "error: cannot use class `bad`\n  \
+             why: line 2: \"-oProxyCommand=id\" is not a host name: it has '='\n  \
+             why: line 3: web1 is already on line 1\n  \
+             why: line 4: there is no option \"prot\" (`port`?); the options are address, port, user and jump\n  \
+             try: correct SITE/etc/apu-server/clients/bad\n",
+        ),
+        (
+            APT_ALL,
+            "empty update",
+            "error: class `empty` names no host\n  \
+             try: write its hosts, one a line, into SITE/etc/apu-server/clients/empty\n",
+        ),
+        (
+            APT_ALL,
+            "round update",
+            "error: cannot use class `trip`\n  \
+             why: line 1: the class includes itself: round -> trip -> round\n  \
+             try: correct SITE/etc/apu-server/clients/trip\n",
+        ),
+        (
+            APT_ALL,
+            "web[2-1] update",
+            "error: \"web[2-1]\" is not a range of hosts\n  why: \"web[2-1]\": the range 2-1 runs backwards\n  \
+             try: write a range as in web[01-20]\n",
+        ),
+        (
+            APT_ALL,
+            "web update --exclude db1.example.org",
+            "error: db1.example.org cannot be excluded: it is not among the hosts\n  \
+             try: leave it out of --exclude, or correct its name\n",
+        ),
+        (
+            APT_ALL,
+            "web update --exclude web",
+            "error: no host is left after the exclusions\n  try: exclude less\n",
+        ),
+        (
+            APT_ALL,
+            "web install",
+            "error: that cannot be asked of a client\n  why: install names no package\n  \
+             try: apt-all web install PACKAGE\n",
+        ),
+        (
+            APT_ALL,
+            "web upgrade htop",
+            "error: that cannot be asked of a client\n  why: upgrade takes no package\n  try: apt-all web upgrade\n",
+        ),
+        (
+            APT_ALL,
+            "web dist-upgrade",
+            "error: dist-upgrade changes packages, and nobody has agreed to it\n  \
+             why: there is no terminal to ask on\n  \
+             try: give --yes to do it unseen, or --dry-run to see it first\n",
+        ),
+        (
+            APT_ALL,
+            "web update --dry-run",
+            "error: update has no --dry-run\n  try: leave it out: it changes no packages\n",
+        ),
+        (
+            APU,
+            "host-key web1 web2 --fingerprint SHA256:x",
+            "error: one fingerprint cannot be that of several hosts\n  \
+             try: apu host-key HOST --fingerprint SHA256:…, once for each host\n",
+        ),
+        (
+            APU,
+            "bootstrap web1",
+            "error: there is no package of apu-client in SITE/usr/share/apu-server\n  \
+             try: apu bootstrap --deb apu-client_….deb HOST\n",
+        ),
+    ];
+    for (program, words, expected) in table {
+        assert_eq!(
+            say(program, site.path(), words),
+            (expected.to_owned(), 2),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_operation_or_option_is_refused_with_the_nearest() {
+    let site = site(&[("web", "web1\n")]);
+    for (words, part) in [
+        ("web updat", "'update'"),
+        ("web update --paralell 3", "'--parallel'"),
+        ("web attach", "possible values"),
+    ] {
+        let (text, status) = say(APT_ALL, site.path(), words);
+        assert_eq!(status, 2, "{words}");
+        assert!(text.starts_with("error: ") && text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_site_that_is_not_set_up_says_what_is_missing() {
+    let site = site(&[("web", "web1\n")]);
+    let etc = site.path().join("etc/apu-server");
+
+    fs::write(etc.join("apu.toml"), "[ssh]\nprot = 22\n").unwrap();
+    let expected = "error: cannot read the settings in SITE/etc/apu-server/apu.toml\n  \
+                    why: line 2: there is no key `prot`\n  \
+                    try: write `port` instead in SITE/etc/apu-server/apu.toml\n";
+    assert_eq!(say(APT_ALL, site.path(), "web ping"), (expected.to_owned(), 2));
+    fs::remove_file(etc.join("apu.toml")).unwrap();
+
+    fs::remove_file(etc.join("ssh/id_ed25519")).unwrap();
+    let expected = "error: there is no push key in SITE/etc/apu-server/ssh/id_ed25519\n  \
+                    why: No such file or directory (os error 2)\n  \
+                    try: apu setup, which makes one, and then gen-apu-data-pkg\n";
+    assert_eq!(say(APT_ALL, site.path(), "web ping"), (expected.to_owned(), 2));
+
+    fs::remove_dir_all(etc.join("clients")).unwrap();
+    let expected = "error: cannot read the classes in SITE/etc/apu-server/clients\n  \
+                    why: No such file or directory (os error 2)\n  \
+                    try: write a class, one host a line, into SITE/etc/apu-server/clients/default\n";
+    assert_eq!(say(APT_ALL, site.path(), "web ping"), (expected.to_owned(), 2));
+}
+
+#[test]
+fn who_is_not_root_is_told_so() {
+    // A copy, because whoever is not root may not reach the directory where the programs were built.
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for (program, name) in [(APT_ALL, "apt-all"), (APU, "apu")] {
+        let copy = directory.path().join(name);
+        fs::copy(program, &copy).unwrap();
+        let mut command = Command::new(&copy);
+        command
+            .args(if name == "apu" {
+                ["hosts", "web"]
+            } else {
+                ["web", "ping"]
+            })
+            .current_dir("/");
+        if nix::unistd::geteuid().is_root() {
+            command.uid(65534);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            format!(
+                "error: {name} is for root\n  why: it reads the push key, which only root may\n  try: sudo {name} …\n"
+            )
+        );
+    }
+}
