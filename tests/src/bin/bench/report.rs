@@ -1,0 +1,365 @@
+//! What was measured: kept as JSON, shown as tables, held against the targets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::meter::{Cost, Peak};
+use crate::tool::{Setup, Task, Tool};
+
+const MEGABYTE: f64 = 1e6;
+
+/// Who did what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    setup: Setup,
+    tool: Tool,
+    task: Task,
+    /// Over connections that an earlier call left.
+    warm: bool,
+}
+
+impl Key {
+    pub(crate) const fn cold(tool: Tool, setup: Setup, task: Task) -> Self {
+        Self {
+            setup,
+            tool,
+            task,
+            warm: false,
+        }
+    }
+
+    pub(crate) const fn warm(tool: Tool, setup: Setup, task: Task) -> Self {
+        Self {
+            warm: true,
+            ..Self::cold(tool, setup, task)
+        }
+    }
+}
+
+/// Everything that was measured so far.
+pub(crate) struct Report {
+    hosts: usize,
+    rounds: usize,
+    costs: BTreeMap<Key, Vec<Cost>>,
+    peaks: BTreeMap<Key, Peak>,
+}
+
+/// A promise and what became of it.
+struct Target {
+    what: &'static str,
+    wanted: f64,
+    unit: &'static str,
+    /// Whether more is better.
+    at_least: bool,
+    found: Option<f64>,
+}
+
+impl Target {
+    fn met(&self) -> Option<bool> {
+        let found = self.found?;
+        Some(if self.at_least {
+            found >= self.wanted
+        } else {
+            found <= self.wanted
+        })
+    }
+}
+
+impl Report {
+    pub(crate) const fn new(hosts: usize, rounds: usize) -> Self {
+        Self {
+            hosts,
+            rounds,
+            costs: BTreeMap::new(),
+            peaks: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, key: Key, cost: Cost) {
+        self.costs.entry(key).or_default().push(cost);
+    }
+
+    pub(crate) fn weigh(&mut self, key: Key, peak: Peak) {
+        self.peaks.insert(key, peak);
+    }
+
+    /// The median of all rounds, in seconds.
+    fn wall(&self, key: Key) -> Option<f64> {
+        median(self.costs.get(&key)?.iter().map(|cost| cost.wall))
+    }
+
+    /// The median of all rounds, in milliseconds a host.
+    fn cpu(&self, key: Key) -> Option<f64> {
+        let seconds = median(self.costs.get(&key)?.iter().map(|cost| cost.cpu))?;
+        Some(seconds * 1000.0 / self.hosts as f64)
+    }
+
+    /// The quickest peer of a setup at its first call.
+    fn best_peer(&self, setup: Setup, task: Task) -> Option<f64> {
+        let peers = Tool::ALL.into_iter().filter(|&tool| tool != Tool::AptAll);
+        peers
+            .filter_map(|tool| self.wall(Key::cold(tool, setup, task)))
+            .min_by(f64::total_cmp)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let apt_all = |task, warm| Key {
+            warm,
+            ..Key::cold(Tool::AptAll, Setup::Stock, task)
+        };
+        let times_faster =
+            |task, warm| Some(self.best_peer(Setup::Stock, task)? / self.wall(apt_all(task, warm))?);
+        let memory = |task| {
+            let peak = self.peaks.get(&apt_all(task, false))?;
+            Some(peak.per_connection()? / MEGABYTE)
+        };
+        let target = |what, at_least, wanted, unit, found| Target {
+            what,
+            wanted,
+            unit,
+            at_least,
+            found,
+        };
+        let (smallest, upgrade) = (Task::Smallest, Task::Upgrade);
+        let cpu = |warm| self.cpu(apt_all(smallest, warm));
+        vec![
+            target(
+                "smallest operation, cold, against the best stock peer",
+                true,
+                2.5,
+                "x",
+                times_faster(smallest, false),
+            ),
+            target(
+                "smallest operation, warm, against the best stock peer",
+                true,
+                8.0,
+                "x",
+                times_faster(smallest, true),
+            ),
+            target(
+                "real upgrade against the best stock peer",
+                true,
+                1.0,
+                "x",
+                times_faster(upgrade, false),
+            ),
+            target("server CPU a host, cold", false, 16.0, "ms", cpu(false)),
+            target("server CPU a host, warm", false, 3.0, "ms", cpu(true)),
+            target(
+                "memory a host in flight (PSS)",
+                false,
+                2.0,
+                "MB",
+                memory(smallest),
+            ),
+            target(
+                "memory a host in flight, upgrade (PSS)",
+                false,
+                2.0,
+                "MB",
+                memory(upgrade),
+            ),
+        ]
+    }
+
+    /// Writes everything as JSON.
+    pub(crate) fn keep(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.as_json())?;
+        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn as_json(&self) -> Value {
+        let rows = self.costs.iter().map(|(&key, costs)| {
+            let peak = self.peaks.get(&key);
+            json!({
+                "tool": key.tool.name(),
+                "setup": key.setup.name(),
+                "task": key.task.name(),
+                "connections": if key.warm { "kept" } else { "new" },
+                "wall_s": self.wall(key),
+                "cpu_ms_a_host": self.cpu(key),
+                "times_as_long_as_apt_all": self.ratio(key),
+                "rounds": costs.iter().map(|cost| json!({"wall_s": cost.wall, "cpu_s": cost.cpu})).collect::<Vec<_>>(),
+                "peak": peak.map(|peak| json!({
+                    "pss_bytes": peak.bytes,
+                    "connections": peak.connections,
+                    "processes": peak.processes,
+                })),
+            })
+        });
+        let targets = self.targets();
+        let targets = targets.iter().map(|target| {
+            json!({
+                "what": target.what,
+                "wanted": target.wanted,
+                "at_least": target.at_least,
+                "unit": target.unit,
+                "found": target.found,
+                "met": target.met(),
+            })
+        });
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        json!({
+            "at": at.as_secs(),
+            "machine": machine(),
+            "hosts": self.hosts,
+            "rounds": self.rounds,
+            "rows": rows.collect::<Vec<_>>(),
+            "targets": targets.collect::<Vec<_>>(),
+        })
+    }
+
+    /// How many times as long it took as apt-all's first call for the same.
+    fn ratio(&self, key: Key) -> Option<f64> {
+        Some(self.wall(key)? / self.wall(Key::cold(Tool::AptAll, Setup::Stock, key.task))?)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}", machine())?;
+        writeln!(
+            f,
+            "{} hosts, medians of {} rounds; CPU and memory are the server's side alone; x: times as long as apt-all, cold",
+            self.hosts, self.rounds
+        )?;
+        for setup in Setup::ALL {
+            writeln!(f, "\n{}", setup.title())?;
+            writeln!(
+                f,
+                "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
+                "", "true | ping s", "CPU ms", "PSS MB", "MB", "look s", "upgrade s"
+            )?;
+            writeln!(
+                f,
+                "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
+                "", "", "a host", "peak", "a conn.", "", ""
+            )?;
+            for tool in Tool::ALL {
+                for warm in [false, true] {
+                    let own_setup = if tool == Tool::AptAll { Setup::Stock } else { setup };
+                    self.row(f, tool, own_setup, warm)?;
+                }
+            }
+        }
+        writeln!(f, "\ntargets")?;
+        for target in self.targets() {
+            let sign = if target.at_least { ">=" } else { "<=" };
+            let found = target
+                .found
+                .map_or_else(|| "not measured".to_owned(), |found| format!("{found:.2}"));
+            let verdict = match target.met() {
+                Some(true) => "met",
+                Some(false) => "MISSED",
+                None => "",
+            };
+            writeln!(
+                f,
+                "  {:<55} {sign} {:>4} {:<2}  {found:>7}  {verdict}",
+                target.what, target.wanted, target.unit
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn row(&self, f: &mut fmt::Formatter<'_>, tool: Tool, setup: Setup, warm: bool) -> fmt::Result {
+        let key = |task| Key {
+            warm,
+            ..Key::cold(tool, setup, task)
+        };
+        let smallest = key(Task::Smallest);
+        if !self.costs.contains_key(&smallest) {
+            return Ok(());
+        }
+        let number = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        let timed = |task| match (self.wall(key(task)), self.ratio(key(task))) {
+            (Some(wall), Some(ratio)) => format!("{wall:.2} {:>6}", format!("{ratio:.2}x")),
+            (Some(wall), None) => format!("{wall:.2}"),
+            (None, _) => "-".to_owned(),
+        };
+        let peak = self.peaks.get(&smallest);
+        writeln!(
+            f,
+            "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
+            format!("{} {}", tool.name(), if warm { "warm" } else { "" }),
+            timed(Task::Smallest),
+            number(self.cpu(smallest), 1),
+            number(peak.map(|peak| peak.bytes as f64 / MEGABYTE), 0),
+            number(
+                peak.and_then(Peak::per_connection).map(|bytes| bytes / MEGABYTE),
+                2
+            ),
+            timed(Task::Look),
+            timed(Task::Upgrade),
+        )
+    }
+}
+
+/// What the figures are of.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let model = read("/proc/cpuinfo");
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let ssh = std::process::Command::new("ssh").arg("-V").output();
+    let ssh = ssh.map(|output| String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    format!(
+        "{cores} cores of {model}, Linux {}, {}",
+        read("/proc/sys/kernel/osrelease").trim(),
+        ssh.unwrap_or_default()
+    )
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Some(f64::midpoint(values[values.len() / 2 - 1], upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 9.0].into_iter()), Some(3.0));
+        assert_eq!(median([4.0, 1.0, 2.0, 9.0].into_iter()), Some(3.0));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn a_target_is_held_against_the_best_stock_peer() {
+        let mut report = Report::new(100, 1);
+        let cost = |wall| Cost { wall, cpu: 1.0 };
+        report.add(Key::cold(Tool::AptAll, Setup::Stock, Task::Smallest), cost(2.0));
+        report.add(Key::cold(Tool::Clush, Setup::Stock, Task::Smallest), cost(8.0));
+        report.add(Key::cold(Tool::Pdsh, Setup::Stock, Task::Smallest), cost(6.0));
+        report.add(
+            Key::cold(Tool::Pdsh, Setup::OurKeyExchange, Task::Smallest),
+            cost(1.0),
+        );
+        let targets = report.targets();
+        assert_eq!(targets[0].found, Some(3.0));
+        assert_eq!(targets[0].met(), Some(true));
+        assert_eq!(targets[1].met(), None, "nothing warm was measured");
+        assert_eq!(targets[3].found, Some(10.0));
+    }
+}
