@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use apu_repo::{Failure, Settings, Site};
 
-use crate::sources::{self, Stanza};
+use crate::sources::{self, Source, Stanza};
 
 /// The wrapper that the push key may start, and nothing else.
 const RESTRICTIONS: &str = "restrict,command=\"/usr/lib/apu/apu-wrapper\"";
@@ -41,8 +41,8 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// One stanza for each address and suite, with both.
-    pub(crate) fn split_sources(&self) -> Vec<(String, String, Stanza)> {
+    /// One source for each address and suite.
+    pub(crate) fn split_sources(&self) -> Vec<Source> {
         self.sources.iter().flat_map(Stanza::split).collect()
     }
 }

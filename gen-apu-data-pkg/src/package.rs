@@ -6,7 +6,6 @@ use apu_repo::{DebWriter, Failure};
 
 use crate::inputs::Inputs;
 use crate::scripts::{self, CARRIED, PROXY};
-use crate::sources;
 
 /// The name of the package.
 pub(crate) const NAME: &str = "apu-data";
@@ -14,7 +13,6 @@ pub(crate) const NAME: &str = "apu-data";
 /// Every file of every version is from this moment, 2026-01-01, so that the same inputs give the same bytes.
 const MTIME: u64 = 1_767_225_600;
 
-const EXCLUSIVE: &str = "usr/share/apu-data/exclusive/apu.sources";
 const PREFERENCES: &str = "etc/apt/preferences.d/apu.pref";
 
 /// The bytes of apu-data in this version.
@@ -74,16 +72,9 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
             lintian_overrides(inputs).into(),
         ),
     ];
-    if inputs.exclusive {
-        files.push((
-            EXCLUSIVE.into(),
-            sources::to_text(&sources_head(inputs), &inputs.sources).into(),
-        ));
-    } else {
-        files.push((format!("{CARRIED}/head"), sources_head(inputs).into()));
-        for (number, (_, _, stanza)) in inputs.split_sources().iter().enumerate() {
-            files.push((scripts::carried(number), stanza.to_string().into()));
-        }
+    files.push((format!("{CARRIED}/head"), sources_head(inputs).into()));
+    for (number, source) in inputs.split_sources().iter().enumerate() {
+        files.push((scripts::carried(number), source.stanza.to_string().into()));
     }
     if let Some(proxy) = &inputs.proxy {
         files.push((PROXY.into(), proxy.clone().into()));

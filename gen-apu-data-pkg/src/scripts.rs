@@ -9,6 +9,13 @@ const SOURCES: &str = "/etc/apt/sources.list.d/apu.sources";
 /// Where the package carries them, one file each.
 pub(crate) const CARRIED: &str = "usr/share/apu-data/sources";
 
+/// Where apu-client looks for sources that it is to use alone.
+const EXCLUSIVE: &str = "usr/share/apu-data/exclusive";
+
+/// Releases by the names that their suites start with.
+const RELEASES: &str =
+    "buster | bullseye | bookworm | trixie | forky | duke | focal | jammy | noble | resolute";
+
 /// The proxy setting's path below the root.
 pub(crate) const PROXY: &str = "etc/apt/apt.conf.d/50apu";
 
@@ -35,49 +42,89 @@ fn proxy_gone(inputs: &Inputs, version: u64) -> String {
     }
 }
 
-/// apt stops when two of its files name one archive with different keys ("Conflicting values set for option
-/// Signed-By"). So a source that the machine has already stays as the machine has it.
+/// Which sources a client gets is decided there. apt stops when two of its files name one archive with different
+/// keys ("Conflicting values set for option Signed-By"), so a source that the machine has already stays as the
+/// machine has it; and a source of another release of Debian would make a dist-upgrade a release upgrade.
 fn postinst(inputs: &Inputs, proxy: &str) -> String {
-    let mut text = format!("#!/bin/sh\nset -e\n{proxy}\n[ \"$1\" = configure ] || exit 0\n");
-    if inputs.exclusive {
-        text.push_str(&format!(
-            "# apu's own runs use {CARRIED} alone.\nrm -f {SOURCES}\n"
-        ));
-        return text;
-    }
-    text.push_str(&format!(
-        r#"# A source that this machine names in a file of its own stays as it is there: two files that name one
-# archive with different keys would stop apt.
-others=$(mktemp -d)
-for file in /etc/apt/sources.list.d/*; do
-    if [ -e "$file" ] && [ "$file" != {SOURCES} ]; then
-        ln -s "$file" "$others/"
-    fi
-done
-theirs=$(apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' \
-    -o Dir::Etc::SourceParts="$others" 2>/dev/null) || theirs=
-rm -r "$others"
+    let sources = inputs.split_sources();
+    let theirs: Vec<String> = sources
+        .iter()
+        .filter(|source| !source.own)
+        .map(|source| format!(" '{}'", source.suite))
+        .collect();
+    let adds: String = sources
+        .iter()
+        .enumerate()
+        .map(|(number, source)| format!("add {number:02} '{}' '{}'\n", source.uri, source.suite))
+        .collect();
+    format!(
+        r#"#!/bin/sh
+set -e
+{proxy}
+[ "$1" = configure ] || exit 0
 
-new=$(mktemp /etc/apt/sources.list.d/.apu.XXXXXX)
+release=$(. /etc/os-release 2>/dev/null && echo "$VERSION_CODENAME") || release=
+
+# A source of another release would turn the next dist-upgrade into a release upgrade.
+is_other() {{
+    case "${{1%%[-/]*}}" in
+        "$release") return 1 ;;
+        {RELEASES}) [ -n "$release" ] ;;
+        *) return 1 ;;
+    esac
+}}
+
+exclusive={exclusive}
+if [ "$exclusive" = yes ]; then
+    exclusive=no
+    for suite in{theirs}; do
+        is_other "$suite" || exclusive=yes
+    done
+    [ "$exclusive" = yes ] ||
+        echo "apu-data: the server names no source for $release; this machine's own stay in use" >&2
+fi
+
+if [ "$exclusive" = yes ]; then
+    sources=/{EXCLUSIVE}/apu.sources
+    rm -f {SOURCES}
+    mkdir -p /{EXCLUSIVE}
+    theirs=
+else
+    sources={SOURCES}
+    rm -rf /{EXCLUSIVE}
+    # A source that this machine names in a file of its own stays as it is there: two files that name one
+    # archive with different keys would stop apt.
+    others=$(mktemp -d)
+    for file in /etc/apt/sources.list.d/*; do
+        if [ -e "$file" ] && [ "$file" != {SOURCES} ]; then
+            ln -s "$file" "$others/"
+        fi
+    done
+    theirs=$(apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' \
+        -o Dir::Etc::SourceParts="$others" 2>/dev/null) || theirs=
+    rm -r "$others"
+fi
+
+new=$(mktemp "${{sources%/*}}/.apu.XXXXXX")
 cat /{CARRIED}/head >"$new"
 add() {{
-    if ! printf '%s\n' "$theirs" | grep -qxF -e "$2 $3" -e "${{2%/}}/ $3"; then
+    if ! is_other "$3" && ! printf '%s\n' "$theirs" | grep -qxF -e "$2 $3" -e "${{2%/}}/ $3"; then
         echo
         cat "/{CARRIED}/$1.sources"
     fi >>"$new"
 }}
-"#
-    ));
-    for (number, (uri, suite, _)) in inputs.split_sources().iter().enumerate() {
-        text.push_str(&format!("add {number:02} '{uri}' '{suite}'\n"));
-    }
-    text.push_str(&format!("chmod 0644 \"$new\"\nmv \"$new\" {SOURCES}\n"));
-    text
+{adds}chmod 0644 "$new"
+mv "$new" "$sources"
+"#,
+        exclusive = if inputs.exclusive { "yes" } else { "no" },
+        theirs = theirs.concat(),
+    )
 }
 
 fn postrm(proxy: &str) -> String {
     format!(
         "#!/bin/sh\nset -e\n{proxy}\ncase \"$1\" in\n    remove | purge | disappear)\n        \
-         # The keyring that the sources name is gone.\n        rm -f {SOURCES}\n        ;;\nesac\n"
+         # The keyring that the sources name is gone.\n        rm -f {SOURCES}\n        \
+         rm -rf /{EXCLUSIVE}\n        ;;\nesac\n"
     )
 }

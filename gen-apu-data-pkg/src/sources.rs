@@ -5,7 +5,7 @@
 
 mod one_line;
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use apu_repo::deb822::{Comments, Deb822Error, Paragraph, paragraphs};
 use thiserror::Error;
@@ -51,6 +51,15 @@ impl SourcesError {
     }
 }
 
+/// One archive's address and suite.
+pub(crate) struct Source {
+    pub(crate) uri: String,
+    pub(crate) suite: String,
+    /// Whether it is this server's.
+    pub(crate) own: bool,
+    pub(crate) stanza: Stanza,
+}
+
 /// One deb822 stanza.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stanza {
@@ -91,19 +100,23 @@ impl Stanza {
         }
     }
 
-    /// One stanza for each address and suite, with both.
-    pub(crate) fn split(&self) -> Vec<(String, String, Self)> {
+    /// One source for each address and suite.
+    pub(crate) fn split(&self) -> Vec<Source> {
         let pairs = self
             .words("URIs")
             .flat_map(|uri| self.words("Suites").map(move |suite| (uri, suite)));
-        pairs
-            .map(|(uri, suite)| {
-                let mut one = self.clone();
-                one.set("URIs", uri.to_owned());
-                one.set("Suites", suite.to_owned());
-                (uri.to_owned(), suite.to_owned(), one)
-            })
-            .collect()
+        let one = |(uri, suite): (&str, &str)| {
+            let mut stanza = self.clone();
+            stanza.set("URIs", uri.to_owned());
+            stanza.set("Suites", suite.to_owned());
+            Source {
+                uri: uri.to_owned(),
+                suite: suite.to_owned(),
+                own: self.line == 0,
+                stanza,
+            }
+        };
+        pairs.map(one).collect()
     }
 
     /// The keyring file that it names, if it names one.
@@ -139,16 +152,6 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Stanza>, SourcesError> {
     };
     let is_on = |stanza: &Stanza| !stanza.words("Enabled").any(is_no);
     stanzas.into_iter().filter(is_on).map(judge).collect()
-}
-
-/// The text of a sources file.
-pub(crate) fn to_text(head: &str, stanzas: &[Stanza]) -> String {
-    let mut text = String::from(head);
-    for stanza in stanzas {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "\n{stanza}");
-    }
-    text
 }
 
 const UNSAFE: [&str; 4] = [
@@ -248,12 +251,16 @@ pub(crate) fn is_distribution_keyring(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, to_text};
+    use super::parse;
 
     const DEBIAN: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
     fn converted(text: &str) -> String {
-        to_text("", &parse(text).unwrap())
+        parse(text)
+            .unwrap()
+            .iter()
+            .map(|stanza| format!("\n{stanza}"))
+            .collect()
     }
 
     #[test]
