@@ -256,4 +256,31 @@ mod tests {
         }
         assert_eq!(ClassFile::parse("a b\nok\nc d\n").errors.len(), 2);
     }
+
+    #[test]
+    fn the_examples_mean_what_they_say_once_their_marks_are_gone() {
+        for text in [
+            include_str!("../../../examples/clients/default"),
+            include_str!("../../../examples/clients/laptops"),
+        ] {
+            assert_eq!(ClassFile::parse(text), ClassFile::default());
+        }
+        let text: String = include_str!("../../../examples/clients/default")
+            .lines()
+            .filter_map(|line| line.strip_prefix("# ").filter(|line| line.contains("  # ")))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let expected = [
+            "192.168.1.192",
+            "db1.example.org",
+            "nas address=192.168.1.9 port=2222",
+            "lab1 jump=gate.example.org",
+            "6@laptops",
+        ];
+        let hosts = hosts(&text);
+        assert_eq!(hosts.len(), 25, "{text}");
+        for host in expected {
+            assert!(hosts.iter().any(|other| other == host), "{host} in {hosts:?}");
+        }
+    }
 }
