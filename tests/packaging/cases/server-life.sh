@@ -25,6 +25,13 @@ for program in apt-all apu gen-apu-data-pkg; do
         check "$program has $file" test -s "$file"
     done
 done
+# This one's page and completions are written by hand.
+for option in $(gen-apu-data-pkg --help | grep -o -- '--[a-z-]*' | sort -u); do
+    check "gen-apu-data-pkg $option is in its page" grep -qF -- "${option//-/\\\\-}" \
+        <(zcat /usr/share/man/man8/gen-apu-data-pkg.8.gz)
+    check "gen-apu-data-pkg $option is completed" \
+        grep -q -- "$option" /usr/share/bash-completion/completions/gen-apu-data-pkg
+done
 for file in apu.toml sources.list clients/default; do
     check "$file is there to be filled in" test -e /etc/apu-server/$file
     check "$file is the administrator's" grep -qx " /etc/apu-server/$file [0-9a-f]*" \

@@ -1,0 +1,1 @@
+complete -W '--at-least --quiet --help --version' gen-apu-data-pkg
