@@ -45,7 +45,11 @@ impl Site {
 
     /// Touched by each `update` that fetched everything.
     pub(crate) fn update_stamp(&self) -> PathBuf {
-        self.state().join("updated")
+        self.state().join(if self.is_exclusive() {
+            "updated-exclusive"
+        } else {
+            "updated"
+        })
     }
 
     pub(crate) fn dpkg(&self) -> PathBuf {

@@ -88,6 +88,12 @@ impl Signals {
         }
     }
 
+    /// Looks without waiting whether somebody asks to stop.
+    pub(crate) fn is_asked_to_stop(&mut self) -> bool {
+        self.wait(0);
+        self.asked_to_stop
+    }
+
     pub(crate) const fn asked_to_stop(&self) -> bool {
         self.asked_to_stop
     }

@@ -23,7 +23,7 @@ impl Run<'_> {
         if self.site.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
             let _ = fs::create_dir_all(directory.join("partial"));
-            let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o711));
+            let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o755));
         }
         let before = lists::read(&directory);
         let worked = self.without_locks(Verb::Update)?;
@@ -64,6 +64,7 @@ impl Run<'_> {
         let locks = [needed.join("lock")];
         loop {
             self.wait_until_free(&locks)?;
+            self.is_wanted()?;
             let call = Call::new(self.site, verb, self.policy.conffiles);
             let worked = self.act(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
             if !worked.was_locked() {

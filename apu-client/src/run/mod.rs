@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::record::{Log, Record};
 use crate::site::Site;
 use crate::syslog;
-use crate::verdict::{Stop, own_fault};
+use crate::verdict::{Stop, failed, own_fault};
 use crate::work::Signals;
 
 pub(crate) use interrupted::conclude;
@@ -111,6 +111,15 @@ impl Run<'_> {
             Operation::Clean => self.clean(),
             _ => self.change_packages(),
         }
+    }
+
+    /// Nothing new is begun on a machine that goes down.
+    fn is_wanted(&mut self) -> Result<(), Stop> {
+        if self.signals.is_asked_to_stop() {
+            let text = "this machine is shutting down, and nothing was begun";
+            return Err(failed(apu_proto::ReasonCode::Interrupted, text));
+        }
+        Ok(())
     }
 
     /// Calls a program for real and waits for its end.

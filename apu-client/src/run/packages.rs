@@ -127,6 +127,7 @@ impl Run<'_> {
         }
 
         let before = self.database()?;
+        self.is_wanted()?;
         self.save("before", &before)?;
         let leftovers = conffiles::find(self.site, &before);
         let questions = questions::read(self.site);
@@ -161,6 +162,7 @@ impl Run<'_> {
                 }
             }
         };
+        self.is_wanted()?;
         self.save("plan", &plan.transaction())?;
 
         let worked = if plan.steps.is_empty() {
