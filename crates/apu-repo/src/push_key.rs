@@ -26,6 +26,9 @@ pub enum PushKeyError {
         /// Why.
         source: io::Error,
     },
+    /// There is none.
+    #[error("cannot read it")]
+    Read(#[source] io::Error),
     /// The public half is no line that may stand in authorized_keys.
     #[error("{0} is not one line `ssh-ed25519 KEY COMMENT`")]
     NotAKey(String),
@@ -78,10 +81,7 @@ fn keygen(args: &[&str], path: &Path) -> Result<String, PushKeyError> {
 
 /// The one line of a public key file, judged before it goes into anyone's authorized_keys.
 pub fn read_public(path: &Path) -> Result<String, PushKeyError> {
-    let text = fs::read_to_string(path).map_err(|source| PushKeyError::Write {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let text = fs::read_to_string(path).map_err(PushKeyError::Read)?;
     let line = text.trim_end_matches('\n');
     let mut words = line.split(' ');
     let key_type = words.next().unwrap_or_default();
