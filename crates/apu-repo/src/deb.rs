@@ -175,11 +175,7 @@ fn members(file: &File) -> Result<Members, DebError> {
                 });
             }
         }
-        Err(DebError::Member {
-            position: 0,
-            found: String::new(),
-            expected,
-        })
+        Err(DebError::NoMember(expected))
     };
     let plain = |wanted: &'static str| move |name: &str| (name == wanted).then_some(Compression::None);
     let (version, _) = take("debian-binary", &plain("debian-binary"))?;
