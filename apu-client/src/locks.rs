@@ -136,9 +136,11 @@ mod tests {
         let path = directory.path().join("lock");
         fs::write(&path, "").unwrap();
         // Record locks do not hold against their own process, so another one must take it.
-        let script = "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print(flush=True); time.sleep(60)";
-        let mut holder = std::process::Command::new("python3")
-            .args(["-c", script])
+        let script = r#"use Fcntl; open(F, "+<", $ARGV[0]) or die;
+            my $lock = pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die;
+            $| = 1; print "\n"; sleep 60"#;
+        let mut holder = std::process::Command::new("perl")
+            .args(["-e", script])
             .arg(&path)
             .stdout(std::process::Stdio::piped())
             .spawn()
@@ -151,7 +153,7 @@ mod tests {
 
         holder.kill().unwrap();
         holder.wait().unwrap();
-        assert_eq!(found.holder, format!("python3 ({})", holder.id()));
+        assert_eq!(found.holder, format!("perl ({})", holder.id()));
         assert_eq!(taken.unwrap_err(), found);
         assert!(RecordLock::take(&path).unwrap().is_ok());
     }

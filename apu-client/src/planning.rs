@@ -44,7 +44,8 @@ pub(crate) fn plan(
         .map_err(|error| own_fault("cannot simulate", &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
-        return Err(unplannable(&plan, &captured.stdout, &captured.stderr));
+        let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
+        return Err(with_providers(stop, request));
     }
     judge(request, &plan, database).map_err(|stop| with_providers(stop, request))?;
     Ok((call, plan))
@@ -66,7 +67,14 @@ fn with_providers(mut stop: Stop, request: &Request) -> Stop {
             let captured = launch::capture(APT_CACHE, &["showpkg", name], &ENVIRONMENT, PATIENCE);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
-                reason.text += &format!("\n{name} is provided by {}", found.join(", "));
+                let shown = found
+                    .iter()
+                    .take(10)
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let more = if found.len() > 10 { " and others" } else { "" };
+                reason.text += &format!("\n{name} is provided by {shown}{more}");
             }
         }
     }
@@ -93,6 +101,9 @@ fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
             refused(ReasonCode::Policy, text),
             "on the client: apt-mark showhold",
         );
+    }
+    if says("has no installation candidate") {
+        return refused(ReasonCode::UnknownPackage, errors);
     }
     if says("--allow-downgrades") {
         return refused(
