@@ -23,7 +23,7 @@ pub use asking::{Answer, Asking};
 use janitor::Janitor;
 
 use crate::host::Host;
-use crate::layer::{self, Layers, UPSTREAM};
+use crate::layer::{self, Layers, SERVER, UPSTREAM};
 use crate::nest::{Nest, only_child};
 use crate::product::Product;
 use crate::root::{Flavour, Suite};
@@ -53,13 +53,19 @@ pub struct Machine {
     // After the nest: it ends only when the group is empty.
     janitor: Janitor,
     layers: Layers,
-    /// The key that apu's server would log in with.
+    /// Where there is an apu-client: the server that it follows.
+    server: Option<Server>,
+}
+
+/// What there is of apu's server: its files, as its package and gen-apu-data-pkg have left them.
+struct Server {
     push_key: PathBuf,
+    repo: PathBuf,
 }
 
 /// What there is only while the machine runs.
 struct Power {
-    _upstream: Web,
+    _webs: Vec<Web>,
     host: Host,
     running: Child,
 }
@@ -83,23 +89,23 @@ impl Machine {
     /// # Panics
     /// If it does not come up: there is nothing to test then.
     #[track_caller]
-    fn up(layers: Result<(Layers, Option<PathBuf>)>, files: &[(&str, &str)]) -> Self {
-        let machine = layers.and_then(|(layers, push_key)| {
-            let mut machine = Self::assemble(layers, push_key, files)?;
+    fn up(layers: Result<(Layers, Option<Server>)>, files: &[(&str, &str)]) -> Self {
+        let machine = layers.and_then(|(layers, server)| {
+            let mut machine = Self::assemble(layers, server, files)?;
             machine.start()?;
             Ok(machine)
         });
         machine.unwrap_or_else(|error| panic!("no machine: {error:?}"))
     }
 
-    fn assemble(layers: Layers, push_key: Option<PathBuf>, files: &[(&str, &str)]) -> Result<Self> {
+    fn assemble(layers: Layers, server: Option<Server>, files: &[(&str, &str)]) -> Result<Self> {
         let nest = Nest::new()?;
         let machine = Self {
             power: None,
             nest,
             janitor: Janitor::hire()?,
             layers,
-            push_key: push_key.unwrap_or_default(),
+            server,
         };
         let upper = machine.disk();
         for folder in ["work", "root", "desk"] {
@@ -158,9 +164,12 @@ impl Machine {
             trace: self.nest.seen_from_outside(&self.nest.state("trace")),
         };
         let archive = upstream::archive()?.join(Stage::After.folder());
-        let upstream = Web::serve(init, &format!("{UPSTREAM}:80"), archive)?;
+        let mut webs = vec![Web::serve(init, &format!("{UPSTREAM}:80"), archive)?];
+        if let Some(server) = &self.server {
+            webs.push(Web::serve(init, &format!("{SERVER}:80"), server.repo.clone())?);
+        }
         self.power = Some(Power {
-            _upstream: upstream,
+            _webs: webs,
             host,
             running,
         });
@@ -277,19 +286,22 @@ impl std::ops::Deref for Machine {
     }
 }
 
-/// The client's layers, and the key that its apu-data lets in.
-fn client_layers() -> Result<(Layers, Option<PathBuf>)> {
+/// The client's layers, and the server that made its apu-data.
+fn client_layers() -> Result<(Layers, Option<Server>)> {
     let product = Product::built()?;
     let site = layer::site(&product)?;
     let client = layer::client(Suite::Bookworm, Flavour::Systemd, &product, &site)?;
-    let mut keys = site
-        .0
-        .iter()
-        .map(|layer| layer.join("etc/apu-server/ssh/id_ed25519"));
-    let key = keys
-        .find(|key| key.is_file())
-        .context("the server has no push key")?;
-    Ok((client, Some(key)))
+    let newest = |path: &str| {
+        let mut paths = site.0.iter().map(|layer| layer.join(path));
+        paths
+            .find(|path| path.exists())
+            .with_context(|| format!("the server has no {path}"))
+    };
+    let server = Server {
+        push_key: newest("etc/apu-server/ssh/id_ed25519")?,
+        repo: newest("var/lib/apu-data/repo")?,
+    };
+    Ok((client, Some(server)))
 }
 
 fn keygen(path: &Path) -> Result<()> {

@@ -10,10 +10,14 @@ use crate::tool;
 
 impl Machine {
     /// Sends a request as apu's server does, and does not wait: `machine.ask("apu/1 ping")`.
+    ///
+    /// # Panics
+    /// If nobody has installed apu-client there.
     #[track_caller]
     #[must_use]
     pub fn ask(&self, request: &str) -> Asking {
-        Asking::start(self.ssh("apu", &self.push_key, request))
+        let server = self.server.as_ref().expect("a client");
+        Asking::start(self.ssh("apu", &server.push_key, request))
     }
 
     /// Sends a request and waits for the whole answer.
