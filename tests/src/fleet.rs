@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Without apu-client, as `apu bootstrap` finds them, and the server as its package leaves it, without apu-data:
-    /// root of the server may log in to the clients as root, and knows their host keys.
+    /// root of the server may log in to the clients as root, and knows their host keys. They are in no class.
     pub const fn bare(mut self) -> Self {
         self.kind = Kind::Bare;
         self
@@ -120,7 +120,6 @@ pub struct Fleet {
     hosts: BTreeMap<String, Host>,
     /// The archive that stands for Debian's mirror.
     upstream: Web,
-    archive: Option<Web>,
     booted_in: Duration,
     // Last: the others hold nothing that outlives it.
     nest: Nest,
@@ -185,7 +184,7 @@ impl Fleet {
                 name: SERVER_HOST.to_owned(),
                 layers: layers.0.clone(),
                 state,
-                start: String::new(),
+                start: format!("{START_SERVER} --listen {SERVER}:80"),
             });
         }
         for mut keygen in keygens {
@@ -216,7 +215,6 @@ impl Fleet {
         let mut fleet = Self {
             hosts,
             upstream,
-            archive: None,
             booted_in: Duration::ZERO,
             nest,
         };
@@ -228,13 +226,10 @@ impl Fleet {
     }
 
     /// Tells server and clients of each other.
-    fn introduce(&mut self, plan: &Plan) -> Result<()> {
+    fn introduce(&self, plan: &Plan) -> Result<()> {
         let server = self.server();
-        server.write(
-            &format!("/etc/apu-server/clients/{}", plan.class),
-            &(plan.names.join("\n") + "\n"),
-        );
         if plan.kind == Kind::Enrolled {
+            self.class(&plan.class, &(plan.names.join("\n") + "\n"));
             let known = plan.names.iter().map(|name| {
                 let host = self.host(name);
                 format!("{name} {}\n", host.host_key())
@@ -254,9 +249,7 @@ impl Fleet {
             }
             server.write("/root/.ssh/known_hosts", &known);
         }
-        let repo = format!("/proc/{}/root/var/lib/apu-data/repo", server.init);
-        self.archive = Some(Web::serve(self.nest.pid(), &format!("{SERVER}:80"), repo.into())?);
-        Ok(())
+        wait_for_archive(server)
     }
 
     /// A client, or `server`.
@@ -366,6 +359,28 @@ impl Fleet {
 const START_CLIENT: &str = "\
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd
     [ ! -x /etc/init.d/apu-client ] || /etc/init.d/apu-client start";
+
+/// What the server starts at boot: the archive, as a site without a web server of its own serves it.
+const START_SERVER: &str = "\
+    start-stop-daemon --start --background --make-pidfile --pidfile /run/apu-serve.pid \
+    --startas /usr/sbin/apu -- serve";
+
+/// Waits until the server listens on port 80: the kernel's own list has its addresses in hexadecimal.
+fn wait_for_archive(server: &Host) -> Result<()> {
+    let patience = Instant::now() + Duration::from_secs(10);
+    let listens = |line: &str| line.contains(" 0100097F:0050 00000000:0000 0A ");
+    while !fs::read_to_string(format!("/proc/{}/net/tcp", server.init))?
+        .lines()
+        .any(listens)
+    {
+        ensure!(
+            Instant::now() < patience,
+            "the server's `apu serve` does not listen"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
 
 /// The writable half of a root; its path.
 fn lay_out(state: &Path, hostname: &str, hosts: &str) -> Result<std::path::PathBuf> {

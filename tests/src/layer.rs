@@ -121,6 +121,7 @@ fn build(
             fs::create_dir_all(draft.join(folder))?;
         }
         fs::write(draft.join("upper/etc/hosts"), hosts_file([]))?;
+        fs::write(draft.join("upper/etc/hostname"), format!("{SERVER_NAME}\n"))?;
         let birth = Birth {
             name: "layer".to_owned(),
             layers: below.0.clone(),

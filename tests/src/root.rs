@@ -38,7 +38,7 @@ impl Suite {
 /// What a root has beside the base system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Flavour {
-    /// sshd and sudo; no systemd.
+    /// sshd and sudo; sysvinit, though a small shell stands in as PID 1.
     #[default]
     Plain,
     /// systemd as PID 1, with dbus and logind.
@@ -58,9 +58,9 @@ impl Flavour {
 
     const fn packages(self) -> &'static str {
         match self {
-            Self::Plain => "openssh-server,sudo,adduser,whiptail",
+            Self::Plain => "openssh-server,sudo,adduser,whiptail,sysvinit-core",
             Self::Systemd => "openssh-server,sudo,adduser,whiptail,systemd-sysv,dbus,libpam-systemd",
-            Self::Python => "openssh-server,sudo,adduser,whiptail,python3",
+            Self::Python => "openssh-server,sudo,adduser,whiptail,sysvinit-core,python3",
         }
     }
 }

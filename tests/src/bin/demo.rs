@@ -35,10 +35,13 @@ fn story(show: &Terminal) -> Result<()> {
     show.run(server, "sudo gen-apu-data-pkg")?;
 
     show.chapter("Your own ssh access brings apu-client and apu-data to the clients");
-    let bootstrap = show.run(server, &format!("sudo apu bootstrap {}", CLIENTS.join(" ")))?;
+    let bootstrap = show.run(
+        server,
+        &format!("sudo apu bootstrap --add-to-class default {}", CLIENTS.join(" ")),
+    )?;
 
     show.chapter("A class is a file with a host a line; the button does the rest");
-    show.run(server, "cat /etc/apu-server/clients/default")?;
+    show.run(server, "grep -v '^#' /etc/apu-server/clients/default")?;
     fleet.upstream_offers(Stage::After);
     let update = show.run(server, "sudo apt-all default update")?;
     show.run(server, "sudo apt-all default status")?;

@@ -12,11 +12,21 @@ printf '%s\n' \
     "tmp $state/root/tmp tmpfs mode=1777,size=256m 0 0" >fstab
 mount --all --fstab fstab
 cd root
-echo "$name" >proc/sys/kernel/hostname
+read -r hostname <etc/hostname
+echo "$hostname" >proc/sys/kernel/hostname
 pivot_root . mnt
 cd /
 umount --lazy /mnt
 mkdir -p /run/lock /run/sshd
+# A record as init writes it, type RUN_LVL: without a runlevel no maintainer script may start a service.
+{
+    printf '\001\000\000\0002N\000\000'
+    left=94
+    while [ $left -gt 0 ]; do
+        printf '\000\000\000\000'
+        left=$((left - 1))
+    done
+} >/run/utmp
 eval "$start"
 trap - EXIT
 set +e
