@@ -5,6 +5,7 @@
 
 mod clients;
 mod desk;
+mod group;
 mod meter;
 mod report;
 mod tool;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use apu_tests::{Flavour, Fleet};
 
 use crate::desk::Desk;
+use crate::group::Group;
 use crate::meter::{Meter, Peak};
 use crate::report::{Key, Report};
 use crate::tool::{Setup, Task, Tool, call};
@@ -91,6 +93,7 @@ fn main() -> Result<()> {
             "{program} is missing; try: apt-get install {package}"
         );
     }
+    let group = Group::around_us()?;
     let mut fleet = Fleet::of_size(plan.hosts).flavour(Flavour::Python);
     if !plan.tools.contains(&Tool::AptAll) {
         fleet = fleet.without_server();
@@ -101,6 +104,7 @@ fn main() -> Result<()> {
     let bench = Bench {
         fleet: &fleet,
         desk: &desk,
+        group: &group,
         output: scratch.path().join("output"),
     };
     let mut report = Report::new(plan.hosts, plan.rounds);
@@ -164,6 +168,8 @@ fn measured(tool: Tool, setup: Setup, task: Task) -> bool {
 struct Bench<'a> {
     fleet: &'a Fleet,
     desk: &'a Desk,
+    /// Everything of the fleet, and we.
+    group: &'a Group,
     output: PathBuf,
 }
 
@@ -176,7 +182,7 @@ impl Bench<'_> {
             }
             self.forget_connections(tool, setup)?;
             let command = call(tool, setup, task, self.fleet, self.desk);
-            let meter = Meter::new()?;
+            let meter = Meter::beside(self.group)?;
             let cold = meter.measure(&command, &self.output)?;
             report.add(Key::cold(tool, setup, task), cold);
             if tool.keeps_connections(setup) {
@@ -191,7 +197,7 @@ impl Bench<'_> {
         self.forget_connections(tool, setup)?;
         clients::reset(self.fleet)?;
         let command = call(tool, setup, Task::Upgrade, self.fleet, self.desk);
-        let cost = Meter::new()?.measure(&command, &self.output)?;
+        let cost = Meter::beside(self.group)?.measure(&command, &self.output)?;
         clients::verify_upgraded(self.fleet, tool.name())?;
         report.add(Key::cold(tool, setup, Task::Upgrade), cost);
         Ok(())
@@ -203,7 +209,7 @@ impl Bench<'_> {
             clients::reset(self.fleet)?;
         }
         let command = call(tool, setup, task, self.fleet, self.desk);
-        Meter::new()?.weigh(&command, &self.output, self.fleet.keeper())
+        Meter::beside(self.group)?.weigh(&command, &self.output, self.fleet.keeper())
     }
 
     /// The masters themselves ended with the meter that they were measured by.

@@ -4,14 +4,16 @@
 //! merely shares the machine (the clients' sshds, apt) is not.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Pid;
+
+use crate::group::Group;
 
 /// How often memory is looked at: reading it costs a little of what is measured, so that is a run of its own.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -23,6 +25,8 @@ pub(crate) struct Cost {
     pub(crate) wall: f64,
     /// Of all its processes, in user and in system mode, in seconds.
     pub(crate) cpu: f64,
+    /// Of everything on the clients, likewise: why the wall is what it is where all share one machine.
+    pub(crate) clients_cpu: f64,
 }
 
 /// The moment at which a tool's processes were largest.
@@ -30,37 +34,35 @@ pub(crate) struct Cost {
 pub(crate) struct Peak {
     /// Proportional set size of all of them: what is shared is counted once.
     pub(crate) bytes: u64,
-    /// Connections to clients that were open then.
-    pub(crate) connections: usize,
+    /// Hosts that it was at then: by its connections, or by the ssh that still makes one.
+    pub(crate) hosts: usize,
     /// How many processes they were.
     pub(crate) processes: usize,
 }
 
 impl Peak {
     /// What one host in flight costs.
-    pub(crate) fn per_connection(&self) -> Option<f64> {
-        (self.connections > 0).then(|| self.bytes as f64 / self.connections as f64)
+    pub(crate) fn per_host(&self) -> Option<f64> {
+        (self.hosts > 0).then(|| self.bytes as f64 / self.hosts as f64)
     }
 }
 
-/// A control group, and everything in it until it is dropped.
-pub(crate) struct Meter {
-    group: PathBuf,
+/// Measures calls; what they leave behind lives until it is dropped.
+pub(crate) struct Meter<'a> {
+    own: Group,
+    /// Where the clients are.
+    fleet: &'a Group,
 }
 
-impl Meter {
-    pub(crate) fn new() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("apu-bench-{}-{number}", std::process::id());
-        let group = hierarchy()?.join(name);
-        fs::create_dir(&group).with_context(|| format!("cannot make {}", group.display()))?;
-        Ok(Self { group })
+impl<'a> Meter<'a> {
+    pub(crate) fn beside(fleet: &'a Group) -> Result<Self> {
+        let own = Group::new()?;
+        Ok(Self { own, fleet })
     }
 
     /// Runs a command to its end, its output into a file. What it leaves behind stays in the group.
     pub(crate) fn measure(&self, command: &Command, output: &Path) -> Result<Cost> {
-        let before = self.cpu()?;
+        let before = (self.own.cpu()?, self.fleet.cpu()?);
         let mut command = self.inside(command, output)?;
         let begin = Instant::now();
         let status = command.status().context("cannot run sh")?;
@@ -73,7 +75,8 @@ impl Meter {
         );
         Ok(Cost {
             wall,
-            cpu: self.cpu()? - before,
+            cpu: self.own.cpu()? - before.0,
+            clients_cpu: self.fleet.cpu()? - before.1,
         })
     }
 
@@ -84,14 +87,9 @@ impl Meter {
             let watcher = scope.spawn(|| {
                 let mut peak = Peak::default();
                 while !over.load(Ordering::Relaxed) {
-                    let (bytes, processes) = self.memory();
-                    if bytes > peak.bytes {
-                        let connections = open_connections(network);
-                        peak = Peak {
-                            bytes,
-                            connections,
-                            processes,
-                        };
+                    let now = self.memory(network);
+                    if now.bytes > peak.bytes {
+                        peak = now;
                     }
                     thread::sleep(GLANCE);
                 }
@@ -111,7 +109,7 @@ impl Meter {
         let mut inside = Command::new("sh");
         inside
             .args(["-c", "echo $$ >\"$1\"; shift; exec \"$@\"", "sh"])
-            .arg(self.group.join("cgroup.procs"))
+            .arg(self.own.procs())
             .arg(command.get_program())
             .args(command.get_args())
             .current_dir("/")
@@ -126,48 +124,28 @@ impl Meter {
         Ok(inside)
     }
 
-    fn cpu(&self) -> Result<f64> {
-        let text = fs::read_to_string(self.group.join("cpu.stat"))?;
-        let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
-        let microseconds: u64 = usage.context("no usage_usec in cpu.stat")?.parse()?;
-        Ok(Duration::from_micros(microseconds).as_secs_f64())
-    }
-
-    /// The memory of all processes in the group, and their number. One that ends meanwhile has none.
-    fn memory(&self) -> (u64, usize) {
-        let pids = fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default();
-        let sizes = pids.lines().filter_map(|pid| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            pss(&text)
-        });
-        sizes.fold((0, 0), |(bytes, processes), size| (bytes + size, processes + 1))
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        // A group that stays is empty at least, and a little memory until the next boot.
-        let _ = fs::write(self.group.join("cgroup.kill"), "1");
-        let patience = Instant::now() + Duration::from_secs(5);
-        while fs::remove_dir(&self.group).is_err() && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(5));
+    /// The memory of all processes in the group. One that ends meanwhile has none.
+    fn memory(&self, network: Pid) -> Peak {
+        let mut now = Peak::default();
+        let mut callers = 0;
+        for pid in self.own.pids() {
+            let about = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let Some(bytes) = pss(&about("smaps_rollup")) else {
+                continue;
+            };
+            now.bytes += bytes;
+            now.processes += 1;
+            callers += usize::from(is_ssh_caller(&about("cmdline")));
         }
+        now.hosts = open_connections(network).max(callers);
+        now
     }
 }
 
-/// Where this machine keeps control groups of version 2; those count time without any controller.
-fn hierarchy() -> Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    let mount = mounts.lines().find_map(cgroup2_mount);
-    mount.map(PathBuf::from).context(
-        "no control groups of version 2 are mounted here; try: mount -t cgroup2 cgroup2 /sys/fs/cgroup",
-    )
-}
-
-fn cgroup2_mount(line: &str) -> Option<&str> {
-    let mut words = line.split(' ').skip(1);
-    let (place, kind) = (words.next()?, words.next()?);
-    (kind == "cgroup2").then_some(place)
+/// Whether this is the command line of an ssh that is not merely a connection kept in the background.
+fn is_ssh_caller(words: &str) -> bool {
+    let program = words.split('\0').next().unwrap_or_default();
+    program == "ssh" || program.ends_with("/ssh")
 }
 
 /// From `Pss:  1234 kB`, bytes.
@@ -202,19 +180,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mount_of_control_groups_is_found() {
-        assert_eq!(
-            cgroup2_mount("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0"),
-            Some("/sys/fs/cgroup")
-        );
-        assert_eq!(cgroup2_mount("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0"), None);
-    }
-
-    #[test]
     fn memory_is_what_the_kernel_calls_pss() {
         let text =
             "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:    2048 kB\nPss:     512 kB\nPss_Dirty: 9 kB\n";
         assert_eq!(pss(text), Some(512 * 1024));
+    }
+
+    #[test]
+    fn a_kept_connection_is_no_caller() {
+        assert!(is_ssh_caller("/usr/bin/ssh\0-l\0root\0client001\0true\0"));
+        assert!(is_ssh_caller("ssh\0client001\0"));
+        assert!(!is_ssh_caller("ssh: /root/mux/5a89b601de [mux]\0"));
     }
 
     #[test]

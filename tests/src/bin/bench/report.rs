@@ -100,6 +100,12 @@ impl Report {
         Some(seconds * 1000.0 / self.hosts as f64)
     }
 
+    /// Likewise, what it cost the client itself.
+    fn clients_cpu(&self, key: Key) -> Option<f64> {
+        let seconds = median(self.costs.get(&key)?.iter().map(|cost| cost.clients_cpu))?;
+        Some(seconds * 1000.0 / self.hosts as f64)
+    }
+
     /// The quickest peer of a setup at its first call.
     fn best_peer(&self, setup: Setup, task: Task) -> Option<f64> {
         let peers = Tool::ALL.into_iter().filter(|&tool| tool != Tool::AptAll);
@@ -117,7 +123,7 @@ impl Report {
             |task, warm| Some(self.best_peer(Setup::Stock, task)? / self.wall(apt_all(task, warm))?);
         let memory = |task| {
             let peak = self.peaks.get(&apt_all(task, false))?;
-            Some(peak.per_connection()? / MEGABYTE)
+            Some(peak.per_host()? / MEGABYTE)
         };
         let target = |what, at_least, wanted, unit, found| Target {
             what,
@@ -185,11 +191,12 @@ impl Report {
                 "connections": if key.warm { "kept" } else { "new" },
                 "wall_s": self.wall(key),
                 "cpu_ms_a_host": self.cpu(key),
+                "clients_cpu_ms_a_host": self.clients_cpu(key),
                 "times_as_long_as_apt_all": self.ratio(key),
-                "rounds": costs.iter().map(|cost| json!({"wall_s": cost.wall, "cpu_s": cost.cpu})).collect::<Vec<_>>(),
+                "rounds": costs.iter().map(|cost| json!({"wall_s": cost.wall, "cpu_s": cost.cpu, "clients_cpu_s": cost.clients_cpu})).collect::<Vec<_>>(),
                 "peak": peak.map(|peak| json!({
                     "pss_bytes": peak.bytes,
-                    "connections": peak.connections,
+                    "hosts": peak.hosts,
                     "processes": peak.processes,
                 })),
             })
@@ -234,13 +241,13 @@ impl fmt::Display for Report {
             writeln!(f, "\n{}", setup.title())?;
             writeln!(
                 f,
-                "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
-                "", "true | ping s", "CPU ms", "PSS MB", "MB", "look s", "upgrade s"
+                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
+                "", "true | ping s", "CPU ms", "clients'", "PSS MB", "MB", "look s", "upgrade s"
             )?;
             writeln!(
                 f,
-                "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
-                "", "", "a host", "peak", "a conn.", "", ""
+                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
+                "", "", "a host", "CPU ms", "peak", "a host", "", ""
             )?;
             for tool in Tool::ALL {
                 for warm in [false, true] {
@@ -291,15 +298,13 @@ impl Report {
         let peak = self.peaks.get(&smallest);
         writeln!(
             f,
-            "{:<18} {:>14} {:>9} {:>9} {:>8} {:>14} {:>14}",
+            "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
             format!("{} {}", tool.name(), if warm { "warm" } else { "" }),
             timed(Task::Smallest),
             number(self.cpu(smallest), 1),
+            number(self.clients_cpu(smallest), 1),
             number(peak.map(|peak| peak.bytes as f64 / MEGABYTE), 0),
-            number(
-                peak.and_then(Peak::per_connection).map(|bytes| bytes / MEGABYTE),
-                2
-            ),
+            number(peak.and_then(Peak::per_host).map(|bytes| bytes / MEGABYTE), 2),
             timed(Task::Look),
             timed(Task::Upgrade),
         )
@@ -348,7 +353,11 @@ mod tests {
     #[test]
     fn a_target_is_held_against_the_best_stock_peer() {
         let mut report = Report::new(100, 1);
-        let cost = |wall| Cost { wall, cpu: 1.0 };
+        let cost = |wall| Cost {
+            wall,
+            cpu: 1.0,
+            clients_cpu: 2.0,
+        };
         report.add(Key::cold(Tool::AptAll, Setup::Stock, Task::Smallest), cost(2.0));
         report.add(Key::cold(Tool::Clush, Setup::Stock, Task::Smallest), cost(8.0));
         report.add(Key::cold(Tool::Pdsh, Setup::Stock, Task::Smallest), cost(6.0));
