@@ -8,5 +8,7 @@ mod harness;
 mod lifetime;
 #[path = "systemd/power.rs"]
 mod power;
+#[path = "systemd/serving.rs"]
+mod serving;
 #[path = "systemd/slow_run.rs"]
 mod slow_run;

@@ -27,7 +27,7 @@ for program in apt-all apu gen-apu-data-pkg; do
 done
 # This one's page and completions are written by hand.
 for option in $(gen-apu-data-pkg --help | grep -o -- '--[a-z-]*' | sort -u); do
-    check "gen-apu-data-pkg $option is in its page" grep -qF -- "${option//-/\\\\-}" \
+    check "gen-apu-data-pkg $option is in its page" grep -qF -- "${option//-/\\-}" \
         <(zcat /usr/share/man/man8/gen-apu-data-pkg.8.gz)
     check "gen-apu-data-pkg $option is completed" \
         grep -q -- "$option" /usr/share/bash-completion/completions/gen-apu-data-pkg

@@ -37,14 +37,19 @@ fn the_archive_is_served_when_it_is_asked_for_and_by_nobody_who_could_do_more() 
         ("disabled\n".into(), "inactive\n".into())
     );
 
+    // On port 80 of this network is the archive that the machine's own packages come from.
+    machine.sh("mkdir /etc/systemd/system/apu-serve.service.d").ok();
+    machine.write(
+        "/etc/systemd/system/apu-serve.service.d/port.conf",
+        "[Service]\nExecStart=\nExecStart=/usr/sbin/apu serve --listen 127.0.0.1:81\n",
+    );
+    machine.exec(&["systemctl", "daemon-reload"]).ok();
     machine.exec(&["systemctl", "enable", "--now", "apu-serve"]).ok();
-    std::thread::sleep(std::time::Duration::from_secs(5));
-    panic!("{:?}", machine.sh("systemctl status apu-serve; journalctl -u apu-serve | tail -30; ls -la /etc/apu-server; apu serve --help"));
     machine.wait_until("somebody listens", |host| {
-        host.exec(&["bash", "-c", ": </dev/tcp/127.0.0.1/80"]).code == 0
+        host.exec(&["bash", "-c", ": </dev/tcp/127.0.0.1/81"]).code == 0
     });
     machine
-        .sh("cd /root && /usr/lib/apt/apt-helper download-file http://127.0.0.1/local/InRelease got")
+        .sh("cd /root && /usr/lib/apt/apt-helper download-file http://127.0.0.1:81/local/InRelease got")
         .ok();
     machine
         .exec(&["cmp", "/root/got", "/var/lib/apu-data/repo/local/InRelease"])
@@ -61,7 +66,7 @@ fn the_archive_is_served_when_it_is_asked_for_and_by_nobody_who_could_do_more() 
         line.split_whitespace().nth(1).unwrap_or_default().to_owned()
     };
     assert_ne!(field("Uid:"), "0");
-    // CAP_NET_BIND_SERVICE, for port 80, and no other.
+    // CAP_NET_BIND_SERVICE, for a port below 1024, and no other.
     assert_eq!(
         (field("CapEff:"), field("CapBnd:")),
         ("0000000000000400".into(), "0000000000000400".into())
