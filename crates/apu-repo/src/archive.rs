@@ -109,9 +109,10 @@ impl ArchiveError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Failure::words(what).advise("run it as root, with sudo").why(self)
             }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Failure::words(what)
-                .advise(format!("look at `ls -l {dir}`"))
-                .why(self),
+            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::NotFound => {
+                let advice = format!("look at `ls -l {path}`");
+                Failure::words(what).advise(advice).why(self)
+            }
             Self::Io { .. } => Failure::machine(what)
                 .advise(format!("look at `df -h {dir}`"))
                 .why(self),

@@ -58,11 +58,11 @@ pub(super) fn scan(dir: &Path) -> Result<Vec<Stamp>, ArchiveError> {
 
 /// Clients and web servers disagree about escapes in a path, so that only names without any are published.
 fn servable(path: &Path) -> io::Result<String> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-~:/@,=".contains(byte);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-~:/@,=%".contains(byte);
     match path.to_str() {
         Some(text) if text.bytes().all(|byte| plain(&byte)) => Ok(text.to_owned()),
         _ => Err(io::Error::other(
-            "its name has letters other than A-Z a-z 0-9 . _ + - ~ : @ , =",
+            "its name has letters other than A-Z a-z 0-9 . _ + - ~ : @ , = %",
         )),
     }
 }
