@@ -14,6 +14,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub use blame::blame;
 pub use kex::KeyExchange;
 pub use probe::offered_key;
 
-/// A reused connection that does not open a channel within this time is taken for dead.
+/// A kept connection that opens no channel within this time may be dead: a new one is tried beside it.
 const STALE: Duration = Duration::from_secs(3);
 
 /// ssh adds a dot and 16 characters while it makes the socket, and a socket's path has at most 107.
@@ -175,10 +176,18 @@ impl Transport for Ssh {
     async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, Why> {
         let socket = self.socket(host);
         let line = request.to_string();
-        if let Ok(Ok(answer)) = timeout(STALE, self.over(&socket, &line, true)).await {
-            return Ok(answer);
+        let reuse = self.over(&socket, &line, true);
+        let mut reuse = pin!(reuse);
+        match timeout(STALE, &mut reuse).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            // Nobody listens there, or nobody lets us in.
+            Ok(Err(_)) => self.launch(host, &socket).await?,
+            // The way may be dead, or the host only busy: whichever comes first.
+            Err(_) => tokio::select! {
+                launched = self.launch(host, &socket) => launched?,
+                Ok(answer) = reuse => return Ok(answer),
+            },
         }
-        self.launch(host, &socket).await?;
         match timeout(self.options.connect_timeout, self.over(&socket, &line, false)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
