@@ -3,7 +3,5 @@
 mod button;
 mod dead;
 mod harness;
-mod hostile;
 mod hurting;
-mod sshd;
 mod suites;
