@@ -29,6 +29,7 @@ use crate::failure;
 use crate::ground::Ground;
 use crate::interrupt::stops;
 use crate::view::clean::{clean, clean_lines};
+use crate::view::groups::set;
 use crate::view::paint::Paint;
 use crate::view::status::table;
 use crate::view::summary::summary;
@@ -99,6 +100,17 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         let proven = prove(&ssh, &installed, ground.settings.ssh.connect_timeout * 3).await;
         if let Some(class) = &words.add_to_class {
             add_to_class(ground, class, &proven)?;
+        } else {
+            let listed = |name: &HostName| inventory.listed(name).is_ok_and(|host| host.is_some());
+            let unlisted: Vec<&HostName> = proven.iter().filter(|name| !listed(name)).collect();
+            if !unlisted.is_empty() {
+                let class = ground.site.clients().join("default");
+                println!(
+                    "in no class yet: {}; try: write it into {}",
+                    set(&unlisted),
+                    class.display()
+                );
+            }
         }
         Ok(u8::from(proven.len() < hosts.len()))
     })
