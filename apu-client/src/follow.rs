@@ -71,7 +71,7 @@ fn is_result(line: &str) -> bool {
 }
 
 /// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
-fn look(site: &Site, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
+pub(crate) fn look(site: &Site, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
     let Some(_idle) = record.own()? else {
         return Ok(None);
     };

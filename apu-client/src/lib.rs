@@ -5,11 +5,13 @@
 
 mod accounts;
 mod apt;
+mod caller;
 mod check;
 mod conffiles;
 mod dpkg;
 mod follow;
 mod handle;
+mod housekeeping;
 mod judge;
 mod launch;
 mod listen;

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use apu_proto::{Frame, RunId, RunResult};
 use nix::fcntl::Flock;
@@ -17,10 +17,6 @@ use serde::de::DeserializeOwned;
 
 use crate::locks;
 use crate::site::Site;
-
-/// Finished runs beyond these are removed.
-const KEEP: usize = 50;
-const KEEP_DAYS: u64 = 90;
 
 /// Held back so that the result of a run that filled the disk can still be written.
 const RESERVE: usize = 256 * 1024;
@@ -105,6 +101,26 @@ impl Record {
         self.path("log").exists()
     }
 
+    /// Every run whose record is whole, whatever has become of it.
+    pub(crate) fn all(site: &Site) -> Vec<Self> {
+        let entries = fs::read_dir(site.runs()).into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter_map(|id| Self::find(site, id)).collect()
+    }
+
+    /// How long ago the run ended, where it has.
+    pub(crate) fn ended(&self) -> Option<Duration> {
+        let ended = fs::metadata(self.path("result"))
+            .and_then(|metadata| metadata.modified())
+            .ok()?;
+        Some(ended.elapsed().unwrap_or_default())
+    }
+
+    /// Forgets the run.
+    pub(crate) fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+
     /// How long ago the run was asked for.
     pub(crate) fn age(&self) -> Duration {
         let made = fs::metadata(self.path("request")).and_then(|metadata| metadata.modified());
@@ -155,6 +171,9 @@ impl Record {
         let saved = self.save("result", &result);
         log.frame(&Frame::Result(Box::new(result)));
         let _ = log.file.sync_data();
+        for file in ["before", "plan", "process", "progress"] {
+            let _ = fs::remove_file(self.path(file));
+        }
         saved
     }
 }
@@ -176,43 +195,6 @@ impl Log {
         }
         self.torn = self.file.write_all(line.as_bytes()).is_err();
     }
-}
-
-/// Removes old finished runs, and drafts that nobody finished.
-pub(crate) fn prune(site: &Site) {
-    let Ok(entries) = fs::read_dir(site.runs()) else {
-        return;
-    };
-    let mut finished = Vec::new();
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let age = |path: &Path| {
-            let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-            modified
-                .ok()
-                .and_then(|then| SystemTime::now().duration_since(then).ok())
-        };
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            if age(&path).is_some_and(|age| age > Duration::from_secs(3600)) {
-                let _ = fs::remove_dir_all(path);
-            }
-        } else if let Some(age) = age(&path.join("result")) {
-            finished.push((age, path));
-        }
-    }
-    finished.sort();
-    for (_, path) in outdated(&finished) {
-        let _ = fs::remove_dir_all(path);
-    }
-}
-
-/// Of runs sorted by age, those to remove. One that ended within the hour may still be asked for.
-fn outdated(finished: &[(Duration, PathBuf)]) -> impl Iterator<Item = &(Duration, PathBuf)> {
-    let limit = Duration::from_secs(KEEP_DAYS * 24 * 3600);
-    let old = move |place: usize, age: Duration| place >= KEEP || age > limit;
-    (finished.iter().enumerate())
-        .filter(move |(place, (age, _))| old(*place, *age) && *age > Duration::from_secs(3600))
-        .map(|(_, run)| run)
 }
 
 /// Makes a directory of root's own.
@@ -339,24 +321,5 @@ mod tests {
         let text = fs::read_to_string(record.path("log")).unwrap();
         assert!(text.contains("\n{\"frame\":\"result\""), "{text}");
         assert!(!record.path("reserve").exists());
-    }
-
-    #[test]
-    fn old_runs_go_and_the_last_hour_stays() {
-        let hour = 3600;
-        let runs: Vec<_> = (0..60)
-            .map(|n| (Duration::from_secs(n * hour / 2), PathBuf::from(n.to_string())))
-            .collect();
-        let gone: Vec<_> = outdated(&runs)
-            .map(|(_, path)| path.display().to_string())
-            .collect();
-        assert_eq!(gone.first().map(String::as_str), Some("50"));
-        assert_eq!(gone.len(), 10);
-        let ancient = [(Duration::from_secs(100 * 24 * hour), PathBuf::from("x"))];
-        assert_eq!(outdated(&ancient).count(), 1);
-        let busy: Vec<_> = (0..60)
-            .map(|n| (Duration::from_secs(n), PathBuf::from(n.to_string())))
-            .collect();
-        assert_eq!(outdated(&busy).count(), 0);
     }
 }

@@ -118,7 +118,7 @@ impl Worked {
 }
 
 /// The most of what is printed that goes to the log, in bytes; the file of the output is emptied beyond it.
-const MOST: u64 = 16 * 1024 * 1024;
+const MOST: u64 = 4 * 1024 * 1024;
 const MOST_COMPLAINTS: usize = 50;
 
 /// Runs a program to its end, whatever happens.

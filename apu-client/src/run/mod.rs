@@ -2,7 +2,9 @@
 
 mod interrupted;
 mod lists;
+mod mend;
 mod packages;
+mod preflight;
 mod waiting;
 
 use std::io;
@@ -21,7 +23,8 @@ use crate::verdict::{Stop, failed, own_fault};
 use crate::work::Signals;
 
 pub(crate) use interrupted::conclude;
-pub(crate) use packages::{configuration, drifted, preflight};
+pub(crate) use packages::drifted;
+pub(crate) use preflight::{configuration, preflight};
 
 /// How long a supervisor tries to get its run's lock, which others hold only to look.
 const LOCK_TRIES: u32 = 100;

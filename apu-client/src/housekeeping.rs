@@ -1,0 +1,118 @@
+//! Keeps the runs in order: dead ones get their result, old ones go, and there are never too many at once.
+
+use std::fs;
+use std::time::Duration;
+
+use apu_proto::ReasonCode;
+
+use crate::follow::look;
+use crate::record::Record;
+use crate::site::Site;
+use crate::verdict::{Stop, failed};
+
+/// Finished runs beyond these are removed.
+const KEEP: usize = 50;
+const KEEP_DAYS: u64 = 90;
+
+/// Whoever holds the key may ask as often as he likes; each run that waits is a process.
+const MOST_UNFINISHED: usize = 32;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Makes room for a new run, or says that there is none.
+pub(crate) fn make_room(site: &Site) -> Result<(), Stop> {
+    remove_drafts(site);
+    let mut finished = Vec::new();
+    let mut unfinished = 0;
+    for record in Record::all(site) {
+        if let Some(age) = record.ended() {
+            finished.push((age, record));
+        } else if record.age() < HOUR || !matches!(look(site, &record, true), Ok(Some(_))) {
+            unfinished += 1;
+        }
+    }
+    finished.sort_by_key(|(age, _)| *age);
+    for (place, (age, record)) in finished.iter().enumerate() {
+        if is_outdated(place, *age) {
+            record.remove();
+        }
+    }
+    if unfinished >= MOST_UNFINISHED {
+        let text = format!("{unfinished} runs are at work or wait here already");
+        return Err(failed(ReasonCode::Locked, text));
+    }
+    Ok(())
+}
+
+/// Whether a finished run may go; `place` counts from the newest. One that ended within the hour may be asked for.
+fn is_outdated(place: usize, age: Duration) -> bool {
+    age > HOUR && (place >= KEEP || age > Duration::from_secs(KEEP_DAYS * 24 * 3600))
+}
+
+/// Removes records that a crash left unfinished before their name was given to them.
+fn remove_drafts(site: &Site) {
+    for entry in fs::read_dir(site.runs()).into_iter().flatten().flatten() {
+        let is_draft = entry.file_name().to_string_lossy().starts_with('.');
+        let age = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map(|then| then.elapsed());
+        if is_draft && matches!(age, Ok(Ok(age)) if age > HOUR) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Claim;
+
+    fn claim(site: &Site, number: usize) -> Record {
+        let id = format!("{number:032x}").parse().unwrap();
+        match Record::claim(site, id, "apu/1 update").unwrap() {
+            Claim::New(record) | Claim::Known(record) => record,
+        }
+    }
+
+    fn age(record: &Record, file: &str, age: Duration) {
+        let then = std::time::SystemTime::now() - age;
+        let file = fs::File::options().write(true).open(record.path(file)).unwrap();
+        file.set_modified(then).unwrap();
+    }
+
+    #[test]
+    fn the_last_fifty_stay_and_so_does_what_ended_within_the_hour() {
+        let day = 24 * HOUR;
+        assert!(!is_outdated(49, 89 * day));
+        assert!(is_outdated(0, 91 * day));
+        assert!(is_outdated(50, 2 * HOUR));
+        assert!(!is_outdated(500, HOUR / 2));
+    }
+
+    #[test]
+    fn a_run_that_was_never_begun_gets_its_result_and_later_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let record = claim(&site, 1);
+        make_room(&site).unwrap();
+        assert!(record.ended().is_none(), "it may still begin");
+        age(&record, "request", 2 * HOUR);
+        make_room(&site).unwrap();
+        assert!(record.result().is_some());
+        age(&record, "result", 100 * 24 * HOUR);
+        make_room(&site).unwrap();
+        assert!(Record::all(&site).is_empty());
+    }
+
+    #[test]
+    fn runs_that_wait_are_limited() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        for number in 0..MOST_UNFINISHED {
+            make_room(&site).unwrap();
+            claim(&site, number);
+        }
+        assert!(make_room(&site).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Climbs the ladder of `repair` on a database that is not whole.
+
+use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
+
+use super::Run;
+use crate::apt::{Call, DPKG, Verb, dpkg_forces, environment};
+use crate::dpkg::Database;
+use crate::judge::{Facts, judge};
+use crate::repair::{self, Rung};
+use crate::verdict::Stop;
+use crate::work::Worked;
+
+impl Run<'_> {
+    /// Climbs the ladder as far as needed.
+    pub(super) fn repair(
+        &mut self,
+        before: &Database,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Worked>, Stop> {
+        self.log.frame(&Frame::Progress {
+            phase: Phase::Repair,
+            percent: 0.0,
+            package: String::new(),
+        });
+        let broken: Vec<String> = before.broken().into_iter().map(|broken| broken.package).collect();
+        notes.push(match broken.as_slice() {
+            [] => "dpkg had been interrupted and was repaired first".to_owned(),
+            keys => format!(
+                "before this run these were not whole and a repair was tried: {}",
+                keys.join(", ")
+            ),
+        });
+        let mut tried = Vec::new();
+        let mut last = None;
+        let mut now = before.clone();
+        while let Some(rung) = repair::next(&now, &tried) {
+            last = Some(self.climb(&rung)?);
+            tried.push(rung);
+            now = self.database()?;
+        }
+        Ok(last)
+    }
+
+    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Worked, Stop> {
+        let conffiles = self.policy.conffiles;
+        let environment = environment(conffiles);
+        let verb = match rung {
+            Rung::Configure => {
+                let forces = dpkg_forces(conffiles).iter().map(|force| (*force).to_owned());
+                let arguments: Vec<String> = forces.chain(["--configure".into(), "-a".into()]).collect();
+                return self.act(DPKG, &arguments, &environment);
+            }
+            Rung::Reinstall(_) => Verb::Reinstall,
+            Rung::FixBroken => Verb::FixBroken,
+        };
+        let mut call = Call::new(self.site, verb, conffiles);
+        if let Rung::Reinstall(keys) = rung {
+            let exact = |key: &String| {
+                let (name, architecture) = key.split_once(':')?;
+                Some((name.parse().ok()?, architecture.to_owned()))
+            };
+            call.packages = keys.iter().filter_map(exact).collect();
+        }
+        self.transact(&call)
+    }
+
+    /// The ladder ended, and the database is still not whole.
+    pub(super) fn beyond_repair(before: &Database, now: &Database, worked: Option<&Worked>) -> Stop {
+        let mut result = judge(&Facts {
+            before,
+            after: now,
+            plan: &[],
+            apt_exit: worked.and_then(|worked| worked.ended.code()),
+            complaints: worked.map_or(&[], |worked| &worked.complaints),
+        });
+        result.outcome = ClientOutcome::Failed;
+        if let Some(reason) = &mut result.reason {
+            if reason.code != ReasonCode::Space {
+                reason.code = ReasonCode::Broken;
+            }
+            reason.advice = "on the client: dpkg --audit".into();
+        }
+        Box::new(result)
+    }
+
+    /// A repair was made, and then the request could not be carried out.
+    pub(super) fn with_changes(mut stop: Stop, before: &Database, now: &Database) -> Stop {
+        stop.changes = before.changes(now);
+        if !stop.changes.is_empty() && stop.outcome == ClientOutcome::Failed {
+            stop.outcome = ClientOutcome::Partial;
+        }
+        stop.broken = now.broken();
+        stop
+    }
+}
