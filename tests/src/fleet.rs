@@ -27,7 +27,7 @@ const SERVER_HOST: &str = "server";
 pub struct Plan {
     names: Vec<String>,
     addresses: BTreeMap<String, String>,
-    class: String,
+    class: Option<String>,
     suite: Suite,
     flavour: Flavour,
     kind: Kind,
@@ -44,9 +44,9 @@ enum Kind {
 }
 
 impl Plan {
-    /// Lists the clients in a class, `default` otherwise.
+    /// Lists the clients in a class; otherwise they are in `default`, and bare ones in none.
     pub fn in_class(mut self, class: &str) -> Self {
-        class.clone_into(&mut self.class);
+        self.class = Some(class.to_owned());
         self
     }
 
@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Without apu-client, as `apu bootstrap` finds them, and the server as its package leaves it, without apu-data:
-    /// root of the server may log in to the clients as root, and knows their host keys. They are in no class.
+    /// root of the server may log in to the clients as root, and knows their host keys.
     pub const fn bare(mut self) -> Self {
         self.kind = Kind::Bare;
         self
@@ -131,7 +131,7 @@ impl Fleet {
         Plan {
             names: names.into_iter().map(Into::into).collect(),
             addresses: BTreeMap::new(),
-            class: "default".to_owned(),
+            class: None,
             suite: Suite::default(),
             flavour: Flavour::default(),
             kind: Kind::Enrolled,
@@ -228,8 +228,11 @@ impl Fleet {
     /// Tells server and clients of each other.
     fn introduce(&self, plan: &Plan) -> Result<()> {
         let server = self.server();
+        let usual = (plan.kind == Kind::Enrolled).then_some("default");
+        if let Some(class) = plan.class.as_deref().or(usual) {
+            self.class(class, &(plan.names.join("\n") + "\n"));
+        }
         if plan.kind == Kind::Enrolled {
-            self.class(&plan.class, &(plan.names.join("\n") + "\n"));
             let known = plan.names.iter().map(|name| {
                 let host = self.host(name);
                 format!("{name} {}\n", host.host_key())
