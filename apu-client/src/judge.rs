@@ -1,7 +1,7 @@
 //! How a run ended, judged from dpkg's database before and after it. An exit status alone proves nothing: apt ends
 //! with 0 beside a half-installed package, and with 100 after a complete installation.
 
-use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Step};
+use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
 use crate::dpkg::Database;
 use crate::output::digest;
@@ -56,7 +56,7 @@ pub(crate) fn judge(facts: &Facts<'_>) -> RunResult {
 }
 
 /// Whether what a change led to is whole: the new version in place, or the package gone.
-fn is_reached(after: &Database, change: &apu_proto::Change) -> bool {
+fn is_reached(after: &Database, change: &Change) -> bool {
     change.new.is_none() || after.is_whole(&change.package)
 }
 

@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -134,7 +134,6 @@ pub(crate) fn capture<S: AsRef<str>>(
     environment: &[&str],
     limit: Duration,
 ) -> io::Result<Captured> {
-    use std::os::fd::AsFd;
     // Memory files never fill up and never block, unlike pipes.
     let mut stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC)?);
     let mut stderr = File::from(memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?);

@@ -40,9 +40,8 @@ pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<Held>> {
         let mut lock = write_lock();
         fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
         if lock.l_type != kind(libc::F_UNLCK) {
-            let lock_path = path.clone();
             return Ok(Some(Held {
-                lock: lock_path,
+                lock: path.clone(),
                 holder: process(lock.l_pid),
             }));
         }
@@ -87,7 +86,7 @@ impl RecordLock {
     }
 }
 
-/// Whether a lock that was held last is held by us now: a lock of a whole file, which a crash frees.
+/// Takes a lock of a whole file, which a crash frees, or finds that somebody has it.
 pub(crate) fn try_own(file: File) -> Option<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
 }

@@ -3,6 +3,8 @@
 //! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and says nothing about it; after
 //! that, no tool's exit status tells, and every later transaction may fail.
 
+use apu_proto::Step;
+
 use crate::dpkg::Database;
 
 /// One thing to do; after each the database is looked at again.
@@ -40,12 +42,10 @@ pub(crate) fn next(database: &Database, tried: &[Rung]) -> Option<Rung> {
 }
 
 /// Whether a plan mends what the ladder could not: each broken package gets another version, or goes.
-pub(crate) fn is_mended_by(database: &Database, plan: &[apu_proto::Step]) -> bool {
+pub(crate) fn is_mended_by(database: &Database, plan: &[Step]) -> bool {
     let touched = |key: &String| {
         plan.iter().any(|step| match step {
-            apu_proto::Step::Install { package, .. } | apu_proto::Step::Remove { package, .. } => {
-                package == key
-            }
+            Step::Install { package, .. } | Step::Remove { package, .. } => package == key,
         })
     };
     !database.interrupted && database.broken().iter().all(|broken| touched(&broken.package))
@@ -54,7 +54,6 @@ pub(crate) fn is_mended_by(database: &Database, plan: &[apu_proto::Step]) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::Step;
 
     fn database(status: &str) -> Database {
         let text = format!("Package: a\nVersion: 1\nArchitecture: amd64\nStatus: {status}\n");
