@@ -236,7 +236,12 @@ fn proxy(site: &Site, settings: &Settings) -> Result<Option<String>, Failure> {
             Ok(Some(text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let conf = |url| format!("// The proxy that apu.toml names.\nAcquire::http::Proxy \"{url}\";\n");
+            let conf = |url| {
+                format!(
+                    "// The proxy that apu.toml names, for what a proxy can keep.\n\
+                     Acquire::http::Proxy \"{url}\";\nAcquire::https::Proxy \"DIRECT\";\n"
+                )
+            };
             Ok(settings.client.proxy.as_ref().map(conf))
         }
         Err(error) => Err(cannot_read(&path, error, "make it a text file in UTF-8")),

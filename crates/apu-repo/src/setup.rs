@@ -136,7 +136,9 @@ fn ensure_proxy_conf(site: &Site) -> Result<bool, Failure> {
     };
     let text = format!(
         "// {name} runs on this server: the clients fetch every package through it, once for all of them.\n\
-         Acquire::http::Proxy \"http://{}:{port}\";\n",
+         Acquire::http::Proxy \"http://{}:{port}\";\n\
+         // What goes over https cannot be kept, and goes directly.\n\
+         Acquire::https::Proxy \"DIRECT\";\n",
         host::fqdn(site)
     );
     durable::create(&path, text.as_bytes(), 0o644).map_err(|error| cannot_write(&path, error))
