@@ -22,16 +22,18 @@ unit: deps
 	@scripts/cargo-release test --workspace --exclude apu-tests
 
 # The packages, into dist/. With nothing changed since, that takes seconds.
-deb: deps
+deb:
+	@scripts/install-deps build
 	@scripts/make-deb
 
-fleet: deb
+fleet: deps deb
 	@scripts/cargo-release test -p apu-tests
 
-packaging: deb
+packaging: deps deb
+	@tests/packaging/lintian
 	@tests/packaging/run
 
-demo: deb
+demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo
 
 bench: deb

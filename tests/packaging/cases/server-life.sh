@@ -41,6 +41,12 @@ check "it brings the apu-client that it was built with" \
     same "$(sha256sum </usr/share/apu-server/apu-client_*.deb)" "$(sha256sum <"$client_deb")"
 check "apu serve is not started" not pidof apu
 check "apu serve is not enabled" not test -e /etc/systemd/system/multi-user.target.wants/apu-serve.service
+check "the archive is signed anew in time" \
+    test -e /etc/systemd/system/timers.target.wants/apu-publish.timer
+before=$(sha256sum </var/lib/apu-data/repo/local/InRelease)
+sleep 1
+check "also without systemd" run-parts --regex '^apu-server$' /etc/cron.daily
+check "with another date" not same "$(sha256sum </var/lib/apu-data/repo/local/InRelease)" "$before"
 
 secrets >/t/secrets
 snapshot >/t/installed
@@ -66,12 +72,12 @@ check "what is missing is made from what is there" same "$(secrets | diff /t/sec
 check "apu-server is removed" apt remove apu-server
 check "a removal keeps the keys" same "$(secrets | diff /t/secrets -)" ""
 check "a removal keeps the archive" grep -qx kept /var/lib/apu-data/repo/local/kept
-check "apu-server comes back" apt install "$server_deb"
+check "apu-server comes back" apt -o DPkg::Options::=--force-confold install "$server_deb"
 check "with the same keys" same "$(secrets | diff /t/secrets -)" ""
 
-echo laptop.example.org >/etc/apu-server/clients/laptops
+echo printer1.example.org >/etc/apu-server/clients/printers
 check "apu-server is purged" apt purge apu-server
-check "a class file of the administrator stays" grep -qx laptop.example.org /etc/apu-server/clients/laptops
+check "a class file of the administrator stays" grep -qx printer1.example.org /etc/apu-server/clients/printers
 rm -r /etc/apu-server/clients
 rmdir /etc/apu-server
 check "a purge leaves nothing else" same "$(snapshot | diff /t/before -)" ""
