@@ -44,7 +44,7 @@ fn a_run_survives_restarts_of_sshd_of_its_socket_of_its_handlers_and_of_systemd(
         "systemctl restart ssh.service",
         "systemctl restart apu-client.socket",
         "systemctl kill --signal=KILL 'apu-client@*'",
-        "systemctl restart systemd-logind.service dbus.service",
+        "systemctl restart systemd-logind.service",
         "systemctl daemon-reload",
         "systemctl daemon-reexec",
     ] {
