@@ -6,4 +6,5 @@ mod button;
 mod dead;
 mod harness;
 mod hurting;
+mod leaving;
 mod suites;
