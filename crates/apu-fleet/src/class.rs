@@ -24,8 +24,8 @@ pub struct ClassFile {
 /// One host or one included class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A host.
-    Host(Host),
+    /// A host, on this line.
+    Host(usize, Host),
     /// All hosts of another class, named on this line.
     Include(usize, ClassName),
 }
@@ -88,16 +88,22 @@ pub enum Fault {
     /// A class that includes itself.
     #[error("the class includes itself: {0}")]
     Cycle(String),
-    /// Two classes know the same host differently.
-    #[error("@{class} has `{there}`, which stands here as `{here}`")]
+    /// The same host differently.
+    #[error("`{here}`{} came before as `{before}`", of(.class))]
     Conflict {
-        /// The included class.
-        class: ClassName,
-        /// The host as it is there.
-        there: String,
-        /// The host as it was before.
+        /// The included class that has it, if it does not stand on the line itself.
+        class: Option<ClassName>,
+        /// The host as it is here.
         here: String,
+        /// As it was before.
+        before: String,
     },
+}
+
+fn of(class: &Option<ClassName>) -> String {
+    class
+        .as_ref()
+        .map_or_else(String::new, |class| format!(" of @{class}"))
 }
 
 pub(crate) fn meant(nearest: &Option<String>) -> String {
@@ -130,7 +136,7 @@ impl ClassFile {
     }
 
     fn take(&mut self, line: usize, entry: Entry, seen: &mut HashMap<HostName, usize>) {
-        if let Entry::Host(host) = &entry {
+        if let Entry::Host(_, host) = &entry {
             if let Some(&first) = seen.get(&host.name) {
                 let host = host.name.clone();
                 let fault = Fault::Twice { host, first };
@@ -181,7 +187,7 @@ fn parse_line(line: usize, text: &str) -> Result<Vec<Entry>, Fault> {
             }
         }
     }
-    let named = |name| Entry::Host(Host { name, ..host.clone() });
+    let named = |name| Entry::Host(line, Host { name, ..host.clone() });
     Ok(names.into_iter().map(named).collect())
 }
 
@@ -193,7 +199,7 @@ mod tests {
         let file = ClassFile::parse(text);
         assert_eq!(file.errors, [], "{text}");
         let written = |entry: &Entry| match entry {
-            Entry::Host(host) => host.to_string(),
+            Entry::Host(_, host) => host.to_string(),
             Entry::Include(line, class) => format!("{line}@{class}"),
         };
         file.entries.iter().map(written).collect()

@@ -1,99 +1,19 @@
-//! The classes of a site, and what the words of a command line mean among them.
+//! The classes of a site, read from their files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
-
-use crate::class::{ClassFile, Entry, Fault, LineError, meant};
+use crate::class::{ClassFile, Entry, Fault, LineError};
 use crate::host::Host;
-use crate::name::{ClassName, HostName, NameError};
+use crate::name::{ClassName, HostName};
 use crate::nearest::nearest;
-use crate::range::{RangeError, expand};
-
-/// Why a target names no hosts.
-#[derive(Debug, Error)]
-pub enum TargetError {
-    /// The directory of classes cannot be read.
-    #[error("cannot read the classes in {}", path.display())]
-    Directory {
-        /// Where they should be.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A class file cannot be read.
-    #[error("cannot read class `{class}`")]
-    File {
-        /// Which.
-        class: ClassName,
-        /// Why.
-        source: io::Error,
-    },
-    /// A class file with wrong lines.
-    #[error("cannot use class `{class}`")]
-    Class {
-        /// Which.
-        class: ClassName,
-        /// Each of its wrong lines.
-        errors: Vec<LineError>,
-    },
-    /// A class without a host.
-    #[error("class `{0}` names no host")]
-    Empty(ClassName),
-    /// Neither a class nor a host.
-    #[error("there is no class or host `{word}`{}", meant(.nearest))]
-    Nothing {
-        /// As it was given.
-        word: String,
-        /// The class or host that was most likely meant.
-        nearest: Option<String>,
-    },
-    /// Not even a name.
-    #[error("{word:?} is neither a class nor a host")]
-    NoName {
-        /// As it was given.
-        word: String,
-        /// What is wrong with it.
-        source: NameError,
-    },
-    /// Brackets without a range.
-    #[error("{word:?} is not a range of hosts")]
-    Range {
-        /// As it was given.
-        word: String,
-        /// What is wrong with it.
-        source: RangeError,
-    },
-    /// Two classes know the same host differently.
-    #[error(
-        "{host} is not the same host everywhere: class `{one}` has `{first}`, class `{other}` has `{second}`"
-    )]
-    Ambiguous {
-        /// The host.
-        host: HostName,
-        /// A class that has it.
-        one: ClassName,
-        /// As it is there.
-        first: String,
-        /// Another class that has it.
-        other: ClassName,
-        /// As it is there.
-        second: String,
-    },
-    /// Excluding what is not there is most likely a slip, and a costly one.
-    #[error("{0} cannot be excluded: it is not among the hosts")]
-    NotAmong(HostName),
-    /// Everything was excluded.
-    #[error("no host is left after the exclusions")]
-    NoneLeft,
-}
+use crate::target::TargetError;
 
 /// All class files, read once.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    files: BTreeMap<ClassName, io::Result<ClassFile>>,
+    pub(crate) files: BTreeMap<ClassName, io::Result<ClassFile>>,
 }
 
 /// Names that editors and dpkg give to copies: no classes.
@@ -142,17 +62,16 @@ impl Inventory {
     /// # Errors
     /// Where there is no such class, it cannot be read, or any line of it or of an included class is wrong.
     pub fn class(&self, class: &ClassName) -> Result<Vec<Host>, TargetError> {
-        let mut hosts = Vec::new();
-        self.collect(class, &mut Vec::new(), &mut hosts, &mut HashMap::new())?;
-        Ok(hosts)
+        let mut hosts = Hosts::default();
+        self.collect(class, &mut Vec::new(), &mut hosts)?;
+        Ok(hosts.all)
     }
 
     fn collect(
         &self,
         class: &ClassName,
         path: &mut Vec<ClassName>,
-        hosts: &mut Vec<Host>,
-        known: &mut HashMap<HostName, usize>,
+        hosts: &mut Hosts,
     ) -> Result<(), TargetError> {
         let file = match self.files.get(class) {
             Some(Ok(file)) => file,
@@ -167,24 +86,16 @@ impl Inventory {
         path.push(class.clone());
         for entry in &file.entries {
             match entry {
-                Entry::Host(host) => merge(host, hosts, known),
+                Entry::Host(line, host) => errors.extend(hosts.take(*line, host, None)),
                 Entry::Include(line, other) => {
                     if let Some(fault) = self.no_include(other, path) {
                         errors.push(LineError { line: *line, fault });
                         continue;
                     }
-                    for host in self.class_within(other, path)? {
-                        if let Some(here) = known
-                            .get(&host.name)
-                            .map(|&at| &hosts[at])
-                            .filter(|here| **here != host)
-                        {
-                            let (here, there) = (here.to_string(), host.to_string());
-                            let class = other.clone();
-                            let fault = Fault::Conflict { class, there, here };
-                            errors.push(LineError { line: *line, fault });
-                        }
-                        merge(&host, hosts, known);
+                    let mut within = Hosts::default();
+                    self.collect(other, path, &mut within)?;
+                    for host in &within.all {
+                        errors.extend(hosts.take(*line, host, Some(other)));
                     }
                 }
             }
@@ -196,12 +107,6 @@ impl Inventory {
         errors.sort_by_key(|error| error.line);
         let class = class.clone();
         Err(TargetError::Class { class, errors })
-    }
-
-    fn class_within(&self, class: &ClassName, path: &mut Vec<ClassName>) -> Result<Vec<Host>, TargetError> {
-        let mut hosts = Vec::new();
-        self.collect(class, path, &mut hosts, &mut HashMap::new())?;
-        Ok(hosts)
     }
 
     fn no_include(&self, class: &ClassName, path: &[ClassName]) -> Option<Fault> {
@@ -221,74 +126,6 @@ impl Inventory {
         Some(Fault::NoClass { class, nearest })
     }
 
-    /// The hosts that a target names, without the excluded ones; each once, in the order of the words.
-    ///
-    /// # Errors
-    /// Where a word is neither a class nor a host, a class cannot be used, or no host is left.
-    pub fn resolve(&self, target: &str, exclude: &[String]) -> Result<Vec<Host>, TargetError> {
-        let mut hosts = Vec::new();
-        let mut known = HashMap::new();
-        for word in words(target) {
-            for host in self.word(word)? {
-                merge(&host, &mut hosts, &mut known);
-            }
-        }
-        for word in exclude.iter().flat_map(|words| self::words(words)) {
-            let is_class = self.is_class(word);
-            for host in self.word(word)? {
-                let before = hosts.len();
-                hosts.retain(|other| other.name != host.name);
-                if hosts.len() == before && !is_class && known.contains_key(&host.name) {
-                    continue; // Excluded by an earlier word already.
-                }
-                if hosts.len() == before && !is_class {
-                    return Err(TargetError::NotAmong(host.name));
-                }
-            }
-        }
-        if hosts.is_empty() {
-            return Err(TargetError::NoneLeft);
-        }
-        Ok(hosts)
-    }
-
-    fn is_class(&self, word: &str) -> bool {
-        word.parse()
-            .is_ok_and(|class: ClassName| self.files.contains_key(&class))
-    }
-
-    fn word(&self, word: &str) -> Result<Vec<Host>, TargetError> {
-        if let Ok(class) = word.parse::<ClassName>()
-            && self.files.contains_key(&class)
-        {
-            let hosts = self.class(&class)?;
-            return if hosts.is_empty() {
-                Err(TargetError::Empty(class))
-            } else {
-                Ok(hosts)
-            };
-        }
-        let owned = || word.to_owned();
-        let names = expand(word).map_err(|source| TargetError::Range {
-            word: owned(),
-            source,
-        })?;
-        let mut hosts = Vec::new();
-        for name in names {
-            let name: HostName = name.parse().map_err(|source| TargetError::NoName {
-                word: owned(),
-                source,
-            })?;
-            hosts.push(match self.listed(&name)? {
-                Some(host) => host,
-                // Without a class to vouch for it, a bare word is more likely a slip than a host.
-                None if name.is_address() || name.as_str().contains('.') => Host::plain(name),
-                None => return Err(self.nothing(name.as_str())),
-            });
-        }
-        Ok(hosts)
-    }
-
     /// The host as the classes have it. What is wrong elsewhere in their files does not matter here.
     ///
     /// # Errors
@@ -301,7 +138,7 @@ impl Inventory {
                 .map(|file| file.entries.as_slice())
                 .unwrap_or_default();
             for entry in entries {
-                let Entry::Host(host) = entry else { continue };
+                let Entry::Host(_, host) = entry else { continue };
                 match found {
                     _ if host.name != *name => {}
                     None => found = Some((class, host)),
@@ -320,38 +157,42 @@ impl Inventory {
         }
         Ok(found.map(|(_, host)| host.clone()))
     }
+}
 
-    fn nothing(&self, word: &str) -> TargetError {
-        let hosts = self.files.values().flatten().flat_map(|file| &file.entries);
-        let hosts = hosts.filter_map(|entry| match entry {
-            Entry::Host(host) => Some(host.name.as_str()),
-            Entry::Include(..) => None,
+/// Hosts, each once.
+#[derive(Default)]
+pub(crate) struct Hosts {
+    pub(crate) all: Vec<Host>,
+    places: HashMap<HostName, usize>,
+}
+
+impl Hosts {
+    /// Takes a host that is not there yet.
+    pub(crate) fn add(&mut self, host: &Host) {
+        self.places.entry(host.name.clone()).or_insert_with(|| {
+            self.all.push(host.clone());
+            self.all.len() - 1
         });
-        let classes: Vec<&str> = self.files.keys().map(ClassName::as_str).collect();
-        let nearest = nearest(word, classes)
-            .or_else(|| nearest(word, hosts))
-            .map(str::to_owned);
-        let word = word.to_owned();
-        TargetError::Nothing { word, nearest }
     }
-}
 
-fn merge(host: &Host, hosts: &mut Vec<Host>, known: &mut HashMap<HostName, usize>) {
-    known.entry(host.name.clone()).or_insert_with(|| {
-        hosts.push(host.clone());
-        hosts.len() - 1
-    });
-}
+    pub(crate) fn has(&self, name: &HostName) -> bool {
+        self.places.contains_key(name)
+    }
 
-/// The words between commas; a comma in brackets belongs to a range.
-fn words(target: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0i32;
-    target
-        .split(move |c| {
-            depth += i32::from(c == '[') - i32::from(c == ']');
-            c == ',' && depth <= 0
-        })
-        .map(str::trim)
+    /// The same, from a line; a host that is there and is reached in another way is what is wrong with the line.
+    fn take(&mut self, line: usize, host: &Host, class: Option<&ClassName>) -> Option<LineError> {
+        let before = self.places.get(&host.name).map(|&place| &self.all[place]);
+        if let Some(before) = before.filter(|before| *before != host) {
+            let fault = Fault::Conflict {
+                class: class.cloned(),
+                here: host.to_string(),
+                before: before.to_string(),
+            };
+            return Some(LineError { line, fault });
+        }
+        self.add(host);
+        None
+    }
 }
 
 #[cfg(test)]
@@ -369,84 +210,6 @@ impl Inventory {
 mod tests {
     use super::*;
 
-    fn site() -> Inventory {
-        Inventory::of([
-            ("web", "web[1-3] port=2222\n@db\n"),
-            ("db", "db1\n"),
-            ("all", "@web\n@db\nnas.example.org address=10.0.0.9\n"),
-            ("empty", "# nobody yet\n"),
-            ("bad", "ok\nnot ok\n"),
-        ])
-    }
-
-    fn names(target: &str, exclude: &[&str]) -> Result<String, String> {
-        let exclude: Vec<String> = exclude.iter().map(|&word| word.to_owned()).collect();
-        let hosts = site()
-            .resolve(target, &exclude)
-            .map_err(|error| error.to_string())?;
-        Ok(hosts
-            .iter()
-            .map(|host| host.name.as_str())
-            .collect::<Vec<_>>()
-            .join(" "))
-    }
-
-    #[test]
-    fn a_target_is_classes_and_hosts_each_host_once() {
-        assert_eq!(names("web", &[]).unwrap(), "web1 web2 web3 db1");
-        assert_eq!(
-            names("all,db1,web2", &[]).unwrap(),
-            "web1 web2 web3 db1 nas.example.org"
-        );
-        assert_eq!(
-            names("web[1,3],192.168.1.192", &[]).unwrap(),
-            "web1 web3 192.168.1.192"
-        );
-        assert_eq!(names("other.example.org", &[]).unwrap(), "other.example.org");
-    }
-
-    #[test]
-    fn a_host_brings_what_its_class_says_of_it() {
-        let hosts = site().resolve("web2,nas.example.org", &[]).unwrap();
-        assert_eq!(hosts[0].to_string(), "web2 port=2222");
-        assert_eq!(hosts[1].to_string(), "nas.example.org address=10.0.0.9");
-    }
-
-    #[test]
-    fn exclusions_take_hosts_and_classes_out() {
-        assert_eq!(names("all", &["db", "web[1-2]"]).unwrap(), "web3 nas.example.org");
-        assert_eq!(names("web", &["web1,web1"]).unwrap(), "web2 web3 db1");
-        assert_eq!(
-            names("db", &["db1"]).unwrap_err(),
-            "no host is left after the exclusions"
-        );
-        assert_eq!(
-            names("db", &["web1"]).unwrap_err(),
-            "web1 cannot be excluded: it is not among the hosts"
-        );
-    }
-
-    #[test]
-    fn what_is_neither_class_nor_host_is_an_error_with_the_nearest_name() {
-        for (target, text) in [
-            ("wbe", "there is no class or host `wbe` (`web`?)"),
-            ("databases", "there is no class or host `databases`"),
-            ("web9", "there is no class or host `web9` (`web`?)"),
-            ("../x", "\"../x\" is neither a class nor a host"),
-            (
-                "-oProxyCommand=id",
-                "\"-oProxyCommand=id\" is neither a class nor a host",
-            ),
-            ("", "\"\" is neither a class nor a host"),
-            ("web,", "\"\" is neither a class nor a host"),
-            ("web[1-", "\"web[1-\" is not a range of hosts"),
-            ("empty", "class `empty` names no host"),
-            ("bad", "cannot use class `bad`"),
-        ] {
-            assert_eq!(names(target, &[]).unwrap_err(), text, "{target}");
-        }
-    }
-
     #[test]
     fn a_class_that_includes_itself_or_nothing_is_named_with_the_line() {
         let site = Inventory::of([("a", "x\n@b\n"), ("b", "@c\n"), ("c", "@a\n"), ("d", "@aa\n")]);
@@ -463,18 +226,25 @@ mod tests {
 
     #[test]
     fn two_classes_that_know_a_host_differently_are_an_error() {
-        let site = Inventory::of([("a", "h port=1\n"), ("b", "h port=2\n"), ("c", "@a\n@b\n")]);
+        let site = Inventory::of([
+            ("a", "h port=1\n"),
+            ("b", "h port=2\n"),
+            ("c", "@a\n@b\n"),
+            ("d", "@a\nh port=3\n"),
+        ]);
         assert_eq!(
             site.resolve("h", &[]).unwrap_err().to_string(),
             "h is not the same host everywhere: class `a` has `h port=1`, class `b` has `h port=2`"
         );
-        let TargetError::Class { errors, .. } = site.resolve("c", &[]).unwrap_err() else {
-            panic!("no error of the class");
-        };
-        assert_eq!(
-            errors[0].to_string(),
-            "line 2: @b has `h port=2`, which stands here as `h port=1`"
-        );
+        for (class, text) in [
+            ("c", "line 2: `h port=2` of @b came before as `h port=1`"),
+            ("d", "line 2: `h port=3` came before as `h port=1`"),
+        ] {
+            let TargetError::Class { errors, .. } = site.resolve(class, &[]).unwrap_err() else {
+                panic!("no error of the class");
+            };
+            assert_eq!(errors[0].to_string(), text);
+        }
     }
 
     #[test]

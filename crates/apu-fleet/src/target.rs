@@ -1,0 +1,270 @@
+//! What the words of a command line mean: classes, hosts, ranges, and what is left out of them.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::class::{Entry, LineError, meant};
+use crate::host::Host;
+use crate::inventory::{Hosts, Inventory};
+use crate::name::{ClassName, HostName, NameError};
+use crate::nearest::nearest;
+use crate::range::{RangeError, expand};
+
+/// Why a target names no hosts.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// The directory of classes cannot be read.
+    #[error("cannot read the classes in {}", path.display())]
+    Directory {
+        /// Where they should be.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A class file cannot be read.
+    #[error("cannot read class `{class}`")]
+    File {
+        /// Which.
+        class: ClassName,
+        /// Why.
+        source: io::Error,
+    },
+    /// A class file with wrong lines.
+    #[error("cannot use class `{class}`")]
+    Class {
+        /// Which.
+        class: ClassName,
+        /// Each of its wrong lines.
+        errors: Vec<LineError>,
+    },
+    /// A class without a host.
+    #[error("class `{0}` names no host")]
+    Empty(ClassName),
+    /// Neither a class nor a host.
+    #[error("there is no class or host `{word}`{}", meant(.nearest))]
+    Nothing {
+        /// As it was given.
+        word: String,
+        /// The class or host that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// Not even a name.
+    #[error("{word:?} is neither a class nor a host")]
+    NoName {
+        /// As it was given.
+        word: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// Brackets without a range.
+    #[error("{word:?} is not a range of hosts")]
+    Range {
+        /// As it was given.
+        word: String,
+        /// What is wrong with it.
+        source: RangeError,
+    },
+    /// Two classes know the same host differently.
+    #[error(
+        "{host} is not the same host everywhere: class `{one}` has `{first}`, class `{other}` has `{second}`"
+    )]
+    Ambiguous {
+        /// The host.
+        host: HostName,
+        /// A class that has it.
+        one: ClassName,
+        /// As it is there.
+        first: String,
+        /// Another class that has it.
+        other: ClassName,
+        /// As it is there.
+        second: String,
+    },
+    /// Excluding what is not there is most likely a slip, and a costly one.
+    #[error("{0} cannot be excluded: it is not among the hosts")]
+    NotAmong(HostName),
+    /// Everything was excluded.
+    #[error("no host is left after the exclusions")]
+    NoneLeft,
+}
+
+impl Inventory {
+    /// The hosts that a target names, without the excluded ones; each once, in the order of the words.
+    ///
+    /// # Errors
+    /// Where a word is neither a class nor a host, a class cannot be used, or no host is left.
+    pub fn resolve(&self, target: &str, exclude: &[String]) -> Result<Vec<Host>, TargetError> {
+        let mut found = Hosts::default();
+        for word in words(target) {
+            for host in self.word(word)? {
+                found.add(&host);
+            }
+        }
+        let mut hosts = found.all.clone();
+        for word in exclude.iter().flat_map(|words| self::words(words)) {
+            let out = match self.word(word) {
+                // A class may well have nobody in it, or nobody who is meant here.
+                Err(TargetError::Empty(_)) => continue,
+                out => out?,
+            };
+            let missing = out.iter().find(|host| !found.has(&host.name));
+            if let Some(missing) = missing.filter(|_| !self.is_class(word)) {
+                return Err(TargetError::NotAmong(missing.name.clone()));
+            }
+            hosts.retain(|host| out.iter().all(|other| other.name != host.name));
+        }
+        if hosts.is_empty() {
+            return Err(TargetError::NoneLeft);
+        }
+        Ok(hosts)
+    }
+
+    fn is_class(&self, word: &str) -> bool {
+        word.parse()
+            .is_ok_and(|class: ClassName| self.files.contains_key(&class))
+    }
+
+    fn word(&self, word: &str) -> Result<Vec<Host>, TargetError> {
+        if let Ok(class) = word.parse::<ClassName>()
+            && self.files.contains_key(&class)
+        {
+            let hosts = self.class(&class)?;
+            return if hosts.is_empty() {
+                Err(TargetError::Empty(class))
+            } else {
+                Ok(hosts)
+            };
+        }
+        let owned = || word.to_owned();
+        let names = expand(word).map_err(|source| TargetError::Range {
+            word: owned(),
+            source,
+        })?;
+        let mut hosts = Vec::new();
+        for name in names {
+            let name: HostName = name.parse().map_err(|source| TargetError::NoName {
+                word: owned(),
+                source,
+            })?;
+            hosts.push(match self.listed(&name)? {
+                Some(host) => host,
+                // Without a class to vouch for it, a bare word is more likely a slip than a host.
+                None if name.is_address() || name.as_str().contains('.') => Host::plain(name),
+                None => return Err(self.nothing(name.as_str())),
+            });
+        }
+        Ok(hosts)
+    }
+
+    /// The error for a word that is neither class nor host.
+    pub(crate) fn nothing(&self, word: &str) -> TargetError {
+        let hosts = self.files.values().flatten().flat_map(|file| &file.entries);
+        let hosts = hosts.filter_map(|entry| match entry {
+            Entry::Host(_, host) => Some(host.name.as_str()),
+            Entry::Include(..) => None,
+        });
+        let classes: Vec<&str> = self.files.keys().map(ClassName::as_str).collect();
+        let nearest = nearest(word, classes)
+            .or_else(|| nearest(word, hosts))
+            .map(str::to_owned);
+        let word = word.to_owned();
+        TargetError::Nothing { word, nearest }
+    }
+}
+
+/// The words between commas; a comma in brackets belongs to a range.
+fn words(target: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0i32;
+    target
+        .split(move |c| {
+            depth += i32::from(c == '[') - i32::from(c == ']');
+            c == ',' && depth <= 0
+        })
+        .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> Inventory {
+        Inventory::of([
+            ("web", "web[1-3] port=2222\n@db\n"),
+            ("db", "db1\n"),
+            ("all", "@web\n@db\nnas.example.org address=10.0.0.9\n"),
+            ("empty", "# nobody yet\n"),
+            ("bad", "ok\nnot ok\n"),
+        ])
+    }
+
+    fn names(target: &str, exclude: &[&str]) -> Result<String, String> {
+        let exclude: Vec<String> = exclude.iter().map(|&word| word.to_owned()).collect();
+        let hosts = site()
+            .resolve(target, &exclude)
+            .map_err(|error| error.to_string())?;
+        Ok(hosts
+            .iter()
+            .map(|host| host.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    #[test]
+    fn a_target_is_classes_and_hosts_each_host_once() {
+        assert_eq!(names("web", &[]).unwrap(), "web1 web2 web3 db1");
+        assert_eq!(
+            names("all,db1,web2", &[]).unwrap(),
+            "web1 web2 web3 db1 nas.example.org"
+        );
+        assert_eq!(
+            names("web[1,3],192.168.1.192", &[]).unwrap(),
+            "web1 web3 192.168.1.192"
+        );
+        assert_eq!(names("other.example.org", &[]).unwrap(), "other.example.org");
+    }
+
+    #[test]
+    fn a_host_brings_what_its_class_says_of_it() {
+        let hosts = site().resolve("web2,nas.example.org", &[]).unwrap();
+        assert_eq!(hosts[0].to_string(), "web2 port=2222");
+        assert_eq!(hosts[1].to_string(), "nas.example.org address=10.0.0.9");
+    }
+
+    #[test]
+    fn exclusions_take_hosts_and_classes_out() {
+        assert_eq!(names("all", &["db", "web[1-2]"]).unwrap(), "web3 nas.example.org");
+        assert_eq!(names("web", &["web1,web1"]).unwrap(), "web2 web3 db1");
+        assert_eq!(names("db", &["empty"]).unwrap(), "db1");
+        assert_eq!(
+            names("db", &["db1"]).unwrap_err(),
+            "no host is left after the exclusions"
+        );
+        assert_eq!(
+            names("db", &["web1"]).unwrap_err(),
+            "web1 cannot be excluded: it is not among the hosts"
+        );
+    }
+
+    #[test]
+    fn what_is_neither_class_nor_host_is_an_error_with_the_nearest_name() {
+        for (target, text) in [
+            ("wbe", "there is no class or host `wbe` (`web`?)"),
+            ("databases", "there is no class or host `databases`"),
+            ("web9", "there is no class or host `web9` (`web`?)"),
+            ("../x", "\"../x\" is neither a class nor a host"),
+            (
+                "-oProxyCommand=id",
+                "\"-oProxyCommand=id\" is neither a class nor a host",
+            ),
+            ("", "\"\" is neither a class nor a host"),
+            ("web,", "\"\" is neither a class nor a host"),
+            ("web[1-", "\"web[1-\" is not a range of hosts"),
+            ("empty", "class `empty` names no host"),
+            ("bad", "cannot use class `bad`"),
+        ] {
+            assert_eq!(names(target, &[]).unwrap_err(), text, "{target}");
+        }
+    }
+}
