@@ -6,5 +6,6 @@ mod button;
 mod dead;
 mod harness;
 mod hurting;
+mod kept;
 mod leaving;
 mod suites;
