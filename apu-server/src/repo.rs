@@ -118,6 +118,10 @@ impl Target {
             .iter()
             .find(|archive| word == Path::new(archive.name.as_str()))
         else {
+            // What is not for our clients may hold what it likes.
+            if word != site.at(&settings.archive.path) {
+                labels.essential = None;
+            }
             return Ok(Self {
                 dir: word.to_owned(),
                 labels,

@@ -38,6 +38,8 @@ pub struct Labels {
     pub suite: String,
     /// How long after its Date the Release is good.
     pub valid: Duration,
+    /// Which packages may be marked Essential; nothing where any may.
+    pub essential: Option<Vec<String>>,
 }
 
 impl Labels {
@@ -50,6 +52,7 @@ impl Labels {
             label: archive.label.to_string(),
             suite: archive.suite.to_string(),
             valid: Duration::from_secs(u64::from(archive.valid_days.get()) * 24 * 60 * 60),
+            essential: Some(archive.may_replace.iter().map(ToString::to_string).collect()),
         }
     }
 }
@@ -79,6 +82,14 @@ pub enum ArchiveError {
         first: String,
         /// The other.
         second: String,
+    },
+    /// apt installs an essential package on every client that has not got it, whether anyone asked or not.
+    #[error("{file} is marked Essential: a dist-upgrade would install it on every client")]
+    Essential {
+        /// The file.
+        file: String,
+        /// The package.
+        package: String,
     },
     /// The name is taken by other content, which clients may hold already.
     #[error("{name} is in the archive already, with different content")]
@@ -122,6 +133,12 @@ impl ArchiveError {
                 .why(self),
             Self::Ambiguous { first, .. } => {
                 let advice = format!("rm {dir}/{first}, or give one of them another version");
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::Essential { file, package } => {
+                let advice = format!(
+                    "rm {dir}/{file}, or write {package} into may_replace in /etc/apu-server/apu.toml"
+                );
                 Failure::words(what).advise(advice).why(self)
             }
             Self::Taken { .. } => Failure::words(what)

@@ -32,6 +32,7 @@ impl Place {
             label: "apu".into(),
             suite: "local".into(),
             valid: Duration::from_secs(86400),
+            essential: Some(vec!["dash".into()]),
         };
         fs::create_dir_all(self.path("")).unwrap();
         Archive::open(&self.path(""), labels, vec![self.key.clone()], "a test", &|_| ()).unwrap()
@@ -377,4 +378,29 @@ fn remove_takes_a_package_or_one_version_of_it() {
     assert_eq!(place.open().remove(&[("aa", None)]).unwrap().1.packages, 0);
     assert!(!place.path("a1.deb").exists() && !place.path("a2.deb").exists());
     assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn an_essential_package_gets_in_only_by_name() {
+    let place = Place::new();
+    let essential = |package: &str| {
+        let control = format!(
+            "Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\nEssential: yes\n\
+             Description: a test\n"
+        );
+        DebWriter::new(control.parse().unwrap(), 1_700_000_000)
+            .build()
+            .unwrap()
+    };
+    place
+        .open()
+        .add(&[place.outside("dash.deb", &essential("dash"))])
+        .unwrap();
+    let error = place
+        .open()
+        .add(&[place.outside("evil.deb", &essential("evil"))])
+        .unwrap_err();
+    assert!(matches!(error, ArchiveError::Essential { .. }), "{error}");
+    assert!(!place.path("evil_1_all.deb").exists());
+    assert_eq!(place.publish().packages, 1);
 }

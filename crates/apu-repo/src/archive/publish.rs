@@ -53,6 +53,7 @@ impl Archive {
     }
 
     fn publish_entries(&self, entries: &[Entry], read: usize) -> Result<Published, ArchiveError> {
+        self.without_unasked_essentials(entries)?;
         let last = self.last_release();
         let record = self.own("generations");
         let last_files = last.as_ref().map(|release| release.files.clone());
@@ -79,6 +80,29 @@ impl Archive {
             changed: last_files.as_ref() != Some(&files),
             valid_until,
         })
+    }
+
+    fn without_unasked_essentials(&self, entries: &[Entry]) -> Result<(), ArchiveError> {
+        let Some(may) = &self.labels.essential else {
+            return Ok(());
+        };
+        let unasked = entries.iter().find(|entry| {
+            let control = &entry.deb.control;
+            let essential = control
+                .get("Essential")
+                .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+            essential && !may.iter().any(|name| name == control.package())
+        });
+        match unasked {
+            None => Ok(()),
+            Some(entry) => {
+                let package = entry.deb.control.package().to_owned();
+                Err(ArchiveError::Essential {
+                    file: entry.path.clone(),
+                    package,
+                })
+            }
+        }
     }
 
     pub(super) fn by_hash(&self) -> PathBuf {

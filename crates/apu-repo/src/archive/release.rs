@@ -108,6 +108,7 @@ mod tests {
             label: "apu".into(),
             suite: "local".into(),
             valid: Duration::from_secs(30 * 86400),
+            essential: None,
         };
         let file = IndexFile {
             name: "Packages.xz".into(),
