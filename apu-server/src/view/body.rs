@@ -42,6 +42,14 @@ impl Body {
                 headline.push_str(&summary(operation, result));
             }
             details.extend(result_details(result));
+            let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
+            if let Some(transaction) = result.transaction.as_ref().filter(|_| not_done) {
+                details.push("what it would change now:".to_owned());
+                details.extend(steps(transaction).iter().map(|line| format!("  {line}")));
+            }
+            if ending.outcome == Outcome::Drifted && advice.is_empty() {
+                advice = format!("apt-all {HOST} {operation}");
+            }
         }
         if ending.garbage > 0 {
             details.push(format!(
@@ -137,4 +145,29 @@ pub fn steps(transaction: &Transaction) -> Vec<String> {
         lines.push(format!("kept back: {}", clean(&transaction.kept_back.join(", "))));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{ClientOutcome, ReasonCode};
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_instead_of_the_plan_is_shown_with_the_way_to_it() {
+        let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, "something else");
+        let step = Step::Remove {
+            package: "foo:amd64".into(),
+            old: "1".into(),
+        };
+        result.transaction = Some(Transaction::new(vec![step], vec![]));
+        let ending = Ending::of_result(Box::new(result), None);
+        let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
+        assert_eq!(body.headline, "drifted: something else");
+        assert_eq!(
+            body.details,
+            ["what it would change now:", "  foo:amd64  REMOVED, was 1"]
+        );
+        assert_eq!(body.advice, "apt-all HOST upgrade");
+    }
 }
