@@ -234,7 +234,7 @@ impl fmt::Display for Report {
         writeln!(f, "\n{}", machine())?;
         writeln!(
             f,
-            "{} hosts, medians of {} rounds; CPU and memory are the server's side alone; x: times as long as apt-all, cold",
+            "{} hosts, medians of {} rounds (ansible: one); CPU and memory are the server's side alone; x: times as long as apt-all, cold",
             self.hosts, self.rounds
         )?;
         for setup in Setup::ALL {
