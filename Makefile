@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check fmt clippy unit deb fleet packaging demo bench audit clean deps
+.PHONY: check fmt clippy unit deb fleet packaging reproducible demo bench audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -32,6 +32,10 @@ fleet: deps deb
 packaging: deps deb
 	@tests/packaging/lintian
 	@tests/packaging/run
+
+# A second build from nothing, in another directory, gives the same bytes. Takes as long as the first.
+reproducible: deb
+	@scripts/reproducible
 
 demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo
