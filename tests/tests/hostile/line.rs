@@ -30,6 +30,9 @@ fn a_request_of_4096_bytes_is_judged_and_a_longer_one_is_not() {
             assert!(answer.why().contains("longer than"), "{length}: {answer:?}");
         }
     }
+    // Nor is a line without an end waited for.
+    let endless = say_at_the_socket(web1, &[b'y'; 100_000]);
+    assert!(endless.why().contains("longer than"), "{endless:?}");
     connection.ask(b"apu/1 ping").is(ClientOutcome::Unchanged);
 }
 
