@@ -209,7 +209,10 @@ fn removal(names: &[String]) -> Stop {
         "this would remove {}, and the request does not allow that",
         names.join(", ")
     );
-    refused(ReasonCode::Removal, text)
+    advise(
+        refused(ReasonCode::Removal, text),
+        "give --allow-remove to the same command, where that is wanted",
+    )
 }
 
 #[cfg(test)]
