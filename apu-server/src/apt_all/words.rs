@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use apu_proto::{Operation, PackageArg, Request};
 use apu_repo::Failure;
 use clap::Parser;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// Bring a class of Debian machines up to date, all at once.
 ///
@@ -30,11 +30,11 @@ pub struct Words {
     #[arg(long, value_name = "TARGET")]
     pub exclude: Vec<String>,
 
-    /// How many hosts work at once.
+    /// How many hosts work at once [default: 50, or what apu.toml says].
     #[arg(long, value_name = "N")]
     pub parallel: Option<NonZeroUsize>,
 
-    /// How many seconds to wait for one host; what it has begun goes on there.
+    /// How long to wait for one host; what it has begun goes on there [default: 3600, or what apu.toml says].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 
@@ -64,8 +64,7 @@ pub struct Words {
 }
 
 const AFTER: &str = "\
-Exit status: 0 all hosts are well; 1 some are not; 2 wrong words or configuration; 3 this machine failed;
-130 interrupted.
+Exit status: 0 all well, 1 some host is not, 2 wrong words, 3 this machine failed, 130 interrupted
 
 Examples:
   apt-all web status
@@ -74,11 +73,25 @@ Examples:
   apt-all web install htop --yes";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
-    let all = Operation::ALL
-        .into_iter()
-        .filter(|operation| *operation != Operation::Attach);
+    let all = Operation::ALL.into_iter().filter_map(|operation| {
+        let help = match operation {
+            Operation::Ping => "Answer, and do nothing else",
+            Operation::Status => "Tell what is installed, pending, held and broken",
+            Operation::Check => "Tell whether the package database is whole",
+            Operation::Update => "Fetch the package lists",
+            Operation::Upgrade => "Bring newer versions, install nothing new, remove nothing",
+            Operation::DistUpgrade => "Bring newer versions with what they newly need",
+            Operation::Install => "Install the named packages",
+            Operation::Remove => "Remove the named packages; a client's policy has to allow that",
+            Operation::Autoremove => "Remove what was installed automatically and is needed no more",
+            Operation::Clean => "Empty apt's cache of packages",
+            // `apu attach` knows which run to follow.
+            Operation::Attach => return None,
+        };
+        Some(PossibleValue::new(operation.as_str()).help(help))
+    });
     // Every word that the first parser lets through is an operation; ping is never reached.
-    PossibleValuesParser::new(all.map(Operation::as_str)).map(|word| word.parse().unwrap_or(Operation::Ping))
+    PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
 }
 
 /// How far to go.

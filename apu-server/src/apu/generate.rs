@@ -50,13 +50,24 @@ fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>
     }
     let spoken = name.replacen('-', " ", usize::from(above.is_some()));
     let command = command.disable_help_subcommand(true).bin_name(spoken);
+    let command = command.display_name(&name).after_help(None::<&str>);
     let mut text = Vec::new();
     clap_mangen::Man::new(command)
         .title(&name)
         .section("8")
         .manual("apu")
         .render(&mut text)?;
+    text.extend_from_slice(more(&name).as_bytes());
     fs::write(directory.join(format!("{name}.8")), text)
+}
+
+/// What a page says beyond the command line, in roff.
+fn more(name: &str) -> &'static str {
+    match name {
+        "apt-all" => include_str!("generate/apt-all.roff"),
+        "apu" => include_str!("generate/apu.roff"),
+        _ => ".SH \"SEE ALSO\"\n.BR apu (8),\n.BR apt-all (8)\n",
+    }
 }
 
 /// For bash, zsh and fish.

@@ -1,6 +1,6 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
-use apu_fleet::{Ending, HostName, Outcome};
+use apu_fleet::{Code, Ending, HostName, Outcome};
 use apu_proto::{Change, Operation, RunResult, Step, Transaction};
 
 use super::clean::{clean, clean_lines};
@@ -35,7 +35,11 @@ impl Body {
                 headline = format!("{headline}: {first}");
             }
             details.extend(lines);
-            advice = clean(&why.advice).replace(host.as_str(), HOST);
+            advice = clean(&why.advice);
+            // Only our own advice is known to mean the host where its name stands.
+            if matches!(why.code, Code::Here(_)) {
+                advice = advice.replace(host.as_str(), HOST);
+            }
         }
         if let Some(result) = &ending.result {
             if ending.reason.is_none() {
