@@ -76,7 +76,7 @@ snapshot() {
         -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log \
         -o -path /var/lib/systemd/deb-systemd-helper-enabled \) -prune \
         -o ! -name 'passwd*' ! -name 'shadow*' ! -name 'group*' ! -name 'gshadow*' ! -name 'sub?id*' \
-        ! -path /etc/ld.so.cache ! -path '/etc/ssh/ssh_host_*' -printf '%p %M %U:%G %l\n' -type f -exec sha256sum {} + |
+        ! -path /etc/ld.so.cache ! -path "/etc/init.d/.depend.*" ! -path '/etc/ssh/ssh_host_*' -printf '%p %M %U:%G %l\n' -type f -exec sha256sum {} + |
         LC_ALL=C sort
     getent passwd | sort
     getent group | sort
