@@ -6,6 +6,7 @@ mod bootstrap;
 mod button;
 mod dead;
 mod harness;
+mod howto;
 mod hurting;
 mod kept;
 mod leaving;
