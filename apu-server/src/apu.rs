@@ -2,9 +2,11 @@
 
 mod attach;
 mod bootstrap;
+mod doctor;
 mod generate;
 mod host_key;
 mod hosts;
+mod key;
 mod remote;
 
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ enum Command {
     HostKey(host_key::Words),
     Bootstrap(bootstrap::Words),
     Attach(attach::Words),
+    Key(key::Words),
+    Doctor(doctor::Words),
     Repo(crate::repo::RepoArgs),
     Serve(crate::serve::ServeArgs),
     /// Make the keys and the archive where they are missing; the package does this when it is installed.
@@ -65,6 +69,8 @@ fn run(words: &Words) -> Result<u8, Failure> {
         Command::HostKey(words) => host_key::run(&enter()?, words),
         Command::Bootstrap(words) => bootstrap::run(&enter()?, words),
         Command::Attach(words) => attach::run(&enter()?, words),
+        Command::Key(words) => key::run(&enter()?, words),
+        Command::Doctor(words) => doctor::run(&enter()?, words),
         Command::Repo(args) => crate::repo::run(args, &Site::below(&words.root)),
         Command::Serve(args) => crate::serve::run(args, &Site::below(&words.root)),
         Command::Setup => crate::setup::run_setup(&Site::below(&words.root)),

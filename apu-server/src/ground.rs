@@ -65,7 +65,7 @@ impl Ground {
             program: "/usr/bin/ssh".into(),
             user: user.map_err(|error| Failure::words("cannot use [ssh] user of apu.toml").why(error))?,
             port: ssh.port.get(),
-            key: self.push_key(),
+            keys: apu_repo::push_keys(&self.site, &self.settings),
             known_hosts: self.site.known_hosts(),
             run_directory: self.site.run(),
             key_exchange: match ssh.key_exchange {
@@ -84,15 +84,25 @@ impl Ground {
     /// # Errors
     /// Where there is no push key yet, or no room for sockets.
     pub fn ssh(&self) -> Result<Arc<Ssh>, Failure> {
-        let key = self.push_key();
-        if let Err(error) = std::fs::File::open(&key) {
+        self.ssh_by(self.ssh_options()?)
+    }
+
+    /// The way to the clients, with other options than those of the settings.
+    ///
+    /// # Errors
+    /// As [`Ground::ssh`].
+    pub fn ssh_by(&self, options: SshOptions) -> Result<Arc<Ssh>, Failure> {
+        for key in &options.keys {
+            let Err(error) = std::fs::File::open(key) else {
+                continue;
+            };
             return Err(
                 Failure::words(format!("there is no push key in {}", key.display()))
                     .why(error)
                     .advise("apu setup, which makes one, and then gen-apu-data-pkg"),
             );
         }
-        let ssh = Ssh::new(self.ssh_options()?).map_err(|error| {
+        let ssh = Ssh::new(options).map_err(|error| {
             let run = self.site.run();
             let what = format!("cannot keep connections in {}", run.display());
             Failure::machine(what)

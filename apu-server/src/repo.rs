@@ -147,9 +147,9 @@ impl Target {
         if !self.dir.is_dir() {
             return Err(Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir {dir}")));
         }
-        let key = apu_repo::archive_key(site)?;
+        let keys = apu_repo::archive_keys(site)?;
         let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {dir}");
-        Archive::open(&self.dir, self.labels.clone(), vec![key], who, &waiting)
+        Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
             .map_err(|error| error.into_failure(&self.dir))
     }
 
@@ -164,6 +164,20 @@ fn publish(target: &Target, site: &Site) -> Result<String, Failure> {
         .publish()
         .map_err(target.failed())?;
     Ok(show::published(&target.dir, &published))
+}
+
+/// Signs the archives of `[[archives]]` that lie here with the keys that there are now.
+///
+/// # Errors
+/// Where one could not be published; those before it are.
+pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
+    for archive in &settings.archives {
+        if site.at(&archive.path).is_dir() {
+            let name = Path::new(archive.name.as_str());
+            publish(&Target::of(Some(name), site, settings)?, site)?;
+        }
+    }
+    Ok(())
 }
 
 fn add(target: &Target, site: &Site, files: &[PathBuf]) -> Result<String, Failure> {

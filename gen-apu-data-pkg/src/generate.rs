@@ -27,18 +27,12 @@ pub(crate) fn generate(args: &Args) -> Result<String, Failure> {
     };
     let settings = Settings::read(&site)?;
     let inputs = inputs::read(&site, &settings)?;
-    let key = apu_repo::archive_key(&site)?;
+    let keys = apu_repo::archive_keys(&site)?;
     let dir = site.at(&settings.archive.path);
     let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {}", dir.display());
     let done = (|| {
-        let archive = Archive::open(
-            &dir,
-            Labels::of(&settings),
-            vec![key],
-            "gen-apu-data-pkg",
-            &waiting,
-        )
-        .map_err(|error| error.into_failure(&dir))?;
+        let archive = Archive::open(&dir, Labels::of(&settings), keys, "gen-apu-data-pkg", &waiting)
+            .map_err(|error| error.into_failure(&dir))?;
         next_version(&archive, &inputs, args.at_least.max(remembered(&site)))
     })()?;
     // Without it only a lost archive could make a version come back; the package itself is published.
@@ -114,16 +108,12 @@ fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path) -> String
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "  {label:<9} {value}");
     };
-    let key: Vec<&str> = inputs.authorized_key.split_whitespace().collect();
     line("package", &dir.join(&done.path).display().to_string());
-    line(
-        "key",
-        &format!(
-            "{} {}, only for apu-wrapper",
-            key.get(1).unwrap_or(&""),
-            key.get(3).unwrap_or(&"")
-        ),
-    );
+    for (label, key) in ["key", "next key"].iter().zip(inputs.authorized_keys.lines()) {
+        let words: Vec<&str> = key.split_whitespace().collect();
+        let word = |at: usize| words.get(at).copied().unwrap_or_default();
+        line(label, &format!("{} {}, only for apu-wrapper", word(1), word(3)));
+    }
     let theirs = inputs.sources.len() - 1 - settings.archives.len();
     line(
         "sources",

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use apu_repo::{Failure, Settings, Site};
@@ -20,8 +20,8 @@ const KEYRING: &str = "/usr/share/keyrings/apu-data.gpg";
 pub(crate) struct Inputs {
     /// This server's name.
     pub(crate) host: String,
-    /// The line that lets the push key in.
-    pub(crate) authorized_key: String,
+    /// The lines that let the push keys in: two while one follows the other.
+    pub(crate) authorized_keys: String,
     /// The certificates of the site's archives.
     pub(crate) keyring: Vec<u8>,
     /// Where the clients find the site's archive.
@@ -77,7 +77,7 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> 
         sources.push(stanza);
     }
     Ok(Inputs {
-        authorized_key: authorized_key(site, settings)?,
+        authorized_keys: authorized_keys(site, settings)?,
         keyring: keyring(site)?,
         url,
         sources,
@@ -108,14 +108,17 @@ fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failure {
         .advise(advice)
 }
 
-fn authorized_key(site: &Site, settings: &Settings) -> Result<String, Failure> {
-    let path = site.at(&settings.ssh.key).with_extension("pub");
-    let key = apu_repo::read_public(&path).map_err(|error| {
-        Failure::words(format!("there is no usable push key in {}", path.display()))
-            .why(error)
-            .advise("sudo apu setup")
-    })?;
-    Ok(format!("{RESTRICTIONS} {key}\n"))
+fn authorized_keys(site: &Site, settings: &Settings) -> Result<String, Failure> {
+    let line = |private: &PathBuf| {
+        let path = private.with_extension("pub");
+        let key = apu_repo::read_public(&path).map_err(|error| {
+            Failure::words(format!("there is no usable push key in {}", path.display()))
+                .why(error)
+                .advise("sudo apu setup")
+        })?;
+        Ok(format!("{RESTRICTIONS} {key}\n"))
+    };
+    apu_repo::push_keys(site, settings).iter().map(line).collect()
 }
 
 fn keyring(site: &Site) -> Result<Vec<u8>, Failure> {

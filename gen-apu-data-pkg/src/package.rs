@@ -55,7 +55,7 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
     let mut files: Vec<(String, Vec<u8>)> = vec![
         (
             "usr/share/apu-data/authorized_keys".into(),
-            inputs.authorized_key.clone().into(),
+            inputs.authorized_keys.clone().into(),
         ),
         ("usr/share/keyrings/apu-data.gpg".into(), inputs.keyring.clone()),
         (PREFERENCES.into(), preferences(inputs).into()),

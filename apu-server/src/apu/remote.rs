@@ -1,9 +1,17 @@
 //! What the commands that speak to hosts have in common.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use apu_fleet::{Host, HostName, Inventory, TargetError, expand};
+use apu_fleet::ssh::Ssh;
+use apu_fleet::{
+    Ending, Host, HostName, Inventory, Job, Limits, Purpose, Sinks, TargetError, Task, expand, run,
+};
+use apu_proto::{Operation, Request};
 use apu_repo::Failure;
+
+use crate::ground::Ground;
+use crate::interrupt::stops;
 
 /// Waits for `work` on a runtime of its own.
 ///
@@ -40,4 +48,27 @@ pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>
         }
     }
     Ok(hosts)
+}
+
+/// What every host says of itself, without a word on the terminal.
+pub(super) async fn statuses(ssh: &Arc<Ssh>, hosts: &[Host], ground: &Ground) -> Vec<(HostName, Ending)> {
+    let task = |host: &Host| Task {
+        host: host.clone(),
+        request: Request::new(Operation::Status),
+    };
+    let job = Job {
+        purpose: Purpose::Run,
+        operation: Operation::Status,
+        tasks: hosts.iter().map(task).collect(),
+    };
+    let settings = &ground.settings.run;
+    let limits = Limits {
+        parallel: settings.parallel,
+        timeout: settings.timeout,
+    };
+    let board = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
+    let endings = board
+        .endings()
+        .map(|(host, ending)| (host.clone(), ending.clone()));
+    endings.collect()
 }

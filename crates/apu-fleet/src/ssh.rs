@@ -50,8 +50,8 @@ pub struct SshOptions {
     pub user: UserName,
     /// The port of sshd.
     pub port: u16,
-    /// The push key.
-    pub key: PathBuf,
+    /// The push keys, in the order in which they are offered: two while one follows the other.
+    pub keys: Vec<PathBuf>,
     /// The pinned host keys.
     pub known_hosts: PathBuf,
     /// A directory that only we can enter.
@@ -71,7 +71,7 @@ pub struct SshOptions {
 pub struct Ssh {
     options: SshOptions,
     sockets: PathBuf,
-    /// Tells connections of one key from those of the next.
+    /// Tells connections of these keys from those of others.
     key_mark: String,
     gate: Semaphore,
     launches: AtomicU32,
@@ -92,9 +92,7 @@ impl Ssh {
             let text = format!("{}: too long a path for sockets", sockets.display());
             return Err(io::Error::new(io::ErrorKind::InvalidFilename, text));
         }
-        let key_mark = fs::metadata(&options.key)
-            .map(|key| format!("{}.{}.{}", key.ino(), key.mtime(), key.mtime_nsec()))
-            .unwrap_or_default();
+        let key_mark = options.keys.iter().map(|key| mark(key)).collect();
         Ok(Self {
             gate: Semaphore::new(options.handshakes),
             sockets,
@@ -118,7 +116,6 @@ impl Ssh {
             host.to_string(),
             options.user.to_string(),
             options.port.to_string(),
-            options.key.display().to_string(),
             options.known_hosts.display().to_string(),
             format!("{:?}", options.key_exchange),
             self.key_mark.clone(),
@@ -157,6 +154,12 @@ impl Ssh {
             to_close,
         })
     }
+}
+
+/// A key as a file: where it lies, and which of those that ever lay there it is.
+fn mark(key: &Path) -> String {
+    let which = fs::metadata(key).map(|key| format!("{}.{}.{}", key.ino(), key.mtime(), key.mtime_nsec()));
+    format!("{}\0{}\0", key.display(), which.unwrap_or_default())
 }
 
 /// Makes a directory for us alone, or checks that it is one.

@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod generations;
 mod index;
+mod newest;
 mod pool;
 mod publish;
 mod release;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use check::{Checked, Fault, check};
 pub use index::Entry;
+pub use newest::newest_version;
 pub use publish::Published;
 
 use crate::deb::DebError;

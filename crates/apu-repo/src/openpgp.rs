@@ -87,20 +87,39 @@ impl ArchiveKey {
         Ok(self.cert.as_tsk().armored().to_vec()?)
     }
 
-    /// The certificate, binary.
-    pub fn certificate(&self) -> Result<Vec<u8>, KeyError> {
-        Ok(self.cert.clone().strip_secret_key_material().to_vec()?)
-    }
-
-    /// The certificate, armored.
-    pub fn certificate_armored(&self) -> Result<Vec<u8>, KeyError> {
-        Ok(self.cert.clone().strip_secret_key_material().armored().to_vec()?)
-    }
-
     /// The fingerprint, in hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.cert.fingerprint().to_hex()
+    }
+
+    /// When it was made; a few minutes earlier than it was, for clients whose clock is behind.
+    #[must_use]
+    pub fn created(&self) -> SystemTime {
+        self.cert.primary_key().key().creation_time()
+    }
+
+    /// From when on it is good for nothing, if there is such a time.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        let policy = StandardPolicy::new();
+        // An expired key is still a key that says when it expired.
+        let valid = self.cert.with_policy(&policy, self.created() + BACKDATED).ok()?;
+        valid.primary_key().key_expiration_time()
+    }
+
+    /// Whether it can sign now.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        self.key_pair().is_ok()
+    }
+
+    /// The certificate, binary.
+    ///
+    /// # Errors
+    /// For want of memory.
+    pub fn certificate(&self) -> Result<Vec<u8>, KeyError> {
+        Ok(self.cert.clone().strip_secret_key_material().to_vec()?)
     }
 
     fn key_pair(&self) -> Result<KeyPair, KeyError> {
@@ -118,6 +137,23 @@ impl ArchiveKey {
             None => Err(KeyError::CannotSign(self.fingerprint())),
         }
     }
+}
+
+/// A keyring of the keys' certificates, binary, as apt's Signed-By wants it.
+pub(crate) fn certificates(keys: &[ArchiveKey]) -> Result<Vec<u8>, KeyError> {
+    let certificates: Vec<Vec<u8>> = keys
+        .iter()
+        .map(ArchiveKey::certificate)
+        .collect::<Result<_, _>>()?;
+    Ok(certificates.concat())
+}
+
+/// The same, armored: one block, since not every reader looks for a second one.
+pub(crate) fn certificates_armored(keys: &[ArchiveKey]) -> Result<Vec<u8>, KeyError> {
+    let failed = sequoia_openpgp::anyhow::Error::from;
+    let mut writer = armor::Writer::new(Vec::new(), armor::Kind::PublicKey).map_err(failed)?;
+    writer.write_all(&certificates(keys)?).map_err(failed)?;
+    Ok(writer.finalize().map_err(failed)?)
 }
 
 /// `text`, which ends with a line break, with a signature of each key around it, as InRelease has it.
@@ -176,6 +212,15 @@ impl Keyring {
         })
     }
 
+    /// The keys' fingerprints, in hexadecimal, in the order of the keyring.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.certs
+            .iter()
+            .map(|cert| cert.fingerprint().to_hex())
+            .collect()
+    }
+
     /// The text within an inline signature, if one of the keyring's keys made it.
     pub fn open_inline(&self, signed: &[u8]) -> Result<Vec<u8>, KeyError> {
         let policy = StandardPolicy::new();
@@ -227,7 +272,7 @@ impl VerificationHelper for Helper<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ArchiveKey, Keyring, sign_detached, sign_inline};
+    use super::{ArchiveKey, Keyring, certificates_armored, sign_detached, sign_inline};
 
     const RELEASE: &[u8] = b"Origin: apu\nSHA256:\n abc 12 Packages\n";
 
@@ -246,7 +291,7 @@ mod tests {
     #[test]
     fn a_changed_byte_and_a_foreign_key_are_seen() {
         let key = ArchiveKey::generate("test").unwrap();
-        let keyring = Keyring::parse(&key.certificate_armored().unwrap()).unwrap();
+        let keyring = Keyring::parse(&certificates_armored(std::slice::from_ref(&key)).unwrap()).unwrap();
         let other = ArchiveKey::generate("other").unwrap();
         let mut signed = sign_inline(&[&key], RELEASE).unwrap();
         let at = signed.windows(3).position(|window| window == b"apu").unwrap();
@@ -278,7 +323,7 @@ mod tests {
                 .contains("PRIVATE KEY")
         );
         assert!(
-            String::from_utf8(key.certificate_armored().unwrap())
+            String::from_utf8(certificates_armored(std::slice::from_ref(&key)).unwrap())
                 .unwrap()
                 .contains("PUBLIC KEY")
         );

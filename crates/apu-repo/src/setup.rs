@@ -1,12 +1,11 @@
 //! What a fresh server needs before anything else: its keys, the proxy setting where a proxy is installed,
 //! and an archive, empty but signed. Everything is made once and never again.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Archive, Labels};
-use crate::openpgp::{ArchiveKey, KeyError};
+use crate::rotation::{archive_keys, make_archive_key, write_certificates};
 use crate::{Failure, Settings, Site, durable, host, push_key};
 
 /// What [`setup`] had to make.
@@ -46,7 +45,7 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
         return Ok(None);
     }
     durable::directory(&dir, 0o755).map_err(|error| cannot_write(&dir, error))?;
-    let keys = vec![archive_key(site)?];
+    let keys = archive_keys(site)?;
     Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| error.into_failure(&dir))?;
@@ -89,27 +88,8 @@ pub fn ensure_push_key(site: &Site) -> Result<bool, Failure> {
 
 /// Makes the archive key, once, and its public forms where they are missing.
 pub fn ensure_archive_key(site: &Site) -> Result<bool, Failure> {
-    let path = site.archive_key();
-    let failure = |error: KeyError| {
-        Failure::machine(format!("cannot make or read the archive key {}", path.display())).why(error)
-    };
-    let made = if path.try_exists().map_err(|error| cannot_write(&path, error))? {
-        false
-    } else {
-        let user_id = format!("apu archive of {}", host::name(site));
-        let key = ArchiveKey::generate(&user_id).map_err(failure)?;
-        let secret = key.secret().map_err(failure)?;
-        durable::create(&path, &secret, 0o600).map_err(|error| cannot_write(&path, error))?
-    };
-    let key = ArchiveKey::read(&path).map_err(failure)?;
-    for (path, bytes) in [
-        (site.archive_gpg(), key.certificate().map_err(failure)?),
-        (site.archive_asc(), key.certificate_armored().map_err(failure)?),
-    ] {
-        if made || !path.try_exists().map_err(|error| cannot_write(&path, error))? {
-            durable::replace(&path, &bytes, 0o644).map_err(|error| cannot_write(&path, error))?;
-        }
-    }
+    let made = make_archive_key(site, &site.archive_key())?;
+    write_certificates(site)?;
     Ok(made)
 }
 
@@ -142,22 +122,6 @@ fn ensure_proxy_conf(site: &Site) -> Result<bool, Failure> {
         host::fqdn(site)
     );
     durable::create(&path, text.as_bytes(), 0o644).map_err(|error| cannot_write(&path, error))
-}
-
-/// Reads the archive key.
-pub fn archive_key(site: &Site) -> Result<ArchiveKey, Failure> {
-    let path = site.archive_key();
-    let failure = Failure::words(format!("there is no usable archive key in {}", path.display()));
-    match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(failure.why(error).advise("sudo apu setup"))
-        }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(failure.why(error).advise("run it as root, with sudo"))
-        }
-        Err(error) => Err(failure.why(error)),
-        Ok(_) => ArchiveKey::read(&path).map_err(|error| failure.why(error)),
-    }
 }
 
 #[cfg(test)]

@@ -62,9 +62,11 @@ impl Site {
         gpg = "etc/apu-server/gpg";
         /// The archive key with its secret part, armored, 0600.
         archive_key = "etc/apu-server/gpg/archive.key";
-        /// The archive key's public certificate, binary, as apt's Signed-By wants it.
+        /// The key that is to follow the archive key, while a rotation is under way.
+        archive_key_next = "etc/apu-server/gpg/archive-next.key";
+        /// The archive keys' public certificates, binary, as apt's Signed-By wants it.
         archive_gpg = "etc/apu-server/gpg/archive.gpg";
-        /// The archive key's public certificate, armored.
+        /// The archive keys' public certificates, armored.
         archive_asc = "etc/apu-server/gpg/archive.asc";
         /// What the archives are served from.
         data = "var/lib/apu-data";

@@ -10,4 +10,5 @@ mod howto;
 mod hurting;
 mod kept;
 mod leaving;
+mod rotation;
 mod suites;

@@ -73,7 +73,9 @@ pub(super) fn master(options: &SshOptions, host: &Host, socket: &Path, kex: Opti
     set("ControlMaster=yes".into());
     set(setting("ControlPath=", socket));
     set(format!("ControlPersist={}", options.keep_open.as_secs().max(5)).into());
-    set(setting("IdentityFile=", &options.key));
+    for key in &options.keys {
+        set(setting("IdentityFile=", key));
+    }
     if let Some(kex) = kex {
         set(format!("KexAlgorithms={kex}").into());
     }
@@ -107,7 +109,7 @@ mod tests {
             program: "/usr/bin/ssh".into(),
             user: "apu".parse().unwrap(),
             port: 22,
-            key: "/etc/apu-server/ssh/id_ed25519".into(),
+            keys: vec!["/etc/apu-server/ssh/id_ed25519".into()],
             known_hosts: "/etc/apu-server/ssh/known_hosts".into(),
             run_directory: "/run/apu-server".into(),
             key_exchange: super::super::KeyExchange::Fast,

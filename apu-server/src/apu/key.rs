@@ -1,0 +1,104 @@
+//! `apu key`: which keys the clients trust, and how the next ones take their place.
+
+mod lag;
+mod rotate;
+mod status;
+
+use apu_fleet::Host;
+use apu_repo::archive::newest_version;
+use apu_repo::{Failure, KeyKind, Rotation};
+use clap::{Args, Subcommand};
+
+pub(super) use self::status::lasts;
+
+use crate::failure;
+use crate::ground::Ground;
+
+/// The keys that the clients trust: look at them, and let the next ones take their place.
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the keys, how long they are good, and the hosts that a rotation waits for.
+    ///
+    /// Exit status: 0 nothing lags, 1 some host has not got the newest apu-data, or a key is about to expire.
+    Status,
+    /// Begin to replace a key, or go on with it.
+    ///
+    /// The first call makes the next key and an apu-data with both keys; from then on both are used. Bring that
+    /// apu-data to the clients (gen-apu-data-pkg --push CLASS) and call it once more: when every host of every class
+    /// has answered that it has it, the old key is dropped, and until then the hosts that lag are named.
+    Rotate(Rotate),
+}
+
+#[derive(Debug, Args)]
+struct Rotate {
+    /// The SSH key that lets apt-all in.
+    #[arg(long, required_unless_present = "archive")]
+    ssh: bool,
+
+    /// The OpenPGP key that signs the archives.
+    #[arg(long)]
+    archive: bool,
+
+    /// Drop the old key although some hosts have not got the next one: those need `apu bootstrap` again.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
+    match &words.command {
+        Command::Status => status::run(ground),
+        Command::Rotate(words) => rotate::run(ground, words),
+    }
+}
+
+/// Both kinds, in the order in which they are shown.
+const KINDS: [KeyKind; 2] = [KeyKind::Push, KeyKind::Archive];
+
+/// What people call a key.
+const fn name(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Push => "push key",
+        KeyKind::Archive => "archive key",
+    }
+}
+
+/// The option of `apu key rotate` for it.
+const fn option(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Push => "--ssh",
+        KeyKind::Archive => "--archive",
+    }
+}
+
+fn rotation(ground: &Ground, kind: KeyKind) -> Rotation<'_> {
+    Rotation::of(&ground.site, &ground.settings, kind)
+}
+
+/// All hosts of all classes, each once.
+fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
+    let inventory = ground.inventory()?;
+    let mut hosts: Vec<Host> = Vec::new();
+    for class in inventory.classes() {
+        let listed = inventory
+            .class(class)
+            .map_err(|error| failure::target(&ground.site, error))?;
+        for host in listed {
+            if hosts.iter().all(|there| there.name != host.name) {
+                hosts.push(host);
+            }
+        }
+    }
+    Ok(hosts)
+}
+
+/// The version of the newest apu-data that the archive offers.
+fn offered_data(ground: &Ground) -> Result<Option<u64>, Failure> {
+    let archive = ground.site.at(&ground.settings.archive.path);
+    Ok(newest_version(&archive, "apu-data")?.and_then(|version| version.parse().ok()))
+}

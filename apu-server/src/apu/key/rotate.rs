@@ -1,0 +1,129 @@
+//! One key after the other, in an order in which no client is ever left with a key that nobody has.
+//!
+//! Begin: the next key is made; both keys sign, both let apt-all in, both are in the next apu-data. Finish: once every
+//! host has that apu-data, the old key goes from the server, and from the clients with the apu-data after that.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use apu_fleet::ssh::{Ssh, SshOptions};
+use apu_repo::{Failure, KeyKind};
+
+use super::lag::{Laggard, laggards};
+use super::{KINDS, Rotate, all_hosts, name, offered_data, option, rotation};
+use crate::apu::remote::{statuses, wait};
+use crate::ground::Ground;
+
+pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
+    let chosen = |kind: &KeyKind| match kind {
+        KeyKind::Push => words.ssh,
+        KeyKind::Archive => words.archive,
+    };
+    let kinds: Vec<KeyKind> = KINDS.into_iter().filter(chosen).collect();
+    // The classes are read first: a mistake in one must not be found when half of the work is done.
+    let hosts = all_hosts(ground)?;
+    let (going, fresh): (Vec<KeyKind>, Vec<KeyKind>) = kinds
+        .into_iter()
+        .partition(|kind| rotation(ground, *kind).is_under_way());
+    for kind in &fresh {
+        rotation(ground, *kind).begin()?;
+    }
+    // Whatever an earlier call did not come to: the apu-data with both keys is there, and the archive signed by both.
+    publish(ground)?;
+    for kind in &fresh {
+        begun(ground, *kind)?;
+    }
+    let mut status = 0;
+    for kind in going {
+        let needed = offered_data(ground)?
+            .ok_or_else(|| Failure::machine("the archive has no apu-data").advise("sudo gen-apu-data-pkg"))?;
+        let ssh = way(ground, kind)?;
+        let endings = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })?;
+        let late = laggards(&endings, needed);
+        if late.is_empty() || words.force {
+            finish(ground, kind, &late)?;
+        } else {
+            waits(kind, &late, hosts.len());
+            status = 1;
+        }
+    }
+    Ok(status)
+}
+
+/// The way on which the hosts are asked. That a new push key lets us in is best shown by coming in with it.
+fn way(ground: &Ground, kind: KeyKind) -> Result<Arc<Ssh>, Failure> {
+    if kind == KeyKind::Archive {
+        return ground.ssh();
+    }
+    let options = SshOptions {
+        keys: vec![rotation(ground, kind).next().to_owned()],
+        ..ground.ssh_options()?
+    };
+    ground.ssh_by(options)
+}
+
+/// Makes the next apu-data, if a key has changed, and signs all archives with the keys that there are now.
+fn publish(ground: &Ground) -> Result<(), Failure> {
+    let beside = env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name("gen-apu-data-pkg"));
+    let program = beside.unwrap_or_else(|| "gen-apu-data-pkg".into());
+    let status = Command::new(&program)
+        .arg("--quiet")
+        .arg("--root")
+        .arg(ground.site.root())
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| Failure::machine(format!("cannot start {}", program.display())).why(error))?;
+    if !status.success() {
+        return Err(Failure::machine("there is no apu-data with the new keys")
+            .why(format!("gen-apu-data-pkg ended with {status}"))
+            .advise("mend what it names, and do the same once more: nothing is lost"));
+    }
+    crate::repo::publish_others(&ground.site, &ground.settings)
+}
+
+fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
+    let data = offered_data(ground)?.unwrap_or_default();
+    let what = match kind {
+        KeyKind::Push => "both let apt-all in",
+        KeyKind::Archive => "both sign the archives",
+    };
+    let name = name(kind);
+    println!(
+        "{name}: the next one is made; {what} now, and both are in apu-data {data}\n\
+         next: sudo gen-apu-data-pkg --push CLASS   brings it to the clients of CLASS\n      \
+         sudo apu key rotate {:<12}       once more, drops the old key when all clients have it",
+        option(kind)
+    );
+    Ok(())
+}
+
+fn finish(ground: &Ground, kind: KeyKind, late: &[Laggard]) -> Result<(), Failure> {
+    rotation(ground, kind).finish()?;
+    publish(ground)?;
+    let name = name(kind);
+    println!("{name}: the old one is dropped, the next one is in its place");
+    if !late.is_empty() {
+        let hosts: Vec<&str> = late.iter().map(|laggard| laggard.host.as_str()).collect();
+        println!(
+            "{name}: left behind, since --force was given: {0}\n  try: sudo apu bootstrap {0}",
+            hosts.join(" ")
+        );
+    }
+    Ok(())
+}
+
+fn waits(kind: KeyKind, late: &[Laggard], all: usize) {
+    println!(
+        "{}: both stay in use, since {} of {all} hosts have not got the next one yet",
+        name(kind),
+        late.len()
+    );
+    super::status::show(late);
+    println!(
+        "next: sudo gen-apu-data-pkg --push CLASS, or --force, which leaves {} behind",
+        if late.len() == 1 { "that one" } else { "those" }
+    );
+}

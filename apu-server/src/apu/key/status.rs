@@ -1,0 +1,126 @@
+//! `apu key status`: the keys, and the hosts that lag.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use apu_fleet::{HostKey, HostName};
+use apu_repo::{Failure, KeyKind, archive_key_at};
+use jiff::Timestamp;
+
+use super::lag::{Laggard, laggards};
+use super::{KINDS, all_hosts, name, offered_data, option, rotation};
+use crate::apu::remote::{statuses, wait};
+use crate::ground::Ground;
+
+/// How long before it expires a key is worth a word.
+pub(crate) const EARLY: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+
+pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
+    let hosts = all_hosts(ground)?;
+    let now = SystemTime::now();
+    let mut worst = 0;
+    for kind in KINDS {
+        let rotation = rotation(ground, kind);
+        let (line, early) = describe(kind, rotation.current(), now)?;
+        println!("{:<12} {line}", name(kind));
+        worst = worst.max(u8::from(early && !rotation.is_under_way()));
+        if rotation.is_under_way() {
+            println!("{:<12} {}", "  next", describe(kind, rotation.next(), now)?.0);
+            println!("{:<12} sudo apu key rotate {}", "  go on with", option(kind));
+        } else if early {
+            println!("{:<12} sudo apu key rotate {}", "  try", option(kind));
+        }
+    }
+    let Some(needed) = offered_data(ground)? else {
+        println!("{:<12} none yet; try: sudo gen-apu-data-pkg", "apu-data");
+        return Ok(1);
+    };
+    println!("{:<12} {needed}", "apu-data");
+    if hosts.is_empty() {
+        return Ok(worst);
+    }
+    let ssh = ground.ssh()?;
+    let endings = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })?;
+    let late = laggards(&endings, needed);
+    println!(
+        "{:<12} {} of {} have it",
+        "hosts",
+        hosts.len() - late.len(),
+        hosts.len()
+    );
+    show(&late);
+    Ok(worst.max(u8::from(!late.is_empty())))
+}
+
+/// The hosts that lag, those of one reason together.
+pub(super) fn show(late: &[Laggard]) {
+    use crate::view::groups::{groups, set};
+    let reasons = late
+        .iter()
+        .map(|laggard| (&laggard.host, (laggard.why.as_str(), laggard.advice.as_str())));
+    for ((why, advice), hosts) in groups(reasons) {
+        let hosts: Vec<&HostName> = hosts;
+        println!("  {}: {why}", set(&hosts));
+        if !advice.is_empty() {
+            println!("    try: {advice}");
+        }
+    }
+}
+
+/// A key in a line, and whether it expires soon.
+fn describe(kind: KeyKind, path: &Path, now: SystemTime) -> Result<(String, bool), Failure> {
+    match kind {
+        KeyKind::Push => {
+            let public = path.with_extension("pub");
+            let text = fs::read_to_string(&public).unwrap_or_default();
+            let line = HostKey::parse(text.trim()).map_or_else(
+                |error| format!("{}: {error}", public.display()),
+                |key| format!("{} {}", key.algorithm(), key.fingerprint()),
+            );
+            Ok((line, false))
+        }
+        KeyKind::Archive => {
+            let key = archive_key_at(path)?;
+            let (until, early) = lasts(key.expires(), now);
+            Ok((format!("{}, {until}", key.fingerprint()), early))
+        }
+    }
+}
+
+/// How long a key is good, in words, and whether that is short.
+pub(crate) fn lasts(expires: Option<SystemTime>, now: SystemTime) -> (String, bool) {
+    let Some(expires) = expires else {
+        return ("never expires".to_owned(), false);
+    };
+    let day = Timestamp::try_from(expires).map_or_else(
+        |_| "a day beyond all calendars".to_owned(),
+        |at| at.strftime("%Y-%m-%d").to_string(),
+    );
+    match expires.duration_since(now) {
+        Err(_) => (format!("EXPIRED on {day}"), true),
+        Ok(left) => {
+            let days = left.as_secs() / 86_400;
+            (format!("good until {day}, {days} days"), left <= EARLY)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::lasts;
+
+    #[test]
+    fn sixty_days_before_its_end_a_key_is_said_to_expire() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let day = Duration::from_secs(86_400);
+        let in_days = |days: u32| lasts(Some(now + day * days), now);
+        assert_eq!(in_days(61), ("good until 2027-03-17, 61 days".to_owned(), false));
+        assert!(in_days(60).1);
+        let (text, early) = lasts(Some(now - day), now);
+        assert_eq!((text.as_str(), early), ("EXPIRED on 2027-01-14", true));
+        assert!(!lasts(None, now).1);
+    }
+}
