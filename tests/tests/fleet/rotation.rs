@@ -1,8 +1,9 @@
 //! Keys that are replaced on a living fleet: no client is ever left with a key that nobody has.
 
-use std::process::Output;
+use std::fs;
+use std::process::{Command, Output};
 
-use apu_tests::{Fleet, Suite};
+use apu_tests::{Fleet, Host, Suite};
 
 const OLD: &str = "/root/old_key";
 
@@ -15,26 +16,29 @@ fn hasty(fleet: &Fleet) {
     );
 }
 
-fn archive_fingerprints(fleet: &Fleet, host: &str, keyring: &str) -> Vec<String> {
-    let shown = fleet
-        .server()
-        .sh(&format!("gpg --show-keys --with-colons {keyring} 2>/dev/null"));
-    let text = if host.is_empty() {
-        shown.ok()
-    } else {
-        // Clients have no gpg: their keyring is looked at on the server.
-        let copy = fleet.host(host).sh(&format!("base64 -w0 {keyring}")).ok();
-        fleet
-            .server()
-            .sh(&format!(
-                "echo {copy} | base64 -d | gpg --show-keys --with-colons 2>/dev/null"
-            ))
-            .ok()
+/// The fingerprints of a keyring on a host, as gpg reads it.
+fn fingerprints(host: &Host, keyring: &str) -> Vec<String> {
+    let bytes = host.command("cat").arg(keyring).output().unwrap().stdout;
+    let home = tempfile::tempdir().unwrap();
+    let copy = home.path().join("keyring");
+    fs::write(&copy, bytes).unwrap();
+    let shown = Command::new("gpg")
+        .args(["--batch", "--with-colons", "--show-keys", "--homedir"])
+        .args([home.path(), &copy])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    // A primary key's own fingerprint is the first one behind it; those of its subkeys follow.
+    let keys = text.split("pub:").skip(1);
+    let first = |key: &str| {
+        Some(
+            key.lines()
+                .find_map(|line| line.strip_prefix("fpr:"))?
+                .trim_matches(':')
+                .to_owned(),
+        )
     };
-    text.lines()
-        .filter_map(|line| line.strip_prefix("fpr:"))
-        .map(|line| line.trim_matches(':').to_owned())
-        .collect()
+    keys.filter_map(first).collect()
 }
 
 fn takes(fleet: &Fleet, client: &str, key: &str) -> Output {
@@ -76,7 +80,7 @@ fn both_keys_rotate_on_a_live_fleet_and_the_host_that_was_off_is_caught_up() {
     server
         .sh(&format!("cp -p /etc/apu-server/ssh/id_ed25519 {OLD}"))
         .ok();
-    let old_archive = archive_fingerprints(&fleet, "", "/etc/apu-server/gpg/archive.gpg");
+    let old_archive = fingerprints(server, "/etc/apu-server/gpg/archive.gpg");
     assert_eq!(old_archive.len(), 1);
 
     fleet.host("laptop1").pull_the_cable();
@@ -93,7 +97,7 @@ fn both_keys_rotate_on_a_live_fleet_and_the_host_that_was_off_is_caught_up() {
     assert_eq!(waits.stdout.matches("laptop1").count(), 2, "{}", waits.stdout);
     assert!(!waits.stdout.contains("web"), "{}", waits.stdout);
     fleet.apt_all("web1,web2 ping").exited(0);
-    let both = archive_fingerprints(&fleet, "web1", "/usr/share/keyrings/apu-data.gpg");
+    let both = fingerprints(fleet.host("web1"), "/usr/share/keyrings/apu-data.gpg");
     assert_eq!(both.len(), 2);
     assert_eq!(both[0], old_archive[0]);
 
@@ -107,7 +111,7 @@ fn both_keys_rotate_on_a_live_fleet_and_the_host_that_was_off_is_caught_up() {
     // What is signed by the new key alone reaches everybody, and takes the old keys from them.
     catch_up(&fleet, "default");
     for client in ["web1", "web2", "laptop1"] {
-        let keyring = archive_fingerprints(&fleet, client, "/usr/share/keyrings/apu-data.gpg");
+        let keyring = fingerprints(fleet.host(client), "/usr/share/keyrings/apu-data.gpg");
         assert_eq!(keyring, both[1..], "{client}");
         let refused = takes(&fleet, client, OLD);
         assert!(!refused.status.success(), "{client} still lets the old key in");

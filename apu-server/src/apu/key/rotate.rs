@@ -34,21 +34,34 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
     for kind in &fresh {
         begun(ground, *kind)?;
     }
-    let mut status = 0;
+    if going.is_empty() {
+        return Ok(0);
+    }
+    let needed = offered_data(ground)?
+        .ok_or_else(|| Failure::machine("the archive has no apu-data").advise("sudo gen-apu-data-pkg"))?;
+    // Everybody is asked before anything is dropped: dropping makes an apu-data that nobody has yet.
+    let mut late = Vec::new();
     for kind in going {
-        let needed = offered_data(ground)?
-            .ok_or_else(|| Failure::machine("the archive has no apu-data").advise("sudo gen-apu-data-pkg"))?;
         let ssh = way(ground, kind)?;
         let endings = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })?;
-        let late = laggards(&endings, needed);
-        if late.is_empty() || words.force {
-            finish(ground, kind, &late)?;
-        } else {
-            waits(kind, &late, hosts.len());
-            status = 1;
-        }
+        late.push((kind, laggards(&endings, needed)));
     }
-    Ok(status)
+    let (ripe, unripe): (Vec<_>, Vec<_>) = late
+        .into_iter()
+        .partition(|(_, late)| late.is_empty() || words.force);
+    for (kind, _) in &ripe {
+        rotation(ground, *kind).finish()?;
+    }
+    if !ripe.is_empty() {
+        publish(ground)?;
+    }
+    for (kind, late) in &ripe {
+        dropped(*kind, late);
+    }
+    for (kind, late) in &unripe {
+        waits(*kind, late, hosts.len());
+    }
+    Ok(u8::from(!unripe.is_empty()))
 }
 
 /// The way on which the hosts are asked. That a new push key lets us in is best shown by coming in with it.
@@ -100,9 +113,7 @@ fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
     Ok(())
 }
 
-fn finish(ground: &Ground, kind: KeyKind, late: &[Laggard]) -> Result<(), Failure> {
-    rotation(ground, kind).finish()?;
-    publish(ground)?;
+fn dropped(kind: KeyKind, late: &[Laggard]) {
     let name = name(kind);
     println!("{name}: the old one is dropped, the next one is in its place");
     if !late.is_empty() {
@@ -112,7 +123,6 @@ fn finish(ground: &Ground, kind: KeyKind, late: &[Laggard]) -> Result<(), Failur
             hosts.join(" ")
         );
     }
-    Ok(())
 }
 
 fn waits(kind: KeyKind, late: &[Laggard], all: usize) {
