@@ -130,3 +130,49 @@ fn a_host_key_is_pinned_by_its_fingerprint_and_replaced_only_when_asked() {
         "the old connection was used again"
     );
 }
+
+#[test]
+fn a_user_with_sudo_on_both_sides_is_enough_and_nothing_of_roots_is_left_in_their_home() {
+    let fleet = bare(&["web1"]);
+    let (server, client) = (fleet.server(), fleet.host("web1"));
+    server
+        .sh("useradd -m -s /bin/bash boss
+            echo 'boss ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/boss
+            install -d -m 700 -o boss -g boss ~boss/.ssh
+            cp /root/.ssh/known_hosts ~boss/.ssh/
+            ssh-keygen -q -t ed25519 -N '' -f ~boss/.ssh/id_ed25519
+            chown boss: ~boss/.ssh/*")
+        .ok();
+    let key = server.read("/home/boss/.ssh/id_ed25519.pub").unwrap();
+    client
+        .sh(&format!(
+            "useradd -m -s /bin/bash admin
+            echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin
+            install -d -m 700 -o admin -g admin ~admin/.ssh
+            echo '{}' >~admin/.ssh/authorized_keys
+            chown admin: ~admin/.ssh/authorized_keys
+            rm -r /root/.ssh",
+            key.trim()
+        ))
+        .ok();
+
+    let said = server.sh("su - boss -c 'sudo apu bootstrap --user admin --add-to-class default web1' 2>&1");
+    assert_eq!(said.code, 0, "{}", said.stdout);
+    fleet.apt_all("default ping").exited(0);
+    assert_eq!(server.sh("find ~boss ! -user boss").ok(), "");
+    assert_eq!(client.sh("ls -A ~admin").ok().matches("apu").count(), 0);
+}
+
+#[test]
+fn a_host_behind_another_is_reached_through_it() {
+    let fleet = bare(&["gate", "inner"]);
+    fleet.class("site", "inner jump=nowhere.invalid\n");
+    let said = fleet.apu("bootstrap inner");
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert_eq!(fleet.host("inner").version_of("apu-client"), None);
+
+    fleet.class("site", "inner jump=gate\n");
+    let said = fleet.apu("bootstrap inner");
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    fleet.apt_all("site ping").ended("inner", "unchanged").exited(0);
+}
