@@ -103,13 +103,13 @@ fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
         KeyKind::Push => "both let apt-all in",
         KeyKind::Archive => "both sign the archives",
     };
-    let name = name(kind);
+    let (name, again) = (name(kind), format!("sudo apu key rotate {}", option(kind)));
+    println!("{name}: the next one is made; {what} now, and both are in apu-data {data}");
     println!(
-        "{name}: the next one is made; {what} now, and both are in apu-data {data}\n\
-         next: sudo gen-apu-data-pkg --push CLASS   brings it to the clients of CLASS\n      \
-         sudo apu key rotate {:<12}       once more, drops the old key when all clients have it",
-        option(kind)
+        "next: {:<36} brings it to the clients of CLASS",
+        "sudo gen-apu-data-pkg --push CLASS"
     );
+    println!("      {again:<36} once more: drops the old key when all clients have it");
     Ok(())
 }
 
