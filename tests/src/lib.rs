@@ -14,7 +14,9 @@
 //! It takes root, and the packages that `make deb` leaves in `dist/`. What takes long is made once and kept in
 //! `/var/cache/apu-tests`: base roots, layers with the built packages installed on them, the upstream archive.
 
+pub mod figures;
 mod fleet;
+mod gpg;
 mod host;
 mod layer;
 mod nest;
@@ -30,6 +32,7 @@ mod watch;
 mod web;
 
 pub use fleet::{Fleet, Plan};
+pub use gpg::Gpg;
 pub use host::{Host, Snapshot};
 pub use root::{Flavour, Suite};
 pub use run::{Run, Running};

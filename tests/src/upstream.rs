@@ -3,12 +3,12 @@
 //! Made by Debian's own tools and not by apu's, so that a fault of apu's archive code cannot hide here.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::gpg::Gpg;
 use crate::packages::{self, SOURCES};
 use crate::store::{self, Inputs, word};
 use crate::tool::run;
@@ -53,7 +53,8 @@ pub(crate) fn archive() -> Result<PathBuf> {
         let debs = draft.join("debs");
         fs::create_dir(&debs)?;
         packages::build_all(&debs)?;
-        let gpg = Gpg::new(draft)?;
+        let gpg = Gpg::generate(&draft.join("gnupg"), "upstream@example.org")?;
+        gpg.export(&draft.join("archive.gpg"))?;
         for stage in Stage::ALL {
             publish(&debs, stage, &draft.join(stage.folder()), &gpg)?;
         }
@@ -69,54 +70,6 @@ pub(crate) fn sources(site: &str) -> String {
         )
     };
     format!("{}\n{}", source("stable"), source("stable-security"))
-}
-
-struct Gpg(PathBuf);
-
-impl Gpg {
-    fn new(draft: &Path) -> Result<Self> {
-        let gpg = Self(draft.join("gnupg"));
-        fs::DirBuilder::new().mode(0o700).create(&gpg.0)?;
-        run(gpg.command().args([
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            "upstream@example.org",
-            "ed25519",
-            "sign",
-            "never",
-        ]))?;
-        run(gpg
-            .command()
-            .arg("--output")
-            .arg(draft.join("archive.gpg"))
-            .arg("--export"))?;
-        // The agent would live on.
-        run(Command::new("gpgconf")
-            .args(["--kill", "all"])
-            .env("GNUPGHOME", &gpg.0))?;
-        Ok(gpg)
-    }
-
-    fn command(&self) -> Command {
-        let mut gpg = Command::new("gpg");
-        gpg.env("GNUPGHOME", &self.0)
-            .args(["--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]);
-        gpg
-    }
-
-    fn clearsign(&self, from: &Path, to: &Path) -> Result<()> {
-        run(self
-            .command()
-            .arg("--output")
-            .arg(to)
-            .arg("--clearsign")
-            .arg(from))?;
-        run(Command::new("gpgconf")
-            .args(["--kill", "all"])
-            .env("GNUPGHOME", &self.0))?;
-        Ok(())
-    }
 }
 
 fn publish(debs: &Path, stage: Stage, archive: &Path, gpg: &Gpg) -> Result<()> {

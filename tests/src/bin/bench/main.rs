@@ -12,9 +12,9 @@ mod tool;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use apu_tests::figures::note;
 use apu_tests::{Flavour, Fleet};
 
 use crate::desk::Desk;
@@ -231,10 +231,4 @@ impl Bench<'_> {
         }
         Ok(())
     }
-}
-
-fn note(text: &str) {
-    static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let seconds = BEGIN.get_or_init(Instant::now).elapsed().as_secs();
-    eprintln!("{:>2}:{:02}  {text}", seconds / 60, seconds % 60);
 }

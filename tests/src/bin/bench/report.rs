@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use apu_tests::figures::{self, Target, median};
 use serde_json::{Value, json};
 
 use crate::meter::{Cost, Peak};
@@ -48,27 +48,6 @@ pub(crate) struct Report {
     rounds: usize,
     costs: BTreeMap<Key, Vec<Cost>>,
     peaks: BTreeMap<Key, Peak>,
-}
-
-/// A promise and what became of it.
-struct Target {
-    what: &'static str,
-    wanted: f64,
-    unit: &'static str,
-    /// Whether more is better.
-    at_least: bool,
-    found: Option<f64>,
-}
-
-impl Target {
-    fn met(&self) -> Option<bool> {
-        let found = self.found?;
-        Some(if self.at_least {
-            found >= self.wanted
-        } else {
-            found <= self.wanted
-        })
-    }
 }
 
 impl Report {
@@ -201,25 +180,13 @@ impl Report {
                 })),
             })
         });
-        let targets = self.targets();
-        let targets = targets.iter().map(|target| {
-            json!({
-                "what": target.what,
-                "wanted": target.wanted,
-                "at_least": target.at_least,
-                "unit": target.unit,
-                "found": target.found,
-                "met": target.met(),
-            })
-        });
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         json!({
-            "at": at.as_secs(),
+            "at": figures::now(),
             "machine": machine(),
             "hosts": self.hosts,
             "rounds": self.rounds,
             "rows": rows.collect::<Vec<_>>(),
-            "targets": targets.collect::<Vec<_>>(),
+            "targets": self.targets().iter().map(Target::as_json).collect::<Vec<_>>(),
         })
     }
 
@@ -258,20 +225,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\ntargets")?;
         for target in self.targets() {
-            let sign = if target.at_least { ">=" } else { "<=" };
-            let found = target
-                .found
-                .map_or_else(|| "not measured".to_owned(), |found| format!("{found:.2}"));
-            let verdict = match target.met() {
-                Some(true) => "met",
-                Some(false) => "MISSED",
-                None => "",
-            };
-            writeln!(
-                f,
-                "  {:<55} {sign} {:>4} {:<2}  {found:>7}  {verdict}",
-                target.what, target.wanted, target.unit
-            )?;
+            writeln!(f, "{target}")?;
         }
         Ok(())
     }
@@ -313,42 +267,14 @@ impl Report {
 
 /// What the figures are of.
 fn machine() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let model = read("/proc/cpuinfo");
-    let model = model
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown processor", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let ssh = std::process::Command::new("ssh").arg("-V").output();
     let ssh = ssh.map(|output| String::from_utf8_lossy(&output.stderr).trim().to_owned());
-    format!(
-        "{cores} cores of {model}, Linux {}, {}",
-        read("/proc/sys/kernel/osrelease").trim(),
-        ssh.unwrap_or_default()
-    )
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    if values.len() % 2 == 1 {
-        return Some(upper);
-    }
-    Some(f64::midpoint(values[values.len() / 2 - 1], upper))
+    format!("{}, {}", figures::machine(), ssh.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median([3.0, 1.0, 9.0].into_iter()), Some(3.0));
-        assert_eq!(median([4.0, 1.0, 2.0, 9.0].into_iter()), Some(3.0));
-        assert_eq!(median(std::iter::empty()), None);
-    }
 
     #[test]
     fn a_target_is_held_against_the_best_stock_peer() {
