@@ -16,7 +16,7 @@ use crate::tool;
 pub(crate) const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packages");
 
 /// Builds every release of every package into a folder.
-pub(crate) fn build_all(into: &Path) -> Result<()> {
+pub fn build_all(into: &Path) -> Result<()> {
     let architecture = tool::run(Command::new("dpkg").arg("--print-architecture"))?;
     for source in fs::read_dir(SOURCES).with_context(|| format!("cannot read {SOURCES}"))? {
         let source = source?.path();
