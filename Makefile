@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check fmt clippy unit deb fleet packaging reproducible independent demo bench audit clean deps
+.PHONY: check fmt clippy unit deb fleet packaging reproducible independent demo bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -47,6 +47,12 @@ demo: deps deb
 bench: deb
 	@scripts/install-deps bench
 	@scripts/cargo-release run -p apu-tests --bin bench
+	@scripts/cargo-release run -p apu-tests --bin bench_index
+
+# The archive alone. Needs no root once its packages are installed and the .debs are fetched.
+bench-index: deb
+	@scripts/install-deps bench
+	@scripts/cargo-release run -p apu-tests --bin bench_index
 
 audit:
 	@scripts/install-deps build

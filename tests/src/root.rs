@@ -106,7 +106,7 @@ fn bootstrap(suite: Suite, flavour: Flavour, draft: &Path) -> Result<()> {
 }
 
 /// The address of the Debian archive that this machine's own apt uses.
-fn own_archive() -> Result<String> {
+pub(crate) fn own_archive() -> Result<String> {
     let targets = tool::run(Command::new("apt-get").args([
         "indextargets",
         "--format",
