@@ -8,6 +8,7 @@ mod host_key;
 mod hosts;
 mod key;
 mod remote;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ enum Command {
     Attach(attach::Words),
     Key(key::Words),
     Doctor(doctor::Words),
+    Status(status::Words),
     Repo(crate::repo::RepoArgs),
     Serve(crate::serve::ServeArgs),
     /// Make the keys and the archive where they are missing; the package does this when it is installed.
@@ -71,6 +73,7 @@ fn run(words: &Words) -> Result<u8, Failure> {
         Command::Attach(words) => attach::run(&enter()?, words),
         Command::Key(words) => key::run(&enter()?, words),
         Command::Doctor(words) => doctor::run(&enter()?, words),
+        Command::Status(words) => status::run(&enter()?, words),
         Command::Repo(args) => crate::repo::run(args, &Site::below(&words.root)),
         Command::Serve(args) => crate::serve::run(args, &Site::below(&words.root)),
         Command::Setup => crate::setup::run_setup(&Site::below(&words.root)),

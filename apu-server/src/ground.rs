@@ -109,6 +109,18 @@ impl Ground {
                 .why(error)
                 .advise(format!("make room for {}", run.display()))
         })?;
+        allow_many_files();
         Ok(Arc::new(ssh))
+    }
+}
+
+/// A connection takes up to five descriptors; the soft limit is often 1024.
+fn allow_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // What is not allowed shows itself as hosts that cannot be reached, with the reason.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }

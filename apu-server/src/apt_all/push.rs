@@ -31,7 +31,6 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         .map_err(|error| failure::target(&ground.site, error))?;
     let course = words.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let ssh = ground.ssh()?;
-    allow_many_files();
 
     let run = &ground.settings.run;
     let button = Button {
@@ -53,17 +52,6 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::machine("cannot start").why(error))?;
     runtime.block_on(async { button.push(request, hosts, course, &mut stops()).await })
-}
-
-/// A connection takes up to five descriptors; the soft limit is often 1024.
-fn allow_many_files() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        // What is not allowed shows itself as hosts that cannot be reached, with the reason.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 struct Button<'a> {

@@ -4,14 +4,12 @@ mod lag;
 mod rotate;
 mod status;
 
-use apu_fleet::Host;
 use apu_repo::archive::newest_version;
 use apu_repo::{Failure, KeyKind, Rotation};
 use clap::{Args, Subcommand};
 
 pub(super) use self::status::lasts;
 
-use crate::failure;
 use crate::ground::Ground;
 
 /// The keys that the clients trust: look at them, and let the next ones take their place.
@@ -78,23 +76,6 @@ const fn option(kind: KeyKind) -> &'static str {
 
 fn rotation(ground: &Ground, kind: KeyKind) -> Rotation<'_> {
     Rotation::of(&ground.site, &ground.settings, kind)
-}
-
-/// All hosts of all classes, each once.
-fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
-    let inventory = ground.inventory()?;
-    let mut hosts: Vec<Host> = Vec::new();
-    for class in inventory.classes() {
-        let listed = inventory
-            .class(class)
-            .map_err(|error| failure::target(&ground.site, error))?;
-        for host in listed {
-            if hosts.iter().all(|there| there.name != host.name) {
-                hosts.push(host);
-            }
-        }
-    }
-    Ok(hosts)
 }
 
 /// The version of the newest apu-data that the archive offers.

@@ -10,6 +10,7 @@ use apu_fleet::{
 use apu_proto::{Operation, Request};
 use apu_repo::Failure;
 
+use crate::failure;
 use crate::ground::Ground;
 use crate::interrupt::stops;
 
@@ -48,6 +49,25 @@ pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>
         }
     }
     Ok(hosts)
+}
+
+/// All hosts of all classes, each once; a class may have nobody in it.
+///
+/// # Errors
+/// Where a class cannot be used, or two of them know a host differently.
+pub(super) fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
+    let wrong = |error| failure::target(&ground.site, error);
+    let inventory = ground.inventory()?;
+    let mut classes = Vec::new();
+    for class in inventory.classes() {
+        if !inventory.class(class).map_err(wrong)?.is_empty() {
+            classes.push(class.as_str());
+        }
+    }
+    if classes.is_empty() {
+        return Ok(Vec::new());
+    }
+    inventory.resolve(&classes.join(","), &[]).map_err(wrong)
 }
 
 /// What every host says of itself, without a word on the terminal.

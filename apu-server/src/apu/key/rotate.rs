@@ -11,8 +11,8 @@ use apu_fleet::ssh::{Ssh, SshOptions};
 use apu_repo::{Failure, KeyKind};
 
 use super::lag::{Laggard, laggards};
-use super::{KINDS, Rotate, all_hosts, name, offered_data, option, rotation};
-use crate::apu::remote::{statuses, wait};
+use super::{KINDS, Rotate, name, offered_data, option, rotation};
+use crate::apu::remote::{all_hosts, statuses, wait};
 use crate::ground::Ground;
 
 pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {

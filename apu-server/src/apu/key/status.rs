@@ -9,8 +9,8 @@ use apu_repo::{Failure, KeyKind, archive_key_at};
 use jiff::Timestamp;
 
 use super::lag::{Laggard, laggards};
-use super::{KINDS, all_hosts, name, offered_data, option, rotation};
-use crate::apu::remote::{statuses, wait};
+use super::{KINDS, name, offered_data, option, rotation};
+use crate::apu::remote::{all_hosts, statuses, wait};
 use crate::ground::Ground;
 
 /// How long before it expires a key is worth a word.
