@@ -34,6 +34,8 @@ pub struct Request {
     pub allow_remove: bool,
     /// Do only this transaction, and refuse any other.
     pub plan: Option<TransactionId>,
+    /// Fetch the lists of the site's own archives and leave those of all others as they are.
+    pub lists_of_site: bool,
     /// How long to wait for another package manager, in seconds.
     pub lock_wait: Option<u32>,
     /// The packages, for operations that name them.
@@ -122,6 +124,7 @@ impl Request {
             dry_run: false,
             allow_remove: false,
             plan: None,
+            lists_of_site: false,
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -208,6 +211,9 @@ impl Request {
                 self.allow_remove = yes(value).ok_or(wrong)?;
             }
             "plan_sha256" if changes => self.plan = Some(value.parse().map_err(|_| wrong)?),
+            "lists_of" if operation == Operation::Update => {
+                self.lists_of_site = (value == "site").then_some(true).ok_or(wrong)?;
+            }
             "lock_wait" if run => {
                 let seconds = value.parse().ok().filter(|seconds: &u32| *seconds <= 86_400);
                 self.lock_wait = Some(seconds.filter(|_| !value.starts_with('+')).ok_or(wrong)?);
@@ -242,6 +248,9 @@ impl fmt::Display for Request {
         if let Some(plan) = &self.plan {
             write!(f, " plan_sha256={plan}")?;
         }
+        if self.lists_of_site {
+            f.write_str(" lists_of=site")?;
+        }
         if let Some(seconds) = self.lock_wait {
             write!(f, " lock_wait={seconds}")?;
         }
@@ -265,6 +274,7 @@ mod tests {
         for line in [
             "apu/1 ping",
             "apu/1 update",
+            "apu/1 update run_id=0123456789abcdef0123456789abcdef lists_of=site lock_wait=600",
             "apu/1 dist-upgrade run_id=0123456789abcdef0123456789abcdef allow_remove=yes lock_wait=600",
             "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef",
@@ -279,6 +289,11 @@ mod tests {
             "apu/1 ping run_id=0123456789abcdef0123456789abcdef",
             "apu/1 update dry_run=yes",
             "apu/1 upgrade allow_remove=yes",
+            "apu/1 status lists_of=site",
+            "apu/1 install lists_of=site hello",
+            "apu/1 dist-upgrade lists_of=site",
+            "apu/1 update lists_of=site lists_of=site",
+            "apu/1 update lists_of",
             "apu/1 install hello dry_run=yes",
             "apu/1 install dry_run=yes dry_run=yes hello",
             "apu/1 install dpkg_options=--force-all hello",
@@ -293,6 +308,12 @@ mod tests {
         for line in [
             "apu/1 upgrade dry_run=no",
             "apu/1 update lock_wait=+1",
+            "apu/1 update lists_of=",
+            "apu/1 update lists_of=yes",
+            "apu/1 update lists_of=Site",
+            "apu/1 update lists_of=site,debian",
+            "apu/1 update lists_of=http://mirror.example.org/",
+            "apu/1 update lists_of=/usr/share/apu-data/site.sources",
             "apu/1 update lock_wait=86401",
         ] {
             assert!(
