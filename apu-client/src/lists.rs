@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::site::Site;
@@ -46,6 +46,27 @@ pub(crate) fn age(site: &Site) -> Option<u64> {
     )
 }
 
+/// The times by which the lists' age is told and which apt sets whatever it fetched.
+pub(crate) fn times(site: &Site) -> Vec<(PathBuf, SystemTime)> {
+    let paths = [
+        site.lists(),
+        site.path("/var/lib/apt/periodic/update-success-stamp"),
+    ];
+    let time = |path: PathBuf| {
+        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        modified.ok().map(|modified| (path, modified))
+    };
+    paths.into_iter().filter_map(time).collect()
+}
+
+/// Sets them back: only some of the lists were fetched, and the others are as old as they were.
+pub(crate) fn set_back(times: &[(PathBuf, SystemTime)]) {
+    for (path, time) in times {
+        // Their age is only shown; nothing depends on it.
+        let _ = fs::File::open(path).and_then(|file| file.set_modified(*time));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +93,23 @@ mod tests {
         assert_eq!(read(directory.path()), before);
         fs::write(directory.path().join("a_Packages"), "12").unwrap();
         assert_ne!(read(directory.path()), before);
+    }
+
+    #[test]
+    fn lists_of_which_only_some_were_fetched_stay_as_old_as_they_were() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        fs::create_dir_all(site.lists()).unwrap();
+        fs::write(site.lists().join("example.org_dists_x_InRelease"), "").unwrap();
+        let day = std::time::Duration::from_secs(24 * 3600);
+        let yesterday = [(site.lists(), SystemTime::now() - day)];
+        set_back(&yesterday);
+        assert!(age(&site).is_some_and(|age| age >= day.as_secs()));
+
+        let before = times(&site);
+        fs::write(site.lists().join("site_._InRelease"), "").unwrap();
+        assert!(age(&site).is_some_and(|age| age < 60));
+        set_back(&before);
+        assert!(age(&site).is_some_and(|age| age >= day.as_secs()));
     }
 }

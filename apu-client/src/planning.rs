@@ -167,14 +167,16 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop
 /// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
 fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Stop> {
     let key = format!("{}:{}", package.name, architecture(package, database));
-    let found = plan.new_version(&key).or_else(|| database.version(&key));
-    match (found, &package.version) {
+    let planned = plan.coming(&key);
+    let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
+    let installed = || Some((database.version(&key)?, "which is installed".to_owned()));
+    match (planned.or_else(installed), &package.version) {
         (None, _) => {
             let text = format!("no source of this client has a package {}", shown(package, &key));
             Err(refused(ReasonCode::UnknownPackage, text))
         }
-        (Some(found), Some(asked)) if asked.as_str() != found => {
-            let text = format!("the candidate of {key} is {found}, not {asked}");
+        (Some((found, whence)), Some(asked)) if asked.as_str() != found => {
+            let text = format!("the candidate of {key} is {found}, {whence}, and not {asked}");
             Err(refused(ReasonCode::NotTheCandidate, text))
         }
         _ => Ok(()),

@@ -61,6 +61,11 @@ impl Site {
         self.path("/usr/share/apu-data/exclusive")
     }
 
+    /// Where apu-data names those sources that are the site's own archives.
+    pub(crate) fn site_sources(&self) -> PathBuf {
+        self.path("/usr/share/apu-data/site.sources")
+    }
+
     /// Whether this client's runs use apu-data's sources only.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.exclusive_sources().join("apu.sources").is_file()

@@ -101,8 +101,8 @@ pub(crate) struct Call {
     /// Whether the transaction may remove packages.
     pub(crate) remove: bool,
     pub(crate) conffiles: Conffiles,
-    /// Options for an exclusive client: apu-data's sources and lists of our own.
-    pub(crate) exclusive: Vec<String>,
+    /// Which sources apt reads and where it keeps their lists; empty for the machine's own ways.
+    sources: Vec<String>,
 }
 
 impl Call {
@@ -112,8 +112,22 @@ impl Call {
             packages: Vec::new(),
             remove: matches!(verb, Verb::Remove | Verb::Autoremove),
             conffiles,
-            exclusive: exclusive_options(site),
+            sources: exclusive_options(site),
         }
+    }
+
+    /// Reads the site's own archives and no others; the lists of all others stay as they are.
+    pub(crate) fn of_the_site(mut self, site: &Site) -> Self {
+        self.sources = vec![
+            format!("Dir::Etc::SourceList={}", site.site_sources().display()),
+            "Dir::Etc::SourceParts=/dev/null".into(),
+            // Otherwise apt would delete whatever list belongs to none of these sources.
+            "APT::Get::List-Cleanup=false".into(),
+            // A cache of these lists alone is of no use to the next call, which reads all of them.
+            "pkgCacheFile::Generate=false".into(),
+        ];
+        self.sources.extend(lists_of_our_own(site));
+        self
     }
 
     /// The arguments that only say what would be done.
@@ -152,7 +166,7 @@ impl Call {
         for force in dpkg_forces(self.conffiles) {
             option(&format!("DPkg::Options::={force}"));
         }
-        self.exclusive.iter().for_each(|value| option(value));
+        self.sources.iter().for_each(|value| option(value));
         arguments.extend(self.verb.words().iter().map(|word| (*word).to_owned()));
         if !self.packages.is_empty() {
             arguments.push("--".into());
@@ -179,10 +193,21 @@ fn exclusive_options(site: &Site) -> Vec<String> {
     if !site.is_exclusive() {
         return Vec::new();
     }
-    let state = site.state();
-    vec![
+    let mut options = vec![
         "Dir::Etc::SourceList=/dev/null".into(),
         format!("Dir::Etc::SourceParts={}", site.exclusive_sources().display()),
+    ];
+    options.extend(lists_of_our_own(site));
+    options
+}
+
+/// Where an exclusive client keeps its lists, apart from the machine's.
+fn lists_of_our_own(site: &Site) -> Vec<String> {
+    if !site.is_exclusive() {
+        return Vec::new();
+    }
+    let state = site.state();
+    vec![
         format!("Dir::State::lists={}", site.exclusive_lists().display()),
         format!("Dir::Cache::pkgcache={}", state.join("pkgcache.bin").display()),
         format!(
@@ -217,6 +242,38 @@ mod tests {
         let call = call(Verb::DistUpgrade);
         let of = |arguments: Vec<String>, more: usize| [&arguments[..2], &arguments[2 + more..]].concat();
         assert_eq!(of(call.simulation(), 5), of(call.action(60), 4));
+    }
+
+    #[test]
+    fn the_lists_of_the_site_are_fetched_and_no_others_touched() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let options = |site: &Site| {
+            let call = Call::new(site, Verb::Update, Conffiles::Keep).of_the_site(site);
+            let words = call.action(1).join("\n");
+            words.replace(&root.path().display().to_string(), "")
+        };
+        for option in [
+            "Dir::Etc::SourceList=/usr/share/apu-data/site.sources",
+            "Dir::Etc::SourceParts=/dev/null",
+            "APT::Get::List-Cleanup=false",
+        ] {
+            assert!(options(&site).contains(option), "{option}: {}", options(&site));
+        }
+        assert!(!options(&site).contains("Dir::State::lists"));
+
+        std::fs::create_dir_all(site.exclusive_sources()).unwrap();
+        std::fs::write(site.exclusive_sources().join("apu.sources"), "").unwrap();
+        let exclusive = options(&site);
+        assert!(
+            exclusive.contains("Dir::State::lists=/var/lib/apu-client/lists"),
+            "{exclusive}"
+        );
+        assert_eq!(
+            exclusive.matches("Dir::Etc::SourceParts=").count(),
+            1,
+            "{exclusive}"
+        );
     }
 
     #[test]

@@ -10,4 +10,4 @@ pub(crate) use call::{APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Verb, dpkg_fo
 pub(crate) use plan::{Plan, is_security};
 pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;
-pub(crate) use sources::{audit, waives_expiry};
+pub(crate) use sources::{Source, audit, sources, waives_expiry};

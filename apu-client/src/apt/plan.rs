@@ -41,10 +41,12 @@ impl Plan {
         Transaction::new(self.steps.clone(), self.kept_back.clone())
     }
 
-    /// The version that a package would get.
-    pub(crate) fn new_version(&self, key: &str) -> Option<&str> {
+    /// The version that a package would get, and where that comes from.
+    pub(crate) fn coming(&self, key: &str) -> Option<(&str, &str)> {
         self.steps.iter().find_map(|step| match step {
-            Step::Install { package, new, .. } if package == key => Some(new.as_str()),
+            Step::Install {
+                package, new, origin, ..
+            } if package == key => Some((new.as_str(), origin.as_str())),
             _ => None,
         })
     }
@@ -152,8 +154,8 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
         let plan = Plan::parse(OUTPUT, "amd64");
         assert_eq!(plan.kept_back, ["lab-held", "lab-b", "lab-c"]);
         assert_eq!(plan.removed, ["lab-old"]);
-        assert_eq!(plan.new_version("lab-new:amd64"), Some("1:2.0"));
-        assert_eq!(plan.new_version("lab-old:amd64"), None);
+        assert_eq!(plan.coming("lab-new:amd64"), Some(("1:2.0", "Site:local")));
+        assert_eq!(plan.coming("lab-old:amd64"), None);
     }
 
     #[test]

@@ -40,6 +40,85 @@ pub(crate) fn waives_expiry(text: &str, deb822: bool) -> bool {
     options.any(|(_, name, value)| name == "check-valid-until" && is_no(value))
 }
 
+/// One archive that a file names, and the key that may sign for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// Its address, without a slash at its end.
+    pub(crate) uri: String,
+    /// Its suite, or its path where it is flat.
+    pub(crate) suite: String,
+    /// A keyring's path, fingerprints, or a key itself; none where any key that apt trusts will do.
+    pub(crate) signed_by: Option<String>,
+}
+
+impl Source {
+    fn new(uri: &str, suite: &str, signed_by: Option<&str>) -> Self {
+        Self {
+            uri: uri.trim_end_matches('/').to_owned(),
+            suite: suite.to_owned(),
+            signed_by: signed_by.map(str::to_owned),
+        }
+    }
+
+    /// Whether both are the same archive, whoever may sign for it.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (&self.uri, &self.suite) == (&other.uri, &other.suite)
+    }
+}
+
+/// The binary archives that a file names and that are switched on, each address with each suite.
+pub(crate) fn sources(text: &str, deb822: bool) -> Vec<Source> {
+    if deb822 {
+        paragraphs(text)
+            .filter(|fields| is_on(fields))
+            .flat_map(|fields| paragraph_sources(&fields))
+            .collect()
+    } else {
+        text.lines().filter_map(line_source).collect()
+    }
+}
+
+fn paragraph_sources(fields: &[Field<'_>]) -> Vec<Source> {
+    let value = |name: &str| {
+        fields
+            .iter()
+            .find(|field| field.is(name))
+            .map(|field| field.value)
+    };
+    let words = |name: &str| value(name).unwrap_or_default().split_whitespace();
+    if !words("Types").any(|kind| kind == "deb") {
+        return Vec::new();
+    }
+    let suites: Vec<&str> = words("Suites").collect();
+    words("URIs")
+        .flat_map(|uri| suites.iter().map(move |suite| (uri, *suite)))
+        .map(|(uri, suite)| Source::new(uri, suite, value("Signed-By")))
+        .collect()
+}
+
+/// `deb [option=value …] URI SUITE …`.
+fn line_source(line: &str) -> Option<Source> {
+    let line = line.split('#').next()?.trim();
+    let rest = line.strip_prefix("deb")?;
+    let rest = rest.starts_with([' ', '\t', '[']).then(|| rest.trim_start())?;
+    let (inside, rest) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => ("", rest),
+    };
+    let key = inside.split_whitespace().find_map(|word| {
+        let (name, value) = word.split_once('=')?;
+        name.eq_ignore_ascii_case("signed-by").then_some(value)
+    });
+    let mut words = rest.split_whitespace();
+    Some(Source::new(words.next()?, words.next()?, key))
+}
+
+fn is_on(fields: &[Field<'_>]) -> bool {
+    fields
+        .iter()
+        .all(|field| !field.is("Enabled") || !is_no(field.value))
+}
+
 /// Every option of every source that is switched on: where, its name in lower case, and its value.
 fn options(text: &str, deb822: bool) -> Vec<(usize, String, &str)> {
     let found = if deb822 {
@@ -56,10 +135,9 @@ fn options(text: &str, deb822: bool) -> Vec<(usize, String, &str)> {
 }
 
 fn paragraph_options(text: &str) -> Vec<(usize, &str, &str)> {
-    let is_on = |field: &Field<'_>| !field.is("Enabled") || !is_no(field.value);
     (1..)
         .zip(paragraphs(text))
-        .filter(|(_, fields)| fields.iter().all(is_on))
+        .filter(|(_, fields)| is_on(fields))
         .flat_map(|(at, fields)| fields.into_iter().map(move |field| (at, field.name, field.value)))
         .collect()
 }
@@ -134,6 +212,34 @@ mod tests {
             "deb [check-valid-until=yes] http://x/ a b\n",
             false
         ));
+    }
+
+    #[test]
+    fn archives_are_named_with_the_key_that_may_sign_for_them() {
+        let source = |uri: &str, suite: &str, key: Option<&str>| Source::new(uri, suite, key);
+        assert_eq!(
+            sources(
+                "# deb http://x/ ./\ndeb http://a/local/ ./\ndeb-src http://a/local ./\n\
+                 deb [arch=amd64 signed-by=/k.gpg] http://b/debian stable main # x\ndebug http://c/ s m\n",
+                false
+            ),
+            [
+                source("http://a/local", "./", None),
+                source("http://b/debian", "stable", Some("/k.gpg")),
+            ]
+        );
+        assert_eq!(
+            sources(
+                "Types: deb deb-src\nURIs: http://a/local\n http://b/\nSuites: ./\nSigned-By: /k.gpg\n\n\
+                 Types: deb-src\nURIs: http://c/\nSuites: s\n\n\
+                 Enabled: no\nTypes: deb\nURIs: http://d/\nSuites: s\n",
+                true
+            ),
+            [
+                source("http://a/local", "./", Some("/k.gpg")),
+                source("http://b", "./", Some("/k.gpg")),
+            ]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
+use super::site_archives::site_archives;
 use super::{Run, preflight};
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::launch::Ended;
@@ -19,6 +20,10 @@ impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
     pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
         preflight(self.site, self.request.operation)?;
+        let of_site = self.request.lists_of_site;
+        if of_site {
+            site_archives(self.site)?;
+        }
         let directory = self.site.lists();
         if self.site.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
@@ -26,10 +31,13 @@ impl Run<'_> {
             let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o755));
         }
         let before = lists::read(&directory);
+        let times = lists::times(self.site);
         let worked = self.without_locks(Verb::Update)?;
         let changed = lists::read(&directory) != before;
         let mut result = judge_update(&worked, changed);
-        if result.reason.is_none() {
+        if of_site {
+            lists::set_back(&times);
+        } else if result.reason.is_none() {
             let _ = replace(&self.site.update_stamp(), b"");
         }
         result.apt_exit = worked.ended.code();
@@ -65,7 +73,10 @@ impl Run<'_> {
         loop {
             self.wait_until_free(&locks)?;
             self.is_wanted()?;
-            let call = Call::new(self.site, verb, self.policy.conffiles);
+            let mut call = Call::new(self.site, verb, self.policy.conffiles);
+            if self.request.lists_of_site {
+                call = call.of_the_site(self.site);
+            }
             let worked = self.act(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
             if !worked.was_locked() {
                 return Ok(worked);

@@ -5,6 +5,7 @@ mod lists;
 mod mend;
 mod packages;
 mod preflight;
+mod site_archives;
 mod waiting;
 
 use std::io;

@@ -43,17 +43,8 @@ pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<(), Stop> {
         let text =
             fs::read(&path).map_err(|error| own_fault(&format!("cannot read {}", path.display()), &error))?;
         let text = String::from_utf8_lossy(&text);
-        let deb822 = path.extension().is_some_and(|extension| extension == "sources");
-        audit(&text, deb822).map_err(|insecure| {
-            let text = format!(
-                "{}: {insecure}: apt would take packages without a signature",
-                path.display()
-            );
-            advise(
-                refused(ReasonCode::Configuration, text),
-                path.display().to_string(),
-            )
-        })?;
+        let deb822 = is_deb822(&path);
+        judge_source(&path, &text, deb822)?;
         may_be_old |= waives_expiry(&text, deb822);
     }
     let installs = matches!(
@@ -73,8 +64,27 @@ pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Refuses a file that names an archive which apt would trust unsigned.
+pub(super) fn judge_source(path: &Path, text: &str, deb822: bool) -> Result<(), Stop> {
+    audit(text, deb822).map_err(|insecure| {
+        let text = format!(
+            "{}: {insecure}: apt would take packages without a signature",
+            path.display()
+        );
+        advise(
+            refused(ReasonCode::Configuration, text),
+            path.display().to_string(),
+        )
+    })
+}
+
+/// Whether a source file is in deb822, by its name as apt has it.
+pub(super) fn is_deb822(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sources")
+}
+
 /// The source files that our apt calls read.
-fn source_files(site: &Site) -> Vec<PathBuf> {
+pub(super) fn source_files(site: &Site) -> Vec<PathBuf> {
     let (mut files, directory) = if site.is_exclusive() {
         (Vec::new(), site.exclusive_sources())
     } else {

@@ -1,0 +1,156 @@
+//! Whether the lists of the site's own archives can be fetched alone, and are what the next run will read.
+//!
+//! apt checks a signature when it fetches a list, and never again when it installs by it. So lists are fetched in one
+//! way only where they would also be fetched in the other: the machine uses the archive, and trusts the same key for it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use apu_proto::ReasonCode;
+
+use super::preflight::{is_deb822, judge_source, source_files};
+use crate::apt::{Source, sources};
+use crate::site::Site;
+use crate::verdict::{Stop, advise, own_fault, refused};
+
+/// Looks at what must be right before the lists of the site's own archives are fetched without the others.
+pub(super) fn site_archives(site: &Site) -> Result<(), Stop> {
+    let path = site.site_sources();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unnamed(&path)),
+        Err(error) => return Err(own_fault(&format!("cannot read {}", path.display()), &error)),
+    };
+    judge_source(&path, &text, true)?;
+    let wanted = sources(&text, true);
+    if wanted.is_empty() {
+        return Err(unnamed(&path));
+    }
+    let mut used: Vec<(PathBuf, Source)> = Vec::new();
+    for file in source_files(site) {
+        let text =
+            fs::read(&file).map_err(|error| own_fault(&format!("cannot read {}", file.display()), &error))?;
+        let named = sources(&String::from_utf8_lossy(&text), is_deb822(&file));
+        used.extend(named.into_iter().map(|source| (file.clone(), source)));
+    }
+    wanted.iter().try_for_each(|source| is_used(source, &used))
+}
+
+fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Stop> {
+    let Source { uri, suite, .. } = wanted;
+    let mut same = used.iter().filter(|(_, source)| source.is_at(wanted)).peekable();
+    if same.peek().is_none() {
+        let text = format!("this machine does not use {uri} {suite}, which is the site's own archive");
+        let advice = "on the client: dpkg-reconfigure apu-data";
+        return Err(advise(refused(ReasonCode::Configuration, text), advice));
+    }
+    match same.find(|(_, source)| source.signed_by != wanted.signed_by) {
+        None => Ok(()),
+        Some((file, _)) => {
+            let file = file.display();
+            let text = format!(
+                "{file} names {uri} {suite}, which is the site's own archive, with another key than apu-data has for it"
+            );
+            let advice = format!("on the client: remove it from {file}, then dpkg-reconfigure apu-data");
+            Err(advise(refused(ReasonCode::Configuration, text), advice))
+        }
+    }
+}
+
+fn unnamed(path: &Path) -> Stop {
+    let text = format!(
+        "the apu-data of this client does not say which archives are the site's own: there is no source in {}",
+        path.display()
+    );
+    let advice =
+        "gen-apu-data-pkg && apt-all HOST update && apt-all HOST dist-upgrade, which bring a newer apu-data";
+    advise(refused(ReasonCode::Configuration, text), advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "# head\n\nTypes: deb\nURIs: http://s/local\nSuites: ./\nSigned-By: /k.gpg\n";
+    const APU: &str = "/etc/apt/sources.list.d/apu.sources";
+    const SITE: &str = "/usr/share/apu-data/site.sources";
+
+    /// Why a client with these files refuses, and what it advises; nothing where it goes on.
+    fn refusal(files: &[(&str, &str)]) -> Option<(String, String)> {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        for (path, text) in files {
+            let path = site.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let reason = site_archives(&site).err()?.reason.unwrap();
+        assert_eq!(reason.code, ReasonCode::Configuration);
+        let root = root.path().display().to_string();
+        Some((reason.text.replace(&root, ""), reason.advice.replace(&root, "")))
+    }
+
+    #[test]
+    fn what_apu_data_and_the_machine_name_alike_is_fetched() {
+        assert_eq!(refusal(&[(SITE, OWN), (APU, OWN)]), None);
+        let line = "deb [signed-by=/k.gpg] http://s/local/ ./\n";
+        assert_eq!(refusal(&[(SITE, OWN), ("/etc/apt/sources.list", line)]), None);
+    }
+
+    #[test]
+    fn an_exclusive_client_is_judged_by_the_sources_that_it_uses() {
+        let exclusive = "/usr/share/apu-data/exclusive/apu.sources";
+        let other = OWN.replace("/k.gpg", "/other.gpg");
+        assert_eq!(refusal(&[(SITE, OWN), (exclusive, OWN), (APU, &other)]), None);
+    }
+
+    #[test]
+    fn an_apu_data_that_does_not_name_the_sites_archives_is_too_old() {
+        for files in [&[(APU, OWN)][..], &[(APU, OWN), (SITE, "# nothing\n")]] {
+            let (why, advice) = refusal(files).expect("refused");
+            assert!(
+                why.contains("does not say which archives are the site's own"),
+                "{why}"
+            );
+            assert!(advice.contains("apt-all HOST dist-upgrade"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_the_machine_does_not_use_is_refused() {
+        let off = format!("Enabled: no\n{}", &OWN["# head\n\n".len()..]);
+        for files in [&[(SITE, OWN)][..], &[(SITE, OWN), (APU, &off)]] {
+            let (why, advice) = refusal(files).expect("refused");
+            assert!(
+                why.starts_with("this machine does not use http://s/local ./"),
+                "{why}"
+            );
+            assert!(advice.ends_with("dpkg-reconfigure apu-data"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_never_fetched_with_another_key_than_the_machine_trusts_for_it() {
+        let list = "/etc/apt/sources.list.d/own.list";
+        for line in [
+            "deb http://s/local ./\n",
+            "deb [signed-by=/other.gpg] http://s/local ./\n",
+        ] {
+            let (why, advice) = refusal(&[(SITE, OWN), (list, line)]).expect("refused");
+            assert!(
+                why.starts_with(&format!("{list} names http://s/local ./")),
+                "{why}"
+            );
+            assert!(advice.contains(list), "{advice}");
+        }
+    }
+
+    #[test]
+    fn the_audit_covers_the_file_of_apu_data() {
+        let trusted = format!("{OWN}Trusted: yes\n");
+        let (why, advice) = refusal(&[(SITE, &trusted), (APU, OWN)]).expect("refused");
+        assert!(why.contains("sets trusted=yes"), "{why}");
+        assert_eq!(advice, SITE);
+    }
+}
