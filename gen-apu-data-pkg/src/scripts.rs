@@ -12,6 +12,9 @@ pub(crate) const CARRIED: &str = "usr/share/apu-data/sources";
 /// Where apu-client looks for sources that it is to use alone.
 const EXCLUSIVE: &str = "usr/share/apu-data/exclusive";
 
+/// Where apu-client finds those of the sources that are the site's own archives, to fetch their lists alone.
+const SITE: &str = "usr/share/apu-data/site.sources";
+
 /// Releases by the names that their suites start with.
 const RELEASES: &str =
     "buster | bullseye | bookworm | trixie | forky | duke | focal | jammy | noble | resolute";
@@ -24,10 +27,14 @@ pub(crate) fn carried(number: usize) -> String {
     format!("{CARRIED}/{number:02}.sources")
 }
 
-/// preinst, postinst and postrm.
+/// preinst, postinst, prerm and postrm.
 pub(crate) fn scripts(inputs: &Inputs, version: u64) -> Vec<(&'static str, String)> {
     let proxy = proxy_gone(inputs, version);
-    let mut scripts = vec![("postinst", postinst(inputs, &proxy)), ("postrm", postrm(&proxy))];
+    let mut scripts = vec![
+        ("postinst", postinst(inputs, &proxy)),
+        ("prerm", prerm()),
+        ("postrm", postrm(&proxy)),
+    ];
     if !proxy.is_empty() {
         scripts.push(("preinst", format!("#!/bin/sh\nset -e\n{proxy}")));
     }
@@ -55,7 +62,10 @@ fn postinst(inputs: &Inputs, proxy: &str) -> String {
     let adds: String = sources
         .iter()
         .enumerate()
-        .map(|(number, source)| format!("add {number:02} '{}' '{}'\n", source.uri, source.suite))
+        .map(|(number, source)| {
+            let whose = if source.own { "own" } else { "foreign" };
+            format!("add {number:02} '{}' '{}' {whose}\n", source.uri, source.suite)
+        })
         .collect();
     format!(
         r#"#!/bin/sh
@@ -106,25 +116,43 @@ else
 fi
 
 new=$(mktemp "${{sources%/*}}/.apu.XXXXXX")
+site=$(mktemp /usr/share/apu-data/.site.XXXXXX)
 cat /{CARRIED}/head >"$new"
-add() {{
-    if ! is_other "$3" && ! printf '%s\n' "$theirs" | grep -qxF -e "$2 $3" -e "${{2%/}}/ $3"; then
-        echo
-        cat "/{CARRIED}/$1.sources"
-    fi >>"$new"
+cat /{CARRIED}/head >"$site"
+stanza() {{
+    echo
+    cat "/{CARRIED}/$1.sources"
 }}
-{adds}chmod 0644 "$new"
+add() {{
+    if is_other "$3"; then
+        return
+    fi
+    # Also where this machine names it itself: apu-client compares the two before it fetches anything.
+    if [ "$4" = own ]; then
+        stanza "$1" >>"$site"
+    fi
+    if ! printf '%s\n' "$theirs" | grep -qxF -e "$2 $3" -e "${{2%/}}/ $3"; then
+        stanza "$1" >>"$new"
+    fi
+}}
+{adds}chmod 0644 "$new" "$site"
 mv "$new" "$sources"
+mv "$site" /{SITE}
 "#,
         exclusive = if inputs.exclusive { "yes" } else { "no" },
         theirs = theirs.concat(),
     )
 }
 
+/// What postinst made goes before dpkg removes the folder that it lies in.
+fn prerm() -> String {
+    format!("#!/bin/sh\nset -e\n[ \"$1\" != remove ] || rm -rf /{SITE} /{EXCLUSIVE}\n")
+}
+
 fn postrm(proxy: &str) -> String {
     format!(
         "#!/bin/sh\nset -e\n{proxy}\ncase \"$1\" in\n    remove | purge | disappear)\n        \
          # The keyring that the sources name is gone.\n        rm -f {SOURCES}\n        \
-         rm -rf /{EXCLUSIVE}\n        ;;\nesac\n"
+         rm -rf /{SITE} /{EXCLUSIVE}\n        ;;\nesac\n"
     )
 }

@@ -253,7 +253,7 @@ fn the_scripts_are_posix_shell() {
         "deb http://mirror.example.org/debian bookworm main\n",
     );
     server.says();
-    for name in ["preinst", "postinst", "postrm"] {
+    for name in ["preinst", "postinst", "prerm", "postrm"] {
         let path = server.dir.path().join(name);
         fs::write(&path, server.script(1, name).unwrap()).unwrap();
         assert!(
