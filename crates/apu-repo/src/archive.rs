@@ -11,6 +11,7 @@ mod pool;
 mod publish;
 mod release;
 mod scan;
+mod trial;
 
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ pub use check::{Checked, Fault, check};
 pub use index::Entry;
 pub use newest::newest_version;
 pub use publish::Published;
+pub use trial::Trial;
 
 use crate::deb::DebError;
 use crate::lock::Lock;

@@ -404,3 +404,62 @@ fn an_essential_package_gets_in_only_by_name() {
     assert!(!place.path("evil_1_all.deb").exists());
     assert_eq!(place.publish().packages, 1);
 }
+
+#[test]
+fn a_trial_says_what_add_would_do_and_changes_nothing() {
+    let place = Place::new();
+    place.put("foo_2_all.deb", "foo", "2");
+    place.publish();
+    let before = snapshot(&place.path(""));
+    let files = [
+        place.outside("same.deb", &deb("foo", "2", "all")),
+        place.outside("old.deb", &deb("foo", "1.9", "amd64")),
+        place.outside("new.deb", &deb("bar", "1", "amd64")),
+        place.outside("other.deb", &deb("bar", "2", "i386")),
+    ];
+    let trials = place.open().try_add(&files).unwrap();
+    let shown: Vec<_> = trials
+        .iter()
+        .map(|trial| {
+            (
+                trial.entry.name(),
+                trial.is_new,
+                trial.newer.as_ref().map(|newer| newer.name()),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("foo 2 all".to_owned(), false, None),
+            ("foo 1.9 amd64".to_owned(), true, Some("foo 2 all".to_owned())),
+            ("bar 1 amd64".to_owned(), true, None),
+            ("bar 2 i386".to_owned(), true, None),
+        ]
+    );
+
+    let mut other = deb("foo", "2", "all");
+    other[8 + 16] = b'2';
+    let cut = deb("baz", "1", "all");
+    let evil = "Package: evil\nVersion: 1\nArchitecture: all\nEssential: yes\nDescription: x\n";
+    let evil = DebWriter::new(evil.parse().unwrap(), 1_700_000_000)
+        .build()
+        .unwrap();
+    let error = |bytes: &[u8]| {
+        place
+            .open()
+            .try_add(&[place.outside("x.deb", bytes)])
+            .unwrap_err()
+    };
+    assert!(matches!(error(&other), ArchiveError::Taken { .. }));
+    assert!(matches!(error(&cut[..cut.len() - 9]), ArchiveError::Refused(_)));
+    assert!(matches!(error(&evil), ArchiveError::Essential { .. }));
+    let unlike = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<_> {
+        let ours = place.path(".apu");
+        files
+            .into_iter()
+            .filter(|(path, _)| !path.starts_with(&ours))
+            .collect()
+    };
+    assert_eq!(unlike(snapshot(&place.path(""))), unlike(before));
+}

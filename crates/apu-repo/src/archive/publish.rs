@@ -82,7 +82,7 @@ impl Archive {
         })
     }
 
-    fn without_unasked_essentials(&self, entries: &[Entry]) -> Result<(), ArchiveError> {
+    pub(super) fn without_unasked_essentials(&self, entries: &[Entry]) -> Result<(), ArchiveError> {
         let Some(may) = &self.labels.essential else {
             return Ok(());
         };

@@ -1,0 +1,66 @@
+//! What adding would do, found out without doing it.
+
+use std::path::PathBuf;
+
+use super::index::{Entry, compare_versions};
+use super::{Archive, ArchiveError, Refused};
+use crate::deb::Deb;
+
+/// A .deb that could be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// As it would be in the archive, or as it is there.
+    pub entry: Entry,
+    /// Whether it is not there yet.
+    pub is_new: bool,
+    /// A newer version that the archive has, or would have: clients would take that one.
+    pub newer: Option<Entry>,
+}
+
+impl Archive {
+    /// Judges files as [`Archive::add`] does, in their order, and changes nothing.
+    pub fn try_add(&self, files: &[PathBuf]) -> Result<Vec<Trial>, ArchiveError> {
+        let (mut debs, mut refused) = (Vec::new(), Vec::new());
+        for file in files {
+            match Deb::examine(file) {
+                Ok(deb) => debs.push(deb),
+                Err(error) => refused.push((file.clone(), error)),
+            }
+        }
+        if let Some(refused) = Refused::of(refused) {
+            return Err(ArchiveError::Refused(refused));
+        }
+        let mut there = self.list()?;
+        let mut trials = Vec::new();
+        for deb in debs {
+            let path = deb.file_name().display().to_string();
+            let entry = Entry { path, deb };
+            match there.iter().find(|there| there.name() == entry.name()) {
+                Some(same) if same.deb.sha256 != entry.deb.sha256 => {
+                    return Err(ArchiveError::Taken { name: entry.name() });
+                }
+                Some(same) => trials.push((same.clone(), false)),
+                None => {
+                    there.push(entry.clone());
+                    trials.push((entry, true));
+                }
+            }
+        }
+        self.without_unasked_essentials(&there)?;
+        let trial = |(entry, is_new): (Entry, bool)| {
+            let newer = there.iter().find(|other| is_newer(other, &entry)).cloned();
+            Trial { entry, is_new, newer }
+        };
+        Ok(trials.into_iter().map(trial).collect())
+    }
+}
+
+/// Whether a client that could have both would take `other`.
+fn is_newer(other: &Entry, entry: &Entry) -> bool {
+    let (other, entry) = (&other.deb.control, &entry.deb.control);
+    let one_machine = other.architecture() == entry.architecture()
+        || [other.architecture(), entry.architecture()].contains(&"all");
+    other.package() == entry.package()
+        && one_machine
+        && compare_versions(other.version(), entry.version()).is_gt()
+}
