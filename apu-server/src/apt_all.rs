@@ -1,6 +1,10 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod candidate;
+mod ended;
+mod fresh;
 mod push;
+mod show;
 mod words;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! `apu repo`: archives made, changed and looked at.
 
+mod local;
 mod show;
 
 use std::io::{self, Write};
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 use apu_repo::archive::{self, Archive, ArchiveError, Labels};
 use apu_repo::{Failure, Keyring, Settings, Site};
 use clap::{Args, Subcommand};
+
+pub use local::Local;
 
 /// Make a folder of .debs a signed archive, and look after it.
 #[derive(Debug, Args)]

@@ -114,6 +114,12 @@ fn wrong_words_are_answered_with_what_why_and_what_to_try() {
         ),
         (
             APT_ALL,
+            "web remove ./foo_1_all.deb",
+            "error: \"./foo_1_all.deb\" is a file, and remove takes none\n  \
+             try: apt-all web install ./foo_1_all.deb\n",
+        ),
+        (
+            APT_ALL,
             "web dist-upgrade",
             "error: dist-upgrade changes packages, and nobody has agreed to it\n  \
              why: there is no terminal to ask on\n  \

@@ -1,41 +1,57 @@
 //! One push of the button: plan and ask where packages change, run, and show how it ended.
 
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{Board, Ending, Host, HostName, Job, JsonLines, Limits, Purpose, Sinks, Task, run};
-use apu_proto::{ClientOutcome, Request, RunId, Transaction};
-use apu_repo::Failure;
+use apu_fleet::{Host, HostName, Job, JsonLines, Limits, Purpose, Sinks, Task, run};
+use apu_proto::{PackageArg, Request, RunId, Transaction};
+use apu_repo::{Failure, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::ended::{Ended, transactions_of};
+use super::show::{complain, print};
 use super::words::{Course, Words};
 use crate::failure;
 use crate::ground::Ground;
 use crate::interrupt::stops;
+use crate::repo::Local;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
-use crate::view::status::table;
-use crate::view::summary::summary;
-use crate::view::transactions::transactions;
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let ground = Ground::enter(&words.root, "apt-all")?;
-    let request = words.request()?;
+    let local = match words.files()? {
+        files if files.is_empty() => None,
+        files => Some(Local::judge(&ground.site, &ground.settings, files)?),
+    };
+    let request = words.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let inventory = ground.inventory()?;
     let hosts = inventory
         .resolve(&words.target, &words.exclude)
         .map_err(|error| failure::target(&ground.site, error))?;
     let course = words.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let ssh = ground.ssh()?;
+    if let Some(local) = &local {
+        // stdout is the events' where they are asked for.
+        let tell: fn(&str) = if words.json { complain } else { print };
+        if words.dry_run {
+            tell(&local.outlook());
+            tell("nothing was published, and no host was asked: what it would change is known only then\n");
+            return Ok(0);
+        }
+        tell(&local.publish(&ground.site)?);
+    }
 
     let run = &ground.settings.run;
     let button = Button {
         words,
         ssh,
+        local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
+        may_replace: &ground.settings.archive.may_replace,
         limits: Limits {
             parallel: words.parallel.unwrap_or(run.parallel),
             timeout: words.timeout.map_or(run.timeout, Duration::from_secs),
@@ -54,47 +70,17 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     runtime.block_on(async { button.push(request, hosts, course, &mut stops()).await })
 }
 
-struct Button<'a> {
-    words: &'a Words,
+/// Everything that one push needs to know.
+pub(super) struct Button<'a> {
+    pub(super) words: &'a Words,
     ssh: Arc<Ssh>,
+    /// What was published for this push.
+    pub(super) local: Vec<PackageArg>,
+    /// What of the site's archive clients prefer to Debian's.
+    pub(super) may_replace: &'a [settings::PackageName],
     limits: Limits,
     lock_wait: u32,
-    telling: Telling,
-}
-
-/// How everything ended: each host once, and how long it took.
-struct Ended {
-    endings: Vec<(HostName, Ending)>,
-    seconds: f64,
-    interrupted: bool,
-    /// Where the output went wrong.
-    failed: Vec<(String, io::Error)>,
-}
-
-impl Ended {
-    fn of(board: &Board, failed: Vec<(String, io::Error)>) -> Self {
-        Self {
-            endings: board
-                .endings()
-                .map(|(host, ending)| (host.clone(), ending.clone()))
-                .collect(),
-            seconds: board.seconds.unwrap_or_default(),
-            interrupted: board.interrupts > 0,
-            failed,
-        }
-    }
-
-    fn status(&self) -> u8 {
-        if self.interrupted {
-            130
-        } else if self.endings.iter().any(|(_, ending)| !ending.outcome.is_well()) {
-            1
-        } else if self.failed.is_empty() {
-            0
-        } else {
-            3
-        }
-    }
+    pub(super) telling: Telling,
 }
 
 impl Button<'_> {
@@ -105,31 +91,23 @@ impl Button<'_> {
         course: Course,
         stops: &mut UnboundedReceiver<()>,
     ) -> Result<u8, Failure> {
+        let (hosts, before) = self.fetch_lists(hosts, stops).await?;
+        if before.interrupted || hosts.is_empty() {
+            return Ok(self.show(before));
+        }
         if course == Course::Straight {
             let request = self.to_be_done(request)?;
-            let tasks = hosts
-                .into_iter()
-                .map(|host| Task {
-                    host,
-                    request: request.clone(),
-                })
-                .collect();
-            let ended = self.go(Purpose::Run, tasks, stops).await;
-            return Ok(self.show(&ended));
+            let ended = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
+            return Ok(self.show(ended.after(before)));
         }
 
         let plan = Request {
             dry_run: true,
             ..request.clone()
         };
-        let tasks = hosts
-            .iter()
-            .map(|host| Task {
-                host: host.clone(),
-                request: plan.clone(),
-            })
-            .collect();
-        let planned = self.go(Purpose::Plan, tasks, stops).await;
+        let planned = self.go(Purpose::Plan, tasks(&hosts, &plan), stops).await;
+        let mut planned = planned.after(before);
+        self.explain(&mut planned);
         self.show_plan(&planned);
         let wanted: Vec<(HostName, Transaction)> = transactions_of(&planned)
             .filter(|(_, transaction)| !transaction.steps().is_empty())
@@ -139,7 +117,7 @@ impl Button<'_> {
             return Ok(self.close(&planned));
         }
         if !asked_and_agreed(wanted.len())? {
-            println!("nothing was done");
+            println!("nothing was done{}", self.what_stays());
             return Ok(self.close(&planned).max(1));
         }
 
@@ -152,22 +130,14 @@ impl Button<'_> {
             };
             Some(Task { host, request })
         };
-        let mut ended = self
-            .go(Purpose::Run, wanted.iter().filter_map(task).collect(), stops)
-            .await;
+        let tasks = wanted.iter().filter_map(task).collect();
+        let ended = self.go(Purpose::Run, tasks, stops).await;
         // What was settled by the plan belongs to the end as well.
-        let settled = planned
-            .endings
-            .into_iter()
-            .filter(|(host, _)| wanted.iter().all(|(other, _)| other != host));
-        ended.endings.extend(settled);
-        ended.seconds += planned.seconds;
-        ended.failed.extend(planned.failed);
-        Ok(self.show(&ended))
+        Ok(self.show(ended.after(planned)))
     }
 
     /// The request with what makes it a run.
-    fn to_be_done(&self, request: Request) -> Result<Request, Failure> {
+    pub(super) fn to_be_done(&self, request: Request) -> Result<Request, Failure> {
         if !request.operation.is_a_run() {
             return Ok(request);
         }
@@ -178,10 +148,16 @@ impl Button<'_> {
         })
     }
 
-    async fn go(&self, purpose: Purpose, tasks: Vec<Task>, stops: &mut UnboundedReceiver<()>) -> Ended {
+    pub(super) async fn go(
+        &self,
+        purpose: Purpose,
+        tasks: Vec<Task>,
+        stops: &mut UnboundedReceiver<()>,
+    ) -> Ended {
+        let operation = tasks.first().map(|task| task.request.operation);
         let job = Job {
             purpose,
-            operation: self.words.operation,
+            operation: operation.unwrap_or(self.words.operation),
             tasks,
         };
         let mut sinks = if self.words.json {
@@ -194,80 +170,15 @@ impl Button<'_> {
         let board = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
         Ended::of(&board, std::mem::take(&mut sinks.failed))
     }
-
-    fn show_plan(&self, planned: &Ended) {
-        if self.words.json {
-            return;
-        }
-        let ready: Vec<(HostName, &Transaction)> = transactions_of(planned)
-            .map(|(host, transaction)| (host.clone(), transaction))
-            .collect();
-        print(&transactions(&ready, self.telling.paint, self.words.verbose));
-        let others: Vec<(HostName, Ending)> = planned
-            .endings
-            .iter()
-            .filter(|(_, ending)| transaction_of(ending).is_none())
-            .cloned()
-            .collect();
-        if !others.is_empty() {
-            print(&summary(
-                self.words.operation,
-                &others,
-                planned.seconds,
-                self.telling.paint,
-                self.words.verbose,
-            ));
-        }
-    }
-
-    fn show(&self, ended: &Ended) -> u8 {
-        if !self.words.json {
-            let Telling { paint, verbose, .. } = self.telling;
-            print(&table(&ended.endings, paint, verbose));
-            print(&summary(
-                self.words.operation,
-                &ended.endings,
-                ended.seconds,
-                paint,
-                verbose,
-            ));
-        }
-        self.close(ended)
-    }
-
-    /// Names what went wrong with the output; the exit status is what comes back.
-    fn close(&self, ended: &Ended) -> u8 {
-        for (sink, error) in &ended.failed {
-            let _ = writeln!(
-                io::stderr(),
-                "error: cannot write to {sink}; the hosts went on\n  why: {error}"
-            );
-        }
-        ended.status()
-    }
 }
 
-/// Whoever reads our output may go away; the run is not theirs.
-fn print(text: &str) {
-    let _ = io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush());
-}
-
-fn transactions_of(planned: &Ended) -> impl Iterator<Item = (&HostName, &Transaction)> {
-    planned
-        .endings
-        .iter()
-        .filter_map(|(host, ending)| Some((host, transaction_of(ending)?)))
-}
-
-/// What a host would do, if it could answer that well.
-fn transaction_of(ending: &Ending) -> Option<&Transaction> {
-    let result = ending
-        .result
-        .as_ref()
-        .filter(|result| result.outcome == ClientOutcome::Unchanged)?;
-    result.transaction.as_ref()
+/// The same for each host.
+pub(super) fn tasks(hosts: &[Host], request: &Request) -> Vec<Task> {
+    let task = |host: &Host| Task {
+        host: host.clone(),
+        request: request.clone(),
+    };
+    hosts.iter().map(task).collect()
 }
 
 fn asked_and_agreed(hosts: usize) -> Result<bool, Failure> {

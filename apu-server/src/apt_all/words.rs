@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use apu_proto::{Operation, PackageArg, Request};
 use apu_repo::Failure;
-use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, ValueHint};
 
 /// Bring a class of Debian machines up to date, all at once.
 ///
@@ -22,8 +22,11 @@ pub struct Words {
     #[arg(value_parser = operation())]
     pub operation: Operation,
 
-    /// Packages to install or remove, as NAME[:ARCH][=VERSION].
-    #[arg(value_name = "PACKAGE")]
+    /// Packages to install or remove, as NAME[:ARCH][=VERSION]; install takes .debs as well.
+    ///
+    /// A word with a / in it, or with .deb at its end, is a file. It is added to the site's own archive, the clients fetch
+    /// the lists of that archive, and install exactly its version from there. With --dry-run it is only judged.
+    #[arg(value_name = "PACKAGE", value_hint = ValueHint::FilePath)]
     pub packages: Vec<String>,
 
     /// Leave these classes and hosts out.
@@ -70,7 +73,8 @@ Examples:
   apt-all web status
   apt-all web,db1 update
   apt-all default dist-upgrade --exclude laptops
-  apt-all web install htop --yes";
+  apt-all web install htop --yes
+  apt-all web install ./foo_1.2_amd64.deb";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
     let all = Operation::ALL.into_iter().filter_map(|operation| {
@@ -81,7 +85,7 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
             Operation::Update => "Fetch the package lists",
             Operation::Upgrade => "Bring newer versions, install nothing new, remove nothing",
             Operation::DistUpgrade => "Bring newer versions with what they newly need",
-            Operation::Install => "Install the named packages",
+            Operation::Install => "Install the named packages, or .debs from files",
             Operation::Remove => "Remove the named packages; a client's policy has to allow that",
             Operation::Autoremove => "Remove what was installed automatically and is needed no more",
             Operation::Clean => "Empty apt's cache of packages",
@@ -105,20 +109,49 @@ pub enum Course {
     ShowAndAsk,
 }
 
+/// Whether a word of the packages is a file: no package's name has a slash, and none ends like that.
+fn is_file(word: &str) -> bool {
+    word.contains('/') || word.ends_with(".deb")
+}
+
 impl Words {
-    /// The request that these words mean, without a run's identity.
+    /// The files among the words.
+    ///
+    /// # Errors
+    /// Where the operation takes none.
+    pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut files = self.packages.iter().filter(|word| is_file(word)).peekable();
+        if let Some(file) = files.peek()
+            && self.operation != Operation::Install
+        {
+            return Err(
+                Failure::words(format!("{file:?} is a file, and {} takes none", self.operation))
+                    .advise(format!("apt-all {} install {file}", self.target)),
+            );
+        }
+        Ok(files.map(PathBuf::from).collect())
+    }
+
+    /// The request that these words mean, without a run's identity; `local` are the packages that the files hold.
     ///
     /// # Errors
     /// For packages that are none, and for options that the operation does not have.
-    pub fn request(&self) -> Result<Request, Failure> {
+    pub fn request(&self, local: &[PackageArg]) -> Result<Request, Failure> {
         let operation = self.operation;
         let mut request = Request::new(operation);
-        for word in &self.packages {
+        request.packages.extend_from_slice(local);
+        for word in self.packages.iter().filter(|word| !is_file(word)) {
             let package: PackageArg = word.parse().map_err(|error| {
                 Failure::words(format!("{word:?} is not a package"))
                     .why(error)
                     .advise("write NAME, NAME:ARCH or NAME=VERSION")
             })?;
+            if let Some(file) = local.iter().find(|other| other.name == package.name) {
+                return Err(
+                    Failure::words(format!("{word:?} is named, and {file} comes from a file"))
+                        .advise("leave one of the two out"),
+                );
+            }
             request.packages.push(package);
         }
         let removes = matches!(operation, Operation::DistUpgrade | Operation::Install);
@@ -189,12 +222,45 @@ mod tests {
     #[test]
     fn words_become_a_request() {
         let request = words("apt-all web install vim=2:9.0 htop --allow-remove")
-            .request()
+            .request(&[])
             .unwrap();
         assert_eq!(
             request.to_string(),
             "apu/1 install allow_remove=yes vim=2:9.0 htop"
         );
+    }
+
+    #[test]
+    fn paths_are_files_and_stand_beside_names() {
+        let line = "apt-all web install ./foo htop bar_1_all.deb /srv/x.deb vim=2:9.0";
+        let files: Vec<PathBuf> = ["./foo", "bar_1_all.deb", "/srv/x.deb"]
+            .map(PathBuf::from)
+            .to_vec();
+        assert_eq!(words(line).files().unwrap(), files);
+        let local: Vec<PackageArg> = vec!["foo:amd64=1".parse().unwrap(), "bar=1".parse().unwrap()];
+        let request = words(line).request(&local).unwrap();
+        assert_eq!(
+            request.to_string(),
+            "apu/1 install foo:amd64=1 bar=1 htop vim=2:9.0"
+        );
+
+        let error = words("apt-all web install ./foo.deb foo")
+            .request(&local)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"foo\" is named, and foo:amd64=1 comes from a file"
+        );
+        for operation in ["remove", "update", "dist-upgrade"] {
+            let error = words(&format!("apt-all web {operation} ./foo.deb"))
+                .files()
+                .unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("\"./foo.deb\" is a file, and {operation} takes none")
+            );
+            assert_eq!(error.advice(), Some("apt-all web install ./foo.deb"));
+        }
     }
 
     #[test]
@@ -214,7 +280,7 @@ mod tests {
             ),
             ("apt-all web update --dry-run", "update has no --dry-run"),
         ] {
-            assert_eq!(words(line).request().unwrap_err().to_string(), text, "{line}");
+            assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
         assert!(Words::try_parse_from(["apt-all", "web", "attach"]).is_err());
     }

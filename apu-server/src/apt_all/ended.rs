@@ -1,0 +1,71 @@
+//! What came of one round, and of all rounds of a push.
+
+use std::io;
+
+use apu_fleet::{Board, Ending, HostName};
+use apu_proto::{ClientOutcome, Transaction};
+
+/// How everything ended: each host once, and how long it took.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) endings: Vec<(HostName, Ending)>,
+    pub(super) seconds: f64,
+    pub(super) interrupted: bool,
+    /// Where the output went wrong.
+    pub(super) failed: Vec<(String, io::Error)>,
+}
+
+impl Ended {
+    pub(super) fn of(board: &Board, failed: Vec<(String, io::Error)>) -> Self {
+        Self {
+            endings: board
+                .endings()
+                .map(|(host, ending)| (host.clone(), ending.clone()))
+                .collect(),
+            seconds: board.seconds.unwrap_or_default(),
+            interrupted: board.interrupts > 0,
+            failed,
+        }
+    }
+
+    /// Takes in what came before it: the hosts that only that has an end of, its time, and its faults.
+    pub(super) fn after(mut self, before: Self) -> Self {
+        let earlier = before.endings.into_iter();
+        let alone: Vec<_> = earlier
+            .filter(|(host, _)| self.endings.iter().all(|(other, _)| other != host))
+            .collect();
+        self.endings.extend(alone);
+        self.seconds += before.seconds;
+        self.interrupted |= before.interrupted;
+        self.failed.extend(before.failed);
+        self
+    }
+
+    pub(super) fn status(&self) -> u8 {
+        if self.interrupted {
+            130
+        } else if self.endings.iter().any(|(_, ending)| !ending.outcome.is_well()) {
+            1
+        } else if self.failed.is_empty() {
+            0
+        } else {
+            3
+        }
+    }
+}
+
+pub(super) fn transactions_of(planned: &Ended) -> impl Iterator<Item = (&HostName, &Transaction)> {
+    planned
+        .endings
+        .iter()
+        .filter_map(|(host, ending)| Some((host, transaction_of(ending)?)))
+}
+
+/// What a host would do, if it could answer that well.
+pub(super) fn transaction_of(ending: &Ending) -> Option<&Transaction> {
+    let result = ending
+        .result
+        .as_ref()
+        .filter(|result| result.outcome == ClientOutcome::Unchanged)?;
+    result.transaction.as_ref()
+}
