@@ -1,1 +1,1 @@
-complete -W '--at-least --quiet --help --version' gen-apu-data-pkg
+complete -W '--at-least --push --yes --quiet --help --version' gen-apu-data-pkg

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use apu_repo::archive::{Archive, Entry, Labels, Published};
 use apu_repo::{Failure, Settings, Site};
@@ -11,8 +11,16 @@ use crate::cli::Args;
 use crate::inputs::{self, Inputs};
 use crate::package;
 
+/// What came of it.
+pub(crate) struct Generated {
+    /// For the administrator.
+    pub(crate) text: String,
+    /// The newest apu-data, in the archive.
+    pub(crate) deb: PathBuf,
+}
+
 /// Makes the next apu-data if an input has changed, publishes the archive, and says what was done.
-pub(crate) fn generate(args: &Args) -> Result<String, Failure> {
+pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
     let site = match &args.root {
         Some(root) => Site::below(root),
         None => {
@@ -37,11 +45,13 @@ pub(crate) fn generate(args: &Args) -> Result<String, Failure> {
     })()?;
     // Without it only a lost archive could make a version come back; the package itself is published.
     let _ = remember(&site, done.version);
-    Ok(if args.quiet {
+    let text = if args.quiet {
         String::new()
     } else {
-        text(&done, &inputs, &settings, &dir)
-    })
+        text(&done, &inputs, &settings, &dir, args.push.is_some())
+    };
+    let deb = dir.join(&done.path);
+    Ok(Generated { text, deb })
 }
 
 struct Done {
@@ -103,7 +113,7 @@ fn remember(site: &Site, version: u64) -> std::io::Result<()> {
     fs::write(site.state().join("apu-data-version"), format!("{version}\n"))
 }
 
-fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path) -> String {
+fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path, goes_on: bool) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "  {label:<9} {value}");
@@ -145,9 +155,9 @@ fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path) -> String
             done.version
         )
     };
-    let next = if done.is_new {
-        "next: sudo apt-all CLASS dist-upgrade   brings it to the clients of CLASS\n      \
-         sudo apu bootstrap HOST           makes HOST a client\n"
+    let next = if done.is_new && !goes_on {
+        "next: sudo gen-apu-data-pkg --push CLASS   brings it to the clients of CLASS\n      \
+         sudo apu bootstrap HOST              makes HOST a client\n"
     } else {
         ""
     };

@@ -8,6 +8,7 @@ mod cli;
 mod generate;
 mod inputs;
 mod package;
+mod push;
 mod scripts;
 mod sources;
 
@@ -21,12 +22,20 @@ pub use cli::Args;
 /// The program.
 #[must_use]
 pub fn run() -> ExitCode {
-    match generate::generate(&Args::parse()) {
-        Ok(text) => {
-            // Nobody may be reading; the package is published all the same.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+    let args = Args::parse();
+    let done = generate::generate(&args).and_then(|generated| {
+        // Nobody may be reading; the package is published all the same.
+        let mut stdout = std::io::stdout();
+        let _ = stdout
+            .write_all(generated.text.as_bytes())
+            .and_then(|()| stdout.flush());
+        match &args.push {
+            Some(target) => Err(push::push(&args, target, &generated.deb)),
+            None => Ok(()),
         }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let (text, status) = apu_repo::report(&failure);
             eprint!("{text}");
