@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use apu_repo::{Failure, Settings, Site};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::{IF_RANGE, LAST_MODIFIED};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use clap::Args;
@@ -101,7 +103,25 @@ fn router(places: &[(String, PathBuf)]) -> Router {
         let files = ServeDir::new(dir).append_index_html_on_directories(false);
         router = router.nest_service(path, files);
     }
-    router.layer(from_fn(only_plain_paths))
+    router
+        .layer(from_fn(a_part_of_the_same))
+        .layer(from_fn(only_plain_paths))
+}
+
+/// RFC 9110, 13.1.5: a part is sent only where the file is still the one that the client has the beginning of. apt goes on
+/// so with whatever a broken fetch left, and would take a list that was changed on its way for the whole new one for ever.
+async fn a_part_of_the_same(mut request: Request, next: Next) -> Response {
+    let Some(known) = request.headers_mut().remove(IF_RANGE) else {
+        return next.run(request).await;
+    };
+    let mut whole = Request::new(Body::empty());
+    whole.method_mut().clone_from(request.method());
+    whole.uri_mut().clone_from(request.uri());
+    let part = next.clone().run(request).await;
+    if part.headers().get(LAST_MODIFIED) == Some(&known) {
+        return part;
+    }
+    next.run(whole).await
 }
 
 /// No client of an archive asks for a hidden file, or hides a dot or a slash behind an escape.
@@ -224,6 +244,50 @@ mod tests {
             assert!(again.starts_with("HTTP/1.1 304"), "{again}");
             assert!(ask(address, "GET /local/./InRelease HTTP/1.1").starts_with("HTTP/1.1 200"));
             assert!(ask(address, "HEAD /local/InRelease HTTP/1.1").starts_with("HTTP/1.1 200"));
+        });
+    }
+
+    #[test]
+    fn a_part_of_what_is_another_file_by_now_is_not_sent() {
+        served(|address| {
+            let whole = ask(address, "GET /local/InRelease HTTP/1.1");
+            let modified = whole
+                .lines()
+                .find_map(|line| line.strip_prefix("last-modified: "))
+                .unwrap();
+            for (range, date, status, end) in [
+                ("bytes=3-", modified, "206", "\r\n\r\n3456789"),
+                // apt asks so for what comes after a file that it has whole.
+                ("bytes=10-", modified, "416", "\r\n\r\n"),
+                (
+                    "bytes=3-",
+                    "Thu, 01 Jan 2026 00:00:00 GMT",
+                    "200",
+                    "\r\n\r\n0123456789",
+                ),
+                (
+                    "bytes=10-",
+                    "Thu, 01 Jan 2026 00:00:00 GMT",
+                    "200",
+                    "\r\n\r\n0123456789",
+                ),
+                ("bytes=3-", "\"an-etag\"", "200", "\r\n\r\n0123456789"),
+            ] {
+                let answer = ask(
+                    address,
+                    &format!("GET /local/InRelease HTTP/1.1\r\nRange: {range}\r\nIf-Range: {date}"),
+                );
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}")),
+                    "{range} {date}: {answer}"
+                );
+                assert!(answer.ends_with(end), "{range} {date}: {answer}");
+            }
+            let gone = ask(
+                address,
+                "GET /local/no HTTP/1.1\r\nRange: bytes=1-\r\nIf-Range: x",
+            );
+            assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
         });
     }
 
