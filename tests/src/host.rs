@@ -105,12 +105,21 @@ impl Host {
     /// If that fails, such as for want of the folder.
     #[track_caller]
     pub fn write(&self, path: &str, text: &str) {
+        self.write_bytes(path, text.as_bytes());
+    }
+
+    /// Writes a file anew that is no text.
+    ///
+    /// # Panics
+    /// If that fails, such as for want of the folder.
+    #[track_caller]
+    pub fn write_bytes(&self, path: &str, bytes: &[u8]) {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
         let file = self
             .open(path, flags)
             .unwrap_or_else(|errno| panic!("cannot open {path}: {errno}"));
         File::from(file)
-            .write_all(text.as_bytes())
+            .write_all(bytes)
             .unwrap_or_else(|error| panic!("cannot write {path}: {error}"));
     }
 

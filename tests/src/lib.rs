@@ -38,6 +38,7 @@ pub use fleet::{Fleet, Plan};
 pub use gpg::Gpg;
 pub use host::{Host, Snapshot};
 pub use packages::build_all as build_test_packages;
+pub use packages::deb;
 pub use publisher::Publisher;
 pub use real_debs::real_debs;
 pub use root::{Flavour, Suite};

@@ -35,6 +35,36 @@ pub fn build_all(into: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The bytes of a package that a test brings along itself, built by dpkg-deb: `control` is its control file, and it holds
+/// one file, `/usr/share/NAME/version`.
+///
+/// # Errors
+/// For a control file that dpkg-deb does not take.
+pub fn deb(control: &str) -> Result<Vec<u8>> {
+    let field = |name: &str| {
+        let value = control.lines().find_map(|line| line.strip_prefix(name));
+        value
+            .map(str::trim)
+            .with_context(|| format!("no {name} in {control}"))
+    };
+    let tree = tempfile::tempdir()?;
+    fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755))?;
+    let share = tree.path().join("root/usr/share").join(field("Package:")?);
+    fs::create_dir_all(&share)?;
+    fs::write(share.join("version"), field("Version:")?)?;
+    let root = tree.path().join("root");
+    fs::create_dir(root.join("DEBIAN"))?;
+    fs::write(root.join("DEBIAN/control"), control)?;
+    let to = tree.path().join("made.deb");
+    let mut dpkg_deb = Command::new("dpkg-deb");
+    dpkg_deb
+        .args(["--root-owner-group", "--build", "-Zxz", "-z0"])
+        .arg(&root)
+        .arg(&to);
+    tool::run(&mut dpkg_deb)?;
+    Ok(fs::read(to)?)
+}
+
 /// What `@WORD@` stands for in one release.
 struct Release(Vec<(String, String)>);
 

@@ -60,6 +60,44 @@ fn the_root_side_takes_exactly_one_whole_line() {
 }
 
 #[test]
+fn the_lists_of_the_site_are_the_only_ones_that_can_be_asked_for_alone() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    let connection = Connection::open(&fleet, "web1", &[]);
+    let before = web1.snapshot().unwrap();
+    for words in [
+        "update lists_of=",
+        "update lists_of",
+        "update lists_of=yes",
+        "update lists_of=Site",
+        "update lists_of=site.sources",
+        "update lists_of=/etc/apt/sources.list",
+        "update lists_of=../site",
+        "update lists_of=http://mirror.example.org/local",
+        "update lists_of=site,site",
+        "update lists_of=site lists_of=site",
+        "update lists_of=site debian",
+        "update list_of=site",
+        "update lists_of=site=site",
+        "status lists_of=site",
+        "clean lists_of=site",
+        "dist-upgrade lists_of=site",
+        "install lists_of=site pkg-x",
+        "install pkg-x lists_of=site",
+    ] {
+        let request = format!("apu/1 {words}");
+        for answer in [
+            connection.ask(request.as_bytes()),
+            ask_at_the_socket(web1, request.as_bytes()),
+        ] {
+            assert_eq!(answer.code(), Some(ReasonCode::Grammar), "{words}: {answer:?}");
+        }
+    }
+    assert_eq!(web1.snapshot().unwrap(), before);
+    ask_at_the_socket(web1, b"apu/1 update lists_of=site").is(ClientOutcome::Changed);
+}
+
+#[test]
 fn a_name_reaches_apt_as_an_exact_pattern() {
     let fleet = Fleet::of(["web1"]).up();
     let web1 = fleet.host("web1");
