@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use apu_tests::{Fleet, Host, Stage};
+use apu_tests::{Fleet, Host, Stage, deb};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -115,6 +115,11 @@ fn the_first_fleet_of_the_readme_works_word_for_word() {
     types(server, next("apt-all 192.168.1.192 update"));
     let install = next("install hello --yes").replace(" hello ", " pkg-x ");
     types(server, &install);
+    let control =
+        "Package: foo\nVersion: 1.2\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: x\n";
+    server.write_bytes("/root/foo_1.2_amd64.deb", &deb(control).expect("dpkg-deb"));
+    let install = next("install ./foo_1.2_amd64.deb");
+    types(server, &format!("cd /root && {install}"));
     assert_eq!(
         commands.next(),
         None,
@@ -129,4 +134,11 @@ fn the_first_fleet_of_the_readme_works_word_for_word() {
         );
     }
     assert!(fleet.host("web01.example.org").version_of("pkg-x").is_some());
+    for host in ["192.168.1.192", "web01.example.org"] {
+        assert_eq!(
+            fleet.host(host).version_of("foo").as_deref(),
+            Some("1.2"),
+            "{host}"
+        );
+    }
 }
