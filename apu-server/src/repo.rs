@@ -1,14 +1,18 @@
 //! `apu repo`: archives made, changed and looked at.
 
+mod all;
 mod local;
 mod show;
+mod target;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use apu_repo::archive::{self, Archive, ArchiveError, Labels};
+use apu_repo::archive;
+use apu_repo::settings::Word;
 use apu_repo::{Failure, Keyring, Settings, Site};
 use clap::{Args, Subcommand};
+use target::{InSuite, Target, Wishes};
 
 pub use local::Local;
 
@@ -25,9 +29,17 @@ enum Command {
     ///
     /// Clients see the archive as it was or as it is, never in between. A .deb that did not change is not read
     /// again. One that is damaged, or is not what its name says, stops the whole: nothing changes then.
+    ///
+    /// Without --suite the archive is flat: `deb URL ./`, with the .debs anywhere in the directory. With it, it is one
+    /// as Debian's: `deb URL SUITE COMPONENT`, and a directory may have several suites, each published on its own.
     Publish {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        wishes: Wishes,
+        /// Publish every archive of apu.toml whose directory is here, and go on where one fails.
+        #[arg(long, conflicts_with_all = ["dir", "suite", "components", "architectures", "contents"])]
+        all: bool,
     },
     /// Copy .debs into an archive and publish it.
     Add {
@@ -36,6 +48,9 @@ enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         archive: Chosen,
+        /// The component of the suite [default: the first that apu.toml names, or main].
+        #[arg(long, value_name = "COMPONENT")]
+        component: Option<Word>,
     },
     /// Publish without a package, or without one version of it, and remove its files.
     Remove {
@@ -71,6 +86,8 @@ struct Place {
     /// A directory, or the name of an archive in apu.toml [default: the site's own archive].
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    suite: InSuite,
 }
 
 /// An archive as an option.
@@ -79,6 +96,8 @@ struct Chosen {
     /// A directory, or the name of an archive in apu.toml [default: the site's own archive].
     #[arg(long = "archive", value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    suite: InSuite,
 }
 
 /// Runs the command.
@@ -87,78 +106,29 @@ struct Chosen {
 /// Where the archive is left as it was.
 pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     let settings = Settings::read(site)?;
-    let target = |dir: &Option<PathBuf>| Target::of(dir.as_deref(), site, &settings);
+    let target = |dir: &Option<PathBuf>, suite: &InSuite, wishes: &Wishes| {
+        Target::of(dir.as_deref(), suite, wishes, site, &settings)
+    };
+    let at = |place: &Place| target(&place.dir, &place.suite, &Wishes::default());
+    let chosen = |archive: &Chosen| target(&archive.dir, &archive.suite, &Wishes::default());
     let (text, status) = match &args.command {
-        Command::Publish { place } => (publish(&target(&place.dir)?, site)?, 0),
-        Command::Add { files, archive } => (add(&target(&archive.dir)?, site, files)?, 0),
-        Command::Remove { packages, archive } => (remove(&target(&archive.dir)?, site, packages)?, 0),
-        Command::List { place } => (show::list(&target(&place.dir)?.dir)?, 0),
-        Command::Check { place } => check(&target(&place.dir)?, site)?,
-        Command::Prune { keep, place } => (prune(&target(&place.dir)?, site, *keep as usize)?, 0),
+        Command::Publish { all: true, .. } => return all::publish(site, &settings),
+        Command::Publish { place, wishes, .. } => {
+            (publish(&target(&place.dir, &place.suite, wishes)?, site)?, 0)
+        }
+        Command::Add {
+            files,
+            archive,
+            component,
+        } => (add(&chosen(archive)?, site, component.as_ref(), files)?, 0),
+        Command::Remove { packages, archive } => (remove(&chosen(archive)?, site, packages)?, 0),
+        Command::List { place } => (show::list(&at(place)?)?, 0),
+        Command::Check { place } => check(&at(place)?, site)?,
+        Command::Prune { keep, place } => (prune(&at(place)?, site, *keep as usize)?, 0),
     };
     // Nobody may be reading; what was done is done.
     let _ = io::stdout().write_all(text.as_bytes());
     Ok(status)
-}
-
-/// Which archive is meant, and what its Release says.
-struct Target {
-    dir: PathBuf,
-    labels: Labels,
-}
-
-impl Target {
-    fn of(word: Option<&Path>, site: &Site, settings: &Settings) -> Result<Self, Failure> {
-        let mut labels = Labels::of(settings);
-        let Some(word) = word else {
-            return Ok(Self {
-                dir: site.at(&settings.archive.path),
-                labels,
-            });
-        };
-        let Some(named) = settings
-            .archives
-            .iter()
-            .find(|archive| word == Path::new(archive.name.as_str()))
-        else {
-            // What is not for our clients may hold what it likes.
-            if word != site.at(&settings.archive.path) {
-                labels.essential = None;
-            }
-            return Ok(Self {
-                dir: word.to_owned(),
-                labels,
-            });
-        };
-        if named.suite.is_some() {
-            return Err(Failure::words(format!(
-                "the archive {} has suites, and is not published by apu",
-                named.name
-            ))
-            .advise(format!("remove its suite in {}", site.settings().display())));
-        }
-        labels.label = named.name.to_string();
-        Ok(Self {
-            dir: site.at(&named.path),
-            labels,
-        })
-    }
-
-    /// Opens it to change it.
-    fn open(&self, site: &Site, who: &str) -> Result<Archive, Failure> {
-        let dir = self.dir.display();
-        if !self.dir.is_dir() {
-            return Err(Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir {dir}")));
-        }
-        let keys = apu_repo::archive_keys(site)?;
-        let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {dir}");
-        Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
-            .map_err(|error| error.into_failure(&self.dir))
-    }
-
-    fn failed(&self) -> impl Fn(ArchiveError) -> Failure {
-        |error| error.into_failure(&self.dir)
-    }
 }
 
 fn publish(target: &Target, site: &Site) -> Result<String, Failure> {
@@ -166,7 +136,7 @@ fn publish(target: &Target, site: &Site) -> Result<String, Failure> {
         .open(site, "apu repo publish")?
         .publish()
         .map_err(target.failed())?;
-    Ok(show::published(&target.dir, &published))
+    Ok(show::published(target, &published))
 }
 
 /// Signs the archives of `[[archives]]` that lie here with the keys that there are now.
@@ -174,25 +144,28 @@ fn publish(target: &Target, site: &Site) -> Result<String, Failure> {
 /// # Errors
 /// Where one could not be published; those before it are.
 pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
-    for archive in &settings.archives {
-        if site.at(&archive.path).is_dir() {
-            let name = Path::new(archive.name.as_str());
-            publish(&Target::of(Some(name), site, settings)?, site)?;
+    let archives = settings.archives.iter();
+    for target in archives.map(|archive| Target::named(site, settings, archive)) {
+        if target.dir.is_dir() {
+            publish(&target, site)?;
         }
     }
     Ok(())
 }
 
-fn add(target: &Target, site: &Site, files: &[PathBuf]) -> Result<String, Failure> {
+fn add(target: &Target, site: &Site, component: Option<&Word>, files: &[PathBuf]) -> Result<String, Failure> {
+    if let Some(component) = component {
+        target.has(component, site)?;
+    }
     let (added, published) = target
         .open(site, "apu repo add")?
-        .add(files)
+        .add_to(component, files)
         .map_err(target.failed())?;
     let lines: String = added
         .iter()
         .map(|entry| format!("added {}\n", entry.name()))
         .collect();
-    Ok(lines + &show::published(&target.dir, &published))
+    Ok(lines + &show::published(target, &published))
 }
 
 fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<String, Failure> {
@@ -205,7 +178,7 @@ fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<String, F
         })
         .collect();
     let (gone, published) = archive.remove(&packages).map_err(target.failed())?;
-    Ok(gone_text(&gone) + &show::published(&target.dir, &published))
+    Ok(gone_text(&gone) + &show::published(target, &published))
 }
 
 fn prune(target: &Target, site: &Site, keep: usize) -> Result<String, Failure> {
@@ -213,7 +186,7 @@ fn prune(target: &Target, site: &Site, keep: usize) -> Result<String, Failure> {
         .open(site, "apu repo prune")?
         .prune(keep)
         .map_err(target.failed())?;
-    Ok(gone_text(&gone) + &show::published(&target.dir, &published))
+    Ok(gone_text(&gone) + &show::published(target, &published))
 }
 
 fn gone_text(gone: &[archive::Entry]) -> String {
@@ -228,9 +201,9 @@ fn check(target: &Target, site: &Site) -> Result<(String, u8), Failure> {
         || Failure::words(format!("there is no usable keyring {}", path.display())).advise("sudo apu setup");
     let bytes = std::fs::read(&path).map_err(|error| unusable().why(error))?;
     let keyring = Keyring::parse(&bytes).map_err(|error| unusable().why(error))?;
-    let checked = archive::check(&target.dir, &keyring);
+    let checked = archive::check_suite(&target.dir, target.suite(), &keyring);
     Ok((
-        show::checked(&target.dir, &checked),
+        show::checked(target, &checked),
         u8::from(!checked.faults.is_empty()),
     ))
 }

@@ -72,6 +72,11 @@ fn places(args: &ServeArgs, site: &Site, settings: &Settings) -> Result<Vec<(Str
             .unwrap_or_default()
             .trim_matches('/');
         let path = format!("/{below}");
+        let dir = site.at(&archive.path);
+        // Suites of one directory have one address.
+        if places.contains(&(path.clone(), dir.clone())) {
+            continue;
+        }
         if below.is_empty()
             || path.contains(['{', '}', '*', '?'])
             || places.iter().any(|(there, _)| *there == path)
@@ -86,7 +91,7 @@ fn places(args: &ServeArgs, site: &Site, settings: &Settings) -> Result<Vec<(Str
                     )),
             );
         }
-        places.push((path, site.at(&archive.path)));
+        places.push((path, dir));
     }
     for (_, dir) in &places {
         if !dir.is_dir() {

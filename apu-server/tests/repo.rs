@@ -58,59 +58,63 @@ impl Server {
         path.display().to_string()
     }
 
-    /// What a client finds that starts from InRelease: the packages it names, every hash on the way verified.
+    /// What a client finds in the site's archive.
     fn as_a_client_sees_it(&self) -> BTreeMap<String, String> {
+        self.as_a_client_sees(&self.site().archive(), "")
+    }
+
+    /// What a client finds that starts from InRelease in the folder `releases` of `dir`: the packages that it names,
+    /// every hash on the way verified.
+    fn as_a_client_sees(&self, dir: &Path, releases: &str) -> BTreeMap<String, String> {
         let keyring = Keyring::parse(&fs::read(self.site().archive_gpg()).unwrap()).unwrap();
+        let folder = dir.join(releases);
         let release = keyring
-            .open_inline(&fs::read(self.archive("InRelease")).unwrap())
+            .open_inline(&fs::read(folder.join("InRelease")).unwrap())
             .unwrap();
         let release = String::from_utf8(release).unwrap();
-        let named: Vec<Vec<&str>> = release
-            .lines()
-            .filter_map(|line| Some(line.strip_prefix(' ')?.split(' ').collect()))
-            .collect();
-        assert_eq!(named.len(), 3, "{release}");
-        for file in &named {
-            assert_eq!(
-                sha256(&self.archive("by-hash/SHA256").join(file[0])),
-                file[0],
-                "{}",
-                file[2]
-            );
+        let mut promised: Vec<(PathBuf, String)> = Vec::new();
+        let mut indexes = Vec::new();
+        for line in release.lines().filter_map(|line| line.strip_prefix(' ')) {
+            let [sha256, _, name] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let path = folder.join(name).with_file_name("by-hash/SHA256").join(sha256);
+            if name.ends_with("Packages") {
+                indexes.push(path.clone());
+            }
+            promised.push((path, sha256.to_owned()));
         }
-        let index = fs::read_to_string(self.archive("by-hash/SHA256").join(named[0][0])).unwrap();
-        let index = paragraphs(&index, Comments::Refused).unwrap();
-        for paragraph in &index {
-            let file = self.archive(paragraph.get("Filename").unwrap());
-            assert_eq!(
-                sha256(&file),
-                paragraph.get("SHA256").unwrap(),
-                "{}",
-                file.display()
-            );
+        assert_eq!(promised.len(), indexes.len() * 3, "{release}");
+        let mut found = BTreeMap::new();
+        for index in indexes {
+            let index = fs::read_to_string(index).unwrap();
+            for paragraph in paragraphs(&index, Comments::Refused).unwrap() {
+                let field = |name: &str| paragraph.get(name).unwrap().to_owned();
+                promised.push((dir.join(field("Filename")), field("SHA256")));
+                found.insert(field("Package"), field("Version"));
+            }
         }
-        let pair = |field: &str, other: &str, paragraph: &apu_repo::deb822::Paragraph| {
-            (
-                paragraph.get(field).unwrap().to_owned(),
-                paragraph.get(other).unwrap().to_owned(),
-            )
-        };
-        index
-            .iter()
-            .map(|paragraph| pair("Package", "Version", paragraph))
-            .collect()
+        let paths: Vec<&Path> = promised.iter().map(|(path, _)| path.as_path()).collect();
+        for ((path, promised), sum) in promised.iter().zip(sha256(&paths)) {
+            assert_eq!(sum, *promised, "{}", path.display());
+        }
+        found
     }
 }
 
 /// By another program than the one under test.
-fn sha256(path: &Path) -> String {
-    let output = Command::new("sha256sum").arg(path).output().unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned()
+fn sha256(paths: &[&Path]) -> Vec<String> {
+    let output = Command::new("sha256sum").args(paths).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect()
 }
 
 fn deb(package: &str, version: &str) -> Vec<u8> {
@@ -125,55 +129,80 @@ fn deb(package: &str, version: &str) -> Vec<u8> {
     writer.build().unwrap()
 }
 
-#[test]
-fn killed_at_any_moment_it_leaves_a_whole_archive() {
-    let server = Server::new();
+/// Kills `apu repo add` at a hundred moments of its work; what it works on is `dir`, by these words.
+fn killed_at_a_hundred_moments(server: &Server, words: &[&str], dir: &Path, pool: &str, releases: &str) {
     for number in 0..20 {
-        fs::write(
-            server.archive(&format!("p{number}.deb")),
-            deb(&format!("p{number}"), "1"),
-        )
-        .unwrap();
+        let name = dir.join(pool).join(format!("p{number}.deb"));
+        fs::write(name, deb(&format!("p{number}"), "1")).unwrap();
     }
-    server.good(&["publish"]);
+    let add = |file: &str| {
+        [&["add"], words, &[file]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let first = add(&server.deb("moving", "1"));
+    let first: Vec<&str> = first.iter().map(String::as_str).collect();
+    server.good(&first);
     let whole = std::time::Instant::now();
-    server.good(&["publish"]);
+    server.good(&first);
     let whole = whole.elapsed();
     let mut killed = 0;
-    for round in 2..42_u32 {
-        let before = server.as_a_client_sees_it();
-        let file = server.deb("moving", &round.to_string());
-        let mut child = server
-            .command(&["add", &file])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+    let mut before = server.as_a_client_sees(dir, releases);
+    for round in 0..100_u32 {
+        let version = (round + 2).to_string();
+        let words = add(&server.deb("moving", &version));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut child = server.command(&words).stdout(Stdio::null()).spawn().unwrap();
         // Spread over the whole time that one takes, and a little more.
-        std::thread::sleep(whole * (round - 2) / 32);
+        std::thread::sleep(whole * round / 80);
         if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
             killed += 1;
         }
         child.wait().unwrap();
-        let after = server.as_a_client_sees_it();
-        let new = round.to_string();
-        let mut expected = before.clone();
-        expected.insert("moving".to_owned(), new);
+        let after = server.as_a_client_sees(dir, releases);
         assert!(
-            after == before || after.keys().eq(expected.keys()),
+            after == before || after.get("moving") == Some(&version) && after.keys().eq(before.keys()),
             "round {round}: {after:?}"
         );
+        before = after;
     }
-    assert!(killed > 10, "only {killed} were killed in time");
+    assert!(killed > 25, "only {killed} were killed in time");
+}
+
+/// Nothing that an interrupted publisher left stays when the next one is done.
+fn nothing_is_left_of_them(dir: &Path) {
+    let output = Command::new("find")
+        .arg(dir)
+        .args(["-name", "*.unfinished"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_a_whole_archive() {
+    let server = Server::new();
+    let dir = server.site().archive();
+    killed_at_a_hundred_moments(&server, &[], &dir, "", "");
     server.good(&["publish"]);
     server.good(&["check"]);
-    let left = fs::read_dir(server.site().archive())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    let left: Vec<_> = left
-        .filter(|name| name.to_string_lossy().ends_with(".unfinished"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    nothing_is_left_of_them(&dir);
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_a_whole_suite() {
+    let server = Server::new();
+    let dir = server.dir.path().join("mine");
+    fs::create_dir_all(dir.join("pool/stable/main")).unwrap();
+    let name = dir.display().to_string();
+    let words = ["--archive", &name, "--suite", "stable", "--component", "main"];
+    killed_at_a_hundred_moments(&server, &words, &dir, "pool/stable/main", "dists/stable");
+    server.good(&["publish", &name]);
+    server.good(&["check", &name]);
+    nothing_is_left_of_them(&dir);
 }
 
 #[test]
@@ -262,6 +291,176 @@ fn a_directory_of_ones_own_becomes_an_archive() {
 }
 
 #[test]
+fn a_directory_of_ones_own_becomes_an_archive_of_suites() {
+    let server = Server::new();
+    let dir = server.dir.path().join("mine");
+    fs::create_dir_all(&dir).unwrap();
+    let dir = dir.display().to_string();
+    let says = server.good(&[
+        "publish",
+        &dir,
+        "--suite",
+        "stable",
+        "--component",
+        "main",
+        "--component",
+        "extra",
+    ]);
+    assert!(
+        says.contains("mine, suite stable: published, 0 packages, signed until "),
+        "{says}"
+    );
+    // There is one suite: it need not be named.
+    server.good(&[
+        "add",
+        "--archive",
+        &dir,
+        "--component",
+        "extra",
+        &server.deb("xx", "2"),
+    ]);
+    server.good(&[
+        "add",
+        "--archive",
+        &dir,
+        &server.deb("yy", "1"),
+        &server.deb("yy", "3"),
+    ]);
+    assert_eq!(
+        server.good(&["list", &dir]),
+        "yy  1  all  pool/stable/main/yy_1_all.deb\nyy  3  all  pool/stable/main/yy_3_all.deb\n\
+         xx  2  all  pool/stable/extra/xx_2_all.deb\n"
+    );
+    server.good(&["publish", &dir, "--suite", "next"]);
+    let output = server.repo(&["list", &dir]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("  try: say which: --suite next or --suite stable\n"),
+        "{said}"
+    );
+    let suite = ["--suite", "stable"];
+    let prune = server.good(&[&["prune", "--keep", "1", &dir], &suite[..]].concat());
+    assert_eq!(prune.lines().next(), Some("removed yy 1 all"));
+    server.good(&[&["remove", "--archive", &dir, "xx", "yy=3"], &suite[..]].concat());
+    assert_eq!(server.good(&[&["list", &dir], &suite[..]].concat()), "");
+    let check = server.good(&[&["check", &dir], &suite[..]].concat());
+    assert!(
+        check.contains(", suite stable: in order, 0 packages, signed until "),
+        "{check}"
+    );
+    let contents = server.good(&["publish", &dir, "--suite", "next", "--contents"]);
+    assert!(contents.contains("suite next: published"), "{contents}");
+    let release = fs::read_to_string(server.dir.path().join("mine/dists/next/Release")).unwrap();
+    assert!(release.contains(" main/Contents-"), "{release}");
+}
+
+const ARCHIVES: &str = "\
+[[archives]]
+name = 'tools'
+path = '/srv/apt'
+url = 'http://apu.example.org/apt'
+suite = 'stable'
+components = ['main', 'extra']
+architectures = ['arm64', 'amd64']
+contents = true
+
+[[archives]]
+name = 'trials'
+path = '/srv/apt'
+url = 'http://apu.example.org/apt'
+suite = 'next'
+
+[[archives]]
+name = 'flat'
+path = '/srv/flat'
+url = 'http://apu.example.org/flat'
+
+[[archives]]
+name = 'elsewhere'
+path = '/srv/elsewhere'
+url = 'http://other.example.org/apt'
+";
+
+#[test]
+fn an_archive_of_apu_toml_has_its_layout_without_a_word() {
+    let server = Server::new();
+    fs::write(server.site().settings(), ARCHIVES).unwrap();
+    let srv = server.dir.path().join("srv");
+    fs::create_dir_all(srv.join("apt")).unwrap();
+    server.good(&[
+        "add",
+        "--archive",
+        "tools",
+        "--component",
+        "extra",
+        &server.deb("xx", "1"),
+    ]);
+    let release = fs::read_to_string(srv.join("apt/dists/stable/Release")).unwrap();
+    for line in [
+        "Label: tools",
+        "Suite: stable",
+        "Components: main extra",
+        "Architectures: all amd64 arm64",
+    ] {
+        assert!(
+            release.lines().any(|there| there == line),
+            "no {line} in {release}"
+        );
+    }
+    assert!(release.contains(" extra/Contents-arm64.gz\n"), "{release}");
+    assert_eq!(
+        server.good(&["list", "tools"]),
+        "xx  1  all  pool/stable/extra/xx_1_all.deb\n"
+    );
+    server.good(&["check", "tools"]);
+    // The same by its path, so that nobody gives it another label by the way.
+    let path = srv.join("apt").display().to_string();
+    server.good(&["publish", &path, "--suite", "stable"]);
+    assert!(
+        fs::read_to_string(srv.join("apt/dists/stable/Release"))
+            .unwrap()
+            .contains("Label: tools\n")
+    );
+    let output = server.repo(&["publish", &path]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("  try: say which, by its name: tools or trials\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn all_archives_are_published_whatever_happens_to_one() {
+    let server = Server::new();
+    fs::write(server.site().settings(), ARCHIVES).unwrap();
+    let srv = server.dir.path().join("srv");
+    fs::create_dir_all(srv.join("apt/pool/stable/main")).unwrap();
+    fs::create_dir_all(srv.join("flat")).unwrap();
+    let bad = srv.join("apt/pool/stable/main/bad.deb");
+    fs::write(&bad, "no deb at all").unwrap();
+    let output = server.repo(&["publish", "--all"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("/srv/apt, suite stable:\nerror: nothing was published in "),
+        "{said}"
+    );
+    assert!(said.contains("bad.deb: not a .deb"), "{said}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<&str> = told.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[1].ends_with("/srv/apt, suite next") && told[2].ends_with("/srv/flat"),
+        "{told:?}"
+    );
+    assert!(!srv.join("elsewhere").exists());
+    fs::remove_file(bad).unwrap();
+    assert_eq!(server.good(&["publish", "--all"]).lines().count(), 4);
+    let output = server.repo(&["publish", "--all", "tools"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_check_that_finds_a_fault_names_it_and_exits_with_1() {
     let server = Server::new();
     server.good(&["add", &server.deb("xx", "1")]);
@@ -311,14 +510,27 @@ fn wrong_words_are_answered_with_what_why_and_try() {
             "mend or remove these files",
         ),
         (
-            vec!["publish", "dists"],
-            "the archive dists has suites",
-            "remove its suite in ",
+            vec!["publish", "dists", "--suite", "other"],
+            "/x, suite s is an archive of apu.toml",
+            "write it into ",
+        ),
+        (
+            vec!["add", "--archive", "dists", "--component", "extra", &bad],
+            "/x, suite s has no component extra",
+            "write it into components in ",
+        ),
+        (
+            vec!["publish", "--component", "main"],
+            "{archive} is flat, and has no components",
+            "leave --component out",
         ),
         (vec!["add", "/no/such.deb"], "nothing was published in ", "ls -l"),
     ] {
         let output = server.repo(&args);
         let said = String::from_utf8(output.stderr).unwrap();
+        let (root, archive) = (server.dir.path().display(), server.site().archive());
+        let what = what.replace("{archive}", &archive.display().to_string());
+        let what = what.replace("/x,", &format!("{root}/x,"));
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
         assert!(said.starts_with(&format!("error: {what}")), "{args:?}: {said}");
         assert!(

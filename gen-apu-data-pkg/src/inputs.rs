@@ -146,14 +146,7 @@ fn own_sources(settings: &Settings, url: &str) -> Vec<Stanza> {
             sources.push(flat(archive.url.as_str()));
             continue;
         };
-        let mut components: Vec<&str> = archive
-            .components
-            .iter()
-            .map(|component| component.as_str())
-            .collect();
-        if components.is_empty() {
-            components.push("main");
-        }
+        let components: Vec<String> = archive.components().iter().map(ToString::to_string).collect();
         sources.push(Stanza::new(&[
             ("Types", "deb"),
             ("URIs", archive.url.as_str()),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use apu_fleet::{HostName, fold};
@@ -121,30 +121,37 @@ fn archives(ground: &Ground) -> Vec<Finding> {
     let days = u32::from(ground.settings.archive.valid_days.get());
     directories(&ground.settings, ground)
         .iter()
-        .map(|directory| {
-            let checked = archive::check(directory, &keyring);
+        .map(|(directory, suite)| {
+            let checked = archive::check_suite(directory, suite.as_deref(), &keyring);
             let left = checked.valid_until.map(|until| {
                 SystemTime::from(until)
                     .duration_since(SystemTime::now())
                     .unwrap_or_default()
             });
-            archive_finding(directory, &checked, left, days)
+            let suite = suite.as_ref().map(|suite| format!(" --suite {suite}"));
+            let shown = format!("{}{}", directory.display(), suite.unwrap_or_default());
+            archive_finding(&shown, &checked, left, days)
         })
         .collect()
 }
 
-fn directories(settings: &Settings, ground: &Ground) -> Vec<PathBuf> {
-    let others = settings.archives.iter().map(|archive| &archive.path);
-    let all = std::iter::once(&settings.archive.path).chain(others);
+/// Where the archives lie, and the suites of those that have any.
+fn directories(settings: &Settings, ground: &Ground) -> Vec<(PathBuf, Option<String>)> {
+    let others = settings.archives.iter().map(|archive| {
+        let suite = archive.suite.as_ref().map(ToString::to_string);
+        (&archive.path, suite)
+    });
+    let all = std::iter::once((&settings.archive.path, None)).chain(others);
     // One that another machine serves is that machine's.
-    all.map(|path| ground.site.at(path))
-        .filter(|path| path.is_dir())
+    all.map(|(path, suite)| (ground.site.at(path), suite))
+        .filter(|(path, _)| path.is_dir())
         .collect()
 }
 
 /// A signature is made anew every day: with less than half of its time left, that has not happened for long.
-fn archive_finding(directory: &Path, checked: &Checked, left: Option<Duration>, days: u32) -> Finding {
-    let shown = directory.display();
+///
+/// `shown` is the archive in the words of `apu repo publish`.
+fn archive_finding(shown: &str, checked: &Checked, left: Option<Duration>, days: u32) -> Finding {
     if let Some(fault) = checked.faults.first() {
         let more = match checked.faults.len() {
             1 => String::new(),
@@ -229,7 +236,6 @@ fn hosts(ground: &Ground) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use apu_repo::archive::{Checked, Fault};
@@ -243,7 +249,7 @@ mod tests {
             packages: 3,
             ..Checked::default()
         };
-        let finding = |days: u32| archive_finding(Path::new("/a"), &whole, Some(day * days), 30);
+        let finding = |days: u32| archive_finding("/a", &whole, Some(day * days), 30);
         assert_eq!(
             finding(29).what,
             "archive /a: 3 packages, signed for 29 days more"
@@ -257,7 +263,7 @@ mod tests {
             }],
             ..whole
         };
-        let finding = archive_finding(Path::new("/a"), &damaged, Some(day * 29), 30);
+        let finding = archive_finding("/a", &damaged, Some(day * 29), 30);
         assert_eq!(finding.what, "archive /a: Packages: is another");
     }
 }

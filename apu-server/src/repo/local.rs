@@ -22,7 +22,7 @@ impl Local {
     /// # Errors
     /// For a file that is no .deb or that may not be published, and for one that clients could not be asked to install.
     pub fn judge(site: &Site, settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Failure> {
-        let target = Target::of(None, site, settings)?;
+        let target = Target::own(site, settings);
         let failed = |error| failure(&target.dir, error);
         let trials = target.open(site, "apt-all")?.try_add(&files).map_err(failed)?;
         let named = files.iter().zip(&trials);
@@ -79,7 +79,7 @@ impl Local {
             format!("{what} {}\n", entry.name())
         };
         let lines: String = added.iter().map(line).collect();
-        Ok(lines + &show::published(&self.target.dir, &published))
+        Ok(lines + &show::published(&self.target, &published))
     }
 }
 

@@ -1,12 +1,14 @@
 //! What `apu repo` says.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
 
 use apu_repo::Failure;
-use apu_repo::archive::{Checked, Published};
-use apu_repo::deb822::{Comments, paragraphs};
+use apu_repo::archive::{self, Checked, Published};
+use apu_repo::deb822::{Comments, Paragraph, paragraphs};
+
+use super::target::Target;
 
 fn packages(count: usize) -> String {
     if count == 1 {
@@ -17,7 +19,7 @@ fn packages(count: usize) -> String {
 }
 
 /// After publishing.
-pub(super) fn published(dir: &Path, published: &Published) -> String {
+pub(super) fn published(target: &Target, published: &Published) -> String {
     let until = published.valid_until.strftime("%Y-%m-%d");
     let what = if published.changed {
         "published"
@@ -25,47 +27,63 @@ pub(super) fn published(dir: &Path, published: &Published) -> String {
         "no package has changed; signed again"
     };
     format!(
-        "{}: {what}, {}, signed until {until}\n",
-        dir.display(),
+        "{target}: {what}, {}, signed until {until}\n",
         packages(published.packages)
     )
 }
 
 /// After a check.
-pub(super) fn checked(dir: &Path, checked: &Checked) -> String {
+pub(super) fn checked(target: &Target, checked: &Checked) -> String {
     let mut text: String = checked.faults.iter().map(|fault| format!("{fault}\n")).collect();
     let until = checked
         .valid_until
         .map(|until| format!(", signed until {}", until.strftime("%Y-%m-%d")));
-    let dir = dir.display();
     text.push_str(&match checked.faults.len() {
         0 => format!(
-            "{dir}: in order, {}{}\n",
+            "{target}: in order, {}{}\n",
             packages(checked.packages),
             until.unwrap_or_default()
         ),
-        1 => format!("{dir}: 1 fault; publish it again: apu repo publish {dir}\n"),
-        count => format!("{dir}: {count} faults; publish it again: apu repo publish {dir}\n"),
+        1 => format!("{target}: 1 fault; publish it again: {}\n", command(target)),
+        count => format!(
+            "{target}: {count} faults; publish it again: {}\n",
+            command(target)
+        ),
     });
     text
 }
 
-/// What the published index names, in columns.
-pub(super) fn list(dir: &Path) -> Result<String, Failure> {
-    let path = dir.join("Packages");
-    let text = fs::read_to_string(&path).map_err(|error| {
-        let failure = Failure::words(format!("{} is not a published archive", dir.display()));
+/// The command that publishes it.
+fn command(target: &Target) -> String {
+    let suite = target.suite().map(|suite| format!(" --suite {suite}"));
+    format!(
+        "apu repo publish {}{}",
+        target.dir.display(),
+        suite.unwrap_or_default()
+    )
+}
+
+/// What the published indexes name, in columns.
+pub(super) fn list(target: &Target) -> Result<String, Failure> {
+    let not_published = |error: std::io::Error| {
+        let failure = Failure::words(format!("{target} is not a published archive"));
         let failure = if error.kind() == ErrorKind::NotFound {
-            failure.advise(format!("apu repo publish {}", dir.display()))
+            failure.advise(command(target))
         } else {
             failure
         };
         failure.why(error)
-    })?;
-    let unreadable = |error| Failure::machine(format!("cannot read {}", path.display())).why(error);
-    let index = paragraphs(&text, Comments::Refused).map_err(unreadable)?;
-    let field =
-        |name| move |paragraph: &apu_repo::deb822::Paragraph| paragraph.get(name).unwrap_or("").to_owned();
+    };
+    let mut index: Vec<Paragraph> = Vec::new();
+    for path in archive::indexes(&target.dir, target.suite()).map_err(not_published)? {
+        let text = fs::read_to_string(&path).map_err(not_published)?;
+        let unreadable = |error| Failure::machine(format!("cannot read {}", path.display())).why(error);
+        index.extend(paragraphs(&text, Comments::Refused).map_err(unreadable)?);
+    }
+    // What is for all architectures stands in the index of each.
+    let mut seen = HashSet::new();
+    index.retain(|paragraph| seen.insert(paragraph.get("Filename").unwrap_or("").to_owned()));
+    let field = |name| move |paragraph: &Paragraph| paragraph.get(name).unwrap_or("").to_owned();
     let columns = ["Package", "Version", "Architecture", "Filename"]
         .map(|name| index.iter().map(field(name)).collect::<Vec<String>>());
     let widths = columns

@@ -1,17 +1,25 @@
-//! A directory of .debs that is an archive: its index, its signed Release, and the tools to change it.
+//! A directory of .debs that is an archive: its indexes, its signed Release, and the tools to change it.
 //!
-//! The layout is flat: `deb [signed-by=…] http://SERVER/local ./`. The .debs lie anywhere below the directory.
+//! It is flat, `deb [signed-by=…] http://SERVER/local ./`, or has suites, as [`Layout`] says.
 
 mod cache;
 mod check;
+mod commit;
+mod contents;
 mod generations;
 mod index;
+mod known;
+mod layout;
+mod listed;
 mod newest;
+mod pack;
 mod pool;
 mod publish;
 mod release;
 mod scan;
+mod shape;
 mod trial;
+mod write;
 
 use std::fmt;
 use std::io;
@@ -20,8 +28,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use check::{Checked, Fault, check};
+pub use check::{Checked, Fault, check, check_suite};
 pub use index::Entry;
+pub use layout::{Layout, Suite};
+pub use listed::{indexes, suites};
 pub use newest::newest_version;
 pub use publish::Published;
 pub use trial::Trial;
@@ -29,6 +39,7 @@ pub use trial::Trial;
 use crate::deb::DebError;
 use crate::lock::Lock;
 use crate::openpgp::{ArchiveKey, KeyError};
+use crate::settings::MoreArchive;
 use crate::{Failure, Settings, durable};
 
 /// What the Release file says of the archive as a whole.
@@ -44,10 +55,14 @@ pub struct Labels {
     pub valid: Duration,
     /// Which packages may be marked Essential; nothing where any may.
     pub essential: Option<Vec<String>>,
+    /// Where its indexes and its .debs lie.
+    pub layout: Layout,
+    /// Whether it says which file is in which package; where this says nothing, as it did before.
+    pub contents: Option<bool>,
 }
 
 impl Labels {
-    /// As `apu.toml` has them.
+    /// The site's own archive's, as `apu.toml` has them.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         let archive = &settings.archive;
@@ -57,7 +72,35 @@ impl Labels {
             suite: archive.suite.to_string(),
             valid: Duration::from_secs(u64::from(archive.valid_days.get()) * 24 * 60 * 60),
             essential: Some(archive.may_replace.iter().map(ToString::to_string).collect()),
+            layout: Layout::Flat,
+            contents: Some(archive.contents),
         }
+    }
+
+    /// Those of one of `[[archives]]`.
+    #[must_use]
+    pub fn of_one(settings: &Settings, archive: &MoreArchive) -> Self {
+        let labels = Self {
+            label: archive.name.to_string(),
+            contents: Some(archive.contents),
+            ..Self::of(settings)
+        };
+        match &archive.suite {
+            None => labels,
+            Some(name) => labels.in_suite(Suite {
+                name: name.clone(),
+                components: archive.components(),
+                architectures: archive.architectures.clone(),
+            }),
+        }
+    }
+
+    /// The same for a suite.
+    #[must_use]
+    pub fn in_suite(mut self, suite: Suite) -> Self {
+        self.suite = suite.name.to_string();
+        self.layout = Layout::Suite(suite);
+        self
     }
 }
 
@@ -104,6 +147,20 @@ pub enum ArchiveError {
     /// Nothing in the archive is called that.
     #[error("{0} is not in the archive")]
     NotThere(String),
+    /// A .deb of a suite that no component would list.
+    #[error("{file} lies in no component")]
+    NoComponent {
+        /// The file.
+        file: String,
+    },
+    /// A suite where a flat archive is, or the other way round: each would publish, and remove, what is the other's.
+    #[error("it is {there} already, and cannot be {wanted} too")]
+    OtherLayout {
+        /// What it is.
+        there: &'static str,
+        /// What it was to become.
+        wanted: &'static str,
+    },
     /// The key.
     #[error("cannot sign")]
     Sign(#[from] KeyError),
@@ -148,6 +205,20 @@ impl ArchiveError {
             Self::Taken { .. } => Failure::words(what)
                 .advise("give the changed package a higher version")
                 .why(self),
+            Self::NoComponent { file } => {
+                let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+                let folder = folder.display();
+                let advice = format!("mkdir -p {dir}/{folder}/main && mv {dir}/{file} {dir}/{folder}/main/");
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::OtherLayout { there, .. } => {
+                let advice = if *there == FLAT {
+                    format!("another directory, or rm {dir}/InRelease {dir}/Release* {dir}/Packages*")
+                } else {
+                    format!("another directory, or rm -r {dir}/dists")
+                };
+                Failure::words(what).advise(advice).why(self)
+            }
             Self::NotThere(_) => Failure::words(what)
                 .advise(format!("apu repo list {dir}"))
                 .why(self),
@@ -204,8 +275,11 @@ pub struct Archive {
     _lock: Lock,
 }
 
-/// What of a directory is ours and not for clients: the lock, the cache, the record of generations.
+/// What of a directory is ours and not for clients: the lock, the caches, the record of generations.
 const OWN: &str = ".apu";
+
+const FLAT: &str = "a flat archive";
+const SUITES: &str = "an archive of suites";
 
 impl Archive {
     /// Opens the archive in `dir` to change it. `who` is told to others who wait; `waiting` hears for whom
@@ -221,12 +295,53 @@ impl Archive {
         durable::directory(&own, 0o700).map_err(ArchiveError::io("make", &own))?;
         let path = own.join("lock");
         let lock = Lock::take(&path, who, waiting).map_err(ArchiveError::io("lock", &path))?;
-        Ok(Self {
+        let archive = Self {
             dir: dir.to_owned(),
             labels,
             keys,
             _lock: lock,
-        })
+        };
+        archive.make_folders()?;
+        Ok(archive)
+    }
+
+    /// The folders of a suite, so that there is a place for .debs.
+    fn make_folders(&self) -> Result<(), ArchiveError> {
+        let other_layout = |there, wanted| Err(ArchiveError::OtherLayout { there, wanted });
+        let Layout::Suite(suite) = &self.labels.layout else {
+            return match suites(&self.dir).is_empty() {
+                true => Ok(()),
+                false => other_layout(SUITES, FLAT),
+            };
+        };
+        if self.dir.join("InRelease").exists() {
+            return other_layout(FLAT, SUITES);
+        }
+        let own = self.own("");
+        durable::directory(&own, 0o700).map_err(ArchiveError::io("make", &own))?;
+        let pool = self.labels.layout.pool();
+        self.make_folder(&pool)?;
+        suite
+            .components
+            .iter()
+            .try_for_each(|component| self.make_folder(&pool.join(component.as_str())).map(drop))
+    }
+
+    /// A folder below the archive that clients may look into, and those above it, where they are missing.
+    fn make_folder(&self, below: &Path) -> Result<PathBuf, ArchiveError> {
+        let mut folder = self.dir.clone();
+        for part in below {
+            folder.push(part);
+            if !folder.is_dir() {
+                durable::directory(&folder, 0o755).map_err(ArchiveError::io("make", &folder))?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The folder of Release.
+    fn release_dir(&self) -> PathBuf {
+        self.dir.join(layout::release_dir(self.labels.layout.suite()))
     }
 
     /// Where it lies.
@@ -236,6 +351,6 @@ impl Archive {
     }
 
     fn own(&self, name: &str) -> PathBuf {
-        self.dir.join(OWN).join(name)
+        self.dir.join(self.labels.layout.own_dir()).join(name)
     }
 }

@@ -115,15 +115,18 @@ impl Deb {
 
     /// As [`Deb::examine`], for a file that came under the name `called`.
     pub(crate) fn examine_as(path: &Path, called: &Path) -> Result<Self, DebError> {
-        let mut file = File::open(path)?;
-        let deb = Self::of(&mut file)?;
+        let deb = Self::of(&mut File::open(path)?)?;
         deb.control.agrees_with_file_name(called)?;
-        let members = members(&file)?;
-        contents::check(
-            members.data_compression.reader(members.data.reader(&file)),
-            &members.data.name,
-        )?;
+        Self::files(path)?;
         Ok(deb)
+    }
+
+    /// The names of the packaged files, without directories, each with a line break after it.
+    pub(crate) fn files(path: &Path) -> Result<Vec<u8>, DebError> {
+        let file = File::open(path)?;
+        let members = members(&file)?;
+        let reader = members.data_compression.reader(members.data.reader(&file));
+        contents::names(reader, &members.data.name)
     }
 
     fn of(file: &mut File) -> Result<Self, DebError> {

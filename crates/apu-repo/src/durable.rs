@@ -50,6 +50,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory_of(path)
 }
 
+/// Puts `bytes` at `path`, whatever was there, for a reader that takes a file damaged by a power cut for none.
+pub(crate) fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = path.with_file_name(format!(".{name}{UNFINISHED}"));
+    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&unfinished);
+    })
+}
+
 /// Puts `bytes` at `path` unless something is there; says whether it did.
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
     create_from(&prepare(path, bytes, mode)?, path)

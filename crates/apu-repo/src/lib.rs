@@ -11,6 +11,7 @@ mod failure;
 mod host;
 mod lock;
 mod openpgp;
+mod parallel;
 mod push_key;
 mod rotation;
 pub mod settings;

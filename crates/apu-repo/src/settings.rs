@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use error::SettingsError;
-pub use value::{KeyExchange, Label, PackageName, Url, UserName};
+pub use value::{Architecture, KeyExchange, Label, PackageName, Url, UserName, Word};
 use value::{seconds, seconds_or_off, url_or_none};
 
 use crate::{Failure, Site};
@@ -121,8 +121,11 @@ pub struct Archive {
     pub valid_days: NonZeroU16,
     /// Where it lies.
     pub path: PathBuf,
-    /// Packages that the clients take from here also where Debian has one of that name.
+    /// Packages that the clients take from here, and from the archives of `[[archives]]`, also where Debian has one
+    /// of that name.
     pub may_replace: Vec<PackageName>,
+    /// Whether it says which file is in which package.
+    pub contents: bool,
 }
 
 impl Default for Archive {
@@ -134,6 +137,7 @@ impl Default for Archive {
             valid_days: NonZeroU16::new(30).unwrap_or(NonZeroU16::MIN),
             path: "/var/lib/apu-data/repo/local".into(),
             may_replace: Vec::new(),
+            contents: false,
         }
     }
 }
@@ -142,7 +146,7 @@ impl Default for Archive {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MoreArchive {
-    /// What `apu repo` calls it.
+    /// What `apu repo` calls it, and its Release's Label.
     pub name: Label,
     /// Where it lies on the server.
     pub path: PathBuf,
@@ -150,10 +154,37 @@ pub struct MoreArchive {
     pub url: Url,
     /// Its suite; flat without one.
     #[serde(default)]
-    pub suite: Option<Label>,
-    /// Its components.
+    pub suite: Option<Word>,
+    /// Its components; `main` where a suite names none.
     #[serde(default)]
-    pub components: Vec<Label>,
+    components: Vec<Word>,
+    /// Architectures that the suite has also while no package is for them.
+    #[serde(default)]
+    pub architectures: Vec<Architecture>,
+    /// Whether it says which file is in which package.
+    #[serde(default)]
+    pub contents: bool,
+}
+
+impl MoreArchive {
+    /// The components of its suite; a flat one has none.
+    #[must_use]
+    pub fn components(&self) -> Vec<Word> {
+        if self.suite.is_some() && self.components.is_empty() {
+            vec![Word::of("main")]
+        } else {
+            self.components.clone()
+        }
+    }
+
+    /// Suites share a directory; a flat archive has it for itself.
+    fn leaves_room_for(&self, other: &Self) -> bool {
+        self.path != other.path || self.suite.is_some() && other.suite.is_some() && self.suite != other.suite
+    }
+
+    fn is_flat_and_has_more(&self) -> bool {
+        self.suite.is_none() && !(self.components.is_empty() && self.architectures.is_empty())
+    }
 }
 
 impl Settings {
@@ -168,7 +199,28 @@ impl Settings {
                 });
             }
         }
+        settings.judge_archives()?;
         Ok(settings)
+    }
+
+    fn judge_archives(&self) -> Result<(), SettingsError> {
+        for (number, archive) in self.archives.iter().enumerate() {
+            let before = &self.archives[..number];
+            let problem = if archive.is_flat_and_has_more() {
+                "components and architectures belong to a suite, and it has none"
+            } else if before.iter().any(|other| other.name == archive.name) {
+                "another archive has that name"
+            } else if self.archive.path == archive.path
+                || before.iter().any(|other| !other.leaves_room_for(archive))
+            {
+                "another archive lies in its path"
+            } else {
+                continue;
+            };
+            let name = archive.name.to_string();
+            return Err(SettingsError::Archive { name, problem });
+        }
+        Ok(())
     }
 
     fn paths(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
@@ -227,7 +279,8 @@ mod tests {
              keep_open=0\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait=9\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
              label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
-             path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n",
+             path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
+             architectures=['arm64']\ncontents=true\n",
         )
         .unwrap();
         assert_eq!(settings.ssh.key_exchange, KeyExchange::PostQuantum);
@@ -237,7 +290,10 @@ mod tests {
             settings.client.proxy.unwrap().as_str(),
             "http://apu.example.org:3128"
         );
-        assert_eq!(settings.archives[0].components[0].as_str(), "main");
+        let extra = &settings.archives[0];
+        assert_eq!(extra.components()[0].as_str(), "main");
+        assert_eq!(extra.architectures[0].as_str(), "arm64");
+        assert!(extra.contents && !settings.archive.contents);
     }
 
     #[test]
@@ -265,6 +321,7 @@ mod tests {
             ("[archive]\norigin = \"a\\nb\"\n", "line 2: "),
             ("[archive]\nsuite = ' local'\n", "line 2: "),
             ("[archive]\nmay_replace = ['*']\n", "line 2: "),
+            ("[archive]\ncontents = 'yes'\n", "line 2: "),
             ("[archive\n", "line 1: "),
         ] {
             let error = Settings::parse(text).unwrap_err().to_string();
@@ -276,5 +333,38 @@ mod tests {
     fn a_relative_path_is_refused() {
         let error = Settings::parse("[archive]\npath = 'local'\n").unwrap_err();
         assert_eq!(error.to_string(), "[archive] path: local is not an absolute path");
+    }
+
+    #[test]
+    fn two_archives_that_are_in_each_others_way_are_refused() {
+        let one = "[[archives]]\nname='one'\npath='/srv/one'\nurl='http://x.example.org/one'\n";
+        for (second, expected) in [
+            (one.to_owned(), "another archive has that name"),
+            (one.replacen("one", "two", 1), "another archive lies in its path"),
+            (
+                one.replacen("one", "two", 1)
+                    .replace("/srv/one", "/var/lib/apu-data/repo/local"),
+                "another archive lies in its path",
+            ),
+            (
+                one.replace("one", "two") + "components=['main']\n",
+                "components and architectures belong to a suite",
+            ),
+            (
+                one.replace("one", "two") + "suite='a/b'\n",
+                "is not a suite or component",
+            ),
+            (
+                one.replace("one", "two") + "suite='a'\narchitectures=['all']\n",
+                "is not an architecture",
+            ),
+        ] {
+            let error = Settings::parse(&format!("{one}{second}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{second}: {error}");
+        }
+        let suites = format!("{one}suite='a'\n{}suite='b'\n", one.replacen("one", "two", 1));
+        assert_eq!(Settings::parse(&suites).unwrap().archives.len(), 2);
     }
 }

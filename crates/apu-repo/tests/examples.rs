@@ -66,6 +66,7 @@ fn the_example_names_every_setting() {
         "valid_days",
         "path",
         "may_replace",
+        "contents",
     ] {
         assert!(
             text.lines().any(|line| line.starts_with(&format!("{key} = "))),

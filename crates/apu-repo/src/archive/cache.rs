@@ -7,20 +7,25 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::index::Entry;
 use super::scan::Stamp;
 use crate::deb::{Control, Deb};
+use crate::{durable, parallel};
 
 /// The first line of a cache; another program version may judge a .deb differently.
-const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 1");
+const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 2");
 
-/// Known .debs by their stamps.
+/// Known .debs by their paths.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    known: HashMap<Stamp, Deb>,
+    known: HashMap<String, (Stamp, Deb)>,
+    /// Whether this version of the program wrote it.
+    pub(super) is_ours: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Line<T> {
+    path: T,
     stamp: Stamp,
     sha256: T,
     control: T,
@@ -34,24 +39,20 @@ impl Cache {
         if lines.next() != Some(HEAD) {
             return Self::default();
         }
-        let known = lines.filter_map(|line| {
-            let line: Line<String> = serde_json::from_str(line).ok()?;
-            let control: Control = line.control.parse().ok()?;
-            let deb = Deb {
-                control,
-                size: line.stamp.size,
-                sha256: line.sha256,
-            };
-            Some((line.stamp, deb))
-        });
+        let lines: Vec<&str> = lines.collect();
+        let known = parallel::map(&lines, |line| known(line));
         Self {
-            known: known.collect(),
+            known: known.into_iter().flatten().collect(),
+            is_ours: true,
         }
     }
 
-    /// What is known of the file with this stamp.
-    pub(super) fn take(&mut self, stamp: &Stamp) -> Option<Deb> {
-        self.known.remove(stamp)
+    /// What is known of the file at `path`, if it is still the same.
+    pub(super) fn take(&mut self, path: &str, stamp: &Stamp) -> Option<Deb> {
+        if self.known.get(path)?.0 != *stamp {
+            return None;
+        }
+        self.known.remove(path).map(|(_, deb)| deb)
     }
 
     /// Whether it knows files that are gone: those that nobody took.
@@ -60,24 +61,34 @@ impl Cache {
     }
 
     /// Writes what is known now. Not synced: a cache that a power cut damaged counts as empty.
-    pub(super) fn write(path: &Path, debs: &[(Stamp, Deb)]) -> io::Result<()> {
-        let unfinished = path.with_extension("unfinished");
+    pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
         let mut text = format!("{HEAD}\n").into_bytes();
-        for (stamp, deb) in debs {
+        for Entry { path, stamp, deb } in entries {
             let control: String = deb
                 .control
                 .fields()
-                .map(|(name, value)| format!("{name}: {value}\n"))
+                .flat_map(|(name, value)| [name, ": ", value, "\n"])
                 .collect();
             let line = Line {
-                stamp: stamp.clone(),
+                path: path.as_str(),
+                stamp: *stamp,
                 sha256: deb.sha256.as_str(),
                 control: control.as_str(),
             };
             serde_json::to_writer(&mut text, &line)?;
             text.write_all(b"\n")?;
         }
-        fs::write(&unfinished, text)?;
-        fs::rename(&unfinished, path)
+        durable::replace_unsynced(path, &text)
     }
+}
+
+fn known(line: &str) -> Option<(String, (Stamp, Deb))> {
+    let line: Line<String> = serde_json::from_str(line).ok()?;
+    let control: Control = line.control.parse().ok()?;
+    let deb = Deb {
+        control,
+        size: line.stamp.size,
+        sha256: line.sha256,
+    };
+    Some((line.path, (line.stamp, deb)))
 }

@@ -1,18 +1,20 @@
 //! An archive as a client sees it: every signature, every hash, every .deb.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use liblzma::read::XzDecoder;
 
-use super::release::{self, IndexFile, Release};
+use super::layout::release_dir;
+use super::release::{self, IndexFile, Release, is_contents};
 use crate::deb::hash;
 use crate::openpgp::Keyring;
+use crate::parallel;
 
 /// Something that a client would stumble over, or that publishing would mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,98 +42,145 @@ pub struct Checked {
     pub faults: Vec<Fault>,
 }
 
-/// Checks the archive in `dir` with the keys that clients have.
+/// Checks the flat archive in `dir` with the keys that clients have.
 #[must_use]
 pub fn check(dir: &Path, keyring: &Keyring) -> Checked {
+    check_suite(dir, None, keyring)
+}
+
+/// Checks a suite of the archive in `dir`; without one, the flat archive.
+#[must_use]
+pub fn check_suite(dir: &Path, suite: Option<&str>, keyring: &Keyring) -> Checked {
     let mut check = Check {
         dir,
+        release_dir: release_dir(suite),
         found: Checked::default(),
     };
     if let Some(release) = check.signatures(keyring) {
         check.dates(&release, Timestamp::now());
-        if let Some(packages) = check.indexes(&release) {
-            check.debs(&packages);
+        if let Some(suite) = suite {
+            check.promises(&release, suite);
         }
+        let texts = check.indexes(&release);
+        check.debs(&texts);
     }
     check.found
 }
 
 struct Check<'a> {
     dir: &'a Path,
+    /// From the directory.
+    release_dir: PathBuf,
     found: Checked,
 }
 
 impl Check<'_> {
-    fn fault(&mut self, path: &str, what: impl fmt::Display) {
+    fn fault(&mut self, path: impl AsRef<Path>, what: impl fmt::Display) {
         self.found.faults.push(Fault {
-            path: path.to_owned(),
+            path: path.as_ref().display().to_string(),
             what: what.to_string(),
         });
     }
 
-    fn read(&mut self, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.dir.join(name))
-            .map_err(|error| self.fault(name, error))
+    /// The name of a file from the directory; it is known by its name from the folder of Release.
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.release_dir.join(name)
+    }
+
+    fn read(&mut self, name: impl AsRef<Path>) -> Option<Vec<u8>> {
+        let path = self.path(name);
+        fs::read(self.dir.join(&path))
+            .map_err(|error| self.fault(&path, error))
             .ok()
     }
 
     fn signatures(&mut self, keyring: &Keyring) -> Option<Release> {
+        let inline = self.path("InRelease");
         let signed = self.read("InRelease")?;
         let text = keyring
             .open_inline(&signed)
-            .map_err(|error| self.fault("InRelease", error))
+            .map_err(|error| self.fault(&inline, error))
             .ok()?;
         if let (Some(release), Some(signature)) = (self.read("Release"), self.read("Release.gpg")) {
             if release != text {
-                self.fault("Release", "it is not what InRelease signs");
+                self.fault(self.path("Release"), "it is not what InRelease signs");
             }
             if let Err(error) = keyring.verify_detached(&release, &signature) {
-                self.fault("Release.gpg", error);
+                self.fault(self.path("Release.gpg"), error);
             }
         }
         let release = std::str::from_utf8(&text).ok().and_then(release::parse);
         if release.is_none() {
-            self.fault("InRelease", "it holds no Release that can be read");
+            self.fault(&inline, "it holds no Release that can be read");
         }
         release
     }
 
     fn dates(&mut self, release: &Release, now: Timestamp) {
         self.found.valid_until = release.valid_until;
+        let inline = self.path("InRelease");
         match release.valid_until {
-            None => self.fault(
-                "InRelease",
-                "it has no Valid-Until: clients would take it for ever",
-            ),
-            Some(until) if until < now => self.fault("InRelease", format!("it was valid until {until}")),
+            None => self.fault(&inline, "it has no Valid-Until: clients would take it for ever"),
+            Some(until) if until < now => self.fault(&inline, format!("it was valid until {until}")),
             Some(_) => {}
         }
         if release.date > now {
-            self.fault("InRelease", format!("it is of the future: {}", release.date));
+            self.fault(&inline, format!("it is of the future: {}", release.date));
         }
     }
 
-    /// Every index in both of its places; the text of Packages.
-    fn indexes(&mut self, release: &Release) -> Option<String> {
-        let mut texts: Vec<(&str, Vec<u8>)> = Vec::new();
-        for file in &release.files {
-            for path in [file.name.clone(), format!("by-hash/SHA256/{}", file.sha256)] {
-                let Some(bytes) = self.read(&path) else { continue };
-                if hash(&mut &bytes[..]).ok() != Some((file.size, file.sha256.clone())) {
-                    self.fault(&path, "size or hash is not what Release says");
-                } else if let Some(text) = self.unpacked(file, bytes) {
-                    texts.push((&file.name, text));
+    /// What a client asks a suite for that its sources name so.
+    fn promises(&mut self, release: &Release, suite: &str) {
+        let inline = self.path("InRelease");
+        if release.suite != suite {
+            self.fault(
+                &inline,
+                format!("it says that it is the suite {:?}", release.suite),
+            );
+        }
+        let machines = release.architectures.iter().filter(|name| *name != "all");
+        for architecture in machines {
+            for component in &release.components {
+                let name = format!("{component}/binary-{architecture}/Packages");
+                if release.file(&name).is_none() {
+                    self.fault(self.path(&name), "Release promises it, and does not name it");
                 }
             }
         }
-        let (_, plain) = texts.first()?;
-        for (name, _) in texts.iter().filter(|(_, text)| text != plain) {
-            self.found.faults.push(Fault {
-                path: (*name).to_owned(),
-                what: "it does not hold the same as the others".to_owned(),
-            });
+    }
+
+    /// Every index in both of its places; the texts of the Packages files, by their names.
+    fn indexes(&mut self, release: &Release) -> BTreeMap<String, String> {
+        let mut texts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for file in &release.files {
+            let plain = file.name.trim_end_matches(".gz").trim_end_matches(".xz");
+            // Clients get Contents packed, and Release says what has to come out of it.
+            if is_contents(&file.name) && file.name == plain {
+                continue;
+            }
+            for name in [PathBuf::from(&file.name), file.by_hash()] {
+                let Some(bytes) = self.read(&name) else { continue };
+                if hash(&mut &bytes[..]).ok() != Some((file.size, file.sha256.clone())) {
+                    self.fault(self.path(&name), "size or hash is not what Release says");
+                    continue;
+                }
+                let Some(text) = self.unpacked(file, bytes) else {
+                    continue;
+                };
+                let is_right = match release.file(plain) {
+                    Some(plain) => hash(&mut &text[..]).ok() == Some((plain.size, plain.sha256.clone())),
+                    None => texts.get(plain).is_none_or(|other| *other == text),
+                };
+                if !is_right {
+                    self.fault(self.path(&file.name), "it does not hold the same as the others");
+                }
+                texts.entry(plain).or_insert(text);
+            }
         }
-        String::from_utf8(plain.clone()).ok()
+        let packages = texts.into_iter().filter(|(name, _)| !is_contents(name));
+        let packages =
+            packages.filter_map(|(name, text)| Some((name.to_owned(), String::from_utf8(text).ok()?)));
+        packages.collect()
     }
 
     fn unpacked(&mut self, file: &IndexFile, bytes: Vec<u8>) -> Option<Vec<u8>> {
@@ -141,35 +190,71 @@ impl Check<'_> {
             Some((_, "xz")) => XzDecoder::new_multi_decoder(&bytes[..]).read_to_end(&mut text),
             _ => return Some(bytes),
         };
-        result.map_err(|error| self.fault(&file.name, error)).ok()?;
+        let path = self.path(&file.name);
+        result.map_err(|error| self.fault(path, error)).ok()?;
         Some(text)
     }
 
-    fn debs(&mut self, packages: &str) {
-        let mut seen = BTreeSet::new();
-        for paragraph in packages
-            .split("\n\n")
-            .filter(|paragraph| !paragraph.trim().is_empty())
-        {
-            let field = |wanted: &str| {
-                let line = paragraph
-                    .lines()
-                    .find_map(|line| line.strip_prefix(wanted)?.strip_prefix(':'));
-                line.map_or("", str::trim).to_owned()
-            };
-            let path = field("Filename");
-            self.found.packages += 1;
-            if !seen.insert(path.clone()) {
-                self.fault(&path, "Packages names it twice");
-            }
-            let hashed = File::open(self.dir.join(&path)).and_then(|mut file| hash(&mut file));
-            match hashed {
-                Err(error) => self.fault(&path, error),
-                Ok((size, sha256)) if size.to_string() != field("Size") || sha256 != field("SHA256") => {
-                    self.fault(&path, "size or hash is not what Packages says");
+    fn debs(&mut self, indexes: &BTreeMap<String, String>) {
+        // The same .deb stands in the indexes of several architectures, and perhaps with other sums.
+        let mut claims: BTreeSet<Claim> = BTreeSet::new();
+        for (name, text) in indexes {
+            let mut seen = BTreeSet::new();
+            for paragraph in text
+                .split("\n\n")
+                .filter(|paragraph| !paragraph.trim().is_empty())
+            {
+                let claim = Claim::of(paragraph);
+                if !seen.insert(claim.path.clone()) {
+                    self.fault(
+                        &claim.path,
+                        format!("{} names it twice", self.path(name).display()),
+                    );
                 }
-                Ok(_) => {}
+                claims.insert(claim);
             }
         }
+        let claims: Vec<Claim> = claims.into_iter().collect();
+        let paths: BTreeSet<&str> = claims.iter().map(|claim| claim.path.as_str()).collect();
+        self.found.packages = paths.len();
+        let dir = self.dir;
+        let hashed = parallel::map(&claims, |claim| claim.found(dir));
+        for (claim, hashed) in claims.iter().zip(hashed) {
+            match hashed {
+                Err(error) => self.fault(&claim.path, error),
+                Ok(false) => self.fault(&claim.path, "size or hash is not what Packages says"),
+                Ok(true) => {}
+            }
+        }
+    }
+}
+
+/// What Packages says of a .deb.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    path: String,
+    size: String,
+    sha256: String,
+}
+
+impl Claim {
+    fn of(paragraph: &str) -> Self {
+        let field = |wanted: &str| {
+            let line = paragraph
+                .lines()
+                .find_map(|line| line.strip_prefix(wanted)?.strip_prefix(':'));
+            line.map_or("", str::trim).to_owned()
+        };
+        Self {
+            path: field("Filename"),
+            size: field("Size"),
+            sha256: field("SHA256"),
+        }
+    }
+
+    /// Whether that is so.
+    fn found(&self, dir: &Path) -> io::Result<bool> {
+        let (size, sha256) = hash(&mut File::open(dir.join(&self.path))?)?;
+        Ok(size.to_string() == self.size && sha256 == self.sha256)
     }
 }

@@ -6,37 +6,68 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::index::Entry;
+use super::known::Known;
+use super::layout::Layout;
+use super::scan::Stamp;
 use super::{Archive, ArchiveError, Published, Refused};
 use crate::deb::Deb;
 use crate::durable;
+use crate::settings::Word;
 
 impl Archive {
     /// What the archive holds, in the order of its index.
     pub fn list(&self) -> Result<Vec<Entry>, ArchiveError> {
-        Ok(self.entries()?.entries)
+        let mut known = self.known()?;
+        self.remember(&mut known);
+        Ok(known.entries(&self.labels.layout)?.into_iter().cloned().collect())
     }
 
     /// Adds .debs, each looked at file by file first, and publishes. One that is there already, byte for byte,
     /// is fine; one of the same name and version with other bytes is not.
     pub fn add(&self, files: &[PathBuf]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        self.add_all(files.iter().map(|file| Coming::File(file)))
+        self.add_to(None, files)
+    }
+
+    /// As [`Archive::add`], into a component of a suite; without one, into its only or first one.
+    pub fn add_to(
+        &self,
+        component: Option<&Word>,
+        files: &[PathBuf],
+    ) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        self.add_all(component, files.iter().map(|file| Coming::File(file)))
     }
 
     /// Adds a .deb that was made here and now, and publishes.
     pub fn add_made(&self, name: &str, bytes: &[u8]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        self.add_all(std::iter::once(Coming::Made(name, bytes)))
+        self.add_all(None, std::iter::once(Coming::Made(name, bytes)))
+    }
+
+    /// The folder for new .debs.
+    pub(super) fn home(&self, component: Option<&Word>) -> PathBuf {
+        match &self.labels.layout {
+            Layout::Flat => PathBuf::new(),
+            Layout::Suite(suite) => {
+                let first = suite.components.first();
+                let component = component.or(first).map_or("main", |word| word.as_str());
+                self.labels.layout.pool().join(component)
+            }
+        }
     }
 
     fn add_all<'a>(
         &self,
+        component: Option<&Word>,
         files: impl Iterator<Item = Coming<'a>>,
     ) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        self.clear_unfinished();
+        let home = self.home(component);
+        let folder = self.make_folder(&home)?;
         let mut copies = Unfinished::default();
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
         for file in files {
             let path = file.path();
             // What is judged is the archive's own copy: the original may change under our eyes.
-            let copy = self.dir.join(path.file_name().unwrap_or_default());
+            let copy = folder.join(path.file_name().unwrap_or_default());
             let copy = file.copy_beside(&copy).map_err(ArchiveError::io("copy", path))?;
             copies.0.push(copy.clone());
             match Deb::examine_as(&copy, path) {
@@ -47,19 +78,21 @@ impl Archive {
         if let Some(refused) = Refused::of(refused) {
             return Err(ArchiveError::Refused(refused));
         }
-        let mut there = self.list()?;
+        let mut known = self.known()?;
         let mut placed = Unfinished::default();
         let mut added = Vec::new();
         for (copy, deb) in debs {
-            let entry = Entry {
-                path: deb.file_name().display().to_string(),
-                deb,
-            };
+            let path = home.join(deb.file_name()).display().to_string();
+            let stamp = Stamp::of(&copy)
+                .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
+                .map_err(ArchiveError::io("look at", &copy))?;
+            let entry = Entry { path, deb, stamp };
             // Also under another file name it would be the same version twice.
-            if let Some(same) = there.iter().find(|there| there.name() == entry.name()) {
-                if same.deb.sha256 != entry.deb.sha256 {
-                    return Err(ArchiveError::Taken { name: entry.name() });
-                }
+            let mut same = known.debs().iter().filter(|there| there.is_named_like(&entry));
+            if same.clone().any(|same| same.deb.sha256 != entry.deb.sha256) {
+                return Err(ArchiveError::Taken { name: entry.name() });
+            }
+            if let Some(same) = same.find(|same| self.side_by_side(same, &entry)) {
                 added.push(same.clone());
                 continue;
             }
@@ -68,20 +101,24 @@ impl Archive {
                 return Err(ArchiveError::Taken { name: entry.name() });
             }
             placed.0.push(path);
-            there.push(entry.clone());
+            known.push(entry.clone());
             added.push(entry);
         }
-        let published = self.publish()?;
+        let entries = known.entries(&self.labels.layout)?;
+        let published = self.publish_entries(&known, &entries)?;
         placed.keep();
+        self.remember(&mut known);
         Ok((added, published))
     }
 
     /// Publishes without packages, each a name and perhaps a version, and then removes their files.
     pub fn remove(&self, packages: &[(&str, Option<&str>)]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut left = self.list()?;
+        let mut known = self.known()?;
+        self.remember(&mut known);
+        let mut left = known.entries(&self.labels.layout)?;
         let mut gone = Vec::new();
         for (package, version) in packages {
-            let is_meant = |entry: &mut Entry| {
+            let is_meant = |entry: &mut &Entry| {
                 let control = &entry.deb.control;
                 control.package() == *package && version.is_none_or(|version| control.version() == version)
             };
@@ -92,37 +129,59 @@ impl Archive {
                 return Err(ArchiveError::NotThere(name));
             }
         }
-        let published = self.take_out(&gone)?;
-        Ok((gone, published))
+        self.take_out(&known, &left, &gone)
     }
 
-    /// Keeps the newest `keep` versions of each package for each architecture.
+    /// Keeps the newest `keep` versions of each package for each architecture, in each component.
     pub fn prune(&self, keep: usize) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut by_package: BTreeMap<(String, String), Vec<Entry>> = BTreeMap::new();
-        for entry in self.list()? {
+        let mut known = self.known()?;
+        self.remember(&mut known);
+        let entries = known.entries(&self.labels.layout)?;
+        let mut by_package: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
+        for &entry in &entries {
             let control = &entry.deb.control;
-            let key = (control.package().to_owned(), control.architecture().to_owned());
+            let component = self.labels.layout.component(&entry.path);
+            let key = (component, control.package(), control.architecture());
             by_package.entry(key).or_default().push(entry);
         }
         // An index lists newer versions later.
-        let old = |mut entries: Vec<Entry>| {
-            entries.truncate(entries.len().saturating_sub(keep));
-            entries
-        };
-        let gone: Vec<Entry> = by_package.into_values().flat_map(old).collect();
-        let published = self.take_out(&gone)?;
-        Ok((gone, published))
+        let mut gone: Vec<&Entry> = Vec::new();
+        for versions in by_package.values() {
+            let old = versions.len().saturating_sub(keep);
+            gone.extend(&versions[..old]);
+        }
+        let paths: HashSet<&str> = gone.iter().map(|entry| entry.path.as_str()).collect();
+        let left: Vec<&Entry> = entries
+            .into_iter()
+            .filter(|entry| !paths.contains(entry.path.as_str()))
+            .collect();
+        self.take_out(&known, &left, &gone)
+    }
+
+    /// Whether they are of one component.
+    fn side_by_side(&self, one: &Entry, other: &Entry) -> bool {
+        let component = |entry| self.labels.layout.component(entry);
+        component(&one.path) == component(&other.path)
     }
 
     /// First the index forgets them, then they go: no client is ever sent to a file that is not there.
-    fn take_out(&self, gone: &[Entry]) -> Result<Published, ArchiveError> {
-        let paths: HashSet<String> = gone.iter().map(|entry| entry.path.clone()).collect();
-        let published = self.publish_without(&paths)?;
-        for path in paths {
-            let path = self.dir.join(path);
+    fn take_out(
+        &self,
+        known: &Known,
+        left: &[&Entry],
+        gone: &[&Entry],
+    ) -> Result<(Vec<Entry>, Published), ArchiveError> {
+        let published = self.publish_entries(known, left)?;
+        // A .deb that lies there twice is listed once; its other copy would come back with the next publishing.
+        let is_gone = |there: &&Entry| {
+            gone.iter()
+                .any(|gone| there.is_named_like(gone) && self.side_by_side(there, gone))
+        };
+        for entry in known.debs().iter().filter(is_gone) {
+            let path = self.dir.join(&entry.path);
             fs::remove_file(&path).map_err(ArchiveError::io("remove", &path))?;
         }
-        Ok(published)
+        Ok((gone.iter().copied().cloned().collect(), published))
     }
 }
 

@@ -1,19 +1,32 @@
 //! The Release file: what the archive is, how long that is true, and the hashes of its indexes.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
+use super::layout::Layout;
+use super::shape::Shape;
 
 /// One index file as Release names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IndexFile {
+    /// From the folder of Release.
     pub(super) name: String,
     pub(super) size: u64,
     pub(super) sha256: String,
+}
+
+impl IndexFile {
+    /// Where clients find it by its hash, from the folder of Release.
+    pub(super) fn by_hash(&self) -> PathBuf {
+        Path::new(&self.name)
+            .with_file_name("by-hash/SHA256")
+            .join(&self.sha256)
+    }
 }
 
 /// A Release file that was read back.
@@ -21,26 +34,60 @@ pub(super) struct IndexFile {
 pub(super) struct Release {
     pub(super) date: Timestamp,
     pub(super) valid_until: Option<Timestamp>,
+    pub(super) suite: String,
+    /// Nothing where it does not say.
+    pub(super) components: Vec<String>,
+    /// Nothing where it does not say.
+    pub(super) architectures: Vec<String>,
     pub(super) files: Vec<IndexFile>,
+}
+
+impl Release {
+    /// The file of that name.
+    pub(super) fn file(&self, name: &str) -> Option<&IndexFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// Whether clients can ask it which file is in which package.
+    pub(super) fn has_contents(&self) -> bool {
+        self.files.iter().any(|file| is_contents(&file.name))
+    }
+}
+
+/// Whether an index of that name says which file is in which package.
+pub(super) fn is_contents(name: &str) -> bool {
+    name.rsplit('/')
+        .next()
+        .is_some_and(|file| file.starts_with("Contents-"))
 }
 
 const DATE: &str = "%a, %d %b %Y %H:%M:%S UTC";
 
 /// The text of a Release. Its lines have no trailing blank and no leading dash, since a cleartext signature
 /// would change both.
-pub(super) fn text(labels: &Labels, date: Timestamp, files: &[IndexFile]) -> String {
+pub(super) fn text(labels: &Labels, shape: &Shape, date: Timestamp, files: &[IndexFile]) -> String {
     let until = date.saturating_add(jiff::SignedDuration::from_secs(
         i64::try_from(labels.valid.as_secs()).unwrap_or(i64::MAX),
     ));
     let until = until.unwrap_or(Timestamp::MAX);
     let mut text = format!(
-        "Origin: {}\nLabel: {}\nSuite: {}\nDate: {}\nValid-Until: {}\nAcquire-By-Hash: yes\nSHA256:\n",
-        labels.origin,
-        labels.label,
-        labels.suite,
+        "Origin: {}\nLabel: {}\nSuite: {}\n",
+        labels.origin, labels.label, labels.suite
+    );
+    if let Layout::Suite(suite) = &labels.layout {
+        // As Debian's: there are packages for all architectures, and each architecture's index names them itself.
+        text.push_str(&format!(
+            "Codename: {}\nArchitectures: all {}\nNo-Support-for-Architecture-all: Packages\nComponents: {}\n",
+            suite.name,
+            shape.architectures.join(" "),
+            shape.components.join(" "),
+        ));
+    }
+    text.push_str(&format!(
+        "Date: {}\nValid-Until: {}\nAcquire-By-Hash: yes\nSHA256:\n",
         date.strftime(DATE),
         until.strftime(DATE),
-    );
+    ));
     for file in files {
         text.push_str(&format!(" {} {} {}\n", file.sha256, file.size, file.name));
     }
@@ -78,9 +125,16 @@ pub(super) fn parse(text: &str) -> Option<Release> {
             .to_zoned(jiff::tz::TimeZone::UTC)
             .ok()
     };
+    let words = |field| {
+        let words = fields.get(field).unwrap_or(&"").split_whitespace();
+        words.map(str::to_owned).collect()
+    };
     Some(Release {
         date: date("Date")?.timestamp(),
         valid_until: date("Valid-Until").map(|zoned| zoned.timestamp()),
+        suite: fields.get("Suite").map_or("", |suite| *suite).to_owned(),
+        components: words("Components"),
+        architectures: words("Architectures"),
         files,
     })
 }
@@ -97,26 +151,77 @@ pub(super) fn next_date(now: Timestamp, last: Option<Timestamp>) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
-    use super::{IndexFile, Labels, next_date, parse, text};
+    use super::{IndexFile, Labels, Layout, Shape, next_date, parse, text};
+    use crate::archive::Suite;
+
+    fn labels(layout: Layout) -> Labels {
+        Labels {
+            origin: "apu".into(),
+            label: "apu".into(),
+            suite: layout.suite().unwrap_or("local").to_owned(),
+            valid: Duration::from_secs(30 * 86400),
+            essential: None,
+            layout,
+            contents: None,
+        }
+    }
+
+    fn shape(components: &[&str], architectures: &[&str]) -> Shape {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Shape {
+            components: words(components),
+            architectures: words(architectures),
+        }
+    }
+
+    #[test]
+    fn a_suite_says_its_components_and_architectures() {
+        let labels = labels(Layout::Suite(Suite {
+            name: "stable".parse().unwrap(),
+            components: Vec::new(),
+            architectures: Vec::new(),
+        }));
+        let shape = shape(&["main", "extra"], &["amd64", "arm64"]);
+        let date = "2026-11-22T21:47:16Z".parse().unwrap();
+        let text = text(&labels, &shape, date, &[]);
+        assert!(
+            text.starts_with("Origin: apu\nLabel: apu\nSuite: stable\nCodename: stable\n"),
+            "{text}"
+        );
+        let release = parse(&text).unwrap();
+        assert_eq!(release.components, shape.components);
+        assert_eq!(release.architectures, ["all", "amd64", "arm64"]);
+    }
+
+    #[test]
+    fn the_place_by_hash_is_beside_the_file() {
+        let file = |name: &str| IndexFile {
+            name: name.into(),
+            size: 1,
+            sha256: "ab".into(),
+        };
+        assert_eq!(file("Packages").by_hash(), Path::new("by-hash/SHA256/ab"));
+        assert_eq!(
+            file("main/binary-amd64/Packages.gz").by_hash(),
+            Path::new("main/binary-amd64/by-hash/SHA256/ab")
+        );
+    }
 
     #[test]
     fn a_release_is_read_back_as_it_was_written() {
-        let labels = Labels {
-            origin: "apu".into(),
-            label: "apu".into(),
-            suite: "local".into(),
-            valid: Duration::from_secs(30 * 86400),
-            essential: None,
-        };
+        let labels = labels(Layout::Flat);
+        let shape = shape(&[""], &["amd64"]);
         let file = IndexFile {
             name: "Packages.xz".into(),
             size: 32,
             sha256: "ab".repeat(32),
         };
         let date = "2026-11-22T21:47:16Z".parse().unwrap();
-        let text = text(&labels, date, std::slice::from_ref(&file));
+        let text = text(&labels, &shape, date, std::slice::from_ref(&file));
+        assert!(!text.contains("Architectures"), "{text}");
         assert!(
             text.contains(
                 "Date: Sun, 22 Nov 2026 21:47:16 UTC\nValid-Until: Tue, 22 Dec 2026 21:47:16 UTC\n"

@@ -3,25 +3,37 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::ArchiveError;
+use crate::settings::Word;
 
 /// What tells an unchanged file from a changed one without reading it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Stamp {
-    /// Relative to the archive.
-    pub(super) path: String,
     pub(super) size: u64,
-    pub(super) mtime_ns: i128,
-    pub(super) inode: u64,
+    mtime_ns: i128,
+    inode: u64,
 }
 
-/// Every .deb below `dir`, sorted by path. Hidden names and `by-hash` are not looked at; linked files are
-/// followed, linked directories are not.
-pub(super) fn scan(dir: &Path) -> Result<Vec<Stamp>, ArchiveError> {
+impl Stamp {
+    /// Of the file at `path`; nothing if it is none.
+    pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
+        let metadata = fs::metadata(path)?;
+        let stamp = || Self {
+            size: metadata.len(),
+            mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+            inode: metadata.ino(),
+        };
+        Ok(metadata.is_file().then(stamp))
+    }
+}
+
+/// Every .deb below the folder `below` of `dir`, sorted by its path from `dir`. Hidden names and `by-hash` are not
+/// looked at; linked files are followed, linked directories are not.
+pub(super) fn scan(dir: &Path, below: &Path) -> Result<Vec<(String, Stamp)>, ArchiveError> {
     let mut found = Vec::new();
-    let mut left = vec![PathBuf::new()];
+    let mut left = vec![below.to_owned()];
     while let Some(below) = left.pop() {
         let here = dir.join(&below);
         let entries = fs::read_dir(&here).map_err(ArchiveError::io("list", &here))?;
@@ -32,27 +44,40 @@ pub(super) fn scan(dir: &Path) -> Result<Vec<Stamp>, ArchiveError> {
                 continue;
             }
             let path = below.join(&name);
-            let kind = entry
-                .file_type()
-                .map_err(ArchiveError::io("look at", &entry.path()))?;
+            let looked_at = |error| ArchiveError::io("look at", &entry.path())(error);
+            let kind = entry.file_type().map_err(looked_at)?;
             if kind.is_dir() {
                 left.push(path);
-            } else if name.as_encoded_bytes().ends_with(b".deb") {
-                let metadata =
-                    fs::metadata(entry.path()).map_err(ArchiveError::io("look at", &entry.path()))?;
-                if metadata.is_file() {
-                    found.push(Stamp {
-                        path: servable(&path).map_err(ArchiveError::io("publish", &entry.path()))?,
-                        size: metadata.len(),
-                        mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000
-                            + i128::from(metadata.mtime_nsec()),
-                        inode: metadata.ino(),
-                    });
-                }
+            } else if name.as_encoded_bytes().ends_with(b".deb")
+                && let Some(stamp) = Stamp::of(&entry.path()).map_err(looked_at)?
+            {
+                let path = servable(&path).map_err(ArchiveError::io("publish", &entry.path()))?;
+                found.push((path, stamp));
             }
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
+/// The components that a suite's pool has folders for.
+pub(super) fn components(pool: &Path) -> Result<Vec<String>, ArchiveError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(pool).map_err(ArchiveError::io("list", pool))? {
+        let entry = entry.map_err(ArchiveError::io("list", pool))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        match Word::try_from(name) {
+            Ok(name) => found.push(name.to_string()),
+            Err(reason) => {
+                return Err(ArchiveError::io("publish", &entry.path())(io::Error::other(
+                    reason,
+                )));
+            }
+        }
+    }
     Ok(found)
 }
 

@@ -1,8 +1,10 @@
 //! What adding would do, found out without doing it.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::index::{Entry, compare_versions};
+use super::scan::Stamp;
 use super::{Archive, ArchiveError, Refused};
 use crate::deb::Deb;
 
@@ -23,7 +25,7 @@ impl Archive {
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
         for file in files {
             match Deb::examine(file) {
-                Ok(deb) => debs.push(deb),
+                Ok(deb) => debs.push((file, deb)),
                 Err(error) => refused.push((file.clone(), error)),
             }
         }
@@ -32,10 +34,13 @@ impl Archive {
         }
         let mut there = self.list()?;
         let mut trials = Vec::new();
-        for deb in debs {
-            let path = deb.file_name().display().to_string();
-            let entry = Entry { path, deb };
-            match there.iter().find(|there| there.name() == entry.name()) {
+        for (file, deb) in debs {
+            let path = self.home(None).join(deb.file_name()).display().to_string();
+            let stamp = Stamp::of(file)
+                .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
+                .map_err(ArchiveError::io("look at", file))?;
+            let entry = Entry { path, deb, stamp };
+            match there.iter().find(|there| there.is_named_like(&entry)) {
                 Some(same) if same.deb.sha256 != entry.deb.sha256 => {
                     return Err(ArchiveError::Taken { name: entry.name() });
                 }
@@ -46,7 +51,7 @@ impl Archive {
                 }
             }
         }
-        self.without_unasked_essentials(&there)?;
+        self.without_unasked_essentials(&there.iter().collect::<Vec<_>>())?;
         let trial = |(entry, is_new): (Entry, bool)| {
             let newer = there.iter().find(|other| is_newer(other, &entry)).cloned();
             Trial { entry, is_new, newer }

@@ -1,16 +1,18 @@
-//! The packaged files, looked at one by one: does every name stay below the root?
+//! The packaged files, looked at one by one: what are they called, and does every name stay below the root?
 
 use std::io::{self, Read};
 
 use super::DebError;
 
-/// Unpacks `reader`, the member called `member`, into nothing.
-pub(super) fn check(reader: impl Read, member: &str) -> Result<(), DebError> {
+/// Unpacks `reader`, the member called `member`, into nothing. The names of what is no directory, without the leading
+/// `./`, each with a line break after it; a name that has one itself is left out.
+pub(super) fn names(reader: impl Read, member: &str) -> Result<Vec<u8>, DebError> {
     let damaged = |source| DebError::Damaged {
         member: member.to_owned(),
         source,
     };
     let mut archive = tar::Archive::new(reader);
+    let mut files = Vec::new();
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let mut names = vec![entry.path_bytes().into_owned()];
@@ -25,10 +27,15 @@ pub(super) fn check(reader: impl Read, member: &str) -> Result<(), DebError> {
             });
         }
         io::copy(&mut entry, &mut io::sink()).map_err(damaged)?;
+        let name = names[0].strip_prefix(b"./").unwrap_or(&names[0]);
+        if !(entry.header().entry_type().is_dir() || name.is_empty() || name.contains(&b'\n')) {
+            files.extend_from_slice(name);
+            files.push(b'\n');
+        }
     }
     // The end of the compressed stream carries its checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
-    Ok(())
+    Ok(files)
 }
 
 fn stays_below(name: &[u8]) -> bool {
@@ -39,7 +46,7 @@ fn stays_below(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::names;
 
     fn tar(name: &str, link: Option<&str>) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
@@ -64,11 +71,11 @@ mod tests {
             ("./usr/../../x", None),
             ("./x", Some("../../etc/shadow")),
         ] {
-            let error = check(&tar(name, link)[..], "data.tar").unwrap_err();
+            let error = names(&tar(name, link)[..], "data.tar").unwrap_err();
             assert!(error.to_string().contains("does not stay below"), "{name}");
         }
         for name in ["./", "./usr/..a/b", "usr/share/x"] {
-            check(&tar(name, None)[..], "data.tar").unwrap();
+            names(&tar(name, None)[..], "data.tar").unwrap();
         }
     }
 }

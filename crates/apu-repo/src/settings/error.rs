@@ -35,6 +35,14 @@ pub enum SettingsError {
         /// What it says.
         path: PathBuf,
     },
+    /// An archive that cannot be beside the others, or not as it is written.
+    #[error("the archive {name} of [[archives]]: {problem}")]
+    Archive {
+        /// Its name.
+        name: String,
+        /// Why.
+        problem: &'static str,
+    },
 }
 
 impl SettingsError {
@@ -76,6 +84,7 @@ impl SettingsError {
             Self::Value { line, .. } => {
                 format!("correct line {line} of {path}; apu.toml(5) lists every key with its default")
             }
+            Self::Archive { .. } => format!("correct it in {path}; apu.toml(5) has an example"),
             Self::Relative { .. } => format!("write the path in {path} with a leading /"),
         }
     }

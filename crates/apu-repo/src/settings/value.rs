@@ -40,6 +40,14 @@ macro_rules! text_value {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
@@ -61,6 +69,18 @@ text_value!(
     "a word of a Release file: 1 to 64 of A-Z a-z 0-9 _ . + - /, starting with a letter or digit"
 );
 text_value!(
+    /// The name of a suite or a component: one part of a path.
+    Word,
+    is_word,
+    "a suite or component: 1 to 64 of A-Z a-z 0-9 _ . + -, starting with a letter or digit"
+);
+text_value!(
+    /// An architecture of machines, so not `all`.
+    Architecture,
+    is_machine,
+    "an architecture such as amd64 or arm64"
+);
+text_value!(
     /// An http or https address that can stand in a sources file and in apt.conf.
     Url,
     is_url,
@@ -77,6 +97,14 @@ text_value!(
 impl Default for UserName {
     fn default() -> Self {
         Self("apu".to_owned())
+    }
+}
+
+impl Word {
+    /// A word known when the program was written.
+    pub(crate) fn of(word: &'static str) -> Self {
+        debug_assert!(is_word(word));
+        Self(word.to_owned())
     }
 }
 
@@ -110,6 +138,19 @@ fn is_label(word: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.+-/".contains(&b))
         && !word.split('/').any(|part| part.is_empty() || part == "..")
+}
+
+fn is_word(word: &str) -> bool {
+    is_label(word) && !word.contains('/')
+}
+
+fn is_machine(name: &str) -> bool {
+    !["all", "any", "source", "native"].contains(&name)
+        && name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn is_url(url: &str) -> bool {

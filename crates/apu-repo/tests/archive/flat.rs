@@ -1,99 +1,14 @@
-//! What an archive promises to its clients and to its administrator, kept with real files.
+//! A flat archive: one directory, and .debs anywhere in it.
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use apu_repo::archive::{Archive, ArchiveError, Labels, Published, check};
-use apu_repo::{ArchiveKey, DebWriter, Keyring};
+use apu_repo::DebWriter;
+use apu_repo::archive::ArchiveError;
 
-struct Place {
-    dir: tempfile::TempDir,
-    key: ArchiveKey,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            key: ArchiveKey::generate("test").unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join("archive").join(name)
-    }
-
-    fn open(&self) -> Archive {
-        let labels = Labels {
-            origin: "apu".into(),
-            label: "apu".into(),
-            suite: "local".into(),
-            valid: Duration::from_secs(86400),
-            essential: Some(vec!["dash".into()]),
-        };
-        fs::create_dir_all(self.path("")).unwrap();
-        Archive::open(&self.path(""), labels, vec![self.key.clone()], "a test", &|_| ()).unwrap()
-    }
-
-    fn publish(&self) -> Published {
-        self.open().publish().unwrap()
-    }
-
-    fn put(&self, name: &str, package: &str, version: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, deb(package, version, "all")).unwrap();
-    }
-
-    /// A .deb beside the archive.
-    fn outside(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.dir.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn faults(&self) -> Vec<String> {
-        let keyring = Keyring::parse(&self.key.certificate().unwrap()).unwrap();
-        let checked = check(&self.path(""), &keyring);
-        checked.faults.iter().map(ToString::to_string).collect()
-    }
-
-    fn packages(&self) -> String {
-        fs::read_to_string(self.path("Packages")).unwrap()
-    }
-}
-
-fn deb(package: &str, version: &str, architecture: &str) -> Vec<u8> {
-    let control = format!(
-        "Package: {package}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: A <a@example.org>\n\
-         Description: a test\n and its long text\n"
-    );
-    let mut writer = DebWriter::new(control.parse().unwrap(), 1_700_000_000);
-    writer
-        .file(
-            &format!("usr/share/doc/{package}/{version}"),
-            0o644,
-            version.into(),
-        )
-        .unwrap();
-    writer.build().unwrap()
-}
-
-fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            files.extend(snapshot(&entry.path()));
-        } else {
-            files.push((entry.path(), fs::read(entry.path()).unwrap()));
-        }
-    }
-    files.sort();
-    files
-}
+use super::place::{Place, deb, snapshot};
 
 #[test]
 fn a_published_directory_is_an_archive_without_fault() {
@@ -106,7 +21,7 @@ fn a_published_directory_is_an_archive_without_fault() {
         (2, 2, true)
     );
     assert_eq!(place.faults(), Vec::<String>::new());
-    let packages = place.packages();
+    let packages = place.read("Packages");
     assert!(
         packages.starts_with("Package: aa\nVersion: 1\nArchitecture: all\n"),
         "{packages}"
@@ -187,7 +102,7 @@ fn an_unchanged_deb_is_never_read_again() {
     place.put("a.deb", "aa", "1");
     place.put("b.deb", "bb", "1");
     place.publish();
-    let before = place.packages();
+    let before = place.read("Packages");
     assert_eq!(place.publish().read, 0);
     place.put("c.deb", "cc", "1");
     assert_eq!(place.publish().read, 1);
@@ -196,7 +111,7 @@ fn an_unchanged_deb_is_never_read_again() {
     fs::remove_file(place.path("c.deb")).unwrap();
     let published = place.publish();
     assert_eq!((published.read, published.packages), (0, 2));
-    assert_eq!(place.packages(), before);
+    assert_eq!(place.read("Packages"), before);
 }
 
 #[test]
@@ -204,7 +119,7 @@ fn the_cache_may_be_deleted_or_damaged() {
     let place = Place::new();
     place.put("a.deb", "aa", "1");
     place.publish();
-    let before = place.packages();
+    let before = place.read("Packages");
     for damage in [
         None,
         Some(&b"rubbish"[..]),
@@ -216,7 +131,7 @@ fn the_cache_may_be_deleted_or_damaged() {
             fs::write(&cache, bytes).unwrap();
         }
         assert_eq!(place.publish().read, 1);
-        assert_eq!(place.packages(), before);
+        assert_eq!(place.read("Packages"), before);
     }
 }
 
@@ -462,4 +377,69 @@ fn a_trial_says_what_add_would_do_and_changes_nothing() {
             .collect()
     };
     assert_eq!(unlike(snapshot(&place.path(""))), unlike(before));
+}
+
+/// Packages with so much to say that their index is packed in pieces.
+fn many(place: &Place) {
+    for number in 0..60_u64 {
+        let words = (0..600).map(|word| {
+            format!(
+                "{:x}\n ",
+                (number * 600 + word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            )
+        });
+        let control = format!(
+            "Package: p{number}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\n\
+             Description: many words\n {}.\n",
+            words.collect::<String>()
+        );
+        let writer = DebWriter::new(control.parse().unwrap(), 1_700_000_000);
+        place.put_bytes(&format!("p{number}.deb"), &writer.build().unwrap());
+    }
+}
+
+#[test]
+fn the_same_packages_give_the_same_indexes_whatever_was_before() {
+    let forms = ["Packages", "Packages.gz", "Packages.xz"];
+    let bytes = |place: &Place| forms.map(|name| fs::read(place.path(name)).unwrap());
+    let grown = Place::new();
+    many(&grown);
+    grown.publish();
+    let before = bytes(&grown);
+    assert!(
+        before[0].len() > 512 << 10,
+        "{} bytes are one piece",
+        before[0].len()
+    );
+    let new = grown.outside("new.deb", &deb("new", "1", "all"));
+    grown.open().add(std::slice::from_ref(&new)).unwrap();
+    assert_eq!(grown.faults(), Vec::<String>::new());
+
+    let at_once = Place::new();
+    many(&at_once);
+    fs::copy(new, at_once.path("new_1_all.deb")).unwrap();
+    at_once.publish();
+    assert!(bytes(&grown) == bytes(&at_once));
+
+    grown.open().remove(&[("new", None)]).unwrap();
+    assert!(bytes(&grown) == before);
+    // The last forms may be damaged: they are not taken over then.
+    for name in ["Packages.gz", "Packages.xz"] {
+        let mut packed = fs::read(grown.path(name)).unwrap();
+        let at = packed.len() * 3 / 4;
+        packed[at] ^= 1;
+        fs::write(grown.path(name), packed).unwrap();
+    }
+    grown.open().add(&[grown.dir.path().join("new.deb")]).unwrap();
+    assert!(bytes(&grown) == bytes(&at_once));
+}
+
+#[test]
+fn a_deb_that_lies_there_twice_is_removed_twice() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.put("copy/a.deb", "aa", "1");
+    assert_eq!(place.publish().packages, 1);
+    place.open().remove(&[("aa", None)]).unwrap();
+    assert_eq!(place.publish().packages, 0);
 }

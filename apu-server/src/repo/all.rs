@@ -1,0 +1,37 @@
+//! Every archive of apu.toml, as the daily job signs them anew.
+
+use std::io::{self, Write};
+
+use apu_repo::{Failure, Settings, Site, report};
+
+use super::target::Target;
+
+/// Publishes each archive whose directory is here; where some fail, the others are published all the same, and the worst
+/// failure's status is the answer.
+///
+/// # Errors
+/// None of its own: each failure is shown when it happens.
+pub(super) fn publish(site: &Site, settings: &Settings) -> Result<u8, Failure> {
+    let named = settings
+        .archives
+        .iter()
+        .map(|archive| Target::named(site, settings, archive));
+    let mut worst = 0;
+    for target in std::iter::once(Target::own(site, settings)).chain(named) {
+        // Another machine has it.
+        if !target.dir.is_dir() {
+            continue;
+        }
+        match super::publish(&target, site) {
+            Ok(text) => {
+                let _ = io::stdout().write_all(text.as_bytes());
+            }
+            Err(failure) => {
+                let (text, status) = report(&failure);
+                eprint!("{target}:\n{text}");
+                worst = worst.max(status);
+            }
+        }
+    }
+    Ok(worst)
+}

@@ -1,0 +1,138 @@
+//! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
+
+use std::path::{Path, PathBuf};
+
+use super::cache::Cache;
+use super::index::Entry;
+use super::layout::Layout;
+use super::scan::{self, Stamp, scan};
+use super::{Archive, ArchiveError, Refused};
+use crate::deb::{Deb, DebError};
+use crate::parallel;
+
+/// What lies in an archive's folders now.
+pub(super) struct Known {
+    /// Every .deb, also one that lies there twice.
+    debs: Vec<Entry>,
+    /// The folders of the components.
+    pub(super) components: Vec<String>,
+    /// How many .debs had to be read.
+    pub(super) read: usize,
+    /// Whether this version of the program was the last to publish.
+    pub(super) by_us: bool,
+    /// Whether the cache says something else.
+    cache_differs: bool,
+}
+
+impl Archive {
+    /// Looks at every .deb of the archive.
+    pub(super) fn known(&self) -> Result<Known, ArchiveError> {
+        let mut cache = Cache::read(&self.own("cache"));
+        let pool = self.labels.layout.pool();
+        let components = match self.labels.layout {
+            Layout::Flat => Vec::new(),
+            Layout::Suite(_) => scan::components(&self.dir.join(&pool))?,
+        };
+        let files = scan(&self.dir, &pool)?;
+        let (mut debs, mut unknown) = (Vec::with_capacity(files.len()), Vec::new());
+        for (path, stamp) in files {
+            if self.labels.layout.component(&path).is_none() {
+                return Err(ArchiveError::NoComponent { file: path });
+            }
+            match cache.take(&path, &stamp) {
+                Some(deb) => debs.push(Entry { path, deb, stamp }),
+                None => unknown.push((path, stamp)),
+            }
+        }
+        let read = unknown.len();
+        let refused = read_all(&self.dir, unknown, &mut debs);
+        let mut known = Known {
+            debs,
+            components,
+            read,
+            by_us: cache.is_ours,
+            cache_differs: read > 0 || cache.is_stale(),
+        };
+        match Refused::of(refused) {
+            None => Ok(known),
+            Some(refused) => {
+                // The good ones need not be read again when the bad ones are mended.
+                self.remember(&mut known);
+                Err(ArchiveError::Refused(refused))
+            }
+        }
+    }
+
+    /// Writes the cache, where it is not as it should be.
+    pub(super) fn remember(&self, known: &mut Known) {
+        if known.cache_differs {
+            // Only speed is lost without it.
+            let _ = Cache::write(&self.own("cache"), &known.debs);
+            known.cache_differs = false;
+        }
+    }
+}
+
+impl Known {
+    /// What the index names, in its order.
+    pub(super) fn entries(&self, layout: &Layout) -> Result<Vec<&Entry>, ArchiveError> {
+        let mut entries: Vec<&Entry> = self.debs.iter().collect();
+        entries.sort_by(|a, b| a.order(b));
+        without_doubles(entries, layout)
+    }
+
+    /// Every .deb, also one that lies there twice.
+    pub(super) fn debs(&self) -> &[Entry] {
+        &self.debs
+    }
+
+    /// One that was put there after the look.
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.debs.push(entry);
+        self.read += 1;
+        self.cache_differs = true;
+    }
+}
+
+type RefusedDeb = (PathBuf, DebError);
+
+fn read_all(dir: &Path, files: Vec<(String, Stamp)>, debs: &mut Vec<Entry>) -> Vec<RefusedDeb> {
+    let results = parallel::map(&files, |(path, _)| Deb::read(&dir.join(path)));
+    let mut refused = Vec::new();
+    for ((path, stamp), result) in files.into_iter().zip(results) {
+        match result {
+            Ok(deb) => debs.push(Entry { path, deb, stamp }),
+            Err(error) => refused.push((PathBuf::from(path), error)),
+        }
+    }
+    refused
+}
+
+/// The same .deb in two places of a component is listed once; two contents under one name are an error.
+fn without_doubles<'a>(entries: Vec<&'a Entry>, layout: &Layout) -> Result<Vec<&'a Entry>, ArchiveError> {
+    let mut kept: Vec<&Entry> = Vec::with_capacity(entries.len());
+    let mut alike = 0;
+    for entry in entries {
+        // The order puts equal names side by side.
+        if kept.get(alike).is_some_and(|first| !first.is_named_like(entry)) {
+            alike = kept.len();
+        }
+        if let Some(first) = kept.get(alike)
+            && first.deb.sha256 != entry.deb.sha256
+        {
+            return Err(ArchiveError::Ambiguous {
+                name: entry.name(),
+                first: first.path.clone(),
+                second: entry.path.clone(),
+            });
+        }
+        let component = layout.component(&entry.path);
+        if kept[alike..]
+            .iter()
+            .all(|other| layout.component(&other.path) != component)
+        {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
+}

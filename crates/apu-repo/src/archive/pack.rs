@@ -1,0 +1,216 @@
+//! Packing indexes: on all cores, and only what the last ones do not hold already. The same text always gives the same
+//! bytes, whatever was published before it.
+
+mod chunks;
+mod gz;
+mod xz;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use chunks::chunks;
+
+use crate::parallel;
+
+/// A text to be packed.
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a [u8],
+    /// Whether also by xz.
+    pub(super) by_xz: bool,
+    /// What was packed before by this version of the program.
+    pub(super) last: Option<Packed>,
+}
+
+/// A text in its forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Packed {
+    pub(super) text: Vec<u8>,
+    pub(super) gz: Vec<u8>,
+    /// Empty where it was not asked for.
+    pub(super) xz: Vec<u8>,
+}
+
+/// A text up to this length is one piece, squeezed as far as it goes; a longer one must not make publishing slow.
+const SMALL: usize = 256 << 10;
+
+fn level(text: &[u8]) -> u32 {
+    if text.len() <= SMALL { 6 } else { 1 }
+}
+
+fn pieces(text: &[u8]) -> Vec<&[u8]> {
+    if text.len() <= SMALL {
+        vec![text]
+    } else {
+        chunks(text)
+    }
+}
+
+/// Packs each text; its `gz` and `xz`.
+pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let known: Vec<Known<'_>> = texts.iter().map(Known::of).collect();
+    let texts: Vec<(&Text<'_>, Vec<&[u8]>)> = texts.iter().map(|text| (text, pieces(text.bytes))).collect();
+    let (mut by_xz, mut by_gz) = (HashSet::new(), HashSet::new());
+    for ((text, pieces), known) in texts.iter().zip(&known) {
+        for &piece in pieces {
+            let seen = known.pieces.get(piece);
+            if text.by_xz && seen.is_none_or(|seen| seen.xz.is_none()) {
+                by_xz.insert(Job::Xz(piece, level(text.bytes)));
+            }
+            if seen.is_none_or(|seen| seen.gz.is_none()) {
+                by_gz.insert(Job::Gz(piece));
+            }
+        }
+    }
+    // The slow ones first.
+    let jobs: Vec<Job<'_>> = by_xz.into_iter().chain(by_gz).collect();
+    let done = parallel::map(&jobs, Job::done);
+    let mut new = HashMap::new();
+    for (job, done) in jobs.iter().zip(done) {
+        new.insert(job, done?);
+    }
+    let joined = |((text, pieces), known): (&(&Text<'_>, Vec<&[u8]>), &Known<'_>)| {
+        let gz: Vec<&[u8]> = pieces
+            .iter()
+            .filter_map(|&piece| {
+                let seen = known.pieces.get(piece).and_then(|seen| seen.gz);
+                seen.or_else(|| new.get(&Job::Gz(piece)).map(Vec::as_slice))
+            })
+            .collect();
+        let gz = gz::join(text.bytes, &gz);
+        if !text.by_xz {
+            return Some((gz, Vec::new()));
+        }
+        let level = level(text.bytes);
+        let mut blocks = Vec::new();
+        let mut like: Option<&[u8]> = None;
+        for &piece in pieces {
+            if let Some(block) = known.pieces.get(piece).and_then(|seen| seen.xz) {
+                blocks.push(block);
+                like = text.last.as_ref().map(|last| last.xz.as_slice());
+            } else {
+                let stream = new.get(&Job::Xz(piece, level))?;
+                blocks.extend(xz::split(stream)?);
+                like = Some(stream);
+            }
+        }
+        Some((gz, xz::join(like?, &blocks)?))
+    };
+    let joined: Option<Vec<_>> = texts.iter().zip(&known).map(joined).collect();
+    joined.ok_or_else(|| io::Error::other("the encoder did not write what xz's format says"))
+}
+
+/// One piece to be packed.
+#[derive(PartialEq, Eq, Hash)]
+enum Job<'a> {
+    Gz(&'a [u8]),
+    Xz(&'a [u8], u32),
+}
+
+impl Job<'_> {
+    fn done(&self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Gz(piece) => gz::piece(piece),
+            Self::Xz(piece, level) => xz::stream(piece, *level),
+        }
+    }
+}
+
+/// How the pieces of the last text were packed.
+#[derive(Default)]
+struct Known<'a> {
+    pieces: HashMap<&'a [u8], Seen<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    gz: Option<&'a [u8]>,
+    xz: Option<xz::Block<'a>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(text: &'a Text<'_>) -> Self {
+        let Some(last) = &text.last else {
+            return Self::default();
+        };
+        // Another level gives other bytes.
+        if level(&last.text) != level(text.bytes) {
+            return Self::default();
+        }
+        let texts = pieces(&last.text);
+        let gz = gz::split(&last.gz).filter(|gz| gz.len() == texts.len());
+        let xz = xz::split(&last.xz).filter(|xz| {
+            let lengths = xz.iter().map(|block| block.text);
+            lengths.eq(texts.iter().map(|text| text.len() as u64))
+        });
+        let seen = |(at, text): (usize, &'a [u8])| {
+            let seen = Seen {
+                gz: gz.as_ref().map(|gz| gz[at]),
+                xz: xz.as_ref().map(|xz| xz[at]),
+            };
+            (text, seen)
+        };
+        Self {
+            pieces: texts.into_iter().enumerate().map(seen).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Packed, SMALL, Text, pack, pieces};
+
+    fn index(packages: u64, without: u64) -> Vec<u8> {
+        (0..packages)
+            .filter(|&number| number != without)
+            .flat_map(|number| {
+                let sum = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                format!("Package: p{number}\nVersion: 1\nSHA256: {sum:064x}\n\n").into_bytes()
+            })
+            .collect()
+    }
+
+    fn packed(text: &[u8], last: Option<Packed>) -> Packed {
+        let (gz, xz) = pack(&[Text {
+            bytes: text,
+            by_xz: true,
+            last,
+        }])
+        .unwrap()
+        .remove(0);
+        let text = text.to_vec();
+        Packed { text, gz, xz }
+    }
+
+    #[test]
+    fn what_was_packed_before_changes_nothing_but_the_time() {
+        for (before, after) in [(20_000, 20_000), (10, 10), (10, 20_000), (20_000, 10), (0, 5)] {
+            let last = packed(&index(before, u64::MAX), None);
+            let text = index(after, 3);
+            let alone = packed(&text, None);
+            assert!(packed(&text, Some(last)) == alone, "{before} then {after}");
+        }
+    }
+
+    /// The pieces of a short text are squeezed harder.
+    #[test]
+    fn a_short_text_that_a_long_one_begins_with_lends_it_nothing() {
+        let whole = index(20_000, u64::MAX);
+        let mut long = &whole[..];
+        while pieces(long)[0].len() > SMALL {
+            long = &long[pieces(long)[0].len()..];
+        }
+        let first = pieces(long)[0];
+        assert!(long.len() > SMALL && pieces(first).len() == 1);
+        let last = packed(first, None);
+        assert!(packed(long, Some(last)) == packed(long, None));
+    }
+
+    #[test]
+    fn a_last_file_that_is_none_of_ours_is_not_looked_at() {
+        let text = index(20_000, 3);
+        let mut last = packed(&index(20_000, 4), None);
+        last.gz.truncate(100);
+        last.xz.clear();
+        assert!(packed(&text, Some(last)) == packed(&text, None));
+    }
+}
