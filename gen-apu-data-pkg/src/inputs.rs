@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use apu_repo::archive::Labels;
 use apu_repo::{Failure, Settings, Site};
 
 use crate::sources::{self, Source, Stanza};
@@ -34,9 +35,9 @@ pub(crate) struct Inputs {
     pub(crate) proxy: Option<String>,
     /// Whether the clients use only these sources.
     pub(crate) exclusive: bool,
-    /// Origin and Label of the site's archive.
-    pub(crate) release: (String, String),
-    /// Which of Debian's packages the site's archive may replace.
+    /// Origin and Label of each of the site's archives.
+    pub(crate) releases: Vec<(String, String)>,
+    /// Which of Debian's packages the site's archives may replace.
     pub(crate) may_replace: Vec<String>,
 }
 
@@ -84,10 +85,7 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> 
         keyrings,
         proxy: proxy(site, settings)?,
         exclusive: settings.client.exclusive,
-        release: (
-            settings.archive.origin.to_string(),
-            settings.archive.label.to_string(),
-        ),
+        releases: releases(settings),
         may_replace: settings
             .archive
             .may_replace
@@ -128,6 +126,22 @@ fn keyring(site: &Site) -> Result<Vec<u8>, Failure> {
             .why(cannot_read(&path, error, "sudo apu setup"))
             .advise("sudo apu setup")
     })
+}
+
+/// What the Release files of this server's archives say of themselves, each once.
+fn releases(settings: &Settings) -> Vec<(String, String)> {
+    let named = settings
+        .archives
+        .iter()
+        .map(|archive| Labels::of_one(settings, archive));
+    let mut releases = Vec::new();
+    for labels in std::iter::once(Labels::of(settings)).chain(named) {
+        let release = (labels.origin, labels.label);
+        if !releases.contains(&release) {
+            releases.push(release);
+        }
+    }
+    releases
 }
 
 /// The archives of this server.

@@ -93,22 +93,25 @@ fn sources_head(inputs: &Inputs) -> String {
     )
 }
 
-/// apt takes the newest version of all archives alike. A site's archive is to bring what Debian does not have,
+/// apt takes the newest version of all archives alike. A site's archives are to bring what Debian does not have,
 /// and never by accident another openssl.
 fn preferences(inputs: &Inputs) -> String {
-    let (origin, label) = &inputs.release;
     let mut text = format!(
-        "Explanation: The archive of {} brings its own packages; what Debian has comes from Debian.\n\
-         Explanation: may_replace in the server's apu.toml names exceptions.\n\
-         Package: *\nPin: release o={origin},l={label}\nPin-Priority: 100\n",
+        "Explanation: The archives of {} bring their own packages; what Debian has comes from Debian.\n\
+         Explanation: may_replace in the server's apu.toml names exceptions.\n",
         inputs.host
     );
+    let pins = |packages: &str, priority: u32| -> Vec<String> {
+        let pin = |(origin, label): &(String, String)| {
+            format!("Package: {packages}\nPin: release o={origin},l={label}\nPin-Priority: {priority}\n")
+        };
+        inputs.releases.iter().map(pin).collect()
+    };
+    let mut paragraphs = pins("*", 100);
     if !inputs.may_replace.is_empty() {
-        let names = inputs.may_replace.join(" ");
-        text.push_str(&format!(
-            "\nPackage: {names}\nPin: release o={origin},l={label}\nPin-Priority: 500\n"
-        ));
+        paragraphs.extend(pins(&inputs.may_replace.join(" "), 500));
     }
+    text.push_str(&paragraphs.join("\n"));
     text
 }
 

@@ -222,6 +222,47 @@ fn the_archive_does_not_replace_debians_packages_unless_it_may() {
 }
 
 #[test]
+fn every_archive_of_the_server_has_its_source_and_its_pin() {
+    let server = Server::new();
+    server.write(
+        "apu.toml",
+        "[archive]\norigin = 'Site'\nmay_replace = ['nginx']\n\
+         [[archives]]\nname = 'tools'\npath = '/srv/apt'\nurl = 'http://apu.example.org/apt'\nsuite = 'stable'\n\
+         components = ['main', 'extra']\n\
+         [[archives]]\nname = 'trials'\npath = '/srv/apt'\nurl = 'http://apu.example.org/apt'\nsuite = 'next'\n\
+         [[archives]]\nname = 'flat'\npath = '/srv/flat'\nurl = 'http://apu.example.org/flat'\n",
+    );
+    server.says();
+    let source = |n: u32| {
+        server
+            .file(1, &format!("usr/share/apu-data/sources/0{n}.sources"))
+            .unwrap()
+    };
+    for (number, expected) in [
+        (
+            1,
+            "URIs: http://apu.example.org/apt\nSuites: stable\nComponents: main extra\n",
+        ),
+        (
+            2,
+            "URIs: http://apu.example.org/apt\nSuites: next\nComponents: main\n",
+        ),
+        (3, "URIs: http://apu.example.org/flat\nSuites: ./\n"),
+    ] {
+        assert!(source(number).contains(expected), "{}", source(number));
+    }
+    let pins = server.file(1, "etc/apt/preferences.d/apu.pref").unwrap();
+    for label in ["apu", "tools", "trials", "flat"] {
+        for pin in [
+            format!("Package: *\nPin: release o=Site,l={label}\nPin-Priority: 100\n"),
+            format!("Package: nginx\nPin: release o=Site,l={label}\nPin-Priority: 500\n"),
+        ] {
+            assert_eq!(pins.matches(&pin).count(), 1, "{pin} in {pins}");
+        }
+    }
+}
+
+#[test]
 fn a_proxy_setting_that_is_gone_goes_from_the_clients_too() {
     let server = Server::new();
     server.write("apu.toml", "[client]\nproxy = 'http://proxy.example.org:3128'\n");
