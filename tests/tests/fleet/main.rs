@@ -1,5 +1,6 @@
 //! The suites that run on fleets: one test binary, each module a topic, each test with a fleet of its own.
 
+mod archive_suites;
 mod asking;
 mod bad_input;
 mod bootstrap;
