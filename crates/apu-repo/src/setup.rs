@@ -93,10 +93,11 @@ pub fn ensure_archive_key(site: &Site) -> Result<bool, Failure> {
     Ok(made)
 }
 
-/// The proxies that a server may run for its clients: what shows that they are installed, and their port.
+/// The proxies that a server may run for its clients: what shows that they are installed, and their port. The first that
+/// is there counts: squid shares one fetch among clients that ask at the same time, apt-cacher-ng does not.
 const PROXIES: [(&str, &str, u16); 2] = [
-    ("apt-cacher-ng", "usr/sbin/apt-cacher-ng", 3142),
     ("squid", "usr/sbin/squid", 3128),
+    ("apt-cacher-ng", "usr/sbin/apt-cacher-ng", 3142),
 ];
 
 /// Writes 50apu where a proxy is installed here, unless the administrator has one or names one.
