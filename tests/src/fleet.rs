@@ -14,6 +14,7 @@ use crate::nest::{Birth, Nest};
 use crate::product::Product;
 use crate::root::{Flavour, Suite};
 use crate::run::{Run, Running};
+use crate::service::Service;
 use crate::tool::Finished;
 use crate::upstream::{self, Stage};
 use crate::web::Web;
@@ -31,6 +32,7 @@ pub struct Plan {
     suite: Suite,
     flavour: Flavour,
     kind: Kind,
+    beside: Option<Service>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,13 @@ impl Plan {
         self
     }
 
+    /// With a program beside apu on the server, set up from its example. A proxy is the clients' proxy. A web server serves
+    /// the archive instead of `apu serve`, and there is no upstream archive then: port 80 is its own on every address.
+    pub const fn beside(mut self, service: Service) -> Self {
+        self.beside = Some(service);
+        self
+    }
+
     /// Boots it.
     ///
     /// # Panics
@@ -101,7 +110,10 @@ impl Plan {
         let (server, clients) = match self.kind {
             Kind::Enrolled => {
                 let product = Product::built()?;
-                let site = layer::site(&product)?;
+                let site = match self.beside {
+                    None => layer::site(&product)?,
+                    Some(service) => layer::site_beside(service, &product)?,
+                };
                 let clients = layer::client(self.suite, self.flavour, &product, &site)?;
                 (Some(site), clients)
             }
@@ -119,7 +131,7 @@ impl Plan {
 pub struct Fleet {
     hosts: BTreeMap<String, Host>,
     /// The archive that stands for Debian's mirror.
-    upstream: Web,
+    upstream: Option<Web>,
     booted_in: Duration,
     // Last: the others hold nothing that outlives it.
     nest: Nest,
@@ -135,6 +147,7 @@ impl Fleet {
             suite: Suite::default(),
             flavour: Flavour::default(),
             kind: Kind::Enrolled,
+            beside: None,
         }
     }
 
@@ -184,17 +197,20 @@ impl Fleet {
                 name: SERVER_HOST.to_owned(),
                 layers: layers.0.clone(),
                 state,
-                start: format!("{START_SERVER} --listen {SERVER}:80"),
+                start: start_server(plan.beside),
             });
         }
         for mut keygen in keygens {
             ensure!(keygen.wait()?.success(), "ssh-keygen failed");
         }
-        let upstream = Web::serve(
-            nest.pid(),
-            &format!("{UPSTREAM}:80"),
-            archive.join(Stage::Before.folder()),
-        )?;
+        let upstream = match plan.beside {
+            Some(service) if service.is_web_server() => None,
+            _ => Some(Web::serve(
+                nest.pid(),
+                &format!("{UPSTREAM}:80"),
+                archive.join(Stage::Before.folder()),
+            )?),
+        };
         let pids = nest.boot(&births)?;
         let trace = nest.seen_from_outside(&nest.state("trace"));
         let all = addresses
@@ -252,7 +268,10 @@ impl Fleet {
             }
             server.write("/root/.ssh/known_hosts", &known);
         }
-        wait_for_archive(server)
+        for port in [80].into_iter().chain(plan.beside.map(Service::port)) {
+            wait_for_listener(server, port)?;
+        }
+        Ok(())
     }
 
     /// A client, or `server`.
@@ -281,9 +300,13 @@ impl Fleet {
     }
 
     /// The archive that stands for Debian's mirror.
+    ///
+    /// # Panics
+    /// If the fleet was planned with a web server on the server.
+    #[track_caller]
     #[must_use]
     pub const fn upstream(&self) -> &Web {
-        &self.upstream
+        self.upstream.as_ref().expect("an upstream archive")
     }
 
     /// Lets the upstream archive offer something else from now on.
@@ -293,7 +316,31 @@ impl Fleet {
     #[track_caller]
     pub fn upstream_offers(&self, stage: Stage) {
         let archive = upstream::archive().expect("the archive is there since the fleet booted");
-        self.upstream.serve_instead(archive.join(stage.folder()));
+        self.upstream().serve_instead(archive.join(stage.folder()));
+    }
+
+    /// Makes a small package on the server; its path there.
+    #[track_caller]
+    #[must_use]
+    pub fn small_deb(&self, package: &str, version: &str) -> String {
+        let path = format!("/tmp/{package}_{version}_all.deb");
+        let control = format!(
+            "Package: {package}\\nVersion: {version}\\nArchitecture: all\\n\
+             Maintainer: apu tests <apu@example.org>\\nDescription: small test package\\n"
+        );
+        let script = format!(
+            "umask 022 && rm -rf /tmp/tree && mkdir -p /tmp/tree/DEBIAN && printf '{control}' >/tmp/tree/DEBIAN/control \
+             && dpkg-deb -Zgzip --root-owner-group --build /tmp/tree {path}"
+        );
+        self.server().sh(&script).ok();
+        path
+    }
+
+    /// Publishes a small package in the site's own archive, with the installed `apu`.
+    #[track_caller]
+    pub fn site_offers(&self, package: &str, version: &str) {
+        let path = self.small_deb(package, version);
+        self.server().exec(&["apu", "repo", "add", &path]).ok();
     }
 
     /// Writes a class file on the server.
@@ -363,22 +410,27 @@ const START_CLIENT: &str = "\
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd
     [ ! -x /etc/init.d/apu-client ] || /etc/init.d/apu-client start";
 
-/// What the server starts at boot: the archive, as a site without a web server of its own serves it.
-const START_SERVER: &str = "\
-    start-stop-daemon --start --background --make-pidfile --pidfile /run/apu-serve.pid \
-    --startas /usr/sbin/apu -- serve";
+/// What the server starts at boot: the archive, as a site without a web server of its own serves it, or that web server.
+fn start_server(beside: Option<Service>) -> String {
+    let serve = format!(
+        "start-stop-daemon --start --background --make-pidfile --pidfile /run/apu-serve.pid \
+         --startas /usr/sbin/apu -- serve --listen {SERVER}:80"
+    );
+    match beside {
+        None => serve,
+        Some(service) if service.is_web_server() => service.start(),
+        Some(service) => format!("{serve}\n{}", service.start()),
+    }
+}
 
-/// Waits until the server listens on port 80: the kernel's own list has its addresses in hexadecimal.
-fn wait_for_archive(server: &Host) -> Result<()> {
-    let patience = Instant::now() + Duration::from_secs(10);
-    let listens = |line: &str| line.contains(" 0100097F:0050 00000000:0000 0A ");
-    while !fs::read_to_string(format!("/proc/{}/net/tcp", server.init))?
-        .lines()
-        .any(listens)
-    {
+/// Waits until somebody listens at this port of the server.
+fn wait_for_listener(server: &Host, port: u16) -> Result<()> {
+    let address = SERVER.parse()?;
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !server.listens(address, port)? {
         ensure!(
             Instant::now() < patience,
-            "the server's `apu serve` does not listen"
+            "nobody listens at port {port} of the server"
         );
         std::thread::sleep(Duration::from_millis(5));
     }

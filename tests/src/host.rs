@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
+use crate::layer::SERVER_NAME;
 use crate::nest::all_pids;
 use crate::tool::{ENVIRONMENT, Finished, run};
 use crate::watch::Watch;
+use crate::web::inside;
 
 /// One host, alive until its fleet is dropped.
 #[derive(Debug, Clone)]
@@ -186,6 +189,50 @@ impl Host {
     /// If this kernel has no tracing.
     pub fn watch(&self) -> Result<Watch> {
         Watch::begin(&self.trace, &self.name, &self.pids()?)
+    }
+
+    /// The whole answer to one HTTP request: `host.ask("127.9.0.1:80", "GET /local/InRelease HTTP/1.1")`, further header
+    /// lines after a `\r\n`. Nothing of the path is tidied up on its way. Bytes that are not UTF-8 are replaced.
+    ///
+    /// # Panics
+    /// If nobody answers.
+    #[track_caller]
+    #[must_use]
+    pub fn ask(&self, address: &str, request: &str) -> String {
+        let text = format!("{request}\r\nHost: {SERVER_NAME}\r\nConnection: close\r\n\r\n");
+        let address: SocketAddr = address.parse().expect("an address and a port");
+        let network = PathBuf::from(format!("/proc/{}/ns/net", self.init));
+        let answer = inside(&network, move || {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(text.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
+            Ok(answer)
+        });
+        let answer = answer.unwrap_or_else(|error| panic!("{request}: {error:?}"));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Whether somebody in the host's network listens at a port of this address, or at that port of every address.
+    pub(crate) fn listens(&self, address: Ipv4Addr, port: u16) -> Result<bool> {
+        // The kernel's own list has them in hexadecimal, addresses as they lie in memory.
+        let own = format!("{:08X}:{port:04X}", u32::from_ne_bytes(address.octets()));
+        let any = format!("00000000:{port:04X}");
+        let listener = |line: &str| {
+            let mut words = line.split_whitespace().skip(1);
+            let local = words.next().unwrap_or_default();
+            let listening = words.nth(1) == Some("0A");
+            listening && (local == own || local.ends_with(&any))
+        };
+        for table in ["tcp", "tcp6"] {
+            let path = format!("/proc/{}/net/{table}", self.init);
+            // A kernel without IPv6 has no such table.
+            if fs::read_to_string(path).is_ok_and(|text| text.lines().any(listener)) {
+                return Ok(true);
+            }
+        }
+        anyhow::ensure!(self.root().exists(), "{} is gone", self.name);
+        Ok(false)
     }
 
     /// Its processes, as this machine counts.

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::nest::{Birth, Nest};
 use crate::product::{self, Product};
 use crate::root::{self, Flavour, Suite};
+use crate::service::Service;
 use crate::store::{self, Inputs, word};
 use crate::upstream::{self, Stage};
 use crate::web::Web;
@@ -106,6 +107,23 @@ pub(crate) fn site(product: &Product) -> Result<Layers> {
     let inputs = Inputs::of("recipe 1").and(server.identity());
     let entry = build("site", &inputs, &server, product::make_apu_data)?;
     Ok(server.on(&entry))
+}
+
+/// The site with a program beside apu. A proxy goes to the clients with the next apu-data.
+pub(crate) fn site_beside(service: Service, product: &Product) -> Result<Layers> {
+    let site = site(product)?;
+    let inputs = Inputs::of("recipe 1")
+        .and(site.identity())
+        .and(service.packages()?);
+    let entry = build(&format!("site-{}", service.name()), &inputs, &site, |host| {
+        service.install(host)?;
+        if !service.is_web_server() {
+            host.exec(&["apu", "setup"]).ok();
+            product::make_apu_data(host)?;
+        }
+        Ok(())
+    })?;
+    Ok(site.on(&entry))
 }
 
 /// Boots one host on the layers below, lets `fill` work in it, and keeps what that wrote.

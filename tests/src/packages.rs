@@ -1,7 +1,8 @@
 //! The test packages: `tests/packages/NAME/` becomes one .deb for each line of its `releases`.
 //!
 //! `control`, maintainer scripts and `templates` lie in the folder itself, the package's files below `files/`. In all of
-//! them, names included, `@NAME@`, `@VERSION@`, `@ARCH@` and each `@WORD@` of the line stand for their values.
+//! them, names included, `@NAME@`, `@VERSION@`, `@ARCH@` and each `@WORD@` of the line stand for their values. A line with
+//! `BYTES=…` makes a package that is as large.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -84,6 +85,11 @@ impl Release {
         Some(Self(values))
     }
 
+    fn value(&self, word: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(name, _)| name == word);
+        found.map(|(_, value)| value.as_str())
+    }
+
     fn fill_in(&self, text: &str) -> String {
         self.0
             .iter()
@@ -107,6 +113,12 @@ fn build(source: &Path, release: &Release, into: &Path) -> Result<()> {
             }
         }
     }
+    if let Some(size) = release.value("@BYTES@") {
+        let size = size.parse().context("BYTES is no number")?;
+        let folder = tree.path().join("usr/share/ballast");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(release.fill_in("@NAME@")), noise(size))?;
+    }
     let etc = tree.path().join("etc");
     if etc.exists() {
         let files: Vec<_> = files_below(&etc)?
@@ -122,6 +134,20 @@ fn build(source: &Path, release: &Release, into: &Path) -> Result<()> {
         .arg(into);
     tool::run(&mut dpkg_deb)?;
     Ok(())
+}
+
+/// So many bytes that no compression makes fewer: xorshift64 from a constant seed.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }
 
 fn copy_filled_in(from: &Path, to: &Path, release: &Release) -> Result<()> {
@@ -173,5 +199,13 @@ mod tests {
             release.fill_in("@NAME@ @VERSION@ @ARCH@ @NEEDS@"),
             "needs 2.0 amd64 other"
         );
+        assert_eq!(release.value("@NEEDS@"), Some("other"));
+        assert_eq!(release.value("@BYTES@"), None);
+    }
+
+    #[test]
+    fn noise_has_its_size() {
+        assert_eq!(noise(13).len(), 13);
+        assert_eq!(noise(13), noise(20)[..13]);
     }
 }

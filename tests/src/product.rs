@@ -56,14 +56,16 @@ pub(crate) fn make_apu_data(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// The apu-data that lies in a site's archive.
+/// The apu-data that lies in a site's archive; the newest layer has the newest.
 pub(crate) fn apu_data(site: &Layers) -> Result<PathBuf> {
-    let archive = site
+    let archives = site
         .0
-        .first()
-        .context("no layer")?
-        .join("var/lib/apu-data/repo/local");
-    find(&archive, "apu-data_").with_context(|| format!("no apu-data below {}", archive.display()))
+        .iter()
+        .map(|layer| layer.join("var/lib/apu-data/repo/local"));
+    archives
+        .filter_map(|archive| find(&archive, "apu-data_"))
+        .next()
+        .context("the site's archive has no apu-data")
 }
 
 fn find(folder: &Path, prefix: &str) -> Option<PathBuf> {

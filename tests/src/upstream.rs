@@ -2,9 +2,10 @@
 //!
 //! Made by Debian's own tools and not by apu's, so that a fault of apu's archive code cannot hide here.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
@@ -23,32 +24,36 @@ pub enum Stage {
     After,
     /// As after, and a package that calls itself essential.
     Essential,
+    /// Version 4.0 of what every client has, 8 MB in all.
+    Heavy,
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Before, Self::After, Self::Essential];
+    const ALL: [Self; 4] = [Self::Before, Self::After, Self::Essential, Self::Heavy];
 
     pub(crate) const fn folder(self) -> &'static str {
         match self {
             Self::Before => "before",
             Self::After => "after",
             Self::Essential => "essential",
+            Self::Heavy => "heavy",
         }
     }
 
-    /// The newest version that it has.
-    const fn newest(self) -> &'static str {
+    /// The versions that it has.
+    const fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::Before => "1.0",
-            Self::After => "2.0",
-            Self::Essential => "3.0",
+            Self::Before => &["1.0"],
+            Self::After => &["1.0", "2.0"],
+            Self::Essential => &["1.0", "2.0", "3.0"],
+            Self::Heavy => &["1.0", "4.0"],
         }
     }
 }
 
 /// A folder with `archive.gpg` and one archive for each stage, below the stage's name.
 pub(crate) fn archive() -> Result<PathBuf> {
-    let inputs = Inputs::of("recipe 1").and_tree(Path::new(SOURCES))?;
+    let inputs = Inputs::of("recipe 4").and_tree(Path::new(SOURCES))?;
     store::entry("upstream", "archive", &inputs, |draft| {
         let debs = draft.join("debs");
         fs::create_dir(&debs)?;
@@ -100,14 +105,37 @@ fn publish(debs: &Path, stage: Stage, archive: &Path, gpg: &Gpg) -> Result<()> {
             ("Codename", suite),
             ("Architectures", "amd64"),
             ("Components", "main"),
+            ("Acquire-By-Hash", "yes"),
         ] {
             release.args(["-o", &format!("APT::FTPArchive::Release::{field}={value}")]);
         }
         let text = run(release.args(["release", "."]).current_dir(&dist))?;
         fs::write(dist.join("Release"), text)?;
+        // As Debian has it, under the strongest hash, which apt asks for; never in Release itself.
+        let packages = binary.join("Packages");
+        let sum = run(Command::new("sha512sum").arg(&packages))?;
+        let by_hash = binary.join("by-hash/SHA512");
+        fs::create_dir_all(&by_hash)?;
+        fs::copy(&packages, by_hash.join(sum.split(' ').next().context("no sum")?))?;
         gpg.clearsign(&dist.join("Release"), &dist.join("InRelease"))?;
+        for changing in [
+            binary.join("Packages"),
+            dist.join("Release"),
+            dist.join("InRelease"),
+        ] {
+            File::options()
+                .write(true)
+                .open(changing)?
+                .set_modified(published_at(stage))?;
+        }
     }
     Ok(())
+}
+
+/// HTTP tells versions of a file apart by the second, and these are all made within one: an hour lies between two stages.
+fn published_at(stage: Stage) -> SystemTime {
+    let later = Stage::ALL.iter().rev().position(|&other| other == stage);
+    SystemTime::now() - Duration::from_secs(3600 * (1 + later.unwrap_or_default() as u64))
 }
 
 /// Whether a stage has the .deb `NAME_VERSION_ARCH.deb`.
@@ -115,7 +143,7 @@ fn belongs(file_name: &str, stage: Stage) -> bool {
     file_name
         .split('_')
         .nth(1)
-        .is_some_and(|version| version <= stage.newest())
+        .is_some_and(|version| stage.versions().contains(&version))
 }
 
 #[cfg(test)]
@@ -123,9 +151,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_has_its_versions_and_older_ones() {
+    fn a_stage_has_its_versions_and_no_others() {
         assert!(belongs("pkg-a_1.0_amd64.deb", Stage::After));
         assert!(!belongs("pkg-a_2.0_amd64.deb", Stage::Before));
         assert!(!belongs("essential_3.0_all.deb", Stage::After));
+        assert!(!belongs("essential_3.0_all.deb", Stage::Heavy));
+    }
+
+    #[test]
+    fn stages_follow_each_other_by_the_hour() {
+        let ages = Stage::ALL.map(published_at);
+        assert!(ages.is_sorted() && ages[3] <= SystemTime::now());
     }
 }

@@ -1,16 +1,20 @@
 //! A small web server inside a fleet's network: serves folders, counts what was asked for, and misbehaves on demand.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+mod answer;
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
+
+use answer::{Asked, Content};
 
 /// How the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,10 +22,25 @@ pub enum Manner {
     /// As it should.
     #[default]
     Well,
+    /// As it should, over a long line: a third of a second until an answer begins, then 4 MB a second.
+    Slowly,
     /// `503` to everything.
     Unavailable,
     /// Takes a request and never answers it.
     Silent,
+}
+
+/// One answer of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// What was asked for.
+    pub path: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// How much of it was sent, head and body.
+    pub bytes: usize,
+    /// Whether that is all of it, since the client did not go away meanwhile.
+    pub whole: bool,
 }
 
 /// What the server does now; the threads that answer look at it for each request.
@@ -30,6 +49,7 @@ struct State {
     root: PathBuf,
     manner: Manner,
     asked: Vec<String>,
+    answered: Vec<Answered>,
     over: bool,
 }
 
@@ -38,6 +58,7 @@ pub struct Web {
     state: Arc<Mutex<State>>,
     address: SocketAddr,
     network: PathBuf,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Web {
@@ -52,7 +73,7 @@ impl Web {
         let listener = inside(&network, move || TcpListener::bind(address))
             .with_context(|| format!("cannot listen at {address}"))?;
         let shared = Arc::clone(&state);
-        thread::spawn(move || {
+        let listening = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if lock(&shared).over {
                     return;
@@ -66,6 +87,7 @@ impl Web {
             state,
             address,
             network,
+            listening: Some(listening),
         })
     }
 
@@ -84,6 +106,12 @@ impl Web {
     pub fn asked(&self) -> Vec<String> {
         lock(&self.state).asked.clone()
     }
+
+    /// The answers that were given so far, in their order.
+    #[must_use]
+    pub fn answered(&self) -> Vec<Answered> {
+        lock(&self.state).answered.clone()
+    }
 }
 
 impl Drop for Web {
@@ -91,12 +119,16 @@ impl Drop for Web {
         lock(&self.state).over = true;
         let address = self.address;
         // Wakes the thread that accepts; where the fleet is gone already there is nobody to wake.
-        let _ = inside(&self.network, move || TcpStream::connect(address).map(drop));
+        let woken = inside(&self.network, move || TcpStream::connect(address).map(drop));
+        // The address is free for another when this returns.
+        if let (Ok(()), Some(listening)) = (woken, self.listening.take()) {
+            let _ = listening.join();
+        }
     }
 }
 
 /// Runs something on a thread inside a network namespace; sockets stay where they were made.
-fn inside<T: Send + 'static>(
+pub(crate) fn inside<T: Send + 'static>(
     network: &Path,
     action: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -118,37 +150,74 @@ fn converse(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 0 {
-        let path = line.split(' ').nth(1).map(decoded).unwrap_or_default();
-        let only_head = line.starts_with("HEAD ");
-        loop {
-            line.clear();
-            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-                break;
-            }
-        }
-        line.clear();
+    while let Some(asked) = Asked::read(&mut reader)? {
         let (manner, file) = {
             let mut state = lock(state);
-            state.asked.push(path.clone());
-            (state.manner, below(&state.root, &path))
+            state.asked.push(asked.path.clone());
+            (state.manner, below(&state.root, &asked.path))
         };
-        let bytes = file.and_then(|file| fs::read(file).ok());
-        let (status, body) = match (manner, bytes) {
-            (Manner::Silent, _) => {
+        let content = match manner {
+            Manner::Silent => {
                 thread::sleep(Duration::from_secs(3600));
                 return Ok(());
             }
-            (Manner::Unavailable, _) => ("503 Service Unavailable", Vec::new()),
-            (Manner::Well, None) => ("404 Not Found", Vec::new()),
-            (Manner::Well, Some(body)) => ("200 OK", body),
+            Manner::Unavailable => Err(503),
+            Manner::Well | Manner::Slowly => file.and_then(|file| Content::read(&file)).ok_or(404),
         };
-        let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-        if !only_head {
-            answer.extend(body);
+        let (status, bytes) = answer::to(&asked, content);
+        send(
+            &mut stream,
+            &bytes,
+            manner,
+            &Ledger::open(state, asked.path, status),
+        )?;
+    }
+    Ok(())
+}
+
+/// What of one answer was sent so far.
+struct Ledger<'a> {
+    state: &'a Mutex<State>,
+    place: usize,
+}
+
+impl<'a> Ledger<'a> {
+    fn open(state: &'a Mutex<State>, path: String, status: u16) -> Self {
+        let answered = &mut lock(state).answered;
+        answered.push(Answered {
+            path,
+            status,
+            bytes: 0,
+            whole: false,
+        });
+        let place = answered.len() - 1;
+        Self { state, place }
+    }
+
+    fn note(&self, bytes: usize, whole: bool) {
+        if let Some(answered) = lock(self.state).answered.get_mut(self.place) {
+            (answered.bytes, answered.whole) = (bytes, whole);
         }
-        stream.write_all(&answer)?;
+    }
+}
+
+fn send(stream: &mut TcpStream, bytes: &[u8], manner: Manner, ledger: &Ledger<'_>) -> io::Result<()> {
+    let slowly = manner == Manner::Slowly;
+    if slowly {
+        thread::sleep(Duration::from_millis(300));
+    }
+    let mut sent = 0;
+    for part in bytes.chunks(100_000) {
+        // Noted first: who has all of it may look at once.
+        ledger.note(sent + part.len(), sent + part.len() == bytes.len());
+        if let Err(error) = stream.write_all(part) {
+            ledger.note(sent, false);
+            return Err(error);
+        }
+        sent += part.len();
+        if slowly {
+            thread::sleep(Duration::from_millis(25));
+        }
     }
     Ok(())
 }
@@ -162,37 +231,9 @@ fn below(root: &Path, path: &str) -> Option<PathBuf> {
         .then(|| parts.fold(root.to_owned(), |path, part| path.join(part)))
 }
 
-/// `%2b` is a `+`: apt encodes it in the names of packages.
-fn decoded(path: &str) -> String {
-    let mut parts = path.split('%');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part
-            .get(..2)
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        {
-            Some(byte) => {
-                text.push(char::from(byte));
-                text.push_str(&part[2..]);
-            }
-            None => {
-                text.push('%');
-                text.push_str(part);
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_plus_arrives_encoded() {
-        assert_eq!(decoded("/pool/pkg-x%2b_1.0.deb"), "/pool/pkg-x+_1.0.deb");
-        assert_eq!(decoded("/100%"), "/100%");
-    }
 
     #[test]
     fn no_path_leads_out_of_the_root() {

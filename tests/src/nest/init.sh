@@ -8,6 +8,7 @@ printf '%s\n' \
     "overlay $state/root overlay lowerdir=$layers,upperdir=$state/upper,workdir=$state/work 0 0" \
     "proc $state/root/proc proc nosuid,nodev,noexec 0 0" \
     "devpts $state/root/dev/pts devpts newinstance,ptmxmode=0666,mode=0620,gid=5 0 0" \
+    "shm $state/root/dev/shm tmpfs mode=1777,size=64m 0 0" \
     "run $state/root/run tmpfs mode=0755,size=64m 0 0" \
     "tmp $state/root/tmp tmpfs mode=1777,size=256m 0 0" >fstab
 mount --all --fstab fstab
