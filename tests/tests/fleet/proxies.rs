@@ -1,0 +1,188 @@
+//! Proxies on the server: twenty clients fetch from upstream what one client needs.
+//!
+//! squid and apt-cacher-ng are Debian's packages, set up from `examples/` and nothing else; `apu setup` has found them and
+//! gen-apu-data-pkg has told the clients.
+
+use std::collections::BTreeMap;
+
+use apu_tests::{Fleet, Host, Manner, Service, Stage};
+
+const UPGRADED: [&str; 5] = ["pkg-a", "pkg-b", "pkg-c", "pkg-d", "pkg-e"];
+
+/// The site's archive as a client's apt keeps it.
+const LIST: &str = "/var/lib/apt/lists/apu.example.org_local_._InRelease";
+
+#[track_caller]
+fn is_upgraded(client: &Host) {
+    for package in UPGRADED {
+        assert_eq!(
+            client.version_of(package).as_deref(),
+            Some("4.0"),
+            "{package} on {}",
+            client.name()
+        );
+    }
+}
+
+/// The bytes that the upstream archive sent, heads included.
+fn upstream_bytes(fleet: &Fleet) -> usize {
+    fleet
+        .upstream()
+        .answered()
+        .iter()
+        .map(|answered| answered.bytes)
+        .sum()
+}
+
+#[track_caller]
+fn upgrade(fleet: &Fleet, hosts: &str, count: usize, options: &str) {
+    fleet
+        .apt_all(&format!("{hosts} update{options}"))
+        .all_ended("changed")
+        .exited(0);
+    let run = fleet.apt_all(&format!("{hosts} dist-upgrade --yes"));
+    run.all_ended("changed").exited(0);
+    assert_eq!(run.outcomes().count(), count);
+}
+
+/// What one client without a proxy needs.
+fn direct() -> usize {
+    let fleet = Fleet::of(["alone"]).up();
+    fleet.upstream_offers(Stage::Heavy);
+    upgrade(&fleet, "alone", 1, "");
+    is_upgraded(fleet.host("alone"));
+    upstream_bytes(&fleet)
+}
+
+/// How a class is upgraded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rollout {
+    /// All at the same time.
+    Together,
+    /// One host first. Then the others, which fetch lists one after the other and packages all at the same time.
+    OneFirst,
+}
+
+/// Clients upgrade behind a proxy that knows nothing yet: what upstream sent, and how often each file was sent whole.
+fn through(service: Service, clients: usize, rollout: Rollout) -> (usize, BTreeMap<String, usize>) {
+    let fleet = Fleet::of_size(clients).beside(service).up();
+    // So far away that everybody asks before the first has an answer.
+    fleet.upstream().behave(Manner::Slowly);
+    fleet.upstream_offers(Stage::Heavy);
+    if rollout == Rollout::OneFirst {
+        upgrade(&fleet, "client001", 1, "");
+        fleet.class("default", &others(&fleet));
+        upgrade(&fleet, "default", clients - 1, " --parallel 1");
+    } else {
+        upgrade(&fleet, "default", clients, "");
+    }
+    fleet.clients().for_each(is_upgraded);
+
+    let mut times = BTreeMap::new();
+    for answered in fleet.upstream().answered() {
+        assert!([200, 206, 304].contains(&answered.status), "{answered:?}");
+        *times.entry(answered.path).or_default() += usize::from(answered.status == 200 && answered.whole);
+    }
+    for package in UPGRADED {
+        let path = format!("/pool/stable/{package}_4.0_amd64.deb");
+        assert!(
+            times.contains_key(&path),
+            "{path} did not come from upstream: {times:?}"
+        );
+    }
+    (upstream_bytes(&fleet), times)
+}
+
+/// The class without its first host.
+fn others(fleet: &Fleet) -> String {
+    let names = fleet
+        .clients()
+        .skip(1)
+        .map(|client| format!("{}\n", client.name()));
+    names.collect()
+}
+
+#[track_caller]
+fn each_once(times: &BTreeMap<String, usize>) {
+    let again: Vec<_> = times.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(again.is_empty(), "not fetched once: {again:?}");
+}
+
+fn tell(what: &str, bytes: usize, direct: usize) {
+    #[allow(clippy::cast_precision_loss)] // A figure for people.
+    let ratio = bytes as f64 / direct as f64;
+    println!("{what}: {bytes} bytes from upstream, {ratio:.4} of what 1 client needs without a proxy");
+}
+
+#[test]
+fn twenty_clients_behind_squid_fetch_each_file_once() {
+    let direct = direct();
+    tell("no proxy, 1 client", direct, direct);
+    let (one, times) = through(Service::Squid, 1, Rollout::Together);
+    tell("squid, 1 client", one, direct);
+    each_once(&times);
+    let (twenty, times) = through(Service::Squid, 20, Rollout::Together);
+    tell("squid, 20 clients at once", twenty, direct);
+    each_once(&times);
+    assert!(
+        one * 100 <= direct * 105 && twenty * 100 <= direct * 105,
+        "{direct}, {one}, {twenty}"
+    );
+}
+
+/// apt-cacher-ng 3.7.4 shares a file only from when the head of its answer is there: clients that ask before fetch it each,
+/// and where many ask at once for what may change, it happens that none gets an answer. So one client goes before the
+/// others, and lists are fetched by one at a time.
+#[test]
+fn twenty_clients_behind_apt_cacher_ng_fetch_each_file_once_after_the_first() {
+    let direct = direct();
+    let (twenty, times) = through(Service::AptCacherNg, 20, Rollout::OneFirst);
+    tell("apt-cacher-ng, 1 client and then 19", twenty, direct);
+    each_once(&times);
+    assert!(twenty * 100 <= direct * 105, "{direct}, {twenty}");
+}
+
+/// What the clients have of the site's archive is what the server has, each time it has changed.
+fn a_new_archive_is_seen_at_once(service: Service) {
+    let fleet = Fleet::of(["one", "two"]).beside(service).up();
+    let (server, port) = (fleet.server(), service.port());
+    let setting = format!("Acquire::http::Proxy \"http://apu.example.org:{port}\";");
+    for (host, path) in [
+        (server, "/etc/apu-server/50apu"),
+        (fleet.host("one"), "/etc/apt/apt.conf.d/50apu"),
+    ] {
+        let text = host.read(path).unwrap_or_default();
+        assert!(text.contains(&setting), "{}: {path}: {text}", host.name());
+    }
+    let log = server.sh("cat /var/log/squid/access.log /var/log/apt-cacher-ng/apt-cacher.log");
+    assert!(!log.stdout.contains("local"), "{}", log.stdout);
+
+    for version in ["1.0", "2.0", "3.0"] {
+        fleet.site_offers("site-tool", version);
+        fleet.apt_all("default update").all_ended("changed").exited(0);
+        let now = server.read("/var/lib/apu-data/repo/local/InRelease");
+        for client in fleet.clients() {
+            assert_eq!(client.read(LIST), now, "{} after {version}", client.name());
+        }
+        fleet
+            .apt_all("default install site-tool --yes")
+            .all_ended("changed")
+            .exited(0);
+        for client in fleet.clients() {
+            assert_eq!(client.version_of("site-tool").as_deref(), Some(version));
+        }
+    }
+    // All of that came through the proxy.
+    let log = server.sh("cat /var/log/squid/access.log /var/log/apt-cacher-ng/apt-cacher.log");
+    assert!(log.stdout.contains("site-tool_3.0_all.deb"), "{}", log.stdout);
+}
+
+#[test]
+fn clients_behind_squid_see_a_new_archive_at_once() {
+    a_new_archive_is_seen_at_once(Service::Squid);
+}
+
+#[test]
+fn clients_behind_apt_cacher_ng_see_a_new_archive_at_once() {
+    a_new_archive_is_seen_at_once(Service::AptCacherNg);
+}
