@@ -68,7 +68,10 @@ impl Gpg {
                 _desk: Some(desk),
             };
             let key = gpg.home.join("archive.key");
-            let secret = server.command("cat").arg("/etc/apu-server/gpg/archive.key").output()?;
+            let secret = server
+                .command("cat")
+                .arg("/etc/apu-server/gpg/archive.key")
+                .output()?;
             fs::write(&key, secret.stdout)?;
             run(gpg.command().arg("--import").arg(&key))?;
             Ok(gpg)
