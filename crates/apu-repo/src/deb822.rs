@@ -43,16 +43,41 @@ impl Paragraph {
     /// The value of a field, whatever its letters' case.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        find(&self.fields, field)
+        let mut fields = self.fields.iter();
+        let (_, value) = fields.find(|(name, _)| name.eq_ignore_ascii_case(field))?;
+        Some(value)
     }
 }
 
-/// The value of a field, whatever its letters' case.
-pub(crate) fn find<'a>(fields: &'a [(String, String)], field: &str) -> Option<&'a str> {
-    fields
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(field))
-        .map(|(_, value)| value.as_str())
+/// What a line is.
+pub(crate) enum Part<'a> {
+    /// A field starts: its name, and its value as far as it stands in this line.
+    Field(&'a str, &'a str),
+    /// More of the last field's value, with its indent.
+    More(&'a str),
+    /// The end of a paragraph.
+    Blank,
+}
+
+/// Reads one line of which the number is `line`; nothing if it is a comment.
+pub(crate) fn part(line: usize, text: &str, comments: Comments) -> Result<Option<Part<'_>>, Deb822Error> {
+    if text.trim().is_empty() {
+        return Ok(Some(Part::Blank));
+    }
+    if text.starts_with('#') && comments == Comments::Skipped {
+        return Ok(None);
+    }
+    if text.bytes().any(|byte| byte == b'\r' || byte == 0) {
+        return Err(Deb822Error::Line { line });
+    }
+    if text.starts_with([' ', '\t']) {
+        return Ok(Some(Part::More(text.trim_end())));
+    }
+    let (name, value) = text.split_once(':').ok_or(Deb822Error::Line { line })?;
+    if name.is_empty() || name.starts_with(['#', '-']) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Deb822Error::Line { line });
+    }
+    Ok(Some(Part::Field(name, value.trim())))
 }
 
 /// Reads all paragraphs of `text`. A line of blanks ends one, as it does for apt.
@@ -60,48 +85,36 @@ pub fn paragraphs(text: &str, comments: Comments) -> Result<Vec<Paragraph>, Deb8
     let mut paragraphs: Vec<Paragraph> = Vec::new();
     let mut open = false;
     for (line, text) in (1..).zip(text.lines()) {
-        if text.trim().is_empty() {
-            open = false;
-            continue;
-        }
-        if text.starts_with('#') && comments == Comments::Skipped {
-            continue;
-        }
-        if text.contains(['\r', '\0']) {
-            return Err(Deb822Error::Line { line });
-        }
-        if text.starts_with([' ', '\t']) {
-            let last = paragraphs
-                .last_mut()
-                .filter(|_| open)
-                .and_then(|last| last.fields.last_mut());
-            let (_, value) = last.ok_or(Deb822Error::Line { line })?;
-            value.push('\n');
-            value.push_str(text.trim_end());
-            continue;
-        }
-        let (name, value) = text.split_once(':').ok_or(Deb822Error::Line { line })?;
-        if name.is_empty()
-            || name.starts_with(['#', '-'])
-            || !name.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Err(Deb822Error::Line { line });
-        }
-        if !open {
-            paragraphs.push(Paragraph {
-                line,
-                fields: Vec::new(),
-            });
-            open = true;
-        }
-        if let Some(paragraph) = paragraphs.last_mut() {
-            if paragraph.get(name).is_some() {
-                return Err(Deb822Error::Twice {
-                    line,
-                    field: name.to_owned(),
-                });
+        match part(line, text, comments)? {
+            None => {}
+            Some(Part::Blank) => open = false,
+            Some(Part::More(more)) => {
+                let last = paragraphs
+                    .last_mut()
+                    .filter(|_| open)
+                    .and_then(|last| last.fields.last_mut());
+                let (_, value) = last.ok_or(Deb822Error::Line { line })?;
+                value.push('\n');
+                value.push_str(more);
             }
-            paragraph.fields.push((name.to_owned(), value.trim().to_owned()));
+            Some(Part::Field(name, value)) => {
+                if !open {
+                    paragraphs.push(Paragraph {
+                        line,
+                        fields: Vec::new(),
+                    });
+                    open = true;
+                }
+                if let Some(paragraph) = paragraphs.last_mut() {
+                    if paragraph.get(name).is_some() {
+                        return Err(Deb822Error::Twice {
+                            line,
+                            field: name.to_owned(),
+                        });
+                    }
+                    paragraph.fields.push((name.to_owned(), value.to_owned()));
+                }
+            }
         }
     }
     Ok(paragraphs)

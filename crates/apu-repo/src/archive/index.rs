@@ -50,27 +50,23 @@ impl Entry {
 
     fn paragraph(&self, out: &mut String) {
         let ours = ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Status"];
-        let mut field = |name: &str, value: &str| {
-            out.push_str(name);
-            // A value that starts on the next line has no blank before the line break.
-            out.push_str(if value.starts_with('\n') || value.is_empty() {
-                ":"
-            } else {
-                ": "
-            });
-            out.push_str(value);
-            out.push('\n');
-        };
-        field("Package", self.deb.control.package());
-        for (name, value) in self.deb.control.fields() {
-            if !name.eq_ignore_ascii_case("Package") && !ours.iter().any(|own| own.eq_ignore_ascii_case(name))
-            {
-                field(name, value);
+        let control = &self.deb.control;
+        let is_package = |name: &str| name.eq_ignore_ascii_case("Package");
+        out.extend(["Package: ", control.package(), "\n"]);
+        for (name, lines) in control.lines() {
+            if !is_package(name) && !ours.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                out.push_str(lines);
             }
         }
-        field("Filename", &self.path);
-        field("Size", &self.deb.size.to_string());
-        field("SHA256", &self.deb.sha256);
+        let size = self.deb.size.to_string();
+        let fields = [
+            ("Filename", &self.path),
+            ("Size", &size),
+            ("SHA256", &self.deb.sha256),
+        ];
+        for (name, value) in fields {
+            out.extend([name, ": ", value, "\n"]);
+        }
         out.push('\n');
     }
 }
@@ -85,7 +81,11 @@ pub(super) fn compare_versions(a: &str, b: &str) -> Ordering {
 
 /// The text of Packages.
 pub(super) fn packages(entries: &[&Entry]) -> Vec<u8> {
-    let mut text = String::new();
+    // The fields that are ours have less than 128 bytes beside the path.
+    let length = entries
+        .iter()
+        .map(|entry| entry.deb.control.text().len() + entry.path.len() + 128);
+    let mut text = String::with_capacity(length.sum());
     for entry in entries {
         entry.paragraph(&mut text);
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::DebError;
-use crate::deb822::{Comments, Deb822Error, find, paragraphs};
+use crate::deb822::{Comments, Deb822Error, Part, paragraphs, part};
 
 /// Why a text is not a control file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,75 +39,143 @@ pub enum ControlError {
 /// One paragraph of fields with a package's name, version and architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    fields: Vec<(String, String)>,
-    package: String,
-    version: String,
-    architecture: String,
+    fields: Fields,
+    package: Span,
+    version: Span,
+    architecture: Span,
+}
+
+/// Where a field stands in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    name: usize,
+    /// After the name.
+    colon: usize,
+    value: usize,
+    /// After the value; a line break stands there.
+    end: usize,
+}
+
+/// Every field as an index has it, in one piece: an archive has thousands of them in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Fields {
+    text: String,
+    spans: Vec<Span>,
+}
+
+impl Fields {
+    fn read(text: &str) -> Result<Self, ControlError> {
+        let mut fields = Self {
+            text: String::with_capacity(text.len() + 1),
+            spans: Vec::with_capacity(24),
+        };
+        let mut open = false;
+        for (line, one) in (1..).zip(text.lines()) {
+            match part(line, one, Comments::Refused)? {
+                None => {}
+                Some(Part::Blank) => open = false,
+                Some(Part::More(more)) if open => fields.more(more),
+                Some(Part::More(_)) => return Err(Deb822Error::Line { line }.into()),
+                Some(Part::Field(..)) if !open && !fields.spans.is_empty() => {
+                    let all = paragraphs(text, Comments::Refused)?;
+                    return Err(ControlError::Paragraphs(all.len()));
+                }
+                Some(Part::Field(name, _)) if fields.find(name).is_some() => {
+                    let field = name.to_owned();
+                    return Err(Deb822Error::Twice { line, field }.into());
+                }
+                Some(Part::Field(name, value)) => {
+                    open = true;
+                    fields.push(name, value);
+                }
+            }
+        }
+        Ok(fields)
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        let at = self.text.len();
+        self.text.push_str(name);
+        // A value that starts on the next line has no blank before the line break.
+        self.text.push_str(if value.is_empty() { ":" } else { ": " });
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.spans.push(Span {
+            name: at,
+            colon: at + name.len(),
+            value: start,
+            end: self.text.len(),
+        });
+        self.text.push('\n');
+    }
+
+    fn more(&mut self, more: &str) {
+        if let Some(last) = self.spans.last_mut() {
+            self.text.push_str(more);
+            last.end = self.text.len();
+            self.text.push('\n');
+        }
+    }
+
+    fn find(&self, field: &str) -> Option<Span> {
+        let named = |span: &&Span| self.text[span.name..span.colon].eq_ignore_ascii_case(field);
+        self.spans.iter().find(named).copied()
+    }
+
+    fn value(&self, span: Span) -> &str {
+        &self.text[span.value..span.end]
+    }
 }
 
 impl Control {
     /// Reads a control file.
     pub fn parse(text: &[u8]) -> Result<Self, ControlError> {
-        let text = std::str::from_utf8(text).map_err(|_| ControlError::NotText)?;
-        let mut paragraphs = paragraphs(text, Comments::Refused)?;
-        if paragraphs.len() > 1 {
-            return Err(ControlError::Paragraphs(paragraphs.len()));
-        }
-        let fields = paragraphs
-            .pop()
-            .map(|paragraph| paragraph.fields)
-            .unwrap_or_default();
-        let take = |field: &'static str, is: fn(&str) -> bool| {
-            let value = find(&fields, field).ok_or(ControlError::Missing { field })?;
-            if is(value) {
-                Ok(value.to_owned())
-            } else {
-                Err(ControlError::Value {
-                    field,
-                    value: value.to_owned(),
-                })
-            }
-        };
-        let package = take("Package", is_package)?;
-        let version = take("Version", is_version)?;
-        let architecture = take("Architecture", is_architecture)?;
-        Ok(Self {
-            fields,
-            package,
-            version,
-            architecture,
-        })
+        std::str::from_utf8(text)
+            .map_err(|_| ControlError::NotText)?
+            .parse()
     }
 
     /// The package's name.
     #[must_use]
     pub fn package(&self) -> &str {
-        &self.package
+        self.fields.value(self.package)
     }
 
     /// Its version.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.version
+        self.fields.value(self.version)
     }
 
     /// Its architecture, or `all`.
     #[must_use]
     pub fn architecture(&self) -> &str {
-        &self.architecture
+        self.fields.value(self.architecture)
     }
 
     /// All fields in their order; a value of several lines keeps its line breaks and indents.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let Fields { text, spans } = &self.fields;
+        let field = |span: &Span| (&text[span.name..span.colon], &text[span.value..span.end]);
+        spans.iter().map(field)
+    }
+
+    /// All fields in their order: the name, and the whole of it as it stands in an index, with its last line break.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let Fields { text, spans } = &self.fields;
+        let lines = |span: &Span| (&text[span.name..span.colon], &text[span.name..=span.end]);
+        spans.iter().map(lines)
+    }
+
+    /// All fields, from which the same can be read again.
+    pub(crate) fn text(&self) -> &str {
+        &self.fields.text
     }
 
     /// The value of a field, whatever its letters' case.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        find(&self.fields, field)
+        self.fields.find(field).map(|span| self.fields.value(span))
     }
 
     /// A name of the form NAME_VERSION_ARCHITECTURE.deb must not contradict the control file. What vendors
@@ -120,10 +188,10 @@ impl Control {
         let [package, _, architecture] = parts[..] else {
             return Ok(());
         };
-        if package == self.package && architecture == self.architecture {
+        if package == self.package() && architecture == self.architecture() {
             return Ok(());
         }
-        let says = format!("{} for {}", self.package, self.architecture);
+        let says = format!("{} for {}", self.package(), self.architecture());
         Err(DebError::Lies {
             file: file.to_owned(),
             says,
@@ -135,7 +203,26 @@ impl FromStr for Control {
     type Err = ControlError;
 
     fn from_str(text: &str) -> Result<Self, ControlError> {
-        Self::parse(text.as_bytes())
+        let fields = Fields::read(text)?;
+        let take = |field: &'static str, is: fn(&str) -> bool| {
+            let span = fields.find(field).ok_or(ControlError::Missing { field })?;
+            let value = fields.value(span);
+            if is(value) {
+                Ok(span)
+            } else {
+                let value = value.to_owned();
+                Err(ControlError::Value { field, value })
+            }
+        };
+        let package = take("Package", is_package)?;
+        let version = take("Version", is_version)?;
+        let architecture = take("Architecture", is_architecture)?;
+        Ok(Self {
+            fields,
+            package,
+            version,
+            architecture,
+        })
     }
 }
 
@@ -189,6 +276,18 @@ mod tests {
             .parse()
             .unwrap();
         assert_eq!(control.get("description"), Some("short\n long\n .\n  more"));
+    }
+
+    #[test]
+    fn its_text_is_read_back_as_the_same() {
+        let text = format!("X-Empty:\n{GOOD}Conffiles:\n /etc/a 0  \nDescription:  short \n long\n");
+        let control: Control = text.parse().unwrap();
+        assert_eq!(control.get("X-Empty"), Some(""));
+        assert_eq!(control.get("Conffiles"), Some("\n /etc/a 0"));
+        assert!(control.text().contains("X-Empty:\nPackage: foo\n"), "{control:?}");
+        assert_eq!(control.text().parse(), Ok(control.clone()));
+        let lines: String = control.lines().map(|(_, lines)| lines).collect();
+        assert_eq!(lines, control.text());
     }
 
     #[test]
