@@ -8,7 +8,7 @@ mod xz;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use chunks::chunks;
+use chunks::{LONGEST, chunks};
 
 use crate::parallel;
 
@@ -31,10 +31,10 @@ pub(super) struct Packed {
 }
 
 /// A text up to this length is one piece, squeezed as far as it goes; a longer one must not make publishing slow.
-const SMALL: usize = 256 << 10;
+const SMALL: usize = LONGEST;
 
 fn level(text: &[u8]) -> u32 {
-    if text.len() <= SMALL { 6 } else { 1 }
+    if text.len() <= SMALL { 6 } else { 2 }
 }
 
 fn pieces(text: &[u8]) -> Vec<&[u8]> {

@@ -1,13 +1,13 @@
 //! Cutting a text so that a change in one place moves no cut elsewhere: what did not change need not be packed again.
 
 /// No chunk but the last is shorter, in bytes.
-const SHORTEST: usize = 128 << 10;
+const SHORTEST: usize = 32 << 10;
 
 /// No chunk is longer, in bytes.
-const LONGEST: usize = 1 << 20;
+pub(super) const LONGEST: usize = 256 << 10;
 
 /// A cut is made where these bits of the hash are zero: after about so many more bytes than the shortest.
-const MASK: u64 = (128 << 10) - 1;
+const MASK: u64 = (32 << 10) - 1;
 
 /// A number for each byte, by splitmix64. Part of what makes the same text give the same bytes: never to be changed.
 const GEAR: [u64; 256] = {

@@ -4,7 +4,10 @@
 use std::io::{self, Write};
 
 use flate2::Crc;
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
+
+use super::chunks::LONGEST;
 
 const HEADER: usize = 12;
 const FOOTER: usize = 12;
@@ -22,7 +25,13 @@ pub(super) struct Block<'a> {
 
 /// A stream of one block.
 pub(super) fn stream(text: &[u8], level: u32) -> io::Result<Vec<u8>> {
-    let mut encoder = XzEncoder::new(Vec::new(), level);
+    let mut options = LzmaOptions::new_preset(level)?;
+    // What looks back further than a piece goes only costs time, to set up and to clear.
+    options.dict_size(u32::try_from(LONGEST).unwrap_or(u32::MAX));
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    let encoder = Stream::new_stream_encoder(&filters, Check::Crc64)?;
+    let mut encoder = XzEncoder::new_stream(Vec::new(), encoder);
     encoder.write_all(text)?;
     encoder.finish()
 }
