@@ -1,8 +1,8 @@
 //! Indexes in all their forms, packed and put where clients find them by their hashes.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -28,6 +28,8 @@ pub(super) struct Text {
 pub(super) struct Ready {
     pub(super) file: IndexFile,
     pub(super) bytes: Option<Vec<u8>>,
+    /// Whether it was seen to be in place.
+    placed: bool,
 }
 
 fn index_file(name: &str, bytes: &[u8]) -> IndexFile {
@@ -61,7 +63,14 @@ impl Archive {
             of_name(&text.name).filter(|last| last == plain)?;
             packed_names(text)
                 .iter()
-                .map(|name| self.intact(of_name(name)?))
+                .map(|name| {
+                    let file = of_name(name)?;
+                    Some(Ready {
+                        file: file.clone(),
+                        bytes: Some(self.intact(file)?),
+                        placed: true,
+                    })
+                })
                 .collect::<Option<Vec<_>>>()
         });
         let new: Vec<&Text> = texts
@@ -89,22 +98,22 @@ impl Archive {
         let mut ready = Vec::new();
         for ((text, plain), kept) in texts.into_iter().zip(plain).zip(kept) {
             let names = packed_names(&text);
-            let forms = match kept {
-                Some(kept) => kept,
-                None => {
-                    let (gz, xz) = packed.next().unwrap_or_default();
-                    if text.stored { vec![gz, xz] } else { vec![gz] }
-                }
-            };
             ready.push(Ready {
                 file: plain,
                 bytes: text.stored.then_some(text.bytes),
+                placed: false,
             });
-            let forms: Vec<(String, Vec<u8>)> = names.into_iter().zip(forms).collect();
+            if let Some(kept) = kept {
+                ready.extend(kept);
+                continue;
+            }
+            let (gz, xz) = packed.next().unwrap_or_default();
+            let forms: Vec<(String, Vec<u8>)> = names.into_iter().zip([gz, xz]).collect();
             let files = parallel::map(&forms, |(name, bytes)| index_file(name, bytes));
             ready.extend(files.into_iter().zip(forms).map(|(file, (_, bytes))| Ready {
                 file,
                 bytes: Some(bytes),
+                placed: false,
             }));
         }
         Ok(ready)
@@ -141,19 +150,21 @@ impl Archive {
         let folder = self.release_dir();
         let mut places: Vec<(PathBuf, &[u8])> = Vec::new();
         let mut folders = BTreeSet::new();
-        for Ready { file, bytes } in ready {
+        for Ready { file, bytes, placed } in ready {
             let Some(bytes) = bytes else { continue };
             let path = folder.join(file.by_hash());
             let below = path.strip_prefix(&self.dir).unwrap_or(&path);
             // Every folder from the archive's down to it.
             folders.extend(below.ancestors().skip(1).map(Path::to_owned));
-            places.push((path, bytes));
+            if !placed {
+                places.push((path, bytes));
+            }
         }
         for folder in &folders {
             self.make_folder(folder)?;
         }
         let placed = parallel::map(&places, |(path, bytes)| {
-            if fs::read(path).is_ok_and(|there| there == *bytes) {
+            if holds(path, bytes).unwrap_or(false) {
                 return Ok(());
             }
             let unfinished = durable::prepare(path, *bytes, 0o644)?;
@@ -167,4 +178,21 @@ impl Archive {
             durable::sync_directory(&folder).map_err(ArchiveError::io("sync", &folder))
         })
     }
+}
+
+/// Whether the file at `path` has these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != bytes.len() as u64 {
+        return Ok(false);
+    }
+    let mut block = vec![0; 64 << 10];
+    for bytes in bytes.chunks(block.len()) {
+        let block = &mut block[..bytes.len()];
+        file.read_exact(block)?;
+        if block != bytes {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
