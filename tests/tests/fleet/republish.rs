@@ -26,7 +26,7 @@ fn update(client: &Host) -> Result<bool, String> {
         "update",
     ]);
     let said = format!("{}{}", finished.stdout, finished.stderr);
-    let bad = ["W:", "E:", "Err:", "Hash Sum mismatch", "404"];
+    let bad = ["W:", "E:", "Err:", "Hash Sum mismatch", "404  Not Found"];
     if finished.code != 0 || bad.iter().any(|bad| said.contains(bad)) {
         return Err(format!(
             "{}: exit status {}: {said}",
