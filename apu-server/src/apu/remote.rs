@@ -70,8 +70,16 @@ pub(super) fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
     inventory.resolve(&classes.join(","), &[]).map_err(wrong)
 }
 
-/// What every host says of itself, without a word on the terminal.
-pub(super) async fn statuses(ssh: &Arc<Ssh>, hosts: &[Host], ground: &Ground) -> Vec<(HostName, Ending)> {
+/// The exit status of a command that was interrupted.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// What every host says of itself, without a word on the terminal; none where somebody stopped the asking, so that no
+/// half of the answers is taken for all of them.
+pub(super) async fn statuses(
+    ssh: &Arc<Ssh>,
+    hosts: &[Host],
+    ground: &Ground,
+) -> Option<Vec<(HostName, Ending)>> {
     let task = |host: &Host| Task {
         host: host.clone(),
         request: Request::new(Operation::Status),
@@ -90,5 +98,5 @@ pub(super) async fn statuses(ssh: &Arc<Ssh>, hosts: &[Host], ground: &Ground) ->
     let endings = board
         .endings()
         .map(|(host, ending)| (host.clone(), ending.clone()));
-    endings.collect()
+    (board.interrupts == 0).then(|| endings.collect())
 }

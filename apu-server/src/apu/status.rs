@@ -9,7 +9,7 @@ use apu_repo::Failure;
 use apu_repo::archive::newest_version;
 use clap::Args;
 
-use super::remote::{all_hosts, statuses, wait};
+use super::remote::{INTERRUPTED, all_hosts, statuses, wait};
 use crate::failure;
 use crate::ground::Ground;
 use crate::view::body::{Body, HOST};
@@ -52,7 +52,9 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     })?;
     let ssh = ground.ssh()?;
     wait(async {
-        let endings = statuses(&ssh, &hosts, ground).await;
+        let Some(endings) = statuses(&ssh, &hosts, ground).await else {
+            return Ok(INTERRUPTED);
+        };
         let (text, status) = shown(&endings, &newest, Paint::for_stream(&io::stdout()));
         // Nobody may be reading.
         let _ = io::stdout().write_all(text.as_bytes());

@@ -151,6 +151,19 @@ fn a_forced_rotation_names_whom_it_leaves_behind_and_bootstrap_brings_them_back(
 }
 
 #[test]
+fn whoever_stops_a_forced_rotation_while_hosts_are_asked_keeps_both_keys() {
+    let fleet = Fleet::of(["web1"]).up();
+    assert_eq!(fleet.apu("key rotate --ssh").code, 0);
+    fleet.host("web1").freeze_sshd();
+    let stopped = fleet
+        .server()
+        .sh("apu key rotate --ssh --force & sleep 3; kill -TERM $!; wait $!; echo ended with $?");
+    assert!(stopped.stdout.ends_with("ended with 130\n"), "{}", stopped.stdout);
+    let next = fleet.server().read("/etc/apu-server/ssh/id_ed25519_next");
+    assert!(next.is_some(), "the old key was dropped: {}", stopped.stdout);
+}
+
+#[test]
 fn a_push_key_that_no_client_lets_in_never_becomes_the_only_one() {
     let fleet = Fleet::of(["web1"]).up();
     assert_eq!(fleet.apu("key rotate --ssh").code, 0);

@@ -12,7 +12,7 @@ use apu_repo::{Failure, KeyKind};
 
 use super::lag::{Laggard, laggards};
 use super::{KINDS, Rotate, name, offered_data, option, rotation};
-use crate::apu::remote::{all_hosts, statuses, wait};
+use crate::apu::remote::{INTERRUPTED, all_hosts, statuses, wait};
 use crate::ground::Ground;
 
 pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
@@ -43,7 +43,10 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
     let mut late = Vec::new();
     for kind in going {
         let ssh = way(ground, kind)?;
-        let endings = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })?;
+        let Some(endings) = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })? else {
+            println!("interrupted: both keys stay in use");
+            return Ok(INTERRUPTED);
+        };
         late.push((kind, laggards(&endings, needed)));
     }
     let (ripe, unripe): (Vec<_>, Vec<_>) = late

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::lag::{Laggard, laggards};
 use super::{KINDS, name, offered_data, option, rotation};
-use crate::apu::remote::{all_hosts, statuses, wait};
+use crate::apu::remote::{INTERRUPTED, all_hosts, statuses, wait};
 use crate::ground::Ground;
 
 /// How long before it expires a key is worth a word.
@@ -41,7 +41,9 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
         return Ok(worst);
     }
     let ssh = ground.ssh()?;
-    let endings = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })?;
+    let Some(endings) = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })? else {
+        return Ok(INTERRUPTED);
+    };
     let late = laggards(&endings, needed);
     println!(
         "{:<12} {} of {} have it",
@@ -73,7 +75,10 @@ fn describe(kind: KeyKind, path: &Path, now: SystemTime) -> Result<(String, bool
     match kind {
         KeyKind::Push => {
             let public = path.with_extension("pub");
-            let text = fs::read_to_string(&public).unwrap_or_default();
+            let text = match fs::read_to_string(&public) {
+                Ok(text) => text,
+                Err(error) => return Ok((format!("{}: {error}", public.display()), false)),
+            };
             let line = HostKey::parse(text.trim()).map_or_else(
                 |error| format!("{}: {error}", public.display()),
                 |key| format!("{} {}", key.algorithm(), key.fingerprint()),
