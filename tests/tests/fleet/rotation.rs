@@ -128,8 +128,11 @@ fn both_keys_rotate_on_a_live_fleet_and_the_host_that_was_off_is_caught_up() {
 
 #[test]
 fn a_forced_rotation_names_whom_it_leaves_behind_and_bootstrap_brings_them_back() {
-    let fleet = Fleet::of(["web1", "laptop1"]).up();
+    let fleet = Fleet::of(["web1", "laptop1"]).bare().up();
     hasty(&fleet);
+    fleet.server().exec(&["gen-apu-data-pkg"]).ok();
+    let enrolled = fleet.apu("bootstrap --add-to-class default web1 laptop1");
+    assert_eq!(enrolled.code, 0, "{}{}", enrolled.stdout, enrolled.stderr);
     fleet.host("laptop1").pull_the_cable();
     assert_eq!(fleet.apu("key rotate --ssh").code, 0);
     catch_up(&fleet, "web1");
@@ -148,6 +151,9 @@ fn a_forced_rotation_names_whom_it_leaves_behind_and_bootstrap_brings_them_back(
         .ended("web1", "unchanged")
         .ended("laptop1", "unreachable")
         .because("laptop1", "key-refused");
+    let back = fleet.apu("bootstrap laptop1");
+    assert_eq!(back.code, 0, "{}{}", back.stdout, back.stderr);
+    fleet.apt_all("default ping").all_ended("unchanged").exited(0);
 }
 
 #[test]
