@@ -1,13 +1,18 @@
 //! Work on all cores.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+/// How many threads can run at once. To find out, several files are read.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// What `work` makes of each item, in the items' order.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(items.len());
+    let workers = cores().min(items.len());
     if workers < 2 {
         return items.iter().map(work).collect();
     }

@@ -1,19 +1,23 @@
 //! What was read of each .deb, so that an unchanged one is never read again. Safe to delete at any time.
+//!
+//! After a first line come the .debs, each with a line of its own before its control file; what came last of a path
+//! counts. New ones are appended.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use flate2::Crc;
 
 use super::index::Entry;
 use super::scan::Stamp;
-use crate::deb::Deb;
+use crate::deb::{Control, Deb};
 use crate::{durable, parallel};
 
 /// The first line of a cache; another program version may judge a .deb differently.
-const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 3");
+const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 4\n");
 
 /// Known .debs by their paths.
 #[derive(Debug, Default)]
@@ -21,33 +25,32 @@ pub(super) struct Cache {
     known: HashMap<String, (Stamp, Deb)>,
     /// Whether this version of the program wrote it.
     pub(super) is_ours: bool,
-}
-
-/// What stands before each control file.
-#[derive(Serialize, Deserialize)]
-struct Head<T> {
-    path: T,
-    stamp: Stamp,
-    sha256: T,
-    /// How long the control file is, in bytes.
-    control: usize,
+    /// Whether it ends where it should, and says everything once.
+    is_tidy: bool,
 }
 
 impl Cache {
     /// Reads a cache; of one that is damaged, what stands before the damage.
     pub(super) fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let Some((HEAD, mut rest)) = text.split_once('\n') else {
+        let bytes = fs::read(path).unwrap_or_default();
+        let length = bytes.len();
+        let text = text_of(bytes);
+        let Some(mut rest) = text.strip_prefix(HEAD) else {
             return Self::default();
         };
-        let mut parts = Vec::new();
-        while let Some((part, after)) = first_part(rest) {
-            parts.push(part);
+        let mut records = Vec::new();
+        while let Some((record, after)) = Record::first(rest) {
+            records.push(record);
             rest = after;
         }
-        let known = parallel::map(&parts, |(head, control)| known(head, control));
+        let count = records.len();
+        let known: HashMap<_, _> = parallel::map(&records, Record::known)
+            .into_iter()
+            .map_while(|known| known)
+            .collect();
         Self {
-            known: known.into_iter().flatten().collect(),
+            is_tidy: text.len() == length && rest.is_empty() && known.len() == count,
+            known,
             is_ours: true,
         }
     }
@@ -60,84 +63,174 @@ impl Cache {
         self.known.remove(path).map(|(_, deb)| deb)
     }
 
-    /// Whether it knows files that are gone: those that nobody took.
-    pub(super) fn is_stale(&self) -> bool {
-        !self.known.is_empty()
+    /// Whether there is nothing in it but what was taken, so that it can be appended to.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.is_tidy && self.known.is_empty()
     }
 
-    /// Writes what is known now. Not synced: a cache that a power cut damaged counts as empty.
-    pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
-        let mut text = format!("{HEAD}\n").into_bytes();
-        for Entry { path, stamp, deb } in entries {
-            let control = deb.control.text();
-            let head = Head {
-                path: path.as_str(),
-                stamp: *stamp,
-                sha256: deb.sha256.as_str(),
-                control: control.len(),
-            };
-            serde_json::to_writer(&mut text, &head)?;
-            text.push(b'\n');
-            text.extend_from_slice(control.as_bytes());
+    /// Writes a new one. Not synced: a cache that a power cut damaged ends at the damage.
+    pub(super) fn write<'a>(path: &Path, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
+        durable::replace_unsynced(path, (HEAD.to_owned() + &records(entries)).as_bytes())
+    }
+
+    /// Adds what came new to the one that is there.
+    pub(super) fn append<'a>(path: &Path, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).open(path)?;
+        file.write_all(records(entries).as_bytes())
+    }
+}
+
+/// What stands before the first byte that is no text.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let whole = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        bytes.truncate(whole);
+        String::from_utf8(bytes).unwrap_or_default()
+    })
+}
+
+fn records<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let mut text = String::new();
+    for Entry { path, stamp, deb } in entries {
+        let control = deb.control.text();
+        let start = text.len();
+        // No path that is published has a blank.
+        let _ = write!(text, "{path} {stamp} {} {} ", deb.sha256, control.len());
+        let sum = sum(&text[start..], control);
+        let _ = writeln!(text, "{sum:08x}");
+        text.push_str(control);
+    }
+    text
+}
+
+/// One .deb as a cache has it.
+struct Record<'a> {
+    /// Up to the checksum.
+    line: &'a str,
+    sum: &'a str,
+    control: &'a str,
+}
+
+impl<'a> Record<'a> {
+    /// The first of `text`, and what stands after it.
+    fn first(text: &'a str) -> Option<(Self, &'a str)> {
+        let (line, rest) = text.split_once('\n')?;
+        let (line, sum) = line.split_at_checked(line.rfind(' ')? + 1)?;
+        let length = line.trim_end().rsplit(' ').next()?.parse().ok()?;
+        let (control, rest) = rest.split_at_checked(length)?;
+        Some((Self { line, sum, control }, rest))
+    }
+
+    /// Nothing if it is damaged.
+    fn known(&self) -> Option<(String, (Stamp, Deb))> {
+        if u32::from_str_radix(self.sum, 16) != Ok(sum(self.line, self.control)) {
+            return None;
         }
-        durable::replace_unsynced(path, &text)
+        let mut words = self.line.split(' ');
+        let path = words.next()?.to_owned();
+        let stamp = Stamp::read(&mut words)?;
+        let deb = Deb {
+            sha256: words.next()?.to_owned(),
+            size: stamp.size,
+            control: Control::from_text(self.control.to_owned())?,
+        };
+        Some((path, (stamp, deb)))
     }
 }
 
-/// The first .deb of `text`, and what stands after it.
-fn first_part(text: &str) -> Option<((Head<&str>, &str), &str)> {
-    let (head, rest) = text.split_once('\n')?;
-    let head: Head<&str> = serde_json::from_str(head).ok()?;
-    let (control, rest) = rest.split_at_checked(head.control)?;
-    Some(((head, control), rest))
-}
-
-fn known(head: &Head<&str>, control: &str) -> Option<(String, (Stamp, Deb))> {
-    let deb = Deb {
-        control: control.parse().ok()?,
-        size: head.stamp.size,
-        sha256: head.sha256.to_owned(),
-    };
-    Some((head.path.to_owned(), (head.stamp, deb)))
+/// Tells a record that is whole from one that a power cut damaged.
+fn sum(line: &str, control: &str) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(line.as_bytes());
+    crc.update(control.as_bytes());
+    crc.sum()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::super::scan::Stamp;
     use super::{Cache, Entry};
     use crate::deb::Deb;
 
+    fn entries(dir: &Path, names: &[&str]) -> Vec<Entry> {
+        let file = dir.join("file");
+        fs::write(&file, "file").unwrap();
+        let stamp = Stamp::of(&file).unwrap().unwrap();
+        let deb = |name: &str| Deb {
+            control: format!("Package: {name}\nVersion: 1\nArchitecture: all\nDescription: ü\n x\n")
+                .parse()
+                .unwrap(),
+            size: stamp.size,
+            sha256: "ab".repeat(32),
+        };
+        let entry = |name: &&str| Entry {
+            path: format!("{name}.deb"),
+            deb: deb(name),
+            stamp,
+        };
+        names.iter().map(entry).collect()
+    }
+
+    /// How many of `entries` come back, each as it was, and whether nothing else is there.
+    fn taken(path: &Path, entries: &[Entry]) -> (usize, bool) {
+        let mut cache = Cache::read(path);
+        let known = entries.iter().filter_map(|entry| {
+            let deb = cache.take(&entry.path, &entry.stamp)?;
+            assert_eq!(deb, entry.deb);
+            Some(())
+        });
+        (known.count(), cache.is_used_up())
+    }
+
     #[test]
     fn what_is_known_comes_back_and_of_a_cut_cache_what_is_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let (cache, file) = (dir.path().join("cache"), dir.path().join("file"));
-        fs::write(&file, "file").unwrap();
-        let stamp = Stamp::of(&file).unwrap().unwrap();
-        let entry = |name: &str| Entry {
-            path: format!("{name}.deb"),
-            deb: Deb {
-                control: format!("Package: {name}\nVersion: 1\nArchitecture: all\nDescription: ü\n x\n")
-                    .parse()
-                    .unwrap(),
-                size: stamp.size,
-                sha256: "ab".repeat(32),
-            },
-            stamp,
-        };
-        let entries = [entry("one"), entry("two")];
-        Cache::write(&cache, &entries).unwrap();
+        let cache = dir.path().join("cache");
+        let entries = entries(dir.path(), &["one", "two"]);
+        Cache::write(&cache, &entries[..1]).unwrap();
+        let first = fs::read(&cache).unwrap().len();
+        Cache::append(&cache, &entries[1..]).unwrap();
         let whole = fs::read(&cache).unwrap();
         for length in 0..=whole.len() {
             fs::write(&cache, &whole[..length]).unwrap();
-            let mut read = Cache::read(&cache);
-            let known: Vec<_> = entries
-                .iter()
-                .filter_map(|entry| Some((read.take(&entry.path, &stamp)?, entry)))
-                .collect();
-            assert!(known.iter().all(|(deb, entry)| *deb == entry.deb), "{length}");
-            assert_eq!(known.len() == 2, length == whole.len(), "{length}");
+            let (count, tidy) = taken(&cache, &entries);
+            let expected = usize::from(length >= first) + usize::from(length == whole.len());
+            assert_eq!(count, expected, "{length}");
+            let ends_well = [super::HEAD.len(), first, whole.len()].contains(&length);
+            assert_eq!(tidy, ends_well, "{length}");
         }
+    }
+
+    #[test]
+    fn a_damaged_byte_ends_a_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        let entries = entries(dir.path(), &["one", "two"]);
+        Cache::write(&cache, &entries[..1]).unwrap();
+        let first = fs::read(&cache).unwrap().len();
+        Cache::append(&cache, &entries[1..]).unwrap();
+        let whole = fs::read(&cache).unwrap();
+        for (at, bit) in (super::HEAD.len()..whole.len()).flat_map(|at| [(at, 1), (at, 0x80)]) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= bit;
+            fs::write(&cache, &damaged).unwrap();
+            let (count, tidy) = taken(&cache, &entries);
+            assert!(count <= usize::from(at >= first) && !tidy, "{at}: {count} {tidy}");
+        }
+    }
+
+    #[test]
+    fn what_came_last_of_a_path_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        let mut entries = entries(dir.path(), &["one"]);
+        Cache::write(&cache, &entries).unwrap();
+        entries[0].deb.sha256 = "cd".repeat(32);
+        Cache::append(&cache, &entries).unwrap();
+        assert_eq!(taken(&cache, &entries), (1, false));
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Known {
     pub(super) read: usize,
     /// Whether this version of the program was the last to publish.
     pub(super) by_us: bool,
-    /// Whether the cache says something else.
-    cache_differs: bool,
+    /// How many of the first .debs the cache says already, where it can be appended to.
+    cached: Option<usize>,
 }
 
 impl Archive {
@@ -44,14 +44,14 @@ impl Archive {
                 None => unknown.push((path, stamp)),
             }
         }
-        let read = unknown.len();
+        let (cached, read) = (debs.len(), unknown.len());
         let refused = read_all(&self.dir, unknown, &mut debs);
         let mut known = Known {
             debs,
             components,
             read,
             by_us: cache.is_ours,
-            cache_differs: read > 0 || cache.is_stale(),
+            cached: cache.is_used_up().then_some(cached),
         };
         match Refused::of(refused) {
             None => Ok(known),
@@ -65,11 +65,14 @@ impl Archive {
 
     /// Writes the cache, where it is not as it should be.
     pub(super) fn remember(&self, known: &mut Known) {
-        if known.cache_differs {
-            // Only speed is lost without it.
-            let _ = Cache::write(&self.own("cache"), &known.debs);
-            known.cache_differs = false;
-        }
+        let path = self.own("cache");
+        // Only speed is lost without it.
+        let _ = match known.cached {
+            Some(cached) if cached == known.debs.len() => Ok(()),
+            Some(cached) => Cache::append(&path, &known.debs[cached..]),
+            None => Cache::write(&path, &known.debs),
+        };
+        known.cached = Some(known.debs.len());
     }
 }
 
@@ -90,7 +93,6 @@ impl Known {
     pub(super) fn push(&mut self, entry: Entry) {
         self.debs.push(entry);
         self.read += 1;
-        self.cache_differs = true;
     }
 }
 

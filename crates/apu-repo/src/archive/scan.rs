@@ -1,5 +1,6 @@
 //! Which .debs lie below a directory.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +10,7 @@ use super::ArchiveError;
 use crate::settings::Word;
 
 /// What tells an unchanged file from a changed one without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) size: u64,
     mtime_ns: i128,
@@ -26,6 +27,21 @@ impl Stamp {
             inode: metadata.ino(),
         };
         Ok(metadata.is_file().then(stamp))
+    }
+
+    /// Reads back what `Display` wrote.
+    pub(super) fn read<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
+        Some(Self {
+            size: words.next()?.parse().ok()?,
+            mtime_ns: words.next()?.parse().ok()?,
+            inode: words.next()?.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.size, self.mtime_ns, self.inode)
     }
 }
 

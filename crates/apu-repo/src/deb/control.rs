@@ -1,5 +1,7 @@
 //! The control file of a .deb, its fields as they stand, and the few that everything depends on judged.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -37,94 +39,83 @@ pub enum ControlError {
 }
 
 /// One paragraph of fields with a package's name, version and architecture.
+///
+/// The fields stand as an index has them, in one piece: an archive has thousands of them in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    fields: Fields,
-    package: Span,
-    version: Span,
-    architecture: Span,
-}
-
-/// Where a field stands in the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    name: usize,
-    /// After the name.
-    colon: usize,
-    value: usize,
-    /// After the value; a line break stands there.
-    end: usize,
-}
-
-/// Every field as an index has it, in one piece: an archive has thousands of them in memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Fields {
     text: String,
-    spans: Vec<Span>,
+    package: Range<usize>,
+    version: Range<usize>,
+    architecture: Range<usize>,
 }
 
-impl Fields {
-    fn read(text: &str) -> Result<Self, ControlError> {
-        let mut fields = Self {
-            text: String::with_capacity(text.len() + 1),
-            spans: Vec::with_capacity(24),
-        };
-        let mut open = false;
-        for (line, one) in (1..).zip(text.lines()) {
-            match part(line, one, Comments::Refused)? {
-                None => {}
-                Some(Part::Blank) => open = false,
-                Some(Part::More(more)) if open => fields.more(more),
-                Some(Part::More(_)) => return Err(Deb822Error::Line { line }.into()),
-                Some(Part::Field(..)) if !open && !fields.spans.is_empty() => {
-                    let all = paragraphs(text, Comments::Refused)?;
-                    return Err(ControlError::Paragraphs(all.len()));
-                }
-                Some(Part::Field(name, _)) if fields.find(name).is_some() => {
-                    let field = name.to_owned();
-                    return Err(Deb822Error::Twice { line, field }.into());
-                }
-                Some(Part::Field(name, value)) => {
-                    open = true;
-                    fields.push(name, value);
-                }
+/// A field of such a text.
+struct Field<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// All of it, with its last line break.
+    lines: &'a str,
+    /// Where the value stands in the text.
+    place: Range<usize>,
+}
+
+/// The fields of a text that [`normal`] made.
+fn fields(whole: &str) -> impl Iterator<Item = Field<'_>> {
+    let mut text = whole;
+    std::iter::from_fn(move || {
+        let start = whole.len() - text.len();
+        let (name, _) = text.split_once(':')?;
+        let mut end = 0;
+        // A line that starts with a blank belongs to the one before it.
+        loop {
+            end += text[end..].find('\n')? + 1;
+            if !text[end..].starts_with([' ', '\t']) {
+                break;
             }
         }
-        Ok(fields)
-    }
+        let (lines, rest) = text.split_at(end);
+        text = rest;
+        let value = &lines[name.len() + 1..end - 1];
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        let end = start + end - 1;
+        Some(Field {
+            name,
+            value,
+            lines,
+            place: end - value.len()..end,
+        })
+    })
+}
 
-    fn push(&mut self, name: &str, value: &str) {
-        let at = self.text.len();
-        self.text.push_str(name);
-        // A value that starts on the next line has no blank before the line break.
-        self.text.push_str(if value.is_empty() { ":" } else { ": " });
-        let start = self.text.len();
-        self.text.push_str(value);
-        self.spans.push(Span {
-            name: at,
-            colon: at + name.len(),
-            value: start,
-            end: self.text.len(),
-        });
-        self.text.push('\n');
-    }
-
-    fn more(&mut self, more: &str) {
-        if let Some(last) = self.spans.last_mut() {
-            self.text.push_str(more);
-            last.end = self.text.len();
-            self.text.push('\n');
+/// The paragraph of a control file with nothing but what an index has: one blank before a value, none at the end of a
+/// line.
+fn normal(text: &str) -> Result<String, ControlError> {
+    let mut normal = String::with_capacity(text.len() + 1);
+    let mut names = HashSet::new();
+    let mut open = false;
+    for (line, one) in (1..).zip(text.lines()) {
+        match part(line, one, Comments::Refused)? {
+            None => {}
+            Some(Part::Blank) => open = false,
+            Some(Part::More(more)) if open => normal.extend([more, "\n"]),
+            Some(Part::More(_)) => return Err(Deb822Error::Line { line }.into()),
+            Some(Part::Field(..)) if !open && !names.is_empty() => {
+                let all = paragraphs(text, Comments::Refused)?;
+                return Err(ControlError::Paragraphs(all.len()));
+            }
+            Some(Part::Field(name, _)) if !names.insert(name.to_ascii_lowercase()) => {
+                let field = name.to_owned();
+                return Err(Deb822Error::Twice { line, field }.into());
+            }
+            Some(Part::Field(name, value)) => {
+                open = true;
+                // A value that starts on the next line has no blank before the line break.
+                let colon = if value.is_empty() { ":" } else { ": " };
+                normal.extend([name, colon, value, "\n"]);
+            }
         }
     }
-
-    fn find(&self, field: &str) -> Option<Span> {
-        let named = |span: &&Span| self.text[span.name..span.colon].eq_ignore_ascii_case(field);
-        self.spans.iter().find(named).copied()
-    }
-
-    fn value(&self, span: Span) -> &str {
-        &self.text[span.value..span.end]
-    }
+    Ok(normal)
 }
 
 impl Control {
@@ -135,47 +126,69 @@ impl Control {
             .parse()
     }
 
+    /// Takes what [`Control::text`] gave; nothing if it is that of no control file.
+    pub(crate) fn from_text(text: String) -> Option<Self> {
+        Self::of(text, |_, _| true).ok()
+    }
+
+    fn of(text: String, is: impl Fn(&'static str, &str) -> bool) -> Result<Self, ControlError> {
+        let take = |name: &'static str| {
+            let named = |field: &Field<'_>| field.name.eq_ignore_ascii_case(name);
+            let field = fields(&text).find(named);
+            let Field { value, place, .. } = field.ok_or(ControlError::Missing { field: name })?;
+            if is(name, value) {
+                Ok(place)
+            } else {
+                let value = value.to_owned();
+                Err(ControlError::Value { field: name, value })
+            }
+        };
+        Ok(Self {
+            package: take("Package")?,
+            version: take("Version")?,
+            architecture: take("Architecture")?,
+            text,
+        })
+    }
+
     /// The package's name.
     #[must_use]
     pub fn package(&self) -> &str {
-        self.fields.value(self.package)
+        &self.text[self.package.clone()]
     }
 
     /// Its version.
     #[must_use]
     pub fn version(&self) -> &str {
-        self.fields.value(self.version)
+        &self.text[self.version.clone()]
     }
 
     /// Its architecture, or `all`.
     #[must_use]
     pub fn architecture(&self) -> &str {
-        self.fields.value(self.architecture)
+        &self.text[self.architecture.clone()]
     }
 
     /// All fields in their order; a value of several lines keeps its line breaks and indents.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        let Fields { text, spans } = &self.fields;
-        let field = |span: &Span| (&text[span.name..span.colon], &text[span.value..span.end]);
-        spans.iter().map(field)
+        fields(&self.text).map(|field| (field.name, field.value))
     }
 
     /// All fields in their order: the name, and the whole of it as it stands in an index, with its last line break.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        let Fields { text, spans } = &self.fields;
-        let lines = |span: &Span| (&text[span.name..span.colon], &text[span.name..=span.end]);
-        spans.iter().map(lines)
+        fields(&self.text).map(|field| (field.name, field.lines))
     }
 
     /// All fields, from which the same can be read again.
     pub(crate) fn text(&self) -> &str {
-        &self.fields.text
+        &self.text
     }
 
     /// The value of a field, whatever its letters' case.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.fields.find(field).map(|span| self.fields.value(span))
+        let (_, value) = self.fields().find(|(name, _)| name.eq_ignore_ascii_case(field))?;
+        Some(value)
     }
 
     /// A name of the form NAME_VERSION_ARCHITECTURE.deb must not contradict the control file. What vendors
@@ -203,25 +216,10 @@ impl FromStr for Control {
     type Err = ControlError;
 
     fn from_str(text: &str) -> Result<Self, ControlError> {
-        let fields = Fields::read(text)?;
-        let take = |field: &'static str, is: fn(&str) -> bool| {
-            let span = fields.find(field).ok_or(ControlError::Missing { field })?;
-            let value = fields.value(span);
-            if is(value) {
-                Ok(span)
-            } else {
-                let value = value.to_owned();
-                Err(ControlError::Value { field, value })
-            }
-        };
-        let package = take("Package", is_package)?;
-        let version = take("Version", is_version)?;
-        let architecture = take("Architecture", is_architecture)?;
-        Ok(Self {
-            fields,
-            package,
-            version,
-            architecture,
+        Self::of(normal(text)?, |field, value| match field {
+            "Package" => is_package(value),
+            "Version" => is_version(value),
+            _ => is_architecture(value),
         })
     }
 }
@@ -286,6 +284,10 @@ mod tests {
         assert_eq!(control.get("Conffiles"), Some("\n /etc/a 0"));
         assert!(control.text().contains("X-Empty:\nPackage: foo\n"), "{control:?}");
         assert_eq!(control.text().parse(), Ok(control.clone()));
+        assert_eq!(
+            Control::from_text(control.text().to_owned()),
+            Some(control.clone())
+        );
         let lines: String = control.lines().map(|(_, lines)| lines).collect();
         assert_eq!(lines, control.text());
     }
