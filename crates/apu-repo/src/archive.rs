@@ -168,8 +168,11 @@ pub enum ArchiveError {
 
 impl ArchiveError {
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.display().to_string();
-        move |source| Self::Io { doing, path, source }
+        move |source| Self::Io {
+            doing,
+            path: path.display().to_string(),
+            source,
+        }
     }
 
     /// As the administrator sees it.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -14,26 +14,24 @@ use flate2::Crc;
 use super::index::Entry;
 use super::scan::Stamp;
 use crate::deb::{Control, Deb};
-use crate::{durable, parallel};
+use crate::durable;
 
 /// The first line of a cache; another program version may judge a .deb differently.
 const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 4\n");
 
 /// Known .debs by their paths.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
-    known: HashMap<String, (Stamp, Deb)>,
+pub(super) struct Cache<'a> {
+    records: HashMap<&'a str, Record<'a>>,
     /// Whether this version of the program wrote it.
     pub(super) is_ours: bool,
     /// Whether it ends where it should, and says everything once.
-    is_tidy: bool,
+    pub(super) is_tidy: bool,
 }
 
-impl Cache {
-    /// Reads a cache; of one that is damaged, what stands before the damage.
-    pub(super) fn read(path: &Path) -> Self {
-        let bytes = fs::read(path).unwrap_or_default();
-        let length = bytes.len();
+impl<'a> Cache<'a> {
+    /// Takes what a cache's file holds; of one that is damaged, what stands before the damage.
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
         let text = text_of(bytes);
         let Some(mut rest) = text.strip_prefix(HEAD) else {
             return Self::default();
@@ -44,53 +42,46 @@ impl Cache {
             rest = after;
         }
         let count = records.len();
-        let known: HashMap<_, _> = parallel::map(&records, Record::known)
-            .into_iter()
-            .map_while(|known| known)
-            .collect();
+        let by_path = |record: Record<'a>| (record.path(), record);
+        let records: HashMap<_, _> = records.into_iter().map(by_path).collect();
         Self {
-            is_tidy: text.len() == length && rest.is_empty() && known.len() == count,
-            known,
             is_ours: true,
+            is_tidy: text.len() == bytes.len() && rest.is_empty() && records.len() == count,
+            records,
         }
     }
 
     /// What is known of the file at `path`, if it is still the same.
-    pub(super) fn take(&mut self, path: &str, stamp: &Stamp) -> Option<Deb> {
-        if self.known.get(path)?.0 != *stamp {
-            return None;
-        }
-        self.known.remove(path).map(|(_, deb)| deb)
+    pub(super) fn get(&self, path: &str, stamp: &Stamp) -> Option<Deb> {
+        self.records.get(path)?.deb(stamp)
     }
 
-    /// Whether there is nothing in it but what was taken, so that it can be appended to.
-    pub(super) fn is_used_up(&self) -> bool {
-        self.is_tidy && self.known.is_empty()
+    /// How many paths it says something of.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// Writes a new one. Not synced: a cache that a power cut damaged ends at the damage.
-    pub(super) fn write<'a>(path: &Path, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
+    pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
         durable::replace_unsynced(path, (HEAD.to_owned() + &records(entries)).as_bytes())
     }
 
     /// Adds what came new to the one that is there.
-    pub(super) fn append<'a>(path: &Path, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
+    pub(super) fn append(path: &Path, entries: &[Entry]) -> io::Result<()> {
         let mut file = OpenOptions::new().append(true).open(path)?;
         file.write_all(records(entries).as_bytes())
     }
 }
 
 /// What stands before the first byte that is no text.
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let whole = error.utf8_error().valid_up_to();
-        let mut bytes = error.into_bytes();
-        bytes.truncate(whole);
-        String::from_utf8(bytes).unwrap_or_default()
-    })
+fn text_of(bytes: &[u8]) -> &str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
-fn records<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+fn records(entries: &[Entry]) -> String {
     let mut text = String::new();
     for Entry { path, stamp, deb } in entries {
         let control = deb.control.text();
@@ -105,6 +96,7 @@ fn records<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
 }
 
 /// One .deb as a cache has it.
+#[derive(Debug)]
 struct Record<'a> {
     /// Up to the checksum.
     line: &'a str,
@@ -122,20 +114,24 @@ impl<'a> Record<'a> {
         Some((Self { line, sum, control }, rest))
     }
 
-    /// Nothing if it is damaged.
-    fn known(&self) -> Option<(String, (Stamp, Deb))> {
+    fn path(&self) -> &'a str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    /// Nothing if it is damaged, or is about another file.
+    fn deb(&self, stamp: &Stamp) -> Option<Deb> {
+        let mut words = self.line.split(' ').skip(1);
+        if Stamp::read(&mut words)? != *stamp {
+            return None;
+        }
         if u32::from_str_radix(self.sum, 16) != Ok(sum(self.line, self.control)) {
             return None;
         }
-        let mut words = self.line.split(' ');
-        let path = words.next()?.to_owned();
-        let stamp = Stamp::read(&mut words)?;
-        let deb = Deb {
+        Some(Deb {
             sha256: words.next()?.to_owned(),
             size: stamp.size,
             control: Control::from_text(self.control.to_owned())?,
-        };
-        Some((path, (stamp, deb)))
+        })
     }
 }
 
@@ -175,15 +171,17 @@ mod tests {
         names.iter().map(entry).collect()
     }
 
-    /// How many of `entries` come back, each as it was, and whether nothing else is there.
-    fn taken(path: &Path, entries: &[Entry]) -> (usize, bool) {
-        let mut cache = Cache::read(path);
+    /// How many of `entries` come back, each as it was, and whether it can be appended to.
+    fn found(path: &Path, entries: &[Entry]) -> (usize, bool) {
+        let bytes = fs::read(path).unwrap();
+        let cache = Cache::of(&bytes);
         let known = entries.iter().filter_map(|entry| {
-            let deb = cache.take(&entry.path, &entry.stamp)?;
+            let deb = cache.get(&entry.path, &entry.stamp)?;
             assert_eq!(deb, entry.deb);
             Some(())
         });
-        (known.count(), cache.is_used_up())
+        let known = known.count();
+        (known, cache.is_tidy && known == cache.len())
     }
 
     #[test]
@@ -197,7 +195,7 @@ mod tests {
         let whole = fs::read(&cache).unwrap();
         for length in 0..=whole.len() {
             fs::write(&cache, &whole[..length]).unwrap();
-            let (count, tidy) = taken(&cache, &entries);
+            let (count, tidy) = found(&cache, &entries);
             let expected = usize::from(length >= first) + usize::from(length == whole.len());
             assert_eq!(count, expected, "{length}");
             let ends_well = [super::HEAD.len(), first, whole.len()].contains(&length);
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_byte_ends_a_cache() {
+    fn what_is_damaged_is_not_known() {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let entries = entries(dir.path(), &["one", "two"]);
@@ -218,8 +216,9 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= bit;
             fs::write(&cache, &damaged).unwrap();
-            let (count, tidy) = taken(&cache, &entries);
-            assert!(count <= usize::from(at >= first) && !tidy, "{at}: {count} {tidy}");
+            let (count, tidy) = found(&cache, &entries);
+            assert!(count <= 1 && !tidy, "{at}: {count} {tidy}");
+            assert!(count == 1 || at < first, "{at}: the first is whole");
         }
     }
 
@@ -231,6 +230,6 @@ mod tests {
         Cache::write(&cache, &entries).unwrap();
         entries[0].deb.sha256 = "cd".repeat(32);
         Cache::append(&cache, &entries).unwrap();
-        assert_eq!(taken(&cache, &entries), (1, false));
+        assert_eq!(found(&cache, &entries), (1, false));
     }
 }

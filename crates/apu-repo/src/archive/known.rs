@@ -1,5 +1,6 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cache::Cache;
@@ -27,19 +28,24 @@ pub(super) struct Known {
 impl Archive {
     /// Looks at every .deb of the archive.
     pub(super) fn known(&self) -> Result<Known, ArchiveError> {
-        let mut cache = Cache::read(&self.own("cache"));
+        let bytes = fs::read(self.own("cache")).unwrap_or_default();
+        let cache = Cache::of(&bytes);
         let pool = self.labels.layout.pool();
         let components = match self.labels.layout {
             Layout::Flat => Vec::new(),
             Layout::Suite(_) => scan::components(&self.dir.join(&pool))?,
         };
         let files = scan(&self.dir, &pool)?;
+        if let Some((file, _)) = files
+            .iter()
+            .find(|(path, _)| self.labels.layout.component(path).is_none())
+        {
+            return Err(ArchiveError::NoComponent { file: file.clone() });
+        }
+        let found = parallel::map(&files, |(path, stamp)| cache.get(path, stamp));
         let (mut debs, mut unknown) = (Vec::with_capacity(files.len()), Vec::new());
-        for (path, stamp) in files {
-            if self.labels.layout.component(&path).is_none() {
-                return Err(ArchiveError::NoComponent { file: path });
-            }
-            match cache.take(&path, &stamp) {
+        for ((path, stamp), deb) in files.into_iter().zip(found) {
+            match deb {
                 Some(deb) => debs.push(Entry { path, deb, stamp }),
                 None => unknown.push((path, stamp)),
             }
@@ -51,7 +57,7 @@ impl Archive {
             components,
             read,
             by_us: cache.is_ours,
-            cached: cache.is_used_up().then_some(cached),
+            cached: (cache.is_tidy && cache.len() == cached).then_some(cached),
         };
         match Refused::of(refused) {
             None => Ok(known),

@@ -5,7 +5,7 @@ mod chunks;
 mod gz;
 mod xz;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use chunks::{LONGEST, chunks};
@@ -49,7 +49,7 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
 pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let known: Vec<Known<'_>> = texts.iter().map(Known::of).collect();
     let texts: Vec<(&Text<'_>, Vec<&[u8]>)> = texts.iter().map(|text| (text, pieces(text.bytes))).collect();
-    let (mut by_xz, mut by_gz) = (HashSet::new(), HashSet::new());
+    let (mut by_xz, mut by_gz) = (BTreeSet::new(), BTreeSet::new());
     for ((text, pieces), known) in texts.iter().zip(&known) {
         for &piece in pieces {
             let seen = known.pieces.get(piece);
@@ -64,7 +64,7 @@ pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // The slow ones first.
     let jobs: Vec<Job<'_>> = by_xz.into_iter().chain(by_gz).collect();
     let done = parallel::map(&jobs, Job::done);
-    let mut new = HashMap::new();
+    let mut new = BTreeMap::new();
     for (job, done) in jobs.iter().zip(done) {
         new.insert(job, done?);
     }
@@ -100,7 +100,7 @@ pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
 }
 
 /// One piece to be packed.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Job<'a> {
     Gz(&'a [u8]),
     Xz(&'a [u8], u32),
@@ -118,7 +118,7 @@ impl Job<'_> {
 /// How the pieces of the last text were packed.
 #[derive(Default)]
 struct Known<'a> {
-    pieces: HashMap<&'a [u8], Seen<'a>>,
+    pieces: BTreeMap<&'a [u8], Seen<'a>>,
 }
 
 #[derive(Clone, Copy)]

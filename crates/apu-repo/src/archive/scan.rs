@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::ArchiveError;
+use crate::parallel;
 use crate::settings::Word;
 
 /// What tells an unchanged file from a changed one without reading it.
@@ -48,7 +49,7 @@ impl fmt::Display for Stamp {
 /// Every .deb below the folder `below` of `dir`, sorted by its path from `dir`. Hidden names and `by-hash` are not
 /// looked at; linked files are followed, linked directories are not.
 pub(super) fn scan(dir: &Path, below: &Path) -> Result<Vec<(String, Stamp)>, ArchiveError> {
-    let mut found = Vec::new();
+    let mut named = Vec::new();
     let mut left = vec![below.to_owned()];
     while let Some(below) = left.pop() {
         let here = dir.join(&below);
@@ -59,20 +60,27 @@ pub(super) fn scan(dir: &Path, below: &Path) -> Result<Vec<(String, Stamp)>, Arc
             if name.as_encoded_bytes().starts_with(b".") || name == "by-hash" {
                 continue;
             }
-            let path = below.join(&name);
-            let looked_at = |error| ArchiveError::io("look at", &entry.path())(error);
-            let kind = entry.file_type().map_err(looked_at)?;
+            let kind = entry.file_type();
+            let kind = kind.map_err(|error| ArchiveError::io("look at", &entry.path())(error))?;
             if kind.is_dir() {
-                left.push(path);
-            } else if name.as_encoded_bytes().ends_with(b".deb")
-                && let Some(stamp) = Stamp::of(&entry.path()).map_err(looked_at)?
-            {
-                let path = servable(&path).map_err(ArchiveError::io("publish", &entry.path()))?;
-                found.push((path, stamp));
+                left.push(below.join(&name));
+            } else if name.as_encoded_bytes().ends_with(b".deb") {
+                named.push(below.join(&name));
             }
         }
     }
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let stamps = parallel::map(&named, |path| {
+        let path = dir.join(path);
+        Stamp::of(&path).map_err(ArchiveError::io("look at", &path))
+    });
+    let mut found = Vec::with_capacity(named.len());
+    for (path, stamp) in named.into_iter().zip(stamps) {
+        if let Some(stamp) = stamp? {
+            let path = servable(&path).map_err(ArchiveError::io("publish", &dir.join(&path)))?;
+            found.push((path, stamp));
+        }
+    }
+    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     Ok(found)
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
+use memchr::memchr;
 use thiserror::Error;
 
 use super::DebError;
@@ -64,12 +65,12 @@ fn fields(whole: &str) -> impl Iterator<Item = Field<'_>> {
     let mut text = whole;
     std::iter::from_fn(move || {
         let start = whole.len() - text.len();
-        let (name, _) = text.split_once(':')?;
+        let name = &text[..memchr(b':', text.as_bytes())?];
         let mut end = 0;
         // A line that starts with a blank belongs to the one before it.
         loop {
-            end += text[end..].find('\n')? + 1;
-            if !text[end..].starts_with([' ', '\t']) {
+            end += memchr(b'\n', &text.as_bytes()[end..])? + 1;
+            if !matches!(text.as_bytes().get(end), Some(b' ' | b'\t')) {
                 break;
             }
         }
