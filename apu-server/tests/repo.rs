@@ -295,6 +295,26 @@ fn a_directory_of_ones_own_becomes_an_archive() {
 }
 
 #[test]
+fn without_its_key_an_archive_can_be_listed_and_does_not_change() {
+    let server = Server::new();
+    server.good(&["add", &server.deb("aa", "1")]);
+    let before = server.as_a_client_sees_it();
+    fs::remove_file(server.site().archive_key()).unwrap();
+    let new = server.deb("bb", "1");
+    for words in [vec!["publish"], vec!["add", &new], vec!["remove", "aa"]] {
+        let output = server.repo(&words);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
+        assert!(
+            error.contains("there is no usable archive key"),
+            "{words:?}: {error}"
+        );
+        assert_eq!(server.as_a_client_sees_it(), before, "{words:?}");
+        assert_eq!(server.good(&["list"]), "aa  1  all  aa_1_all.deb\n", "{words:?}");
+    }
+}
+
+#[test]
 fn a_directory_of_ones_own_becomes_an_archive_of_suites() {
     let server = Server::new();
     let dir = server.dir.path().join("mine");

@@ -35,7 +35,8 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
     };
     let settings = Settings::read(&site)?;
     let inputs = inputs::read(&site, &settings)?;
-    let keys = apu_repo::archive_keys(&site)?;
+    let signers = site.clone();
+    let keys = move || apu_repo::archive_keys(&signers);
     let dir = site.at(&settings.archive.path);
     let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {}", dir.display());
     let done = (|| {

@@ -204,7 +204,8 @@ impl Target {
         if !self.dir.is_dir() {
             return Err(Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir {dir}")));
         }
-        let keys = apu_repo::archive_keys(site)?;
+        let site = site.clone();
+        let keys = move || apu_repo::archive_keys(&site);
         let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {dir}");
         Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
             .map_err(|error| error.into_failure(&self.dir))

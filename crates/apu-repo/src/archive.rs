@@ -24,6 +24,7 @@ mod write;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -164,6 +165,9 @@ pub enum ArchiveError {
     /// The key.
     #[error("cannot sign")]
     Sign(#[from] KeyError),
+    /// The keys could not be read.
+    #[error(transparent)]
+    Keys(#[from] Failure),
 }
 
 impl ArchiveError {
@@ -178,6 +182,9 @@ impl ArchiveError {
     /// As the administrator sees it.
     #[must_use]
     pub fn into_failure(self, dir: &Path) -> Failure {
+        if let Self::Keys(failure) = self {
+            return failure;
+        }
         let dir = dir.display();
         let what = format!("nothing was published in {dir}");
         match &self {
@@ -191,7 +198,7 @@ impl ArchiveError {
             Self::Io { .. } => Failure::machine(what)
                 .advise(format!("look at `df -h {dir}`"))
                 .why(self),
-            Self::Sign(_) => Failure::machine(what).advise("sudo apu setup").why(self),
+            Self::Sign(_) | Self::Keys(_) => Failure::machine(what).advise("sudo apu setup").why(self),
             Self::Refused(_) => Failure::words(what)
                 .advise("mend or remove these files")
                 .why(self),
@@ -274,9 +281,12 @@ impl std::error::Error for Refused {
 pub struct Archive {
     dir: PathBuf,
     labels: Labels,
-    keys: Vec<ArchiveKey>,
+    read_keys: Box<ReadKeys>,
+    keys: OnceLock<Vec<ArchiveKey>>,
     _lock: Lock,
 }
+
+type ReadKeys = dyn Fn() -> Result<Vec<ArchiveKey>, Failure> + Send + Sync;
 
 /// What of a directory is ours and not for clients: the lock, the caches, the record of generations.
 const OWN: &str = ".apu";
@@ -285,12 +295,12 @@ const FLAT: &str = "a flat archive";
 const SUITES: &str = "an archive of suites";
 
 impl Archive {
-    /// Opens the archive in `dir` to change it. `who` is told to others who wait; `waiting` hears for whom
-    /// this one waits.
+    /// Opens the archive in `dir` to change it. What `keys` gives signs it, and is asked for when there is something
+    /// to sign. `who` is told to others who wait; `waiting` hears for whom this one waits.
     pub fn open(
         dir: &Path,
         labels: Labels,
-        keys: Vec<ArchiveKey>,
+        keys: impl Fn() -> Result<Vec<ArchiveKey>, Failure> + Send + Sync + 'static,
         who: &str,
         waiting: &dyn Fn(&str),
     ) -> Result<Self, ArchiveError> {
@@ -301,7 +311,8 @@ impl Archive {
         let archive = Self {
             dir: dir.to_owned(),
             labels,
-            keys,
+            read_keys: Box::new(keys),
+            keys: OnceLock::new(),
             _lock: lock,
         };
         archive.make_folders()?;
@@ -330,16 +341,27 @@ impl Archive {
             .try_for_each(|component| self.make_folder(&pool.join(component.as_str())).map(drop))
     }
 
-    /// A folder below the archive that clients may look into, and those above it, where they are missing.
+    /// A folder below the archive that clients may look into, and those above it, where they are missing. A new one
+    /// survives a power cut.
     fn make_folder(&self, below: &Path) -> Result<PathBuf, ArchiveError> {
         let mut folder = self.dir.clone();
         for part in below {
             folder.push(part);
             if !folder.is_dir() {
-                durable::directory(&folder, 0o755).map_err(ArchiveError::io("make", &folder))?;
+                durable::directory(&folder, 0o755)
+                    .and_then(|()| durable::sync_directory_of(&folder))
+                    .map_err(ArchiveError::io("make", &folder))?;
             }
         }
         Ok(folder)
+    }
+
+    fn keys(&self) -> Result<&[ArchiveKey], ArchiveError> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let keys = (self.read_keys)()?;
+        Ok(self.keys.get_or_init(|| keys))
     }
 
     /// The folder of Release.

@@ -4,6 +4,7 @@ mod ar;
 mod compression;
 mod contents;
 mod control;
+mod shared;
 mod write;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use ar::{ArError, Member};
 use compression::Compression;
 pub use control::{Control, ControlError};
+pub(crate) use shared::Shared;
 pub use write::{DebWriter, WriteError};
 
 /// Why a file is not a .deb that may be published.

@@ -9,27 +9,73 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The ending of a file that is not whole yet.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
-/// Writes what `reader` holds into a new file beside `path`, synced, and returns its name; the caller renames it.
-pub(crate) fn prepare(path: &Path, mut reader: impl Read, mode: u32) -> io::Result<PathBuf> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::other("a path without a file name"))?;
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let unfinished = path.with_file_name(format!(
-        ".{}.{}.{count}{UNFINISHED}",
-        name.to_string_lossy(),
-        std::process::id()
-    ));
-    let result = write_synced(&unfinished, &mut reader, mode);
-    if result.is_err() {
-        // A full disk must not be left fuller than it was.
-        let _ = fs::remove_file(&unfinished);
-    }
-    result.map(|()| unfinished)
+/// A file that may be lost in a power cut as yet. A new one lies beside the place where it is to be.
+pub(crate) struct Unfinished {
+    /// The passing name of a new one; the caller renames it.
+    pub(crate) path: PathBuf,
+    file: File,
 }
 
-fn write_synced(path: &Path, reader: &mut impl Read, mode: u32) -> io::Result<()> {
+impl Unfinished {
+    /// Writes what `reader` holds.
+    pub(crate) fn beside(path: &Path, mut reader: impl Read, mode: u32) -> io::Result<Self> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let name = path
+            .file_name()
+            .ok_or_else(|| io::Error::other("a path without a file name"))?;
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let unfinished = path.with_file_name(format!(
+            ".{}.{}.{count}{UNFINISHED}",
+            name.to_string_lossy(),
+            std::process::id()
+        ));
+        match write(&unfinished, &mut reader, mode) {
+            Ok(file) => Ok(Self {
+                path: unfinished,
+                file,
+            }),
+            Err(error) => {
+                // A full disk must not be left fuller than it was.
+                let _ = fs::remove_file(&unfinished);
+                Err(error)
+            }
+        }
+    }
+
+    /// One that was written before; nothing if it cannot be read.
+    pub(crate) fn there(path: &Path) -> Option<Self> {
+        Some(Self {
+            file: File::open(path).ok()?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Whether it has these bytes.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        let same = || {
+            if self.file.metadata()?.len() != bytes.len() as u64 {
+                return Ok::<_, io::Error>(false);
+            }
+            let mut block = vec![0; 64 << 10];
+            for bytes in bytes.chunks(block.len()) {
+                let block = &mut block[..bytes.len()];
+                (&self.file).read_exact(block)?;
+                if block != bytes {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        same().unwrap_or(false)
+    }
+
+    /// From here on it survives a power cut, under whatever name it has.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
+fn write(path: &Path, reader: &mut impl Read, mode: u32) -> io::Result<File> {
     let _ = fs::remove_file(path);
     let mut file = OpenOptions::new()
         .write(true)
@@ -38,7 +84,17 @@ fn write_synced(path: &Path, reader: &mut impl Read, mode: u32) -> io::Result<()
         .open(path)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     io::copy(reader, &mut file)?;
-    file.sync_all()
+    Ok(file)
+}
+
+/// Writes what `reader` holds into a new file beside `path`, synced, and returns its name; the caller renames it.
+pub(crate) fn prepare(path: &Path, reader: impl Read, mode: u32) -> io::Result<PathBuf> {
+    let unfinished = Unfinished::beside(path, reader, mode)?;
+    let synced = unfinished.sync();
+    synced.inspect_err(|_| {
+        let _ = fs::remove_file(&unfinished.path);
+    })?;
+    Ok(unfinished.path)
 }
 
 /// Puts `bytes` at `path`, whatever was there.

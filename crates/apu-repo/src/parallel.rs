@@ -1,58 +1,36 @@
-//! Work on all cores.
+//! Work side by side, on all cores. rayon keeps its threads: to start one for each step costs more than most steps.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
-/// How many threads can run at once. To find out, several files are read.
-fn cores() -> usize {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
-}
+use rayon::prelude::*;
 
 /// What `work` makes of each item, in the items' order.
-pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = cores().min(items.len());
-    if workers < 2 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let share = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            match items.get(at) {
-                Some(item) => done.push((at, work(item))),
-                None => return done,
-            }
-        }
-    };
-    let mut done = thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(share)).collect();
-        let mut done = share();
-        for other in others {
-            match other.join() {
-                Ok(some) => done.extend(some),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
+pub(crate) fn map<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync + Send) -> Vec<R> {
+    items.par_iter().map(work).collect()
+}
+
+/// What both make.
+pub(crate) fn both<A: Send, B: Send>(
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(one, other)
+}
+
+/// Does `work` where each of its steps can go to several cores without a thread that waits for them.
+pub(crate) fn inside<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::map;
+    use super::{both, inside, map};
 
     #[test]
     fn results_stand_in_the_order_of_their_items() {
         let items: Vec<u32> = (0..1000).collect();
-        assert_eq!(
-            map(&items, |item| item * 2),
-            (0..2000).step_by(2).collect::<Vec<_>>()
-        );
+        let double = || map(&items, |item| item * 2);
+        assert_eq!(double(), (0..2000).step_by(2).collect::<Vec<_>>());
+        assert_eq!(inside(double), double());
         assert_eq!(map(&[] as &[u32], |item| *item), Vec::<u32>::new());
+        assert_eq!(both(|| 1, || "two"), (1, "two"));
     }
 }

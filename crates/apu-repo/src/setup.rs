@@ -45,7 +45,8 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
         return Ok(None);
     }
     durable::directory(&dir, 0o755).map_err(|error| cannot_write(&dir, error))?;
-    let keys = archive_keys(site)?;
+    let signers = site.clone();
+    let keys = move || archive_keys(&signers);
     Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| error.into_failure(&dir))?;

@@ -5,15 +5,17 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::Crc;
 
 use super::index::Entry;
 use super::scan::Stamp;
-use crate::deb::{Control, Deb};
+use crate::deb::{Control, Deb, Shared};
 use crate::durable;
 
 /// The first line of a cache; another program version may judge a .deb differently.
@@ -31,22 +33,22 @@ pub(super) struct Cache<'a> {
 
 impl<'a> Cache<'a> {
     /// Takes what a cache's file holds; of one that is damaged, what stands before the damage.
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
-        let text = text_of(bytes);
-        let Some(mut rest) = text.strip_prefix(HEAD) else {
+    pub(super) fn of(file: &'a CacheFile) -> Self {
+        if !file.text.starts_with(HEAD) {
             return Self::default();
-        };
+        }
         let mut records = Vec::new();
-        while let Some((record, after)) = Record::first(rest) {
+        let mut end = HEAD.len();
+        while let Some(record) = Record::at(&file.text, end) {
+            end = record.control.end;
             records.push(record);
-            rest = after;
         }
         let count = records.len();
         let by_path = |record: Record<'a>| (record.path(), record);
         let records: HashMap<_, _> = records.into_iter().map(by_path).collect();
         Self {
             is_ours: true,
-            is_tidy: text.len() == bytes.len() && rest.is_empty() && records.len() == count,
+            is_tidy: file.is_text && end == file.text.len() && records.len() == count,
             records,
         }
     }
@@ -73,11 +75,24 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// What stands before the first byte that is no text.
-fn text_of(bytes: &[u8]) -> &str {
-    match str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+/// What a cache's file holds, up to the first byte that is no text.
+pub(super) struct CacheFile {
+    text: Arc<String>,
+    /// Whether that is all.
+    is_text: bool,
+}
+
+impl CacheFile {
+    /// One that cannot be read counts as empty.
+    pub(super) fn read(path: &Path) -> Self {
+        let text = String::from_utf8(fs::read(path).unwrap_or_default());
+        let is_text = text.is_ok();
+        let text = text.unwrap_or_else(|error| {
+            let whole = error.utf8_error().valid_up_to();
+            String::from_utf8_lossy(&error.as_bytes()[..whole]).into_owned()
+        });
+        let text = Arc::new(text);
+        Self { text, is_text }
     }
 }
 
@@ -101,17 +116,25 @@ struct Record<'a> {
     /// Up to the checksum.
     line: &'a str,
     sum: &'a str,
-    control: &'a str,
+    text: &'a Arc<String>,
+    /// Where the control file stands in the text.
+    control: Range<usize>,
 }
 
 impl<'a> Record<'a> {
-    /// The first of `text`, and what stands after it.
-    fn first(text: &'a str) -> Option<(Self, &'a str)> {
-        let (line, rest) = text.split_once('\n')?;
+    fn at(text: &'a Arc<String>, start: usize) -> Option<Self> {
+        let (line, _) = text.get(start..)?.split_once('\n')?;
+        let start = start + line.len() + 1;
         let (line, sum) = line.split_at_checked(line.rfind(' ')? + 1)?;
-        let length = line.trim_end().rsplit(' ').next()?.parse().ok()?;
-        let (control, rest) = rest.split_at_checked(length)?;
-        Some((Self { line, sum, control }, rest))
+        let length: usize = line.trim_end().rsplit(' ').next()?.parse().ok()?;
+        let control = start..start.checked_add(length)?;
+        text.get(control.clone())?;
+        Some(Self {
+            line,
+            sum,
+            text,
+            control,
+        })
     }
 
     fn path(&self) -> &'a str {
@@ -124,13 +147,14 @@ impl<'a> Record<'a> {
         if Stamp::read(&mut words)? != *stamp {
             return None;
         }
-        if u32::from_str_radix(self.sum, 16) != Ok(sum(self.line, self.control)) {
+        let control = Shared::of(self.text, self.control.clone())?;
+        if u32::from_str_radix(self.sum, 16) != Ok(sum(self.line, &control)) {
             return None;
         }
         Some(Deb {
             sha256: words.next()?.to_owned(),
             size: stamp.size,
-            control: Control::from_text(self.control.to_owned())?,
+            control: Control::from_text(control)?,
         })
     }
 }
@@ -149,7 +173,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::scan::Stamp;
-    use super::{Cache, Entry};
+    use super::{Cache, CacheFile, Entry};
     use crate::deb::Deb;
 
     fn entries(dir: &Path, names: &[&str]) -> Vec<Entry> {
@@ -173,8 +197,8 @@ mod tests {
 
     /// How many of `entries` come back, each as it was, and whether it can be appended to.
     fn found(path: &Path, entries: &[Entry]) -> (usize, bool) {
-        let bytes = fs::read(path).unwrap();
-        let cache = Cache::of(&bytes);
+        let file = CacheFile::read(path);
+        let cache = Cache::of(&file);
         let known = entries.iter().filter_map(|entry| {
             let deb = cache.get(&entry.path, &entry.stamp)?;
             assert_eq!(deb, entry.deb);

@@ -6,67 +6,108 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::generations::Generations;
 use super::release::IndexFile;
 use super::write::Ready;
 use super::{Archive, ArchiveError};
-use crate::durable;
-use crate::openpgp::{sign_detached, sign_inline};
+use crate::durable::{self, Unfinished};
+use crate::openpgp::{ArchiveKey, sign_detached, sign_inline};
+use crate::parallel;
+
+/// What is published.
+pub(super) struct Publication<'a> {
+    pub(super) indexes: &'a [Ready],
+    pub(super) release: &'a [u8],
+    /// With this publication as the newest.
+    pub(super) generations: &'a Generations,
+}
+
+/// A file under its passing name, and its own.
+struct Prepared {
+    unfinished: Unfinished,
+    path: PathBuf,
+}
 
 impl Archive {
     /// The switch: everything is written and synced under other names first; InRelease is renamed last.
-    pub(super) fn commit(&self, ready: &[Ready], release: &[u8]) -> Result<(), ArchiveError> {
-        let prepared = self
-            .prepare_indexes(ready)
-            .and_then(|indexes| Ok((indexes, self.prepare_release(release)?)));
-        let (indexes, signed) = prepared.inspect_err(|_| self.clear_unfinished())?;
-        let mut folders: BTreeSet<PathBuf> = indexes
-            .iter()
-            .filter_map(|(_, path)| path.parent().map(Path::to_owned))
-            .collect();
+    pub(super) fn commit(
+        &self,
+        publication: &Publication<'_>,
+        keys: &[ArchiveKey],
+    ) -> Result<(), ArchiveError> {
+        self.try_commit(publication, keys)
+            .inspect_err(|_| self.clear_unfinished())
+    }
+
+    fn try_commit(&self, publication: &Publication<'_>, keys: &[ArchiveKey]) -> Result<(), ArchiveError> {
+        let indexes = publication.indexes;
+        let folders = self.folders_by_hash(indexes);
+        let unsynced = indexes.iter().filter_map(|ready| ready.unsynced.as_ref());
+        let by_hash: Vec<Wait<'_>> = unsynced.map(Wait::File).chain(of_folders(&folders)).collect();
+        let (signed, synced) = parallel::both(
+            || self.prepare_release(publication.release, keys),
+            || wait_for_all(&by_hash),
+        );
+        let signed = synced.and(signed)?;
+        let files: Vec<Wait<'_>> = signed.iter().map(|file| Wait::File(&file.unfinished)).collect();
+        wait_for_all(&files)?;
+
+        let record = self.own("generations");
+        // What a power cut takes from it lets nothing go earlier than it would: what nobody knows stays for long.
+        durable::replace_unsynced(&record, &publication.generations.to_bytes())
+            .map_err(ArchiveError::io("write", &record))?;
         let last = self.release_dir();
-        folders.remove(&last);
-        rename_all(indexes)?;
-        for folder in &folders {
-            durable::sync_directory(folder).map_err(ArchiveError::io("sync", folder))?;
+        let mut folders = BTreeSet::new();
+        for path in self.linked_indexes(indexes)? {
+            let unfinished = unfinished_link(&path);
+            rename(&unfinished, &path)?;
+            // rename(2) leaves both names when they are links to one file.
+            let _ = fs::remove_file(&unfinished);
+            folders.extend(path.parent().map(Path::to_owned).filter(|folder| *folder != last));
         }
-        rename_all(signed)?;
-        durable::sync_directory(&last).map_err(ArchiveError::io("sync", &last))
+        wait_for_all(&of_folders(&folders).collect::<Vec<_>>())?;
+        for file in signed {
+            rename(&file.unfinished.path, &file.path)?;
+        }
+        wait_for_all(&[Wait::Folder(&last)])
     }
 
-    fn prepare_indexes(&self, ready: &[Ready]) -> Result<Vec<Prepared>, ArchiveError> {
+    fn folders_by_hash(&self, indexes: &[Ready]) -> BTreeSet<PathBuf> {
+        let stored = indexes.iter().filter(|ready| ready.stored);
+        let folder = |ready: &Ready| Some(self.release_dir().join(ready.file.by_hash().parent()?));
+        stored.filter_map(folder).collect()
+    }
+
+    /// Links to the files by hash, under the indexes' passing names; the indexes' own names.
+    fn linked_indexes(&self, indexes: &[Ready]) -> Result<Vec<PathBuf>, ArchiveError> {
         let folder = self.release_dir();
-        let mut prepared = Vec::new();
-        for Ready { file, .. } in ready.iter().filter(|ready| ready.bytes.is_some()) {
+        let mut paths = Vec::new();
+        for Ready { file, .. } in indexes.iter().filter(|ready| ready.stored) {
             let path = folder.join(&file.name);
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let unfinished = path.with_file_name(format!(".{name}{}", durable::UNFINISHED));
             let hashed = folder.join(file.by_hash());
-            fs::hard_link(&hashed, &unfinished).map_err(ArchiveError::io("write", &path))?;
-            prepared.push((unfinished, path));
+            fs::hard_link(&hashed, unfinished_link(&path)).map_err(ArchiveError::io("write", &path))?;
+            paths.push(path);
         }
-        Ok(prepared)
+        Ok(paths)
     }
 
-    fn prepare_release(&self, release: &[u8]) -> Result<Vec<Prepared>, ArchiveError> {
+    fn prepare_release(&self, release: &[u8], keys: &[ArchiveKey]) -> Result<Vec<Prepared>, ArchiveError> {
         let folder = self.release_dir();
-        let mut prepared = Vec::new();
-        let keys: Vec<_> = self.keys.iter().collect();
+        let keys: Vec<_> = keys.iter().collect();
         let detached = sign_detached(&keys, release)?;
         let inline = sign_inline(&keys, release)?;
-        for (name, bytes) in [
+        let files = [
             ("Release", release),
             ("Release.gpg", &detached),
             ("InRelease", &inline),
-        ] {
-            let path = folder.join(name);
-            let write = || {
-                let unfinished = durable::prepare(&path, bytes, 0o644)?;
-                set_later_mtime(&unfinished, &path)?;
-                Ok(unfinished)
-            };
-            prepared.push((write().map_err(ArchiveError::io("write", &path))?, path));
-        }
-        Ok(prepared)
+        ];
+        let prepared = files.map(|(name, bytes)| {
+            let file = prepared_beside(folder.join(name), bytes, 0o644)?;
+            set_later_mtime(&file.unfinished.path, &file.path)
+                .map_err(ArchiveError::io("write", &file.path))?;
+            Ok(file)
+        });
+        prepared.into_iter().collect()
     }
 
     /// Removes what Release does not name any more; by their hashes, clients still find it for a while.
@@ -80,16 +121,37 @@ impl Archive {
     }
 }
 
-/// A file under its passing name, and under its own.
-type Prepared = (PathBuf, PathBuf);
+/// What has to be on the disk before it goes on.
+enum Wait<'a> {
+    File(&'a Unfinished),
+    Folder(&'a Path),
+}
 
-fn rename_all(prepared: Vec<Prepared>) -> Result<(), ArchiveError> {
-    for (unfinished, path) in prepared {
-        fs::rename(&unfinished, &path).map_err(ArchiveError::io("write", &path))?;
-        // rename(2) leaves both names when they are links to one file.
-        let _ = fs::remove_file(&unfinished);
-    }
-    Ok(())
+fn of_folders(folders: &BTreeSet<PathBuf>) -> impl Iterator<Item = Wait<'_>> {
+    folders.iter().map(|folder| Wait::Folder(folder))
+}
+
+/// All at once: the disk is waited for once.
+fn wait_for_all(waits: &[Wait<'_>]) -> Result<(), ArchiveError> {
+    let synced = parallel::map(waits, |wait| match wait {
+        Wait::File(file) => file.sync().map_err(ArchiveError::io("write", &file.path)),
+        Wait::Folder(folder) => durable::sync_directory(folder).map_err(ArchiveError::io("sync", folder)),
+    });
+    synced.into_iter().collect()
+}
+
+fn prepared_beside(path: PathBuf, bytes: &[u8], mode: u32) -> Result<Prepared, ArchiveError> {
+    let unfinished = Unfinished::beside(&path, bytes, mode).map_err(ArchiveError::io("write", &path))?;
+    Ok(Prepared { unfinished, path })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), ArchiveError> {
+    fs::rename(from, to).map_err(ArchiveError::io("write", to))
+}
+
+fn unfinished_link(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}{}", durable::UNFINISHED))
 }
 
 /// HTTP's Last-Modified counts whole seconds: two versions within one second would look like the same to a

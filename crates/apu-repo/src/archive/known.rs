@@ -1,9 +1,8 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cache::Cache;
+use super::cache::{Cache, CacheFile};
 use super::index::Entry;
 use super::layout::Layout;
 use super::scan::{self, Stamp, scan};
@@ -28,8 +27,8 @@ pub(super) struct Known {
 impl Archive {
     /// Looks at every .deb of the archive.
     pub(super) fn known(&self) -> Result<Known, ArchiveError> {
-        let bytes = fs::read(self.own("cache")).unwrap_or_default();
-        let cache = Cache::of(&bytes);
+        let file = CacheFile::read(&self.own("cache"));
+        let cache = Cache::of(&file);
         let pool = self.labels.layout.pool();
         let components = match self.labels.layout {
             Layout::Flat => Vec::new(),
@@ -67,6 +66,17 @@ impl Archive {
                 Err(ArchiveError::Refused(refused))
             }
         }
+    }
+
+    /// The same before something is published. Meanwhile, what an interrupted publisher left goes, and the keys are read.
+    pub(super) fn known_to_publish(&self) -> Result<Known, ArchiveError> {
+        let keys = || {
+            self.clear_unfinished();
+            self.keys().map(drop)
+        };
+        let (known, keys) = parallel::both(|| self.known(), keys);
+        keys?;
+        known
     }
 
     /// Writes the cache, where it is not as it should be.

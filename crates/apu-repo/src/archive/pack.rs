@@ -5,6 +5,7 @@ mod chunks;
 mod gz;
 mod xz;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -18,16 +19,16 @@ pub(super) struct Text<'a> {
     /// Whether also by xz.
     pub(super) by_xz: bool,
     /// What was packed before by this version of the program.
-    pub(super) last: Option<Packed>,
+    pub(super) last: Option<Packed<'a>>,
 }
 
 /// A text in its forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Packed {
-    pub(super) text: Vec<u8>,
-    pub(super) gz: Vec<u8>,
+pub(super) struct Packed<'a> {
+    pub(super) text: Cow<'a, [u8]>,
+    pub(super) gz: Cow<'a, [u8]>,
     /// Empty where it was not asked for.
-    pub(super) xz: Vec<u8>,
+    pub(super) xz: Cow<'a, [u8]>,
 }
 
 /// A text up to this length is one piece, squeezed as far as it goes; a longer one must not make publishing slow.
@@ -86,7 +87,7 @@ pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         for &piece in pieces {
             if let Some(block) = known.pieces.get(piece).and_then(|seen| seen.xz) {
                 blocks.push(block);
-                like = text.last.as_ref().map(|last| last.xz.as_slice());
+                like = text.last.as_ref().map(|last| &*last.xz);
             } else {
                 let stream = new.get(&Job::Xz(piece, level))?;
                 blocks.extend(xz::split(stream)?);
@@ -136,12 +137,12 @@ impl<'a> Known<'a> {
         if level(&last.text) != level(text.bytes) {
             return Self::default();
         }
-        let texts = pieces(&last.text);
+        let xz = xz::split(&last.xz);
+        // Where it was cut, its blocks say; to find out again takes as long as reading it.
+        let cut = xz.as_ref().and_then(|blocks| cut(&last.text, blocks));
+        let xz = xz.filter(|_| cut.is_some());
+        let texts = cut.unwrap_or_else(|| pieces(&last.text));
         let gz = gz::split(&last.gz).filter(|gz| gz.len() == texts.len());
-        let xz = xz::split(&last.xz).filter(|xz| {
-            let lengths = xz.iter().map(|block| block.text);
-            lengths.eq(texts.iter().map(|text| text.len() as u64))
-        });
         let seen = |(at, text): (usize, &'a [u8])| {
             let seen = Seen {
                 gz: gz.as_ref().map(|gz| gz[at]),
@@ -155,8 +156,21 @@ impl<'a> Known<'a> {
     }
 }
 
+/// The text in pieces as long as those of the blocks; nothing if they are not its blocks.
+fn cut<'a>(mut text: &'a [u8], blocks: &[xz::Block<'_>]) -> Option<Vec<&'a [u8]>> {
+    let mut pieces = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let (piece, rest) = text.split_at_checked(usize::try_from(block.text).ok()?)?;
+        pieces.push(piece);
+        text = rest;
+    }
+    text.is_empty().then_some(pieces)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::{Packed, SMALL, Text, pack, pieces};
 
     fn index(packages: u64, without: u64) -> Vec<u8> {
@@ -169,7 +183,7 @@ mod tests {
             .collect()
     }
 
-    fn packed(text: &[u8], last: Option<Packed>) -> Packed {
+    fn packed<'a>(text: &'a [u8], last: Option<Packed<'a>>) -> Packed<'a> {
         let (gz, xz) = pack(&[Text {
             bytes: text,
             by_xz: true,
@@ -177,14 +191,18 @@ mod tests {
         }])
         .unwrap()
         .remove(0);
-        let text = text.to_vec();
-        Packed { text, gz, xz }
+        Packed {
+            text: text.into(),
+            gz: gz.into(),
+            xz: xz.into(),
+        }
     }
 
     #[test]
     fn what_was_packed_before_changes_nothing_but_the_time() {
         for (before, after) in [(20_000, 20_000), (10, 10), (10, 20_000), (20_000, 10), (0, 5)] {
-            let last = packed(&index(before, u64::MAX), None);
+            let before_it = index(before, u64::MAX);
+            let last = packed(&before_it, None);
             let text = index(after, 3);
             let alone = packed(&text, None);
             assert!(packed(&text, Some(last)) == alone, "{before} then {after}");
@@ -208,9 +226,10 @@ mod tests {
     #[test]
     fn a_last_file_that_is_none_of_ours_is_not_looked_at() {
         let text = index(20_000, 3);
-        let mut last = packed(&index(20_000, 4), None);
-        last.gz.truncate(100);
-        last.xz.clear();
+        let before = index(20_000, 4);
+        let mut last = packed(&before, None);
+        last.gz.to_mut().truncate(100);
+        last.xz = Cow::default();
         assert!(packed(&text, Some(last)) == packed(&text, None));
     }
 }

@@ -59,7 +59,7 @@ impl Archive {
         component: Option<&Word>,
         files: impl Iterator<Item = Coming<'a>>,
     ) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        self.clear_unfinished();
+        let mut known = self.known_to_publish()?;
         let home = self.home(component);
         let folder = self.make_folder(&home)?;
         let mut copies = Unfinished::default();
@@ -78,7 +78,6 @@ impl Archive {
         if let Some(refused) = Refused::of(refused) {
             return Err(ArchiveError::Refused(refused));
         }
-        let mut known = self.known()?;
         let mut placed = Unfinished::default();
         let mut added = Vec::new();
         for (copy, deb) in debs {
@@ -113,7 +112,7 @@ impl Archive {
 
     /// Publishes without packages, each a name and perhaps a version, and then removes their files.
     pub fn remove(&self, packages: &[(&str, Option<&str>)]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut known = self.known()?;
+        let mut known = self.known_to_publish()?;
         self.remember(&mut known);
         let mut left = known.entries(&self.labels.layout)?;
         let mut gone = Vec::new();
@@ -134,7 +133,7 @@ impl Archive {
 
     /// Keeps the newest `keep` versions of each package for each architecture, in each component.
     pub fn prune(&self, keep: usize) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut known = self.known()?;
+        let mut known = self.known_to_publish()?;
         self.remember(&mut known);
         let entries = known.entries(&self.labels.layout)?;
         let mut by_package: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::commit::Publication;
 use super::generations::Generations;
 use super::index::{Entry, packages};
 use super::known::Known;
@@ -13,7 +14,7 @@ use super::release::{self, IndexFile, Release};
 use super::shape::Shape;
 use super::write::Text;
 use super::{Archive, ArchiveError};
-use crate::durable;
+use crate::{durable, parallel};
 
 /// What publishing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,11 @@ pub struct Published {
 impl Archive {
     /// Indexes and signs all .debs of the archive.
     pub fn publish(&self) -> Result<Published, ArchiveError> {
-        let mut known = self.known()?;
+        parallel::inside(|| self.publish_all())
+    }
+
+    fn publish_all(&self) -> Result<Published, ArchiveError> {
+        let mut known = self.known_to_publish()?;
         self.remember(&mut known);
         let entries = known.entries(&self.labels.layout)?;
         self.publish_entries(&known, &entries)
@@ -43,30 +48,33 @@ impl Archive {
         known: &Known,
         entries: &[&Entry],
     ) -> Result<Published, ArchiveError> {
-        self.clear_unfinished();
+        let keys = self.keys()?;
         self.without_unasked_essentials(entries)?;
         let last = self.last_release();
-        let record = self.own("generations");
         let last_files = last.as_ref().map(|release| release.files.clone());
-        let mut generations = Generations::read(&record, last_files.clone());
+        let mut generations = Generations::read(&self.own("generations"), last_files.clone());
         let shape = self.shape(known, entries, last.as_ref());
-        let texts = self.texts(&shape, entries, last.as_ref())?;
         let known_files = last_files.as_deref().unwrap_or_default();
-        let ready = self.packed(texts, known_files, known.by_us)?;
+        let (texts, before) = parallel::both(
+            || self.texts(&shape, entries, last.as_ref()),
+            || self.before(known_files),
+        );
+        let ready = self.place(&texts?, before, known.by_us)?;
         let files: Vec<IndexFile> = ready.iter().map(|ready| ready.file.clone()).collect();
 
-        self.place_by_hash(&ready)?;
         let now = Timestamp::now();
         generations.push(u64::try_from(now.as_second()).unwrap_or_default(), &files);
-        durable::replace(&record, &generations.to_bytes(), 0o600)
-            .map_err(ArchiveError::io("write", &record))?;
-
         let date = release::next_date(now, last.as_ref().map(|release| release.date));
         let text = release::text(&self.labels, &shape, date, &files);
         let valid_until = release::parse(&text)
             .and_then(|release| release.valid_until)
             .unwrap_or(date);
-        self.commit(&ready, text.as_bytes())?;
+        let publication = Publication {
+            indexes: &ready,
+            release: text.as_bytes(),
+            generations: &generations,
+        };
+        self.commit(&publication, keys)?;
         self.forget(known_files, &files);
         for folder in self
             .folders()

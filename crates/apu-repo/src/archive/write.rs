@@ -1,9 +1,10 @@
 //! Indexes in all their forms, packed and put where clients find them by their hashes.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
@@ -12,7 +13,8 @@ use super::pack::{self, Packed, pack};
 use super::release::IndexFile;
 use super::{Archive, ArchiveError};
 use crate::deb::hex;
-use crate::{durable, parallel};
+use crate::durable::Unfinished;
+use crate::parallel;
 
 /// The text of an index.
 pub(super) struct Text {
@@ -24,13 +26,23 @@ pub(super) struct Text {
     pub(super) stored: bool,
 }
 
-/// An index file that is ready to be put in place; without bytes it is only named.
+/// An index file that Release is to name.
 pub(super) struct Ready {
     pub(super) file: IndexFile,
-    pub(super) bytes: Option<Vec<u8>>,
-    /// Whether it was seen to be in place.
-    placed: bool,
+    /// Whether it can be fetched, and is there under its hash.
+    pub(super) stored: bool,
+    /// What of it does not survive a power cut yet.
+    pub(super) unsynced: Option<Unfinished>,
 }
+
+/// An index file that was published, and what it holds.
+struct Form {
+    file: IndexFile,
+    bytes: Vec<u8>,
+}
+
+/// Files that were published, by their names.
+pub(super) struct Before(HashMap<String, Form>);
 
 fn index_file(name: &str, bytes: &[u8]) -> IndexFile {
     IndexFile {
@@ -40,159 +52,174 @@ fn index_file(name: &str, bytes: &[u8]) -> IndexFile {
     }
 }
 
-/// The names of an index's forms.
-fn packed_names(text: &Text) -> Vec<String> {
-    let endings: &[&str] = if text.stored { &[".gz", ".xz"] } else { &[".gz"] };
-    endings
-        .iter()
-        .map(|ending| format!("{}{ending}", text.name))
-        .collect()
+impl Text {
+    /// The names of its forms that can be fetched: as it is, .gz, .xz.
+    fn names(&self) -> Vec<String> {
+        let endings: &[&str] = if self.stored {
+            &["", ".gz", ".xz"]
+        } else {
+            &[".gz"]
+        };
+        let name = |ending: &&str| format!("{}{ending}", self.name);
+        endings.iter().map(name).collect()
+    }
+}
+
+impl Before {
+    /// All forms of an index that could be fetched, in the order of [`Text::names`].
+    fn of(&mut self, text: &Text) -> Option<Vec<Form>> {
+        text.names().iter().map(|name| self.0.remove(name)).collect()
+    }
+}
+
+/// A text on its way to its forms.
+struct Task<'a> {
+    text: &'a Text,
+    before: Option<&'a [Form]>,
+    is_same: bool,
 }
 
 impl Archive {
-    /// Every text in its forms. Where a text is the last one's, so are its packed forms.
-    pub(super) fn packed(
+    /// What was published of the indexes that the last Release named, as far as it is still what that said.
+    pub(super) fn before(&self, last: &[IndexFile]) -> Before {
+        let there = parallel::map(last, |file| self.intact(file))
+            .into_iter()
+            .flatten();
+        Before(there.map(|form| (form.file.name.clone(), form)).collect())
+    }
+
+    fn intact(&self, file: &IndexFile) -> Option<Form> {
+        let bytes = fs::read(self.release_dir().join(file.by_hash())).ok()?;
+        let is_intact = bytes.len() as u64 == file.size && hex(&Sha256::digest(&bytes)) == file.sha256;
+        let file = file.clone();
+        is_intact.then_some(Form { file, bytes })
+    }
+
+    /// Every text in its forms, each in place under its hash: until Release names them, nothing leads there. Where a text
+    /// is the last one's, so are its forms; `by_us` says whether what was there before can be of use otherwise.
+    pub(super) fn place(
         &self,
-        texts: Vec<Text>,
-        last: &[IndexFile],
+        texts: &[Text],
+        mut before: Before,
         by_us: bool,
     ) -> Result<Vec<Ready>, ArchiveError> {
-        let of_name = |name: &str| last.iter().find(|file| file.name == name);
-        let plain = parallel::map(&texts, |text| index_file(&text.name, &text.bytes));
-        let kept = parallel::map(&texts.iter().zip(&plain).collect::<Vec<_>>(), |(text, plain)| {
-            of_name(&text.name).filter(|last| last == plain)?;
-            packed_names(text)
-                .iter()
-                .map(|name| {
-                    let file = of_name(name)?;
-                    Some(Ready {
-                        file: file.clone(),
-                        bytes: Some(self.intact(file)?),
-                        placed: true,
-                    })
-                })
-                .collect::<Option<Vec<_>>>()
-        });
-        let new: Vec<&Text> = texts
-            .iter()
-            .zip(&kept)
-            .filter(|(_, kept)| kept.is_none())
-            .map(|(text, _)| text)
-            .collect();
-        let lasts = parallel::map(
-            &new,
-            |text| if by_us { self.last_packed(text, last) } else { None },
+        let before: Vec<Option<Vec<Form>>> = texts.iter().map(|text| before.of(text)).collect();
+        let pairs: Vec<_> = texts.iter().zip(&before).collect();
+        let lasts = parallel::map(&pairs, |(_, before)| before.as_deref().and_then(last_packed));
+        let (mut tasks, mut to_pack) = (Vec::new(), Vec::new());
+        for ((text, before), last) in pairs.into_iter().zip(lasts) {
+            let is_same = last.as_ref().is_some_and(|last| last.text == text.bytes);
+            if !is_same {
+                to_pack.push(pack::Text {
+                    bytes: &text.bytes,
+                    by_xz: text.stored,
+                    last: last.filter(|_| by_us),
+                });
+            }
+            tasks.push(Task {
+                text,
+                before: before.as_deref(),
+                is_same,
+            });
+        }
+        for text in texts {
+            let path = index_file(&text.name, b"").by_hash();
+            let below = self.release_dir().join(path.parent().unwrap_or(&path));
+            self.make_folder(below.strip_prefix(&self.dir).unwrap_or(&below))?;
+        }
+        // While the short forms are made, the long one gets to the disk.
+        let (plain, packed) = parallel::both(
+            || parallel::map(&tasks, |task| self.plain(task)),
+            || pack(&to_pack),
         );
-        let to_pack: Vec<pack::Text<'_>> = new
-            .iter()
-            .zip(lasts)
-            .map(|(text, last)| pack::Text {
-                bytes: &text.bytes,
-                by_xz: text.stored,
-                last,
-            })
-            .collect();
-        let packed = pack(&to_pack).map_err(ArchiveError::io("compress", Path::new("Packages")))?;
-        drop(to_pack);
+        let packed = packed.map_err(ArchiveError::io("compress", Path::new("Packages")))?;
         let mut packed = packed.into_iter();
         let mut ready = Vec::new();
-        for ((text, plain), kept) in texts.into_iter().zip(plain).zip(kept) {
-            let names = packed_names(&text);
-            ready.push(Ready {
-                file: plain,
-                bytes: text.stored.then_some(text.bytes),
-                placed: false,
-            });
-            if let Some(kept) = kept {
-                ready.extend(kept);
+        for (task, plain) in tasks.iter().zip(plain) {
+            ready.push(plain?);
+            let packed_forms = usize::from(task.text.stored)..;
+            if task.is_same {
+                let kept = &task.before.unwrap_or_default()[packed_forms];
+                ready.extend(kept.iter().map(|form| Ready::kept(&form.file)));
                 continue;
             }
             let (gz, xz) = packed.next().unwrap_or_default();
-            let forms: Vec<(String, Vec<u8>)> = names.into_iter().zip([gz, xz]).collect();
-            let files = parallel::map(&forms, |(name, bytes)| index_file(name, bytes));
-            ready.extend(files.into_iter().zip(forms).map(|(file, (_, bytes))| Ready {
-                file,
-                bytes: Some(bytes),
-                placed: false,
-            }));
+            let names = task.text.names();
+            let forms: Vec<(&String, Vec<u8>)> = names[packed_forms].iter().zip([gz, xz]).collect();
+            for placed in parallel::map(&forms, |(name, bytes)| self.by_hash(name, bytes)) {
+                ready.push(placed?);
+            }
         }
         Ok(ready)
     }
 
-    /// The bytes of a file that was published, if they are still what Release says.
-    fn intact(&self, file: &IndexFile) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.release_dir().join(file.by_hash())).ok()?;
-        (bytes.len() as u64 == file.size && hex(&Sha256::digest(&bytes)) == file.sha256).then_some(bytes)
-    }
-
-    /// What was published of an index before this text of it.
-    fn last_packed(&self, text: &Text, last: &[IndexFile]) -> Option<Packed> {
-        let of_name = |name: &str| last.iter().find(|file| file.name == name);
-        let gz = self.intact(of_name(&format!("{}.gz", text.name))?)?;
-        if text.stored {
-            return Some(Packed {
-                text: self.intact(of_name(&text.name)?)?,
-                gz,
-                xz: self.intact(of_name(&format!("{}.xz", text.name))?)?,
+    /// The index as it is, synced where it is new.
+    fn plain(&self, task: &Task<'_>) -> Result<Ready, ArchiveError> {
+        let Text { name, bytes, stored } = task.text;
+        if !stored {
+            let file = index_file(name, bytes);
+            return Ok(Ready {
+                stored: false,
+                ..Ready::kept(&file)
             });
         }
-        let mut unpacked = Vec::new();
-        GzDecoder::new(&gz[..]).read_to_end(&mut unpacked).ok()?;
-        Some(Packed {
-            text: unpacked,
-            gz,
-            xz: Vec::new(),
-        })
+        if task.is_same
+            && let Some(form) = task.before.and_then(<[_]>::first)
+        {
+            return Ok(Ready::kept(&form.file));
+        }
+        let mut ready = self.by_hash(name, bytes)?;
+        if let Some(unsynced) = ready.unsynced.take() {
+            unsynced
+                .sync()
+                .map_err(ArchiveError::io("write", &unsynced.path))?;
+        }
+        Ok(ready)
     }
 
-    /// Before anything names them, the new files are there under their hashes, and survive a power cut.
-    pub(super) fn place_by_hash(&self, ready: &[Ready]) -> Result<(), ArchiveError> {
-        let folder = self.release_dir();
-        let mut places: Vec<(PathBuf, &[u8])> = Vec::new();
-        let mut folders = BTreeSet::new();
-        for Ready { file, bytes, placed } in ready {
-            let Some(bytes) = bytes else { continue };
-            let path = folder.join(file.by_hash());
-            let below = path.strip_prefix(&self.dir).unwrap_or(&path);
-            // Every folder from the archive's down to it.
-            folders.extend(below.ancestors().skip(1).map(Path::to_owned));
-            if !placed {
-                places.push((path, bytes));
+    /// Puts a file where clients find it by its hash, unless it is there.
+    fn by_hash(&self, name: &str, bytes: &[u8]) -> Result<Ready, ArchiveError> {
+        let file = index_file(name, bytes);
+        let path = self.release_dir().join(file.by_hash());
+        let place = || {
+            // Whoever wrote it may have been interrupted before it was synced.
+            if let Some(there) = Unfinished::there(&path).filter(|there| there.holds(bytes)) {
+                return Ok(there);
             }
-        }
-        for folder in &folders {
-            self.make_folder(folder)?;
-        }
-        let placed = parallel::map(&places, |(path, bytes)| {
-            if holds(path, bytes).unwrap_or(false) {
-                return Ok(());
-            }
-            let unfinished = durable::prepare(path, *bytes, 0o644)?;
-            fs::rename(&unfinished, path)
-        });
-        for ((path, _), placed) in places.iter().zip(placed) {
-            placed.map_err(ArchiveError::io("write", path))?;
-        }
-        folders.iter().try_for_each(|folder| {
-            let folder = self.dir.join(folder);
-            durable::sync_directory(&folder).map_err(ArchiveError::io("sync", &folder))
+            let unfinished = Unfinished::beside(&path, bytes, 0o644)?;
+            fs::rename(&unfinished.path, &path)?;
+            Ok(unfinished)
+        };
+        let unsynced = Some(place().map_err(ArchiveError::io("write", &path))?);
+        Ok(Ready {
+            unsynced,
+            ..Ready::kept(&file)
         })
     }
 }
 
-/// Whether the file at `path` has these bytes.
-fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    if file.metadata()?.len() != bytes.len() as u64 {
-        return Ok(false);
-    }
-    let mut block = vec![0; 64 << 10];
-    for bytes in bytes.chunks(block.len()) {
-        let block = &mut block[..bytes.len()];
-        file.read_exact(block)?;
-        if block != bytes {
-            return Ok(false);
+impl Ready {
+    /// One that is there already.
+    fn kept(file: &IndexFile) -> Self {
+        Self {
+            file: file.clone(),
+            stored: true,
+            unsynced: None,
         }
     }
-    Ok(true)
+}
+
+/// What an index was before.
+fn last_packed(forms: &[Form]) -> Option<Packed<'_>> {
+    let (text, gz, xz) = match forms {
+        [text, gz, xz] => (Cow::from(&text.bytes), gz, Cow::from(&xz.bytes)),
+        [gz] => {
+            let mut text = Vec::new();
+            GzDecoder::new(&gz.bytes[..]).read_to_end(&mut text).ok()?;
+            (text.into(), gz, Cow::default())
+        }
+        _ => return None,
+    };
+    let gz = Cow::from(&gz.bytes);
+    Some(Packed { text, gz, xz })
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use memchr::memchr;
 use thiserror::Error;
 
-use super::DebError;
+use super::{DebError, Shared};
 use crate::deb822::{Comments, Deb822Error, Part, paragraphs, part};
 
 /// Why a text is not a control file.
@@ -44,7 +44,7 @@ pub enum ControlError {
 /// The fields stand as an index has them, in one piece: an archive has thousands of them in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    text: String,
+    text: Shared,
     package: Range<usize>,
     version: Range<usize>,
     architecture: Range<usize>,
@@ -128,11 +128,11 @@ impl Control {
     }
 
     /// Takes what [`Control::text`] gave; nothing if it is that of no control file.
-    pub(crate) fn from_text(text: String) -> Option<Self> {
+    pub(crate) fn from_text(text: Shared) -> Option<Self> {
         Self::of(text, |_, _| true).ok()
     }
 
-    fn of(text: String, is: impl Fn(&'static str, &str) -> bool) -> Result<Self, ControlError> {
+    fn of(text: Shared, is: impl Fn(&'static str, &str) -> bool) -> Result<Self, ControlError> {
         let take = |name: &'static str| {
             let named = |field: &Field<'_>| field.name.eq_ignore_ascii_case(name);
             let field = fields(&text).find(named);
@@ -217,7 +217,7 @@ impl FromStr for Control {
     type Err = ControlError;
 
     fn from_str(text: &str) -> Result<Self, ControlError> {
-        Self::of(normal(text)?, |field, value| match field {
+        Self::of(normal(text)?.into(), |field, value| match field {
             "Package" => is_package(value),
             "Version" => is_version(value),
             _ => is_architecture(value),
@@ -286,7 +286,7 @@ mod tests {
         assert!(control.text().contains("X-Empty:\nPackage: foo\n"), "{control:?}");
         assert_eq!(control.text().parse(), Ok(control.clone()));
         assert_eq!(
-            Control::from_text(control.text().to_owned()),
+            Control::from_text(control.text().to_owned().into()),
             Some(control.clone())
         );
         let lines: String = control.lines().map(|(_, lines)| lines).collect();

@@ -52,13 +52,9 @@ impl Place {
     }
 
     pub(crate) fn try_open(&self) -> Result<Archive, ArchiveError> {
-        Archive::open(
-            &self.path(""),
-            self.labels(),
-            vec![self.key.clone()],
-            "a test",
-            &|_| (),
-        )
+        let key = self.key.clone();
+        let keys = move || Ok(vec![key.clone()]);
+        Archive::open(&self.path(""), self.labels(), keys, "a test", &|_| ())
     }
 
     pub(crate) fn open(&self) -> Archive {
