@@ -145,9 +145,10 @@ pub fn push_keys(site: &Site, settings: &Settings) -> Vec<PathBuf> {
 pub fn archive_keys(site: &Site) -> Result<Vec<ArchiveKey>, Failure> {
     let mut keys = vec![archive_key_at(&site.archive_key())?];
     let next = site.archive_key_next();
-    if next.exists() {
-        keys.push(archive_key_at(&next)?);
+    if !next.exists() {
+        return Ok(keys);
     }
+    keys.push(archive_key_at(&next)?);
     if keys.iter().any(ArchiveKey::can_sign) {
         keys.retain(ArchiveKey::can_sign);
     }

@@ -49,12 +49,10 @@ impl Entry {
     }
 
     fn paragraph(&self, out: &mut String) {
-        let ours = ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Status"];
         let control = &self.deb.control;
-        let is_package = |name: &str| name.eq_ignore_ascii_case("Package");
         out.extend(["Package: ", control.package(), "\n"]);
         for (name, lines) in control.lines() {
-            if !is_package(name) && !ours.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            if !is_ours(name) {
                 out.push_str(lines);
             }
         }
@@ -69,6 +67,18 @@ impl Entry {
         }
         out.push('\n');
     }
+}
+
+/// Whether a field of that name has another place in an index, or a value of its own.
+fn is_ours(name: &str) -> bool {
+    let ours: &[&str] = match name.len() {
+        4 => &["Size", "SHA1"],
+        6 => &["MD5sum", "SHA256", "SHA512", "Status"],
+        7 => &["Package"],
+        8 => &["Filename"],
+        _ => return false,
+    };
+    ours.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// As dpkg compares them; what is no version sorts by its letters.

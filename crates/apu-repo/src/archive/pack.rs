@@ -49,16 +49,18 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
 /// Packs each text; its `gz` and `xz`.
 pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let known: Vec<Known<'_>> = texts.iter().map(Known::of).collect();
-    let texts: Vec<(&Text<'_>, Vec<&[u8]>)> = texts.iter().map(|text| (text, pieces(text.bytes))).collect();
+    let pairs = texts.iter().zip(&known);
+    let seen: Vec<Vec<Seen<'_>>> = pairs
+        .map(|(text, known)| known.seen(pieces(text.bytes)))
+        .collect();
     let (mut by_xz, mut by_gz) = (BTreeSet::new(), BTreeSet::new());
-    for ((text, pieces), known) in texts.iter().zip(&known) {
-        for &piece in pieces {
-            let seen = known.pieces.get(piece);
-            if text.by_xz && seen.is_none_or(|seen| seen.xz.is_none()) {
-                by_xz.insert(Job::Xz(piece, level(text.bytes)));
+    for (text, seen) in texts.iter().zip(&seen) {
+        for seen in seen {
+            if text.by_xz && seen.xz.is_none() {
+                by_xz.insert(Job::Xz(seen.piece, level(text.bytes)));
             }
-            if seen.is_none_or(|seen| seen.gz.is_none()) {
-                by_gz.insert(Job::Gz(piece));
+            if seen.gz.is_none() {
+                by_gz.insert(Job::Gz(seen.piece));
             }
         }
     }
@@ -69,34 +71,32 @@ pub(super) fn pack(texts: &[Text<'_>]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     for (job, done) in jobs.iter().zip(done) {
         new.insert(job, done?);
     }
-    let joined = |((text, pieces), known): (&(&Text<'_>, Vec<&[u8]>), &Known<'_>)| {
-        let gz: Vec<&[u8]> = pieces
-            .iter()
-            .filter_map(|&piece| {
-                let seen = known.pieces.get(piece).and_then(|seen| seen.gz);
-                seen.or_else(|| new.get(&Job::Gz(piece)).map(Vec::as_slice))
-            })
-            .collect();
-        let gz = gz::join(text.bytes, &gz);
+    let joined = |(text, seen): (&Text<'_>, &Vec<Seen<'_>>)| {
+        let gz = seen.iter().map(|seen| {
+            let new = || new.get(&Job::Gz(seen.piece)).map(Vec::as_slice);
+            seen.gz.or_else(new)
+        });
+        let gz: Option<Vec<&[u8]>> = gz.collect();
+        let gz = gz::join(text.bytes, &gz?);
         if !text.by_xz {
             return Some((gz, Vec::new()));
         }
         let level = level(text.bytes);
         let mut blocks = Vec::new();
         let mut like: Option<&[u8]> = None;
-        for &piece in pieces {
-            if let Some(block) = known.pieces.get(piece).and_then(|seen| seen.xz) {
+        for seen in seen {
+            if let Some(block) = seen.xz {
                 blocks.push(block);
                 like = text.last.as_ref().map(|last| &*last.xz);
             } else {
-                let stream = new.get(&Job::Xz(piece, level))?;
+                let stream = new.get(&Job::Xz(seen.piece, level))?;
                 blocks.extend(xz::split(stream)?);
                 like = Some(stream);
             }
         }
         Some((gz, xz::join(like?, &blocks)?))
     };
-    let joined: Option<Vec<_>> = texts.iter().zip(&known).map(joined).collect();
+    let joined: Option<Vec<_>> = texts.iter().zip(&seen).map(joined).collect();
     joined.ok_or_else(|| io::Error::other("the encoder did not write what xz's format says"))
 }
 
@@ -122,8 +122,10 @@ struct Known<'a> {
     pieces: BTreeMap<&'a [u8], Seen<'a>>,
 }
 
+/// A piece, and how it was packed before.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
+    piece: &'a [u8],
     gz: Option<&'a [u8]>,
     xz: Option<xz::Block<'a>>,
 }
@@ -145,6 +147,7 @@ impl<'a> Known<'a> {
         let gz = gz::split(&last.gz).filter(|gz| gz.len() == texts.len());
         let seen = |(at, text): (usize, &'a [u8])| {
             let seen = Seen {
+                piece: text,
                 gz: gz.as_ref().map(|gz| gz[at]),
                 xz: xz.as_ref().map(|xz| xz[at]),
             };
@@ -153,6 +156,16 @@ impl<'a> Known<'a> {
         Self {
             pieces: texts.into_iter().enumerate().map(seen).collect(),
         }
+    }
+
+    fn seen(&self, pieces: Vec<&'a [u8]>) -> Vec<Seen<'a>> {
+        let new = |piece| Seen {
+            piece,
+            gz: None,
+            xz: None,
+        };
+        let seen = |piece| self.pieces.get(piece).copied().unwrap_or(new(piece));
+        pieces.into_iter().map(seen).collect()
     }
 }
 

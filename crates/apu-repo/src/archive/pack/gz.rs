@@ -28,8 +28,10 @@ pub(super) fn piece(text: &[u8]) -> io::Result<Vec<u8>> {
 
 /// The file of these pieces of `text`.
 pub(super) fn join(text: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
-    let mut file = HEAD.to_vec();
+    let packed: usize = pieces.iter().map(|piece| piece.len()).sum();
     let lengths = pieces.len() * 4;
+    let mut file = Vec::with_capacity(HEAD.len() + lengths + packed + 64);
+    file.extend(HEAD);
     // What does not fit into the field is packed anew each time.
     let lengths = if lengths + 4 <= usize::from(u16::MAX) {
         lengths

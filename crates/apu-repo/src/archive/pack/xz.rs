@@ -9,6 +9,9 @@ use liblzma::write::XzEncoder;
 
 use super::chunks::LONGEST;
 
+/// In bytes. Less is not faster.
+const SHORTEST_LOOK_BACK: usize = 64 << 10;
+
 const HEADER: usize = 12;
 const FOOTER: usize = 12;
 
@@ -27,7 +30,8 @@ pub(super) struct Block<'a> {
 pub(super) fn stream(text: &[u8], level: u32) -> io::Result<Vec<u8>> {
     let mut options = LzmaOptions::new_preset(level)?;
     // What looks back further than a piece goes only costs time, to set up and to clear.
-    options.dict_size(u32::try_from(LONGEST).unwrap_or(u32::MAX));
+    let length = text.len().next_power_of_two().clamp(SHORTEST_LOOK_BACK, LONGEST);
+    options.dict_size(u32::try_from(length).unwrap_or(u32::MAX));
     let mut filters = Filters::new();
     filters.lzma2(&options);
     let encoder = Stream::new_stream_encoder(&filters, Check::Crc64)?;
@@ -39,7 +43,9 @@ pub(super) fn stream(text: &[u8], level: u32) -> io::Result<Vec<u8>> {
 /// The stream of these blocks, which come from streams with the same header; `like` is one of those.
 pub(super) fn join(like: &[u8], blocks: &[Block<'_>]) -> Option<Vec<u8>> {
     let header = like.get(..HEADER)?;
-    let mut file = header.to_vec();
+    let packed: usize = blocks.iter().map(|block| block.bytes.len()).sum();
+    let mut file = Vec::with_capacity(packed + blocks.len() * 16 + 64);
+    file.extend_from_slice(header);
     let mut index = vec![0];
     number(&mut index, blocks.len() as u64);
     for block in blocks {
