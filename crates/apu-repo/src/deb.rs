@@ -20,6 +20,8 @@ pub use control::{Control, ControlError};
 pub(crate) use shared::Shared;
 pub use write::{DebWriter, WriteError};
 
+use crate::parallel;
+
 /// Why a file is not a .deb that may be published.
 #[derive(Debug, Error)]
 pub enum DebError {
@@ -133,11 +135,16 @@ impl Deb {
 
     fn of(file: &mut File) -> Result<Self, DebError> {
         let members = members(file)?;
-        let control = read_control(file, &members.control, members.control_compression)?;
         file.seek(SeekFrom::Start(0))?;
-        let (size, sha256) = hash(file)?;
+        let file = &*file;
+        // Members are read from their places, whatever the hash has come to.
+        let (control, hashed) = parallel::both(
+            || read_control(file, &members.control, members.control_compression),
+            || hash(&mut &*file),
+        );
+        let (size, sha256) = hashed?;
         Ok(Self {
-            control,
+            control: control?,
             size,
             sha256,
         })
