@@ -220,3 +220,18 @@ fn who_is_not_root_is_told_so() {
         );
     }
 }
+
+#[test]
+fn a_known_hosts_that_cannot_be_read_is_not_taken_for_hosts_without_a_key() {
+    let site = site(&[("default", "web1\nweb2\n")]);
+    let (text, _) = say(APU, site.path(), "doctor");
+    assert!(text.contains("no key is pinned for web[1-2]"), "{text}");
+    fs::create_dir(site.path().join("etc/apu-server/ssh/known_hosts")).unwrap();
+    let (text, status) = say(APU, site.path(), "doctor");
+    assert_eq!(status, 1, "{text}");
+    assert!(
+        text.contains("SITE/etc/apu-server/ssh/known_hosts cannot be read: "),
+        "{text}"
+    );
+    assert!(!text.contains("no key is pinned"), "{text}");
+}

@@ -214,7 +214,16 @@ fn hosts(ground: &Ground) -> Vec<Finding> {
                     }
                     match known.keys_of(&host.name) {
                         Ok(keys) if !keys.is_empty() => pinned += 1,
-                        _ => unpinned.push(host.name),
+                        Ok(_) => unpinned.push(host.name),
+                        Err(error) => {
+                            let path = ground.site.known_hosts();
+                            let path = path.display();
+                            findings.push(wrong(
+                                format!("{path} cannot be read: {error}; nothing can be pushed"),
+                                format!("sudo ls -ld {path}"),
+                            ));
+                            return findings;
+                        }
                     }
                 }
             }

@@ -1,0 +1,184 @@
+//! Why an archive could not be changed, and what to do then.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::FLAT;
+use crate::Failure;
+use crate::deb::DebError;
+use crate::openpgp::KeyError;
+
+/// Why an archive could not be changed. Whatever it was, clients still see the archive as it was before.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// Reading or writing.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// At least one .deb may not be published.
+    #[error("{} of the .debs cannot be published", .0.count())]
+    Refused(#[source] Refused),
+    /// Two files claim to be the same version of the same package.
+    #[error("{first} and {second} are both {name}, with different content")]
+    Ambiguous {
+        /// NAME VERSION ARCHITECTURE
+        name: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// apt installs an essential package on every client that has not got it, whether anyone asked or not.
+    #[error("{file} is marked Essential: a dist-upgrade would install it on every client")]
+    Essential {
+        /// The file.
+        file: String,
+        /// The package.
+        package: String,
+    },
+    /// The name is taken by other content, which clients may hold already.
+    #[error("{name} is in the archive already, with different content")]
+    Taken {
+        /// NAME VERSION ARCHITECTURE
+        name: String,
+    },
+    /// Nothing in the archive is called that.
+    #[error("{0} is not in the archive")]
+    NotThere(String),
+    /// A .deb of a suite that no component would list.
+    #[error("{file} lies in no component")]
+    NoComponent {
+        /// The file.
+        file: String,
+    },
+    /// A suite where a flat archive is, or the other way round: each would publish, and remove, what is the other's.
+    #[error("it is {there} already, and cannot be {wanted} too")]
+    OtherLayout {
+        /// What it is.
+        there: &'static str,
+        /// What it was to become.
+        wanted: &'static str,
+    },
+    /// The key.
+    #[error("cannot sign")]
+    Sign(#[from] KeyError),
+    /// The keys could not be read.
+    #[error(transparent)]
+    Keys(#[from] Failure),
+}
+
+impl ArchiveError {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            doing,
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
+    /// As the administrator sees it.
+    #[must_use]
+    pub fn into_failure(self, dir: &Path) -> Failure {
+        if let Self::Keys(failure) = self {
+            return failure;
+        }
+        let dir = dir.display();
+        let what = format!("nothing was published in {dir}");
+        match &self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Failure::words(what).advise("run it as root, with sudo").why(self)
+            }
+            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::NotFound => {
+                let advice = format!("look at `ls -l {path}`");
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::Io { .. } => Failure::machine(what)
+                .advise(format!("look at `df -h {dir}`"))
+                .why(self),
+            Self::Sign(_) | Self::Keys(_) => Failure::machine(what).advise("sudo apu setup").why(self),
+            Self::Refused(_) => Failure::words(what)
+                .advise("mend or remove these files")
+                .why(self),
+            Self::Ambiguous { first, .. } => {
+                let advice = format!("rm {dir}/{first}, or give one of them another version");
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::Essential { file, package } => {
+                let advice = format!(
+                    "rm {dir}/{file}, or write {package} into may_replace in /etc/apu-server/apu.toml"
+                );
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::Taken { .. } => Failure::words(what)
+                .advise("give the changed package a higher version")
+                .why(self),
+            Self::NoComponent { file } => {
+                let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+                let folder = folder.display();
+                let advice = format!("mkdir -p {dir}/{folder}/main && mv {dir}/{file} {dir}/{folder}/main/");
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::OtherLayout { there, .. } => {
+                let advice = if *there == FLAT {
+                    format!("another directory, or rm {dir}/InRelease {dir}/Release* {dir}/Packages*")
+                } else {
+                    format!("another directory, or rm -r {dir}/dists")
+                };
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::NotThere(_) => Failure::words(what)
+                .advise(format!("apu repo list {dir}"))
+                .why(self),
+        }
+    }
+}
+
+/// A chain of refused .debs, so that each is shown as one reason.
+#[derive(Debug)]
+pub struct Refused {
+    text: String,
+    next: Option<Box<Refused>>,
+}
+
+impl Refused {
+    pub(super) fn of(refused: Vec<(PathBuf, DebError)>) -> Option<Self> {
+        refused.into_iter().rev().fold(None, |next, (path, error)| {
+            let mut text = format!("{}: {error}", path.display());
+            // Where DebError wraps what the system said, that is the reason.
+            if let DebError::Read(source) = &error {
+                text = format!("{text}: {source}");
+            }
+            Some(Self {
+                text,
+                next: next.map(Box::new),
+            })
+        })
+    }
+
+    fn count(&self) -> usize {
+        1 + self.next.as_ref().map_or(0, |next| next.count())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.next
+            .as_deref()
+            .map(|next| next as &(dyn std::error::Error + 'static))
+    }
+}
