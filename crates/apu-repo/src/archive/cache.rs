@@ -195,6 +195,14 @@ mod tests {
         names.iter().map(entry).collect()
     }
 
+    /// Where the first of two entries ends, and all that is written of them.
+    fn written(path: &Path, entries: &[Entry]) -> (usize, Vec<u8>) {
+        Cache::write(path, &entries[..1]).unwrap();
+        let first = fs::read(path).unwrap().len();
+        Cache::append(path, &entries[1..]).unwrap();
+        (first, fs::read(path).unwrap())
+    }
+
     /// How many of `entries` come back, each as it was, and whether it can be appended to.
     fn found(path: &Path, entries: &[Entry]) -> (usize, bool) {
         let file = CacheFile::read(path);
@@ -213,10 +221,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let entries = entries(dir.path(), &["one", "two"]);
-        Cache::write(&cache, &entries[..1]).unwrap();
-        let first = fs::read(&cache).unwrap().len();
-        Cache::append(&cache, &entries[1..]).unwrap();
-        let whole = fs::read(&cache).unwrap();
+        let (first, whole) = written(&cache, &entries);
         for length in 0..=whole.len() {
             fs::write(&cache, &whole[..length]).unwrap();
             let (count, tidy) = found(&cache, &entries);
@@ -232,10 +237,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let entries = entries(dir.path(), &["one", "two"]);
-        Cache::write(&cache, &entries[..1]).unwrap();
-        let first = fs::read(&cache).unwrap().len();
-        Cache::append(&cache, &entries[1..]).unwrap();
-        let whole = fs::read(&cache).unwrap();
+        let (first, whole) = written(&cache, &entries);
         for (at, bit) in (super::HEAD.len()..whole.len()).flat_map(|at| [(at, 1), (at, 0x80)]) {
             let mut damaged = whole.clone();
             damaged[at] ^= bit;
