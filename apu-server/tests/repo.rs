@@ -312,6 +312,11 @@ fn without_its_key_an_archive_can_be_listed_and_does_not_change() {
         assert_eq!(server.as_a_client_sees_it(), before, "{words:?}");
         assert_eq!(server.good(&["list"]), "aa  1  all  aa_1_all.deb\n", "{words:?}");
     }
+    let fresh = server.dir.path().join("fresh");
+    fs::create_dir(&fresh).unwrap();
+    let output = server.repo(&["publish", "--suite", "stable", &fresh.display().to_string()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_dir(&fresh).unwrap().count(), 0, "nothing was made");
 }
 
 #[test]

@@ -204,6 +204,8 @@ impl Target {
         if !self.dir.is_dir() {
             return Err(Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir {dir}")));
         }
+        // Nothing is made here for an archive that nobody could sign.
+        apu_repo::archive_key_is_at(&site.archive_key())?;
         let site = site.clone();
         let keys = move || apu_repo::archive_keys(&site);
         let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {dir}");

@@ -23,7 +23,7 @@ pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use openpgp::{ArchiveKey, KeyError, Keyring};
 pub use push_key::{PushKeyError, read_public};
-pub use rotation::{KeyKind, Rotation, archive_key_at, archive_keys, push_keys};
+pub use rotation::{KeyKind, Rotation, archive_key_at, archive_key_is_at, archive_keys, push_keys};
 pub use settings::Settings;
 pub use setup::{Made, ensure_archive_key, ensure_push_key, setup};
 pub use site::Site;

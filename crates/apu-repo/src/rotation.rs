@@ -160,15 +160,29 @@ pub fn archive_keys(site: &Site) -> Result<Vec<ArchiveKey>, Failure> {
 /// # Errors
 /// Where there is none, or none that can be read.
 pub fn archive_key_at(path: &Path) -> Result<ArchiveKey, Failure> {
-    let failure = Failure::words(format!("there is no usable archive key in {}", path.display()));
+    archive_key_is_at(path)?;
+    ArchiveKey::read(path).map_err(|error| unusable(path).why(error))
+}
+
+/// Whether there is a file where the archive key belongs: quickly, before anything is made for it.
+///
+/// # Errors
+/// Where there is none, or none that can be looked at.
+pub fn archive_key_is_at(path: &Path) -> Result<(), Failure> {
     match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(failure.why(error).advise("sudo apu setup")),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Err(failure.why(error).advise("run it as root, with sudo"))
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(unusable(path).why(error).advise("sudo apu setup"))
         }
-        Err(error) => Err(failure.why(error)),
-        Ok(_) => ArchiveKey::read(path).map_err(|error| failure.why(error)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(unusable(path).why(error).advise("run it as root, with sudo"))
+        }
+        Err(error) => Err(unusable(path).why(error)),
+        Ok(_) => Ok(()),
     }
+}
+
+fn unusable(path: &Path) -> Failure {
+    Failure::words(format!("there is no usable archive key in {}", path.display()))
 }
 
 /// Makes an archive key at `path`, unless there is one; says whether it did.

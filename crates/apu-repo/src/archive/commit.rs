@@ -49,13 +49,13 @@ impl Archive {
             || wait_for_all(&by_hash),
         );
         let signed = synced.and(signed)?;
-        let files: Vec<Wait<'_>> = signed.iter().map(|file| Wait::File(&file.unfinished)).collect();
+        let generations = publication.generations.to_bytes();
+        let record = prepared_beside(self.own("generations"), &generations, 0o600)?;
+        let files = signed.iter().chain([&record]);
+        let files: Vec<Wait<'_>> = files.map(|file| Wait::File(&file.unfinished)).collect();
         wait_for_all(&files)?;
 
-        let record = self.own("generations");
-        // What a power cut takes from it lets nothing go earlier than it would: what nobody knows stays for long.
-        durable::replace_unsynced(&record, &publication.generations.to_bytes())
-            .map_err(ArchiveError::io("write", &record))?;
+        rename(&record.unfinished.path, &record.path)?;
         let last = self.release_dir();
         let mut folders = BTreeSet::new();
         for path in self.linked_indexes(indexes)? {

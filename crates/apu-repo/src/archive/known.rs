@@ -27,6 +27,11 @@ pub(super) struct Known {
 impl Archive {
     /// Looks at every .deb of the archive.
     pub(super) fn known(&self) -> Result<Known, ArchiveError> {
+        self.all_good(self.look()?)
+    }
+
+    /// Looks, and writes nothing.
+    fn look(&self) -> Result<(Known, Vec<RefusedDeb>), ArchiveError> {
         let file = CacheFile::read(&self.own("cache"));
         let cache = Cache::of(&file);
         let pool = self.labels.layout.pool();
@@ -51,13 +56,17 @@ impl Archive {
         }
         let (cached, read) = (debs.len(), unknown.len());
         let refused = read_all(&self.dir, unknown, &mut debs);
-        let mut known = Known {
+        let known = Known {
             debs,
             components,
             read,
             by_us: cache.is_ours,
             cached: (cache.is_tidy && cache.len() == cached).then_some(cached),
         };
+        Ok((known, refused))
+    }
+
+    fn all_good(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
         match Refused::of(refused) {
             None => Ok(known),
             Some(refused) => {
@@ -74,9 +83,9 @@ impl Archive {
             self.clear_unfinished();
             self.keys().map(drop)
         };
-        let (known, keys) = parallel::both(|| self.known(), keys);
+        let (looked, keys) = parallel::both(|| self.look(), keys);
         keys?;
-        known
+        self.all_good(looked?)
     }
 
     /// Writes the cache, where it is not as it should be.
