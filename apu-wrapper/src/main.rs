@@ -5,7 +5,7 @@
 //! and nothing else: no argument, no other variable, no file.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -43,8 +43,27 @@ fn carry(mut line: Vec<u8>) -> io::Result<()> {
     line.push(b'\n');
     let mut socket = UnixStream::connect(SOCKET)?;
     socket.write_all(&line)?;
-    let _ = io::copy(&mut socket, &mut io::stdout().lock());
+    let _ = copy(&mut socket, &mut io::stdout().lock());
     Ok(())
+}
+
+/// Copies with plain reads and writes, each piece at once.
+///
+/// `io::copy` from a socket to a pipe is splice(2), which holds the pipe while it waits for the socket: sshd, which reads
+/// that pipe, would then hang with all channels of its connection for as long as a run prints nothing.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                to.write_all(&buffer[..length])?;
+                to.flush()?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Gives the answer that apu-client cannot give.

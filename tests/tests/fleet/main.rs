@@ -19,6 +19,7 @@ mod local_trust;
 mod proxies;
 mod republish;
 mod rotation;
+mod silent;
 mod suites;
 mod trust;
 mod web_servers;

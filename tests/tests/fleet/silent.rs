@@ -1,0 +1,46 @@
+//! Runs that print nothing: the connection stays free for others, and a broken one is made again until there is a result.
+
+use std::time::{Duration, Instant};
+
+use apu_tests::{Fleet, Host, Stage};
+
+/// `web1` with an upgrade of a package whose script prints nothing until [`let_go`].
+fn fleet_with_a_silent_upgrade() -> Fleet {
+    let fleet = Fleet::of(["web1"]).up();
+    fleet.host("web1").sh("apt-get -q -y install hurts-silent").ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web1 update").ended("web1", "changed");
+    fleet
+}
+
+#[track_caller]
+fn wait_until_silent(host: &Host) {
+    let patience = Instant::now() + Duration::from_secs(120);
+    while host.read("/var/lib/hurts-silent.begun").is_none() {
+        assert!(Instant::now() < patience, "the script never began");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn let_go(host: &Host) {
+    host.write("/var/lib/hurts-silent.go", "");
+}
+
+#[test]
+fn a_silent_run_leaves_its_connection_to_others() {
+    let fleet = fleet_with_a_silent_upgrade();
+    let web1 = fleet.host("web1");
+    let running = fleet.start_apt_all("web1 upgrade --yes");
+    wait_until_silent(web1);
+
+    // The script goes on only after these, so they are answered while the run is silent, or not at all.
+    for _ in 0..3 {
+        let ping = fleet.apt_all("web1 ping --timeout 60");
+        ping.ended("web1", "unchanged").exited(0);
+        let reused = ping.events().iter().find(|event| event["event"] == "connected");
+        assert_eq!(reused.unwrap()["reused"], true, "{ping:?}");
+    }
+
+    let_go(web1);
+    running.finish().ended("web1", "changed").exited(0);
+}
