@@ -1,4 +1,5 @@
-//! One host from its turn to its last word: asks, follows the answer, and asks once more for a run whose connection broke.
+//! Runs one request on one host: sends it, streams the reply, and attaches again for as long as the time limit allows when
+//! the connection breaks.
 
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
 use crate::reader::FrameReader;
 use crate::transport::{Answer, Transport};
 
-/// How long a lost connection is given before the run is asked for again: sshd may just be restarting.
-const BREATH: Duration = Duration::from_secs(2);
+/// The first pause before a run whose connection broke is asked for again: sshd may just be restarting.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Each further pause is twice as long, up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A host and what is asked of it.
 #[derive(Debug, Clone)]
@@ -46,13 +49,18 @@ impl Reporter {
 
 pub(crate) async fn attend<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
     let run = task.request.run_id;
-    let ending = match timeout_at(Instant::now() + limit, converse(transport, task, reporter)).await {
+    let mut trouble = String::new();
+    let conversation = converse(transport, task, reporter, &mut trouble);
+    let ending = match timeout_at(Instant::now() + limit, conversation).await {
         Ok(ending) => ending,
         Err(_) => {
-            let text = format!(
+            let mut text = format!(
                 "no result within {} s; what was begun there goes on",
                 limit.as_secs_f64()
             );
+            if !trouble.is_empty() {
+                text += &format!("; {trouble}");
+            }
             let why = Why::here(Obstacle::TimeUp, text, attach_advice(&task.host, run));
             Ending::without_result(Outcome::TimedOut, why, run)
         }
@@ -65,47 +73,81 @@ pub(crate) fn attach_advice(host: &Host, run: Option<RunId>) -> String {
     run.map_or_else(String::new, |run| format!("apu attach {} {run}", host.name))
 }
 
-async fn converse<T: Transport>(transport: &T, task: &Task, reporter: &Reporter) -> Ending {
+/// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`
+/// is why it has none yet.
+async fn converse<T: Transport>(
+    transport: &T,
+    task: &Task,
+    reporter: &Reporter,
+    trouble: &mut String,
+) -> Ending {
     let run = task.request.run_id;
     let answer = match transport.ask(&task.host, &task.request).await {
         Ok(answer) => answer,
         Err(why) => return Ending::without_result(Outcome::Unreachable, why, None),
     };
-    let first = follow(answer, reporter).await;
-    let Some(run_id) = run.filter(|_| first.result.is_none() && task.request.operation != Operation::Attach)
-    else {
-        return first.ending(&task.host, run);
+    let mut last = follow(answer, reporter).await;
+    let Some(run_id) = run.filter(|_| task.request.operation != Operation::Attach) else {
+        return last.ending(&task.host, run);
     };
 
-    reporter.tell(Report::Again(first.words.clone())).await;
-    sleep(BREATH).await;
     let attach = Request {
         run_id: Some(run_id),
         ..Request::new(Operation::Attach)
     };
-    let mut ending = match transport.ask(&task.host, &attach).await {
-        Ok(answer) => follow(answer, reporter).await.ending(&task.host, run),
-        Err(why) => {
-            let text = format!("{}; and then: {}", first.lost(), why.text);
-            let why = Why::here(Obstacle::Lost, text, attach_advice(&task.host, run));
-            Ending::without_result(Outcome::Lost, why, run)
+    let mut garbage = 0;
+    let mut pause = FIRST_PAUSE;
+    while last.result.is_none() {
+        let lost = last.lost();
+        trouble.clone_from(&lost);
+        reporter.tell(Report::Again(last.words.clone())).await;
+        garbage += last.garbage;
+        last = loop {
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+            match transport.ask(&task.host, &attach).await {
+                Ok(answer) => break follow(answer, reporter).await,
+                Err(why) => {
+                    *trouble = format!("{lost}; and then: {}", why.text);
+                    if !may_pass(why.code) {
+                        let why = Why::here(Obstacle::Lost, &*trouble, attach_advice(&task.host, run));
+                        return Ending::without_result(Outcome::Lost, why, run);
+                    }
+                }
+            }
+        };
+        if last.knows_no_run() {
+            let text = format!("{lost}, before the run began: nothing was done");
+            return Ending::without_result(Outcome::Failed, Why::here(Obstacle::Lost, text, ""), None);
         }
-    };
-    if ending
-        .reason
-        .as_ref()
-        .is_some_and(|why| why.code == Code::Client(ReasonCode::UnknownRun))
-    {
-        let text = format!("{}, before the run began: nothing was done", first.lost());
-        ending = Ending::without_result(Outcome::Failed, Why::here(Obstacle::Lost, text, ""), None);
+        if last.has_answered {
+            pause = FIRST_PAUSE;
+        }
     }
-    ending.garbage += first.garbage;
+    let mut ending = last.ending(&task.host, run);
+    ending.garbage += garbage;
     ending
+}
+
+/// Whether another try may succeed without anybody's help: the host may be starting again, or the network be down.
+fn may_pass(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::Here(
+            Obstacle::ChangedHostKey
+                | Obstacle::UnknownHostKey
+                | Obstacle::NoCommonAlgorithm
+                | Obstacle::Here
+                | Obstacle::Interrupted
+        )
+    )
 }
 
 /// What came of one answer.
 struct Followed {
     result: Option<Box<RunResult>>,
+    /// Whether the client sent anything that it could have said.
+    has_answered: bool,
     words: String,
     garbage: u64,
 }
@@ -116,7 +158,9 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
     reporter.tell(Report::Connected { reused }).await;
     let mut frames = FrameReader::new(answer.bytes());
     let mut result = None;
+    let mut has_answered = false;
     while let Some(frame) = frames.next().await {
+        has_answered = true;
         match frame {
             Frame::Result(last) => {
                 result = Some(last);
@@ -135,12 +179,18 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
     };
     Followed {
         result,
+        has_answered,
         words,
         garbage,
     }
 }
 
 impl Followed {
+    fn knows_no_run(&self) -> bool {
+        let reason = self.result.as_ref().and_then(|result| result.reason.as_ref());
+        reason.is_some_and(|reason| reason.code == ReasonCode::UnknownRun)
+    }
+
     fn lost(&self) -> String {
         match self.words.trim() {
             "" => "the connection ended without a result".to_owned(),

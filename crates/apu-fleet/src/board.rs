@@ -50,7 +50,7 @@ pub enum Stage {
         /// The package.
         package: String,
     },
-    /// Being asked once more after a lost connection.
+    /// Being asked again after a lost connection.
     Again,
 }
 

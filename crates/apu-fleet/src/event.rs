@@ -110,7 +110,7 @@ pub enum Event {
         /// Not to be trusted.
         text: String,
     },
-    /// The connection was lost; the run is asked for once more.
+    /// The connection was lost; the run is asked for again.
     Again {
         /// The host.
         host: HostName,

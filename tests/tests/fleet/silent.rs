@@ -44,3 +44,36 @@ fn a_silent_run_leaves_its_connection_to_others() {
     let_go(web1);
     running.finish().ended("web1", "changed").exited(0);
 }
+
+/// Kills the connection of the push key, once there is one.
+#[track_caller]
+fn cut_the_connection(host: &Host) {
+    let patience = Instant::now() + Duration::from_secs(120);
+    while host.sh("pkill -KILL -u apu apu-wrapper").code != 0 {
+        assert!(Instant::now() < patience, "nobody asked again");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_run_whose_connection_is_cut_five_times_has_one_true_end() {
+    let fleet = fleet_with_a_silent_upgrade();
+    let web1 = fleet.host("web1");
+    let running = fleet.start_apt_all("web1 upgrade --yes");
+    wait_until_silent(web1);
+    for _ in 0..4 {
+        cut_the_connection(web1);
+    }
+    // The last time the network itself is gone for a while.
+    web1.pull_the_cable();
+    std::thread::sleep(Duration::from_secs(1));
+    web1.plug_the_cable_in();
+    cut_the_connection(web1);
+    let_go(web1);
+
+    let run = running.finish();
+    run.ended("web1", "changed").exited(0);
+    let again = run.events().iter().filter(|event| event["event"] == "again");
+    assert_eq!(again.count(), 5, "{run:?}");
+    assert_eq!(web1.version_of("hurts-silent").as_deref(), Some("2.0"));
+}

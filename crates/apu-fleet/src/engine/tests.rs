@@ -15,6 +15,8 @@ use crate::transport::Answer;
 #[derive(Clone)]
 enum Act {
     Unreachable,
+    /// It shows another host key.
+    Stranger,
     Says(&'static str),
     SaysAfter(Duration, &'static str),
     Hangs(&'static str),
@@ -69,6 +71,9 @@ impl Transport for Script {
         if matches!(act, Act::Unreachable) {
             return Err(Why::here(Obstacle::Refused, "connection refused", ""));
         }
+        if matches!(act, Act::Stranger) {
+            return Err(Why::here(Obstacle::ChangedHostKey, "another host key", ""));
+        }
         let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         let (ours, mut theirs) = duplex(1 << 16);
@@ -77,7 +82,7 @@ impl Transport for Script {
                 Act::Says(text) => (Duration::ZERO, text, false),
                 Act::SaysAfter(pause, text) => (pause, text, false),
                 Act::Hangs(text) => (Duration::ZERO, text, true),
-                Act::Panics | Act::Unreachable => (Duration::ZERO, "", false),
+                Act::Panics | Act::Unreachable | Act::Stranger => (Duration::ZERO, "", false),
             };
             tokio::time::sleep(pause).await;
             let _ = theirs.write_all(text.as_bytes()).await;
@@ -265,11 +270,11 @@ async fn events_tell_the_story_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_result_counts_and_a_lost_run_is_attached_to_once() {
+async fn only_a_result_counts_and_a_lost_run_is_attached_to() {
     let ran = play(
         [
             ("back", vec![Act::Says(HELLO), Act::Says(CHANGED)]),
-            ("gone", vec![Act::Says(HELLO), Act::Unreachable]),
+            ("away", vec![Act::Says(HELLO), Act::Unreachable, Act::Unreachable]),
             ("mute", vec![Act::Says("done, all is well\n"), Act::Says("")]),
             ("early", vec![Act::Says(""), Act::Says(UNKNOWN_RUN)]),
         ],
@@ -284,17 +289,45 @@ async fn only_a_result_counts_and_a_lost_run_is_attached_to_once() {
             format!("apu/1 attach run_id={}", run_id())
         ]
     );
-    assert_eq!(ran.outcome("gone"), Outcome::Lost);
-    assert_eq!(
-        ran.why("gone"),
-        "the connection ended without a result: it hung up; and then: connection refused"
-    );
-    assert_eq!(ran.outcome("mute"), Outcome::Lost);
+    assert_eq!(ran.outcome("away"), Outcome::Changed);
+    assert_eq!(ran.asked("away").len(), 4);
+    assert_eq!(ran.outcome("mute"), Outcome::Changed);
     assert_eq!(ran.board.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
     assert_eq!(ran.outcome("early"), Outcome::Failed);
     assert_eq!(
         ran.why("early"),
         "the connection ended without a result: it hung up, before the run began: nothing was done"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_asked_for_until_the_time_is_up_and_ever_less_often() {
+    let never = [vec![Act::Says(HELLO)], vec![Act::Unreachable; 99]].concat();
+    let limits = Limits {
+        timeout: Duration::from_secs(3600),
+        ..LIMITS
+    };
+    let cut = [vec![Act::Says(HELLO); 20], vec![Act::Says(CHANGED)]].concat();
+    let ran = play([("never", never), ("cut", cut)], limits).await;
+    assert_eq!(ran.outcome("never"), Outcome::TimedOut);
+    let (asked, why) = (ran.asked("never").len(), ran.why("never"));
+    assert!((50..70).contains(&asked), "{asked}");
+    assert!(
+        why.ends_with("without a result: it hung up; and then: connection refused"),
+        "{why}"
+    );
+    assert_eq!(ran.outcome("cut"), Outcome::Changed);
+    assert_eq!(ran.asked("cut").len(), 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_further_try_can_mend_ends_the_wait() {
+    let ran = play([("other", vec![Act::Says(HELLO), Act::Stranger])], LIMITS).await;
+    assert_eq!(ran.outcome("other"), Outcome::Lost);
+    assert_eq!(ran.asked("other").len(), 2);
+    assert_eq!(
+        ran.why("other"),
+        "the connection ended without a result: it hung up; and then: another host key"
     );
 }
 
