@@ -8,6 +8,7 @@ use std::time::Duration;
 use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
 use crate::apt::{APT_GET, Call, DPKG, ENVIRONMENT, Verb};
+use crate::at_work::{at_work, notice};
 use crate::dpkg::Database;
 use crate::launch::{Captured, capture};
 use crate::planning::errors;
@@ -19,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks at everything and reports all that is wrong.
 pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
+    if let Some(notice) = notice(&at_work(site)) {
+        let text = format!("{notice}; whether all packages are whole can be told when it has ended");
+        return Err(failed(ReasonCode::Locked, text));
+    }
     let database =
         Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
     let run = |program: &str, arguments: &[String]| {

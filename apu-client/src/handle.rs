@@ -93,6 +93,7 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
                 return Err(crate::run::drifted(found));
             }
             let mut result = RunResult::new(ClientOutcome::Unchanged);
+            result.marked_manual = planning::automatic(request, &database)?;
             result.kept_back.clone_from(&found.kept_back);
             result.broken = database.broken();
             result.transaction = Some(found);

@@ -3,8 +3,8 @@
 
 use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
-use crate::dpkg::Database;
-use crate::output::digest;
+use crate::complaints::{Complaint, digest, is_about_space};
+use crate::dpkg::{Database, compare};
 
 /// What is known when a run that changes packages is over.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Facts<'a> {
     /// apt's exit status, where apt was called and its end was seen.
     pub(crate) apt_exit: Option<i32>,
     /// What apt and dpkg complained of.
-    pub(crate) complaints: &'a [String],
+    pub(crate) complaints: &'a [Complaint],
 }
 
 /// Judges a run that was to change packages.
@@ -41,8 +41,7 @@ pub(crate) fn judge(facts: &Facts<'_>) -> RunResult {
     if !well {
         result.reason = Some(reason(facts, &missing));
     } else if let Some(exit) = facts.apt_exit.filter(|exit| *exit != 0) {
-        let why = facts
-            .complaints
+        let why = digest(facts.complaints, 1)
             .first()
             .map_or(String::new(), |line| format!(": {line}"));
         result.notes.push(format!(
@@ -63,19 +62,19 @@ fn is_reached(after: &Database, change: &Change) -> bool {
 fn is_done(step: &Step, after: &Database) -> bool {
     match step {
         Step::Install { package, new, .. } => {
-            after.version(package) == Some(new.as_str()) && after.is_whole(package)
+            let version = after.version(package);
+            version.is_some_and(|version| compare(version, new).is_eq()) && after.is_whole(package)
         }
         Step::Remove { package, .. } => after.version(package).is_none(),
     }
 }
 
 fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
-    let full = facts.complaints.iter().any(|line| {
-        line.contains("No space left on device")
-            || line.contains("enough free space")
-            || line.contains("Disk quota")
-    });
-    let code = if full { ReasonCode::Space } else { ReasonCode::Apt };
+    let code = if is_about_space(facts.complaints) {
+        ReasonCode::Space
+    } else {
+        ReasonCode::Apt
+    };
     let mut lines = digest(facts.complaints, 10);
     let broken = facts.after.broken();
     for package in broken.iter().take(10) {
@@ -106,6 +105,7 @@ fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::complaints::Complaints;
 
     /// `NAME VERSION STATUS WORDS` a line.
     fn database(lines: &[&str]) -> Database {
@@ -236,6 +236,19 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_compared_as_one_and_not_as_text() {
+        let (before, after) = (database(&[]), database(&["a 1.0 install ok installed"]));
+        let facts = Facts {
+            before: &before,
+            after: &after,
+            plan: &[install("a", "0:1.0")],
+            apt_exit: Some(0),
+            complaints: &[],
+        };
+        assert_eq!(judge(&facts).outcome, ClientOutcome::Changed);
+    }
+
+    #[test]
     fn a_removal_is_done_when_only_configuration_files_are_left() {
         let plan = [Step::Remove {
             package: "a:amd64".into(),
@@ -252,7 +265,9 @@ mod tests {
     #[test]
     fn a_full_disk_is_named() {
         let (before, after) = (database(&[]), database(&[]));
-        let complaints = ["E: You don't have enough free space in /var/cache/apt/archives/.".to_owned()];
+        let mut complaints = Complaints::default();
+        complaints.hear("E: You don't have enough free space in /var/cache/apt/archives/.");
+        let (complaints, _) = complaints.finish();
         let facts = Facts {
             before: &before,
             after: &after,

@@ -5,8 +5,10 @@
 
 mod accounts;
 mod apt;
+mod at_work;
 mod caller;
 mod check;
+mod complaints;
 mod conffiles;
 mod dpkg;
 mod follow;

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
@@ -67,6 +68,7 @@ impl RecordLock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(path)?;
         let mut lock = write_lock();
         match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
@@ -83,6 +85,14 @@ impl RecordLock {
                 process(lock.l_pid)
             },
         }))
+    }
+}
+
+/// Makes a lock file root's alone: whoever can open it for reading can hold a read lock, and so keep every run waiting.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

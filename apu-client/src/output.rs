@@ -73,46 +73,6 @@ fn shown(line: &[u8]) -> Option<String> {
     Some(text[..end].to_owned())
 }
 
-/// The most telling of some complaints: apt's own errors, where there are any, say again what went before them.
-pub(crate) fn digest(complaints: &[String], most: usize) -> Vec<String> {
-    let errors: Vec<&str> = complaints
-        .iter()
-        .filter_map(|line| line.strip_prefix("E: "))
-        .collect();
-    let lines = match errors.as_slice() {
-        [] => complaints.iter().map(String::as_str).collect(),
-        // This one only says that something did, and what it was is in dpkg's words.
-        [only] if only.starts_with("Sub-process") => {
-            let others = complaints
-                .iter()
-                .filter(|line| !line.starts_with("E: Sub-process"));
-            others.map(String::as_str).chain(errors).collect()
-        }
-        _ => errors,
-    };
-    let mut lines: Vec<String> = lines.into_iter().map(str::to_owned).collect();
-    lines.dedup();
-    lines.truncate(most);
-    lines
-}
-
-/// Whether a line says what went wrong.
-pub(crate) fn is_complaint(line: &str) -> bool {
-    [
-        "E: ",
-        "Err:",
-        "dpkg: error",
-        "dpkg: unrecoverable",
-        "W: Failed to fetch",
-        "W: GPG error",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
-        || line.contains("No space left on device")
-        || (line.starts_with(' ') && line.contains("script subprocess"))
-        || line.contains("subprocess returned error exit status")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,47 +112,5 @@ mod tests {
         let mut tail = Tail::open(&path).unwrap();
         assert_eq!(tail.lines(false).len(), 4);
         assert!(tail.rest.len() <= Tail::LONGEST);
-    }
-
-    #[test]
-    fn a_digest_does_not_say_the_same_thing_twice() {
-        let digest = |lines: &[&str]| {
-            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-            digest(&lines, 10)
-        };
-        assert_eq!(
-            digest(&["Err:1 http://x/", "E: Failed to fetch http://x/"]),
-            ["Failed to fetch http://x/"]
-        );
-        assert_eq!(digest(&["Err:1 http://x/"]), ["Err:1 http://x/"]);
-        assert_eq!(
-            digest(&[
-                "dpkg: error processing a",
-                "E: Sub-process /usr/bin/dpkg returned an error code (1)"
-            ]),
-            [
-                "dpkg: error processing a",
-                "Sub-process /usr/bin/dpkg returned an error code (1)"
-            ]
-        );
-    }
-
-    #[test]
-    fn complaints_are_told_from_chatter() {
-        for line in [
-            "E: Unable to locate package x",
-            "Err:1 http://x/ a InRelease",
-            "dpkg: error processing package lab-fail (--configure):",
-            " installed lab-fail package post-installation script subprocess returned error exit status 1",
-        ] {
-            assert!(is_complaint(line), "{line}");
-        }
-        for line in [
-            "Get:1 http://x/ a InRelease",
-            "Setting up lab-a (2.0) ...",
-            "W: something else",
-        ] {
-            assert!(!is_complaint(line), "{line}");
-        }
     }
 }

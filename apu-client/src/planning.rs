@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Step};
 
-use crate::apt::{APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, environment, providers};
+use crate::apt::{
+    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, environment, providers,
+};
 use crate::dpkg::{Database, compare};
 use crate::launch;
 use crate::policy::Conffiles;
@@ -164,9 +166,22 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop
     Ok(())
 }
 
+/// What `install` would mark as installed manually: what is requested by name and came automatically.
+pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<String>, Stop> {
+    if request.operation != Operation::Install {
+        return Ok(Vec::new());
+    }
+    automatic_among(request, database).map_err(|error| own_fault("cannot read apt's marks", &error))
+}
+
+/// The key under which the database has a requested package: `name:architecture`.
+pub(crate) fn key_of(package: &PackageArg, database: &Database) -> String {
+    format!("{}:{}", package.name, architecture(package, database))
+}
+
 /// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
 fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Stop> {
-    let key = format!("{}:{}", package.name, architecture(package, database));
+    let key = key_of(package, database);
     let planned = plan.coming(&key);
     let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
     let installed = || Some((database.version(&key)?, "which is installed".to_owned()));
@@ -175,7 +190,7 @@ fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result
             let text = format!("no source of this client has a package {}", shown(package, &key));
             Err(refused(ReasonCode::UnknownPackage, text))
         }
-        (Some((found, whence)), Some(asked)) if asked.as_str() != found => {
+        (Some((found, whence)), Some(asked)) if compare(asked.as_str(), found).is_ne() => {
             let text = format!("the candidate of {key} is {found}, {whence}, and not {asked}");
             Err(refused(ReasonCode::NotTheCandidate, text))
         }

@@ -50,7 +50,7 @@ impl Record {
         let made = (|| {
             write_durably(&draft.join("request"), format!("{request}\n").as_bytes())?;
             write_durably(&draft.join("reserve"), &vec![0; RESERVE])?;
-            File::create(draft.join("lock"))?;
+            write_durably(&draft.join("lock"), b"")?;
             sync_directory(&draft)?;
             // Renaming onto a directory that has files fails, so one of two claims wins.
             fs::rename(&draft, &directory)
@@ -99,6 +99,11 @@ impl Record {
     /// Whether a supervisor began: from then on nobody may begin again.
     pub(crate) fn has_begun(&self) -> bool {
         self.path("log").exists()
+    }
+
+    /// Whether a supervisor carries the run out at this moment.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.has_begun() && !self.path("result").exists() && matches!(self.own(), Ok(None))
     }
 
     /// Every run whose record is whole, whatever has become of it.

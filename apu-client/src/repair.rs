@@ -3,8 +3,6 @@
 //! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and says nothing about it; after
 //! that, no tool's exit status tells, and every later transaction may fail.
 
-use apu_proto::Step;
-
 use crate::dpkg::Database;
 
 /// One thing to do; after each the database is looked at again.
@@ -41,16 +39,6 @@ pub(crate) fn next(database: &Database, tried: &[Rung]) -> Option<Rung> {
     }
 }
 
-/// Whether a plan mends what the ladder could not: each broken package gets another version, or goes.
-pub(crate) fn is_mended_by(database: &Database, plan: &[Step]) -> bool {
-    let touched = |key: &String| {
-        plan.iter().any(|step| match step {
-            Step::Install { package, .. } | Step::Remove { package, .. } => package == key,
-        })
-    };
-    !database.interrupted && database.broken().iter().all(|broken| touched(&broken.package))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,19 +72,5 @@ mod tests {
         let mut database = database("install ok installed");
         database.interrupted = true;
         assert_eq!(next(&database, &[]), Some(Rung::Configure));
-    }
-
-    #[test]
-    fn a_newer_version_or_a_removal_may_mend_what_the_ladder_could_not() {
-        let broken = database("install ok half-configured");
-        let step = |package: &str| Step::Install {
-            package: package.into(),
-            old: None,
-            new: "2".into(),
-            origin: String::new(),
-        };
-        assert!(is_mended_by(&broken, &[step("a:amd64"), step("b:amd64")]));
-        assert!(!is_mended_by(&broken, &[step("b:amd64")]));
-        assert!(!is_mended_by(&broken, &[]));
     }
 }

@@ -10,6 +10,7 @@ use apu_proto::{ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status
 use nix::sys::statvfs::statvfs;
 
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Plan, Verb, is_security};
+use crate::at_work::{at_work, notice};
 use crate::dpkg::{Database, compare};
 use crate::launch;
 use crate::lists;
@@ -49,6 +50,7 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             .map(str::to_owned),
         pending: Vec::new(),
     };
+    let runs = at_work(site);
     let mut result = match plan(site, &database) {
         Ok(plan) => {
             status.pending = pending(&plan);
@@ -56,8 +58,11 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             result.kept_back = plan.kept_back;
             result
         }
+        // dpkg's database and apt's answer are in the middle of a change.
+        Err(_) if !runs.is_empty() => RunResult::new(ClientOutcome::Unchanged),
         Err(text) => RunResult::because(ClientOutcome::Failed, ReasonCode::Apt, text),
     };
+    result.notes.extend(notice(&runs));
     result.reboot_required = status.reboot_required;
     result.broken.clone_from(&status.broken);
     result.status = Some(Box::new(status));

@@ -17,8 +17,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::apt::{Throttle, parse_progress};
+use crate::complaints::{Complaint, Complaints};
 use crate::launch::{self, Ended, Streams};
-use crate::output::{Tail, is_complaint};
+use crate::output::Tail;
 use crate::record::{Log, Record};
 
 /// The call at work, so that whoever finds the run without a supervisor knows whether it still goes on.
@@ -103,23 +104,26 @@ impl Signals {
 #[derive(Debug)]
 pub(crate) struct Worked {
     pub(crate) ended: Ended,
-    pub(crate) complaints: Vec<String>,
+    pub(crate) complaints: Vec<Complaint>,
+    /// How many answers of archives apt told of.
+    pub(crate) fetched: usize,
 }
 
 impl Worked {
     /// Whether apt gave up since another package manager was at work; then it did nothing.
     pub(crate) fn was_locked(&self) -> bool {
         self.ended != Ended::Exit(0)
-            && self.complaints.iter().any(|line| {
-                line.contains("Could not get lock")
-                    || line.contains("Unable to acquire the dpkg frontend lock")
+            && self.complaints.iter().any(|complaint| {
+                complaint.text.contains("Could not get lock")
+                    || complaint
+                        .text
+                        .contains("Unable to acquire the dpkg frontend lock")
             })
     }
 }
 
 /// The most of what is printed that goes to the log, in bytes; the file of the output is emptied beyond it.
 const MOST: u64 = 4 * 1024 * 1024;
-const MOST_COMPLAINTS: usize = 50;
 
 /// Runs a program to its end, whatever happens.
 pub(crate) fn act(
@@ -142,7 +146,7 @@ pub(crate) fn act(
         progress: Tail::open(&record.path("progress"))?,
         throttle: Throttle::default(),
         told: 0,
-        complaints: Vec::new(),
+        complaints: Complaints::default(),
     };
     let streams = Streams {
         stdin: None,
@@ -170,9 +174,11 @@ pub(crate) fn act(
     };
     watch.look(log, true);
     let _ = fs::remove_file(record.path("process"));
+    let (complaints, fetched) = watch.complaints.finish();
     Ok(Worked {
         ended,
-        complaints: watch.complaints,
+        complaints,
+        fetched,
     })
 }
 
@@ -188,15 +194,13 @@ struct Watch {
     progress: Tail,
     throttle: Throttle,
     told: u64,
-    complaints: Vec<String>,
+    complaints: Complaints,
 }
 
 impl Watch {
     fn look(&mut self, log: &mut Log, all: bool) {
         for text in self.output.lines(all) {
-            if is_complaint(&text) && self.complaints.len() < MOST_COMPLAINTS {
-                self.complaints.push(text.trim().to_owned());
-            }
+            self.complaints.hear(&text);
             let before = self.told;
             self.told += text.len() as u64 + 1;
             if self.told <= MOST {

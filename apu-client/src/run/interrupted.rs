@@ -41,8 +41,11 @@ pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {
 /// Judges the database by what was planned, where the run came that far.
 fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
     let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
-    let (Some(before), Some(plan)) = (before, plan) else {
+    let Some(before) = before else {
         return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
+    };
+    let Some(plan) = plan else {
+        return before_the_plan(&before, after, text);
     };
     let mut result = judge(&Facts {
         before: &before,
@@ -63,6 +66,27 @@ fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Databa
             };
         }
     }
+    result
+}
+
+/// The run ended while it repaired or planned: nothing of what was asked is done, and a repair may have changed something.
+fn before_the_plan(before: &Database, after: &Database, text: &str) -> RunResult {
+    let repaired = judge(&Facts {
+        before,
+        after,
+        plan: &[],
+        apt_exit: None,
+        complaints: &[],
+    });
+    let outcome = match repaired.outcome {
+        ClientOutcome::Changed | ClientOutcome::Partial => ClientOutcome::Partial,
+        _ => ClientOutcome::Failed,
+    };
+    let mut lines = vec![text.to_owned(), "what was asked for was not begun".to_owned()];
+    lines.extend(repaired.reason.map(|reason| reason.text));
+    let mut result = RunResult::because(outcome, ReasonCode::Interrupted, lines.join("\n"));
+    result.changes = repaired.changes;
+    result.broken = repaired.broken;
     result
 }
 
@@ -98,5 +122,23 @@ mod tests {
 
         let unplanned = read_back(before(), None, &database("1", "install ok installed"));
         assert_eq!(unplanned.reason.unwrap().code, ReasonCode::Interrupted);
+    }
+
+    #[test]
+    fn what_a_repair_did_is_told_where_the_run_ended_in_it() {
+        let before = || Some(database("1", "install ok unpacked"));
+        let mended = read_back(before(), None, &database("1", "install ok installed"));
+        assert_eq!(mended.outcome, ClientOutcome::Partial);
+        assert_eq!(mended.changes.len(), 1);
+        assert!(mended.broken.is_empty());
+
+        let broken = read_back(before(), None, &database("1", "install ok half-configured"));
+        assert_eq!(broken.outcome, ClientOutcome::Failed);
+        assert_eq!(broken.broken.len(), 1);
+        let text = broken.reason.unwrap().text;
+        assert!(
+            text.contains("not begun") && text.contains("half-configured"),
+            "{text}"
+        );
     }
 }

@@ -8,10 +8,10 @@ use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 use super::site_archives::site_archives;
 use super::{Run, preflight};
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
+use crate::complaints::{Kind, digest, is_about_space};
 use crate::launch::Ended;
 use crate::lists;
 use crate::locks::{self, Held};
-use crate::output::digest;
 use crate::record::replace;
 use crate::verdict::{Stop, failed};
 use crate::work::Worked;
@@ -57,7 +57,7 @@ impl Run<'_> {
                 ClientOutcome::Unchanged
             })
         } else {
-            *failed(ReasonCode::Apt, worked.complaints.join("\n"))
+            *failed(ReasonCode::Apt, digest(&worked.complaints, 12).join("\n"))
         };
         result.apt_exit = worked.ended.code();
         Ok(result)
@@ -94,62 +94,155 @@ impl Run<'_> {
 }
 
 /// Judges an update: everything was fetched, or it was not.
+///
+/// A hook of the machine's apt configuration may fail, or print what looks like an error, after everything was fetched:
+/// that is noted and changes nothing about the lists.
 fn judge_update(worked: &Worked, changed: bool) -> RunResult {
-    if worked.ended == Ended::Exit(0) && worked.complaints.is_empty() {
-        return RunResult::new(if changed {
+    let complaints = &worked.complaints;
+    let is_any = |kind: Kind| complaints.iter().any(|complaint| complaint.kind == kind);
+    let is_fetched = !is_any(Kind::Fetch)
+        && match worked.ended {
+            Ended::Exit(0) => true,
+            // apt ends so for a hook as for anything else: the archives must have answered.
+            Ended::Exit(_) => worked.fetched > 0 && is_any(Kind::Hook) && !is_any(Kind::Other),
+            Ended::Signal(_) | Ended::Unknown => false,
+        };
+    let lines = digest(complaints, 12);
+    if is_fetched {
+        let mut result = RunResult::new(if changed {
             ClientOutcome::Changed
         } else {
             ClientOutcome::Unchanged
         });
+        if is_any(Kind::Hook) || is_any(Kind::Other) {
+            result.notes.push(format!(
+                "all lists were fetched; a hook of this machine's apt said: {}",
+                lines.join("; ")
+            ));
+        }
+        return result;
     }
     let mut result = RunResult::new(if changed {
         ClientOutcome::Partial
     } else {
         ClientOutcome::Failed
     });
-    let full = worked
-        .complaints
-        .iter()
-        .any(|line| line.contains("No space left on device"));
-    let lines = digest(&worked.complaints, 12);
     let text = match lines.as_slice() {
         [] => format!("apt-get update ended with {:?} and said nothing", worked.ended),
         lines => lines.join("\n"),
     };
     result.reason = Some(Reason {
-        code: if full {
+        code: if is_about_space(complaints) {
             ReasonCode::Space
         } else {
             ReasonCode::Lists
         },
+        advice: release_info_advice(&text).unwrap_or_default(),
         text,
-        advice: String::new(),
     });
     result
+}
+
+/// The command with which an administrator accepts that a vendor changed what its Release says of itself.
+fn release_info_advice(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("changed its '")?;
+    let (field, _) = rest.split_once('\'')?;
+    let option = match field {
+        "Origin" => "-origin",
+        "Label" => "-label",
+        "Suite" => "-suite",
+        "Codename" => "-codename",
+        "Version" => "-version",
+        _ => "",
+    };
+    Some(format!(
+        "on the client, if that was to be expected: apt-get update --allow-releaseinfo-change{option}"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::complaints::Complaints;
+
+    fn judged(exit: i32, output: &str, changed: bool) -> RunResult {
+        let mut complaints = Complaints::default();
+        output.lines().for_each(|line| complaints.hear(line));
+        let (complaints, fetched) = complaints.finish();
+        let worked = Worked {
+            ended: Ended::Exit(exit),
+            complaints,
+            fetched,
+        };
+        judge_update(&worked, changed)
+    }
 
     #[test]
     fn an_update_that_could_not_fetch_everything_has_not_gone_well_whatever_apt_says() {
         use ClientOutcome::{Changed, Failed, Partial, Unchanged};
-        for (exit, complaint, changed, expected) in [
-            (0, None, false, Unchanged),
-            (0, None, true, Changed),
-            (100, Some("E: Failed to fetch http://x/"), false, Failed),
-            (0, Some("Err:1 http://x/ a InRelease"), false, Failed),
-            (0, Some("W: Failed to fetch http://x/"), true, Partial),
-            (100, None, false, Failed),
+        for (exit, output, changed, expected) in [
+            (0, "", false, Unchanged),
+            (0, "", true, Changed),
+            (
+                100,
+                "Hit:1 http://y/ a InRelease\nE: Failed to fetch http://x/",
+                false,
+                Failed,
+            ),
+            (0, "Err:1 http://x/ a InRelease", false, Failed),
+            (0, "W: Failed to fetch http://x/", true, Partial),
+            (0, "W: GPG error: http://x/ a InRelease: no key", false, Failed),
+            (100, "", false, Failed),
+            (100, "Hit:1 http://y/ a InRelease", false, Failed),
         ] {
-            let worked = Worked {
-                ended: Ended::Exit(exit),
-                complaints: complaint.map(str::to_owned).into_iter().collect(),
-            };
-            let result = judge_update(&worked, changed);
-            assert_eq!(result.outcome, expected, "{exit} {complaint:?} {changed}");
+            let result = judged(exit, output, changed);
+            assert_eq!(result.outcome, expected, "{exit} {output:?} {changed}");
             assert_eq!(result.reason.is_some(), matches!(expected, Failed | Partial));
         }
+    }
+
+    #[test]
+    fn a_hook_that_fails_after_everything_was_fetched_is_noted() {
+        let hit = "Hit:1 http://y/ a InRelease\n";
+        let hook = "E: Problem executing scripts APT::Update::Post-Invoke 'false'\nE: Sub-process returned an error code\n";
+        let noted = judged(100, &format!("{hit}{hook}"), false);
+        assert_eq!((noted.outcome, noted.notes.len()), (ClientOutcome::Unchanged, 1));
+        assert!(
+            noted.notes[0].contains("Post-Invoke 'false'"),
+            "{:?}",
+            noted.notes
+        );
+        let printed = judged(0, &format!("{hit}E: a hook's words\n"), true);
+        assert_eq!(
+            (printed.outcome, printed.notes.len()),
+            (ClientOutcome::Changed, 1)
+        );
+
+        // Where nothing was fetched, or something else went wrong too, it is no excuse.
+        for output in [
+            hook.to_owned(),
+            format!("{hit}{hook}E: Failed to fetch http://x/\n"),
+            format!("{hit}{hook}E: The list of sources could not be read.\n"),
+        ] {
+            assert_eq!(
+                judged(100, &output, false).outcome,
+                ClientOutcome::Failed,
+                "{output}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_vendor_that_changes_its_name_comes_with_the_command_that_accepts_it() {
+        let text = "Get:1 http://x/ a InRelease\nE: Repository 'http://x a InRelease' changed its 'Label' value from 'A' to 'B'\n";
+        let reason = judged(100, text, false).reason.unwrap();
+        assert!(reason.text.contains("from 'A' to 'B'"), "{}", reason.text);
+        assert!(
+            reason
+                .advice
+                .ends_with("apt-get update --allow-releaseinfo-change-label"),
+            "{}",
+            reason.advice
+        );
     }
 }

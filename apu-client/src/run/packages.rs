@@ -1,15 +1,16 @@
 //! The runs that change packages: plan, repair, act, judge.
 
-use apu_proto::{ClientOutcome, ReasonCode, RunResult, Transaction};
+use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
 use super::Run;
 use super::preflight::{preflight, space};
 use crate::apt::{APT_GET, Call, Plan, environment};
+use crate::complaints::digest;
 use crate::conffiles::{self, Leftovers};
 use crate::dpkg::Database;
 use crate::judge::{Facts, judge};
 use crate::questions::{self, Questions};
-use crate::repair::{self, Rung};
+use crate::repair::Rung;
 use crate::verdict::{Stop, failed, own_fault};
 use crate::work::Worked;
 use crate::{locks, planning};
@@ -49,12 +50,42 @@ impl Run<'_> {
         let decided = self.decide(&before.database)?;
         self.is_wanted()?;
         self.save("plan", &decided.plan.transaction())?;
-        let worked = if decided.plan.steps.is_empty() {
+        let automatic = planning::automatic(&self.request, &before.database)?;
+        let worked = if decided.plan.steps.is_empty() && automatic.is_empty() {
             None
         } else {
             Some(self.transact(&decided.call)?)
         };
-        self.report(&before, decided, worked)
+        let mut result = self.report(&before, decided, worked)?;
+        self.report_marks(&automatic, &mut result)?;
+        Ok(result)
+    }
+
+    /// Tells what is marked as installed manually now; that alone is a change, since `autoremove` no longer removes it.
+    fn report_marks(&self, automatic: &[String], result: &mut RunResult) -> Result<(), Stop> {
+        if automatic.is_empty() {
+            return Ok(());
+        }
+        let still = planning::automatic(&self.request, &self.database()?)?;
+        let (not_marked, marked): (Vec<String>, Vec<String>) =
+            automatic.iter().cloned().partition(|key| still.contains(key));
+        result.marked_manual = marked;
+        if !result.marked_manual.is_empty() && result.outcome == ClientOutcome::Unchanged {
+            result.outcome = ClientOutcome::Changed;
+        }
+        if !not_marked.is_empty() && result.reason.is_none() {
+            let text = format!(
+                "still marked as installed automatically: {}",
+                not_marked.join(", ")
+            );
+            result.outcome = ClientOutcome::Partial;
+            result.reason = Some(Reason {
+                code: ReasonCode::Apt,
+                text,
+                advice: String::new(),
+            });
+        }
+        Ok(())
     }
 
     /// Plans, and repairs first where dpkg was interrupted. What can be refused is refused before any repair; where apt
@@ -81,7 +112,8 @@ impl Run<'_> {
         let repair = self.repair(before, &mut notes)?;
         let now = self.database()?;
         match self.plan(&now) {
-            Ok((call, plan)) if !now.is_dirty() || repair::is_mended_by(&now, &plan.steps) => {
+            // What is broken stays broken, and everything else is done all the same.
+            Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
                 self.approve(&plan, approved.as_ref())?;
                 Ok(Decided {
                     call,
@@ -106,7 +138,10 @@ impl Run<'_> {
         if let Some(worked) = worked.as_ref().filter(|worked| worked.was_locked())
             && after == before.database
         {
-            return Err(failed(ReasonCode::Locked, worked.complaints.join("\n")));
+            return Err(failed(
+                ReasonCode::Locked,
+                digest(&worked.complaints, 10).join("\n"),
+            ));
         }
         let worked = worked.or(decided.repair);
         let apt_exit = worked.as_ref().and_then(|worked| worked.ended.code());

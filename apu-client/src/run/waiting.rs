@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use apu_proto::{Frame, ReasonCode};
 
 use super::Run;
+use crate::at_work::at_work;
 use crate::locks::{self, Held, RecordLock};
 use crate::record::private_directory;
 use crate::verdict::{Stop, failed, own_fault};
@@ -18,7 +19,23 @@ impl Run<'_> {
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
         private_directory(&self.site.state()).map_err(|error| own_fault("cannot keep state", &error))?;
         let lock = self.site.lock();
-        self.take(&lock)
+        let fault = |error| own_fault(&format!("cannot lock {}", lock.display()), &error);
+        // An older version left it readable for everybody.
+        locks::make_private(&lock).map_err(fault)?;
+        let mut told = None;
+        loop {
+            match RecordLock::take(&lock).map_err(fault)? {
+                Ok(taken) => return Ok(taken),
+                Err(mut held) => {
+                    let own = self.request.run_id;
+                    let mut others = at_work(self.site).into_iter();
+                    if let Some(run) = others.find(|run| Some(run.id) != own) {
+                        held.holder = format!("the run before it: {run}");
+                    }
+                    self.wait_for(held, &mut told)?;
+                }
+            }
+        }
     }
 
     /// Waits for a lock and holds it.

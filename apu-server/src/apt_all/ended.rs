@@ -41,6 +41,15 @@ impl Ended {
         self
     }
 
+    /// Whether a host would mark packages as installed manually: a change without a step of a transaction.
+    pub(super) fn marks(&self, host: &HostName) -> bool {
+        let mut endings = self.endings.iter().filter(|(other, _)| other == host);
+        endings.any(|(_, ending)| {
+            let result = ending.result.as_ref();
+            result.is_some_and(|result| !result.marked_manual.is_empty())
+        })
+    }
+
     pub(super) fn status(&self) -> u8 {
         if self.interrupted {
             130

@@ -110,7 +110,7 @@ impl Button<'_> {
         self.explain(&mut planned);
         self.show_plan(&planned);
         let wanted: Vec<(HostName, Transaction)> = transactions_of(&planned)
-            .filter(|(_, transaction)| !transaction.steps().is_empty())
+            .filter(|(host, transaction)| !transaction.steps().is_empty() || planned.marks(host))
             .map(|(host, transaction)| (host.clone(), transaction.clone()))
             .collect();
         if planned.interrupted || course == Course::Show || wanted.is_empty() {

@@ -98,6 +98,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
         .map(|broken| format!("{} ({})", broken.package, broken.state))
         .collect();
     list("not whole", &broken);
+    list("marked as installed manually", &result.marked_manual);
     list("kept back", &result.kept_back);
     list(
         "configuration kept, the package's lies beside it",

@@ -191,6 +191,9 @@ pub struct RunResult {
     /// What changed, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// Packages that were installed automatically and are now, or would be, marked as installed manually; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marked_manual: Vec<String>,
     /// Packages with a newer version that were not upgraded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
@@ -232,6 +235,7 @@ impl RunResult {
             operation: None,
             reason: None,
             changes: Vec::new(),
+            marked_manual: Vec::new(),
             kept_back: Vec::new(),
             broken: Vec::new(),
             conffiles_kept: Vec::new(),

@@ -5,6 +5,7 @@ mod asking;
 mod bad_input;
 mod bootstrap;
 mod button;
+mod causes;
 mod chunks;
 mod dead;
 mod harness;

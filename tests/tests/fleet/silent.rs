@@ -77,3 +77,60 @@ fn a_run_whose_connection_is_cut_five_times_has_one_true_end() {
     assert_eq!(again.count(), 5, "{run:?}");
     assert_eq!(web1.version_of("hurts-silent").as_deref(), Some("2.0"));
 }
+
+#[test]
+fn status_check_and_a_second_run_know_of_a_run_at_work() {
+    let fleet = fleet_with_a_silent_upgrade();
+    let web1 = fleet.host("web1");
+    let running = fleet.start_apt_all("web1 upgrade --yes");
+    wait_until_silent(web1);
+
+    let status = fleet.apt_all("web1 status");
+    status.ended("web1", "unchanged").exited(0);
+    let notes = status.answer("web1")["notes"].to_string();
+    assert!(notes.contains("a run is at work: upgrade, since 2"), "{notes}");
+    fleet
+        .apt_all("web1 check")
+        .ended("web1", "failed")
+        .because("web1", "a run is at work: upgrade, since 2");
+
+    let second = fleet.start_apt_all("web1 install pkg-x --yes");
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !web1
+        .sh("grep -l 'the run before it: upgrade, since 2' /var/lib/apu-client/runs/*/log")
+        .code
+        .eq(&0)
+    {
+        assert!(
+            Instant::now() < patience,
+            "the second run never told what it waits for"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
+    let_go(web1);
+    running.finish().ended("web1", "changed").exited(0);
+    let second = second.finish();
+    second.ended("web1", "changed").exited(0);
+    let waiting = second.events().iter().filter(|event| event["event"] == "waiting");
+    let holders: Vec<String> = waiting.map(|event| event["holder"].to_string()).collect();
+    assert!(
+        holders.iter().any(|holder| holder.contains("upgrade, since")),
+        "{holders:?}"
+    );
+}
+
+#[test]
+fn no_other_user_of_the_client_can_hold_a_run_up() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    // As an earlier version left it.
+    web1.sh("touch /var/lib/apu-client/lock && chmod 644 /var/lib/apu-client/lock && chmod 755 /var/lib/apu-client").ok();
+    fleet.apt_all("web1 update").exited(0);
+    for file in web1.sh("find /var/lib/apu-client -name lock").stdout.lines() {
+        let opened = web1.sh(&format!(
+            "setpriv --reuid=nobody --regid=nogroup --clear-groups cat {file}"
+        ));
+        assert_ne!(opened.code, 0, "user nobody can open {file}");
+    }
+}

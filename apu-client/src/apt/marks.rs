@@ -1,0 +1,65 @@
+//! Which packages apt counts as installed automatically: `autoremove` may remove them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use apu_proto::Request;
+
+use super::call::ENVIRONMENT;
+use crate::dpkg::Database;
+use crate::launch;
+use crate::planning::key_of;
+
+const APT_MARK: &str = "/usr/bin/apt-mark";
+
+/// Longer than any answer takes; it is only a guard against one that never ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The packages of a request that are installed and marked as automatic, as `name:architecture`, sorted.
+///
+/// apt-mark takes names as patterns, so it is asked for all packages and none is named.
+pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Result<Vec<String>> {
+    let requested: BTreeSet<String> = request
+        .packages
+        .iter()
+        .map(|package| key_of(package, database))
+        .filter(|key| database.version(key).is_some())
+        .collect();
+    if requested.is_empty() {
+        return Ok(Vec::new());
+    }
+    let captured = launch::capture(APT_MARK, &["showauto"], &ENVIRONMENT, PATIENCE)?;
+    if !captured.succeeded() {
+        let why = captured.stderr.trim().to_owned();
+        return Err(io::Error::other(format!("apt-mark showauto: {why}")));
+    }
+    let automatic = keys(&captured.stdout, &database.architecture);
+    Ok(requested
+        .into_iter()
+        .filter(|key| automatic.contains(key))
+        .collect())
+}
+
+/// apt-mark names the architecture only of packages of another one.
+fn keys(text: &str, native: &str) -> BTreeSet<String> {
+    let key = |line: &str| match line.trim() {
+        name if name.contains(':') => name.to_owned(),
+        name => format!("{name}:{native}"),
+    };
+    text.lines().map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_an_architecture_is_the_machines_own() {
+        let keys = keys("libc6\nlibc6:i386\n", "amd64");
+        assert_eq!(
+            keys.into_iter().collect::<Vec<_>>(),
+            ["libc6:amd64", "libc6:i386"]
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! The runs that are at work or wait for their turn, for those who find the machine busy.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use apu_proto::{Request, RunId};
+
+use crate::record::Record;
+use crate::site::Site;
+
+/// A run that a supervisor carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AtWork {
+    pub(crate) id: RunId,
+    /// The operation's name; empty where the request cannot be read.
+    operation: String,
+    /// When it was asked for, in seconds since 1970.
+    since: u64,
+}
+
+/// The runs that have begun and not ended, the oldest first.
+pub(crate) fn at_work(site: &Site) -> Vec<AtWork> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
+    let mut runs: Vec<AtWork> = Record::all(site)
+        .iter()
+        .filter(|record| record.is_at_work())
+        .filter_map(|record| {
+            let request = record.request().ok()?;
+            let request = Request::parse(request.as_bytes()).ok()?;
+            Some(AtWork {
+                id: request.run_id?,
+                operation: request.operation.to_string(),
+                since: now.saturating_sub(record.age().as_secs()),
+            })
+        })
+        .collect();
+    runs.sort_by_key(|run| run.since);
+    runs
+}
+
+impl fmt::Display for AtWork {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, operation, since } = self;
+        write!(formatter, "{operation}, since {}, run {id}", utc(*since))
+    }
+}
+
+/// What `status` and `check` tell while runs are at work.
+pub(crate) fn notice(runs: &[AtWork]) -> Option<String> {
+    let (first, others) = runs.split_first()?;
+    let mut text = format!("a run is at work: {first}");
+    match others.len() {
+        0 => {}
+        1 => text += "; 1 more waits for it",
+        more => text += &format!("; {more} more wait for it"),
+    }
+    Some(text)
+}
+
+/// A time as `2026-11-25 06:25:35 UTC`.
+fn utc(seconds: u64) -> String {
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // The Gregorian calendar in eras of 400 years, in years that start in March.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (
+        day - (153 * month + 2) / 5 + 1,
+        if month < 10 { month + 3 } else { month - 9 },
+    );
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!(
+        "{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Claim;
+
+    #[test]
+    fn times_are_told_in_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
+            (1_795_587_935, "2026-11-25 06:25:35 UTC"),
+        ] {
+            assert_eq!(utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_run_is_at_work_from_its_begin_to_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let id = "0123456789abcdef0123456789abcdef";
+        let line = format!("apu/1 dist-upgrade run_id={id}");
+        let Claim::New(record) = Record::claim(&site, id.parse().unwrap(), &line).unwrap() else {
+            panic!("known");
+        };
+        assert!(at_work(&site).is_empty());
+        let supervisor = record.own().unwrap().unwrap();
+        let _log = record.begin().unwrap();
+        let notice = notice(&at_work(&site)).unwrap();
+        assert!(
+            notice.starts_with("a run is at work: dist-upgrade, since 2"),
+            "{notice}"
+        );
+        assert!(notice.ends_with(id), "{notice}");
+        drop(supervisor);
+        assert!(at_work(&site).is_empty());
+    }
+}
