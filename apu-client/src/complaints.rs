@@ -61,15 +61,17 @@ const STEPS: [&str; 7] = [
 ];
 
 /// Lines with which dpkg or apt speak again after a script.
-const AFTER_A_SCRIPT: [&str; 8] = [
+const AFTER_A_SCRIPT: [&str; 10] = [
     "dpkg: error ",
     "dpkg: warning: ",
     "dpkg: unrecoverable",
     "dpkg: dependency problems",
     "dpkg-deb: error",
+    "dpkg-split: error",
     "Errors were encountered while processing",
     "Selecting previously unselected package ",
     "E: Sub-process ",
+    "E: Problem executing scripts DPkg::",
 ];
 
 impl Complaints {
@@ -223,9 +225,13 @@ fn shortened(text: &str, longest: usize) -> String {
 /// The complaints as lines, at most so many: causes first, nothing twice.
 pub(crate) fn digest(complaints: &[Complaint], most: usize) -> Vec<String> {
     let is_covered = |complaint: &Complaint| {
+        let archive = complaint.text.split(' ').next().unwrap_or_default();
         complaint.is_said_again
             && complaints.iter().any(|other| {
-                !other.is_said_again && other.kind == Kind::Fetch && other.text.contains(&complaint.cause)
+                !other.is_said_again
+                    && other.kind == Kind::Fetch
+                    && other.text.contains(archive)
+                    && other.text.contains(&complaint.cause)
             })
     };
     // These only say that something failed, and what it was is said by others.
@@ -308,6 +314,12 @@ mod tests {
                  the script's last words: E: The repository 'x' is not signed. | it was not to be"
             ]
         );
+        let hook =
+            "Processing triggers for a (1) ...\nE: Problem executing scripts DPkg::Post-Invoke 'false'\n";
+        assert_eq!(
+            told(hook),
+            ["Problem executing scripts DPkg::Post-Invoke 'false'"]
+        );
         // A script that speaks and succeeds complains of nothing.
         assert!(
             told("Setting up a (1) ...\nE: alas\nProcessing triggers for b (1) ...\nE: alas\n").is_empty()
@@ -359,6 +371,10 @@ mod tests {
             ["Failed to fetch http://x/"]
         );
         assert_eq!(told("Err:1 http://x/\n"), ["http://x/"]);
+        assert_eq!(
+            told("Err:1 http://x/ a InRelease\nE: Failed to fetch http://y/dists/a/InRelease  404\n").len(),
+            2
+        );
         assert_eq!(
             told("dpkg-deb: error: a\ndpkg-deb: error: a\n"),
             ["dpkg-deb: error: a"]
