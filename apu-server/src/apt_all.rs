@@ -1,29 +1,24 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod audit;
 mod candidate;
 mod ended;
 mod fresh;
 mod push;
+mod question;
 mod show;
 mod words;
 
 use std::process::ExitCode;
 
-use apu_repo::report;
 use clap::Parser;
 
 pub use words::Words;
 
+use crate::program::finished;
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let words = Words::parse();
-    match push::push(&words) {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            let (text, status) = report(&failure);
-            eprint!("{text}");
-            ExitCode::from(status)
-        }
-    }
+    finished(Words::try_parse(), push::push)
 }

@@ -13,10 +13,11 @@ mod status;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use apu_repo::{Failure, Site, report};
+use apu_repo::{Failure, Site};
 use clap::{Parser, Subcommand};
 
 use crate::ground::Ground;
+use crate::program::finished;
 
 /// Everything about a fleet of Debian machines but the button itself, which is apt-all.
 #[derive(Debug, Parser)]
@@ -53,15 +54,7 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let words = Words::parse();
-    match run(&words) {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            let (text, status) = report(&failure);
-            eprint!("{text}");
-            ExitCode::from(status)
-        }
-    }
+    finished(Words::try_parse(), run)
 }
 
 fn run(words: &Words) -> Result<u8, Failure> {

@@ -1,11 +1,14 @@
 //! What people see. Texts come from pure functions; only [`live`] writes by itself.
 
 pub mod body;
+pub mod changes;
 pub mod clean;
 pub mod columns;
 pub mod groups;
 pub mod live;
 pub mod paint;
+pub mod quote;
+pub mod screen;
 pub mod status;
 pub mod summary;
 pub mod transactions;

@@ -118,8 +118,10 @@ impl Run {
     #[track_caller]
     pub fn because(&self, host: &str, part: &str) -> &Self {
         let end = self.end_of(host);
+        // What the client suggests is in its own result.
+        let said = format!("{}{}", end["reason"], end["result"]["reason"]);
         assert!(
-            end["reason"].to_string().contains(part),
+            said.contains(part),
             "no {part:?} in the reason of {host}:\n{end:#}"
         );
         self

@@ -24,7 +24,11 @@ impl Ended {
                 .collect(),
             seconds: board.seconds.unwrap_or_default(),
             interrupted: board.interrupts > 0,
-            failed,
+            // What goes to standard output is told when the program ends.
+            failed: failed
+                .into_iter()
+                .filter(|(sink, _)| sink == "terminal")
+                .collect(),
         }
     }
 

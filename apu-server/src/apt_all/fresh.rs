@@ -5,6 +5,7 @@ use apu_proto::{Operation, ReasonCode, Request};
 use apu_repo::Failure;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::audit::Record;
 use super::candidate::advice;
 use super::ended::Ended;
 use super::push::{Button, tasks};
@@ -16,14 +17,16 @@ impl Button<'_> {
         &self,
         hosts: Vec<Host>,
         stops: &mut UnboundedReceiver<()>,
+        record: &mut Record,
     ) -> Result<(Vec<Host>, Ended), Failure> {
         if self.local.is_empty() {
             return Ok((hosts, Ended::default()));
         }
-        let request = self.to_be_done(Request {
+        let request = Request {
             lists_of_site: true,
             ..Request::new(Operation::Update)
-        })?;
+        };
+        let request = self.to_be_done(request, record)?;
         let mut fetched = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
         let has_them = |host: &Host| {
             let mut endings = fetched.endings.iter();

@@ -1,18 +1,20 @@
 //! One push of the button: plan and ask where packages change, run, and show how it ended.
 
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, Purpose, Sinks, Task, run};
 use apu_proto::{PackageArg, Request, RunId, Transaction};
+use apu_repo::output::{Stdout, all_written, complain, say, show};
 use apu_repo::{Failure, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::audit::Record;
 use super::ended::{Ended, transactions_of};
-use super::show::{complain, print};
+use super::question::{Answer, ask};
 use super::words::{Course, Words};
 use crate::failure;
 use crate::ground::Ground;
@@ -20,6 +22,8 @@ use crate::interrupt::stops;
 use crate::repo::Local;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
+use crate::view::quote::quote;
+use crate::view::transactions::question;
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(words: &Words) -> Result<u8, Failure> {
@@ -37,7 +41,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let ssh = ground.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
-        let tell: fn(&str) = if words.json { complain } else { print };
+        let tell: fn(&str) = if words.json { complain } else { show };
         if words.dry_run {
             tell(&local.outlook());
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
@@ -67,7 +71,14 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::machine("cannot start").why(error))?;
-    runtime.block_on(async { button.push(request, hosts, course, &mut stops()).await })
+    let mut record = Record::of(words, &hosts);
+    let done = runtime.block_on(async {
+        button
+            .push(request, hosts, course, &mut stops(), &mut record)
+            .await
+    });
+    record.write(&ground.site, done.as_ref().ok().copied());
+    done
 }
 
 /// Everything that one push needs to know.
@@ -90,15 +101,16 @@ impl Button<'_> {
         hosts: Vec<Host>,
         course: Course,
         stops: &mut UnboundedReceiver<()>,
+        record: &mut Record,
     ) -> Result<u8, Failure> {
-        let (hosts, before) = self.fetch_lists(hosts, stops).await?;
+        let (hosts, before) = self.fetch_lists(hosts, stops, record).await?;
         if before.interrupted || hosts.is_empty() {
-            return Ok(self.show(before));
+            return Ok(self.show(before, &[], record));
         }
         if course == Course::Straight {
-            let request = self.to_be_done(request)?;
+            let request = self.to_be_done(request, record)?;
             let ended = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
-            return Ok(self.show(ended.after(before)));
+            return Ok(self.show(ended.after(before), &[], record));
         }
 
         let plan = Request {
@@ -108,20 +120,29 @@ impl Button<'_> {
         let planned = self.go(Purpose::Plan, tasks(&hosts, &plan), stops).await;
         let mut planned = planned.after(before);
         self.explain(&mut planned);
-        self.show_plan(&planned);
         let wanted: Vec<(HostName, Transaction)> = transactions_of(&planned)
             .filter(|(host, transaction)| !transaction.steps().is_empty() || planned.marks(host))
             .map(|(host, transaction)| (host.clone(), transaction.clone()))
             .collect();
+        record.planned(wanted.iter().map(|(_, transaction)| transaction.id()));
         if planned.interrupted || course == Course::Show || wanted.is_empty() {
-            return Ok(self.close(&planned));
+            show(&self.plan(&planned, self.telling.paint));
+            return Ok(self.close(&planned, record));
         }
-        if !asked_and_agreed(wanted.len())? {
-            println!("nothing was done{}", self.what_stays());
-            return Ok(self.close(&planned).max(1));
+        match self.asked(&planned, &wanted, stops).await? {
+            Answer::Yes => {}
+            Answer::No => {
+                say(format_args!("nothing was done{}", self.what_stays()));
+                return Ok(self.close(&planned, record).max(1));
+            }
+            Answer::Interrupted => {
+                say(format_args!("nothing was done{}", self.what_stays()));
+                planned.interrupted = true;
+                return Ok(self.close(&planned, record));
+            }
         }
 
-        let request = self.to_be_done(request)?;
+        let request = self.to_be_done(request, record)?;
         let task = |(name, transaction): &(HostName, Transaction)| {
             let host = hosts.iter().find(|host| host.name == *name)?.clone();
             let request = Request {
@@ -132,17 +153,58 @@ impl Button<'_> {
         };
         let tasks = wanted.iter().filter_map(task).collect();
         let ended = self.go(Purpose::Run, tasks, stops).await;
-        // What was settled by the plan belongs to the end as well.
-        Ok(self.show(ended.after(planned)))
+        // What was settled by the plan belongs to the end as well, and was told before the question.
+        let told: Vec<HostName> = planned
+            .endings
+            .iter()
+            .map(|(host, _)| host.clone())
+            .filter(|host| wanted.iter().all(|(other, _)| other != host))
+            .collect();
+        Ok(self.show(ended.after(planned), &told, record))
+    }
+
+    /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
+    /// plan after the answer, so that nothing comes between the question and the cursor.
+    async fn asked(
+        &self,
+        planned: &Ended,
+        wanted: &[(HostName, Transaction)],
+        stops: &mut UnboundedReceiver<()>,
+    ) -> Result<Answer, Failure> {
+        let question = question(wanted);
+        if io::stdout().is_terminal() {
+            show(&self.plan(planned, self.telling.paint));
+            // Nobody can agree to what could not be shown.
+            all_written()?;
+            return ask(&question, stops).await;
+        }
+        complain(&self.plan(planned, Paint::for_stream(&io::stderr())));
+        let answer = ask(&question, stops).await?;
+        show(&self.plan(planned, self.telling.paint));
+        if answer == Answer::Yes {
+            all_written()?;
+        }
+        Ok(answer)
     }
 
     /// The request with what makes it a run.
-    pub(super) fn to_be_done(&self, request: Request) -> Result<Request, Failure> {
+    ///
+    /// The run's identity is shown before any host has it: the terminal may be gone when it is needed.
+    pub(super) fn to_be_done(&self, request: Request, record: &mut Record) -> Result<Request, Failure> {
         if !request.operation.is_a_run() {
             return Ok(request);
         }
+        let run = new_run_id()?;
+        record.begun(run);
+        // Events name the run themselves.
+        if !self.words.json {
+            let target = quote(&self.words.target);
+            say(format_args!(
+                "run {run}; to follow it from elsewhere: apu attach {target} {run}"
+            ));
+        }
         Ok(Request {
-            run_id: Some(new_run_id()?),
+            run_id: Some(run),
             lock_wait: Some(self.lock_wait),
             ..request
         })
@@ -161,11 +223,11 @@ impl Button<'_> {
             tasks,
         };
         let mut sinks = if self.words.json {
-            Sinks::default().with(JsonLines(io::stdout()))
+            Sinks::default().with(JsonLines(Stdout))
         } else if self.telling.live {
             Sinks::default().with(Live::new(self.telling))
         } else {
-            Sinks::default().with(Plain::new(io::stdout(), self.telling))
+            Sinks::default().with(Plain::new(Stdout, self.telling))
         };
         let board = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
         Ended::of(&board, std::mem::take(&mut sinks.failed))
@@ -179,18 +241,6 @@ pub(super) fn tasks(hosts: &[Host], request: &Request) -> Vec<Task> {
         request: request.clone(),
     };
     hosts.iter().map(task).collect()
-}
-
-fn asked_and_agreed(hosts: usize) -> Result<bool, Failure> {
-    let word = if hosts == 1 { "host" } else { "hosts" };
-    eprint!("Go on with {hosts} {word}? [y/N] ");
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .take(100)
-        .read_line(&mut answer)
-        .map_err(|error| Failure::machine("cannot read the answer").why(error))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// One identity for the whole push: each client keeps its own run under it.

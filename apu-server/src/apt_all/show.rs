@@ -1,28 +1,30 @@
 //! What a push shows of its plan and of its end.
 
-use std::io::{self, Write};
-
 use apu_fleet::{Ending, HostName};
 use apu_proto::Transaction;
+use apu_repo::output::{complain, show};
 
+use super::audit::Record;
 use super::candidate::advice;
 use super::ended::{Ended, transaction_of, transactions_of};
 use super::push::Button;
 use crate::view::body::HOST;
 use crate::view::live::Telling;
+use crate::view::paint::Paint;
 use crate::view::status::table;
-use crate::view::summary::summary;
+use crate::view::summary::{numbers, summary, told};
 use crate::view::transactions::transactions;
 
 impl Button<'_> {
-    pub(super) fn show_plan(&self, planned: &Ended) {
+    /// What would be done, and which hosts could not say it.
+    pub(super) fn plan(&self, planned: &Ended, paint: Paint) -> String {
         if self.words.json {
-            return;
+            return String::new();
         }
         let ready: Vec<(HostName, &Transaction)> = transactions_of(planned)
             .map(|(host, transaction)| (host.clone(), transaction))
             .collect();
-        print(&transactions(&ready, self.telling.paint, self.words.verbose));
+        let mut text = transactions(&ready, paint, self.words.verbose);
         let others: Vec<(HostName, Ending)> = planned
             .endings
             .iter()
@@ -30,34 +32,33 @@ impl Button<'_> {
             .cloned()
             .collect();
         if !others.is_empty() {
-            print(&summary(
-                self.words.operation,
-                &others,
-                planned.seconds,
-                self.telling.paint,
-                self.words.verbose,
-            ));
+            text += &told(self.words.operation, &others, paint, self.words.verbose);
+            text += &numbers(&others, planned.seconds, paint);
+            text.push('\n');
         }
+        text
     }
 
-    pub(super) fn show(&self, mut ended: Ended) -> u8 {
+    /// Shows how everything ended; of the hosts that were `told` before, only the numbers.
+    pub(super) fn show(&self, mut ended: Ended, told: &[HostName], record: &mut Record) -> u8 {
         self.explain(&mut ended);
         if !self.words.json {
             let Telling { paint, verbose, .. } = self.telling;
-            print(&table(&ended.endings, paint, verbose));
-            print(&summary(
+            show(&table(&ended.endings, paint, verbose));
+            show(&summary(
                 self.words.operation,
                 &ended.endings,
+                told,
                 ended.seconds,
                 paint,
                 verbose,
             ));
         }
-        self.close(&ended)
+        self.close(&ended, record)
     }
 
     /// Names what went wrong with the output; the exit status is what comes back.
-    pub(super) fn close(&self, ended: &Ended) -> u8 {
+    pub(super) fn close(&self, ended: &Ended, record: &mut Record) -> u8 {
         if self.words.json {
             // The events are the clients' own words, and this is ours.
             let ours = ended.endings.iter().filter_map(|(host, ending)| {
@@ -67,23 +68,11 @@ impl Button<'_> {
             complain(&ours.collect::<String>());
         }
         for (sink, error) in &ended.failed {
-            let _ = writeln!(
-                io::stderr(),
-                "error: cannot write to {sink}; the hosts went on\n  why: {error}"
-            );
+            complain(&format!(
+                "error: cannot write to the {sink}; the hosts went on\n  why: {error}\n"
+            ));
         }
+        record.ended(ended);
         ended.status()
     }
-}
-
-/// For what is neither an answer nor an event.
-pub(super) fn complain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-/// Whoever reads our output may go away; the run is not theirs.
-pub(super) fn print(text: &str) {
-    let _ = io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush());
 }

@@ -75,6 +75,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             summary(
                 Operation::Attach,
                 &endings,
+                &[],
                 seconds,
                 telling.paint,
                 telling.verbose

@@ -204,7 +204,7 @@ async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostNam
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
     if !unwell.is_empty() {
-        print!("{}", summary(Operation::Status, &unwell, 0.0, paint, false));
+        print!("{}", summary(Operation::Status, &unwell, &[], 0.0, paint, false));
     }
     well.into_iter().map(|(host, _)| host).collect()
 }

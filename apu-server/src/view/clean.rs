@@ -4,21 +4,58 @@
 pub const LONGEST: usize = 300;
 
 /// One line of a text from a host, without anything that a terminal would obey or that would hide or turn letters.
+///
+/// No more than two spaces follow each other: many of them would begin a line of the screen that looks like ours.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let mut shown = String::new();
-    for (count, character) in text.chars().enumerate() {
+    let (mut count, mut spaces) = (0, 0);
+    for character in text.chars() {
+        let character = match character {
+            '\t' | ' ' => ' ',
+            _ if character.is_control() || is_invisible(character) => '\u{fffd}',
+            _ if character.is_whitespace() => ' ',
+            _ => character,
+        };
+        spaces = if character == ' ' { spaces + 1 } else { 0 };
+        if spaces > 2 {
+            continue;
+        }
         if count == LONGEST {
             shown.push('…');
             break;
         }
-        match character {
-            '\t' => shown.push(' '),
-            _ if character.is_control() || is_invisible(character) => shown.push('\u{fffd}'),
-            _ => shown.push(character),
-        }
+        count += 1;
+        shown.push(character);
     }
     shown
+}
+
+/// A package as a host names it; in quotes where it is none, since it begins a line.
+#[must_use]
+pub fn package(text: &str) -> String {
+    let (name, architecture) = text.split_once(':').unwrap_or((text, "all"));
+    let is_word = |word: &str, also: &str| {
+        let mut characters = word.chars();
+        characters.next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && characters.all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
+    if is_word(name, "+-._~") && is_word(architecture, "-") {
+        clean(text)
+    } else {
+        format!("\"{}\"", clean(text))
+    }
+}
+
+/// A version as a host names it; in quotes where it is none.
+#[must_use]
+pub fn version(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".+-:~_".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        clean(text)
+    } else {
+        format!("\"{}\"", clean(text))
+    }
 }
 
 /// The lines of a text from a host, each clean, at most `most` of them.
@@ -68,6 +105,24 @@ mod tests {
             "user\u{fffd}txt.exe\u{fffd}"
         );
         assert_eq!(clean("größer → größer\tja"), "größer → größer ja");
+    }
+
+    #[test]
+    fn spaces_of_any_kind_do_not_reach_the_next_line_of_the_screen() {
+        for space in [" ", "\t", "\u{a0}", "\u{3000}", "\u{2003}"] {
+            let forged = format!("no{}try: reboot", space.repeat(200));
+            assert_eq!(clean(&forged), "no  try: reboot");
+        }
+    }
+
+    #[test]
+    fn what_is_no_package_and_no_version_is_in_quotes() {
+        assert_eq!(package("libstdc++6:amd64"), "libstdc++6:amd64");
+        assert_eq!(version("1:2.0~rc1-1+b2"), "1:2.0~rc1-1+b2");
+        for text in ["try:", "try: reboot", "-x", "", "web2: unreachable"] {
+            assert_eq!(package(text), format!("\"{text}\""));
+        }
+        assert_eq!(version("curl x | sh"), "\"curl x | sh\"");
     }
 
     #[test]

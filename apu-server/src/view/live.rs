@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
-use apu_fleet::{Board, Event, Outcome, Sink, Stage, Stamped, State, now};
+use apu_fleet::{Board, Event, HostName, Purpose, Sink, Stage, Stamped, State, now};
 use apu_proto::{Operation, Phase};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::body::{Body, HOST};
+use super::body::Body;
 use super::clean::clean;
+use super::groups::set;
 use super::paint::Paint;
-
-/// The most running hosts that are shown at once.
-const LINES: usize = 8;
+use super::screen;
+use super::transactions::outlook;
 
 /// What is printed while a run goes on.
 #[derive(Debug, Clone, Copy)]
@@ -20,28 +20,26 @@ pub struct Telling {
     pub paint: Paint,
     /// Also what apt prints, and every host's end.
     pub verbose: bool,
-    /// On a terminal that people watch: what goes wrong is said at once, and again in the summary.
+    /// On a terminal that people watch: hosts at work are shown.
     pub live: bool,
 }
 
 impl Telling {
-    /// The line for an event, if it is worth one.
-    fn line(self, operation: Option<Operation>, event: &Event) -> Option<String> {
+    /// The line for an event, if it is worth one. How a host ended is for the summary, which tells it once.
+    fn line(self, begun: Option<(Purpose, Operation)>, event: &Event) -> Option<String> {
         let text = match event {
-            Event::End { host, ending, .. } => {
-                // A skipped host is no news: the interrupt has been told.
-                let news = self.live && !ending.outcome.is_well() && ending.outcome != Outcome::Skipped;
-                if !news && !self.verbose {
-                    return None;
-                }
-                let body = Body::of(operation?, host, ending);
-                let advice = if body.advice.is_empty() {
-                    String::new()
-                } else {
-                    format!("; try: {}", body.advice.replace(HOST, host.as_str()))
+            Event::End { host, ending, .. } if self.verbose => {
+                let (purpose, operation) = begun?;
+                let body = Body::of(operation, host, ending);
+                let planned = ending
+                    .result
+                    .as_ref()
+                    .and_then(|result| result.transaction.as_ref());
+                let headline = match planned.filter(|_| purpose == Purpose::Plan) {
+                    Some(transaction) if ending.outcome.is_well() => outlook(transaction),
+                    _ => self.paint.outcome(body.outcome, &body.headline),
                 };
-                let headline = self.paint.outcome(body.outcome, &body.headline);
-                format!("{}: {headline}{advice}", self.paint.strong(host.as_str()))
+                format!("{}: {headline}", self.paint.strong(host.as_str()))
             }
             Event::Line { host, text } if self.verbose => {
                 format!("{} {}", self.paint.faint(&format!("{host}|")), clean(text))
@@ -63,7 +61,7 @@ impl Telling {
 pub struct Plain<W> {
     to: W,
     telling: Telling,
-    operation: Option<Operation>,
+    begun: Option<(Purpose, Operation)>,
 }
 
 impl<W: Write> Plain<W> {
@@ -72,7 +70,7 @@ impl<W: Write> Plain<W> {
         Self {
             to,
             telling,
-            operation: None,
+            begun: None,
         }
     }
 }
@@ -83,10 +81,13 @@ impl<W: Write> Sink for Plain<W> {
     }
 
     fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
-        if let Event::Begin { operation, .. } = &stamped.event {
-            self.operation = Some(*operation);
+        if let Event::Begin {
+            purpose, operation, ..
+        } = &stamped.event
+        {
+            self.begun = Some((*purpose, *operation));
         }
-        match self.telling.line(self.operation, &stamped.event) {
+        match self.telling.line(self.begun, &stamped.event) {
             Some(line) => writeln!(self.to, "{line}").and_then(|()| self.to.flush()),
             None => Ok(()),
         }
@@ -107,12 +108,9 @@ impl Live {
     #[must_use]
     pub fn new(telling: Telling) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let style = |template: &str| {
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-        };
-        let bars = if telling.paint.unicode { "━━─" } else { "=>-" };
-        let bar = screen
-            .add(ProgressBar::new(0).with_style(style("{bar:30} {pos}/{len} {msg}").progress_chars(bars)));
+        let style = ProgressStyle::with_template("{wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = screen.add(ProgressBar::new_spinner().with_style(style));
         Self {
             screen,
             bar,
@@ -123,29 +121,9 @@ impl Live {
     }
 
     fn draw(&mut self) {
-        let now = now();
-        let mut ended = 0;
-        let mut running = Vec::new();
-        for (host, state) in self.board.hosts() {
-            match state {
-                State::Queued => {}
-                State::Running { since, at } => {
-                    let seconds = (now - since).max(0.0);
-                    running.push(format!("  {host}  {}  {seconds:.0} s", stage(at)));
-                }
-                State::Ended { .. } => ended += 1,
-            }
-        }
-        let hidden = running.len().saturating_sub(LINES);
-        let more = if hidden > 0 {
-            format!(", {hidden} of them not shown")
-        } else {
-            String::new()
-        };
-        self.bar.set_length(self.board.hosts().len() as u64);
-        self.bar.set_position(ended);
-        self.bar.set_message(format!("{} at work{more}", running.len()));
-        running.truncate(LINES);
+        let (rows, _) = screen::size(&io::stderr()).unwrap_or(screen::USUAL);
+        let (head, running) = lines(&self.board, now(), rows);
+        self.bar.set_message(self.telling.paint.letters(head));
         while self.lines.len() > running.len() {
             if let Some(line) = self.lines.pop() {
                 line.finish_and_clear();
@@ -162,6 +140,42 @@ impl Live {
             self.lines[place].set_message(self.telling.paint.letters(text));
         }
     }
+}
+
+/// What is shown on a screen of so many rows: how far it is, and the hosts at work, of which the last row counts those
+/// that have no row. The seconds stand first, since a narrow terminal cuts the end.
+fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
+    let mut ended = 0;
+    let mut running = Vec::new();
+    let mut unwell: Vec<&HostName> = Vec::new();
+    for (host, state) in board.hosts() {
+        match state {
+            State::Queued => {}
+            State::Running { since, at } => {
+                let seconds = (now - since).max(0.0);
+                running.push(format!("{seconds:5.0} s  {host}  {}", stage(at)));
+            }
+            State::Ended { ending, .. } => {
+                ended += 1;
+                if !ending.outcome.is_well() {
+                    unwell.push(host);
+                }
+            }
+        }
+    }
+    let mut head = format!("{ended}/{} done, {} at work", board.hosts().len(), running.len());
+    if !unwell.is_empty() {
+        head += &format!(", {} not well: {}", unwell.len(), set(&unwell));
+    }
+    // The head, and a row for the cursor.
+    let most = rows.saturating_sub(2).max(1);
+    if running.len() > most {
+        let shown = most - 1;
+        let more = format!("        and {} more", running.len() - shown);
+        running.truncate(shown);
+        running.push(more);
+    }
+    (head, running)
 }
 
 fn stage(stage: &Stage) -> String {
@@ -195,7 +209,8 @@ impl Sink for Live {
 
     fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
         self.board.apply(stamped);
-        if let Some(line) = self.telling.line(self.board.operation, &stamped.event) {
+        let begun = self.board.purpose.zip(self.board.operation);
+        if let Some(line) = self.telling.line(begun, &stamped.event) {
             self.screen.println(line)?;
         }
         if let Event::Done { .. } = &stamped.event {
@@ -215,7 +230,8 @@ impl Sink for Live {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Ending, Obstacle, Outcome, Purpose, Why};
+    use apu_fleet::{Ending, Obstacle, Outcome, Why};
+    use apu_proto::{ClientOutcome, RunResult, Step, Transaction};
 
     use super::*;
 
@@ -266,20 +282,101 @@ mod tests {
         live: false,
     };
     const INTERRUPT: &str = "nothing new is begun; Ctrl-C once more leaves, and the clients go on\n";
-    const END: &str = "web1: unreachable: its host key is not known here; try: apu host-key web1\n";
 
     #[test]
     fn a_log_has_the_summary_alone_and_with_v_everything() {
         assert_eq!(told(QUIET), INTERRUPT);
-        assert_eq!(told(Telling { live: true, ..QUIET }), format!("{END}{INTERRUPT}"));
-        let all = "web1| Get:1 \u{fffd}[31mx\nweb1: the connection was lost, asking again: broken pipe\n";
+        // A host's end is told by the summary, and only there.
+        assert_eq!(told(Telling { live: true, ..QUIET }), INTERRUPT);
+        let all = "web1| Get:1 \u{fffd}[31mx\nweb1: the connection was lost, asking again: broken pipe\n\
+                   web1: unreachable: its host key is not known here\n";
         assert_eq!(
             told(Telling {
                 verbose: true,
                 ..QUIET
             }),
-            format!("{all}{END}{INTERRUPT}")
+            format!("{all}{INTERRUPT}")
         );
+    }
+
+    #[test]
+    fn a_plan_with_changes_is_not_called_unchanged() {
+        let step = |n: u32| Step::Install {
+            package: format!("p{n}:all"),
+            old: Some("1".into()),
+            new: "2".into(),
+            origin: String::new(),
+        };
+        let mut result = RunResult::new(ClientOutcome::Unchanged);
+        result.transaction = Some(Transaction::new((0..6).map(step).collect(), vec![]));
+        let event = Event::End {
+            host: "web1".parse().unwrap(),
+            seconds: 1.0,
+            ending: Ending::of_result(Box::new(result), None),
+        };
+        let verbose = Telling {
+            verbose: true,
+            ..QUIET
+        };
+        let line = |purpose| verbose.line(Some((purpose, Operation::Upgrade)), &event).unwrap();
+        assert_eq!(line(Purpose::Plan), "web1: 6 changes: 6 upgraded");
+        assert_eq!(line(Purpose::Run), "web1: unchanged");
+    }
+
+    fn board(running: usize, refused: usize) -> Board {
+        let host = |n: usize| -> HostName {
+            format!("a-rather-long-host-name-{n:02}.example.org")
+                .parse()
+                .unwrap()
+        };
+        let mut board = Board::default();
+        let mut tell = |at: f64, event| board.apply(&Stamped { at, event });
+        tell(
+            0.0,
+            Event::Begin {
+                version: 1,
+                purpose: Purpose::Run,
+                operation: Operation::Upgrade,
+                packages: vec![],
+                hosts: (0..running + refused).map(host).collect(),
+            },
+        );
+        for n in 0..running + refused {
+            let host = host(n);
+            tell(10.0, Event::Start { host, run: None });
+        }
+        for n in running..running + refused {
+            let why = Why::here(Obstacle::Refused, "connection refused", "");
+            tell(
+                11.0,
+                Event::End {
+                    host: host(n),
+                    seconds: 1.0,
+                    ending: Ending::without_result(Outcome::Unreachable, why, None),
+                },
+            );
+        }
+        board
+    }
+
+    #[test]
+    fn the_screen_is_used_to_its_height_and_the_seconds_stay_on_a_narrow_one() {
+        let (head, rows) = lines(&board(48, 2), 22.0, 50);
+        assert_eq!(
+            head,
+            "2/50 done, 48 at work, 2 not well: a-rather-long-host-name-[48-49].example.org"
+        );
+        assert_eq!(rows.len(), 48);
+        let narrow: String = rows[0].chars().take(40).collect();
+        assert!(
+            narrow.starts_with("   12 s  a-rather-long-host-name-00"),
+            "{narrow}"
+        );
+
+        let (_, rows) = lines(&board(48, 0), 22.0, 24);
+        assert_eq!(rows.len(), 22);
+        assert_eq!(rows[21], "        and 27 more");
+        assert_eq!(lines(&board(3, 0), 22.0, 1).1, ["        and 3 more"]);
     }
 
     #[test]

@@ -56,6 +56,16 @@ impl Paint {
         self.code("31", text)
     }
 
+    /// A line of changes, which warns where something goes away or back.
+    #[must_use]
+    pub fn change(self, line: &str) -> String {
+        if line.contains("  REMOVED, was ") || line.contains("  DOWNGRADED, ") {
+            self.warn(line)
+        } else {
+            line.to_owned()
+        }
+    }
+
     /// A text that steps back.
     #[must_use]
     pub fn faint(self, text: &str) -> String {

@@ -9,19 +9,36 @@ use apu_proto::Operation;
 use super::body::{Body, HOST};
 use super::groups::{groups, set};
 use super::paint::Paint;
+use super::quote::quote;
 
-/// The most lines below one headline; `-v` shows all.
+/// The most upgrades below one headline; `-v` shows all.
 const LONGEST: usize = 25;
 
-/// All ends of an operation as text.
+/// All ends of an operation as text; of the hosts that were told `before`, only the numbers.
 #[must_use]
 pub fn summary(
     operation: Operation,
     endings: &[(HostName, Ending)],
+    before: &[HostName],
     seconds: f64,
     paint: Paint,
     verbose: bool,
 ) -> String {
+    let new: Vec<(HostName, Ending)> = endings
+        .iter()
+        .filter(|(host, _)| !before.contains(host))
+        .cloned()
+        .collect();
+    let mut text = told(operation, &new, paint, verbose);
+    if operation == Operation::Status {
+        text.insert(0, '\n');
+    }
+    text + &paint.letters(format!("{}\n", numbers(endings, seconds, paint)))
+}
+
+/// Each host with how it ended, equal ends together, without the numbers.
+#[must_use]
+pub fn told(operation: Operation, endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> String {
     let bodies = endings
         .iter()
         .filter(|(_, ending)| !is_a_row(operation, ending))
@@ -35,24 +52,13 @@ pub fn summary(
         let headline = paint.outcome(body.outcome, &body.headline);
         let _ = writeln!(text, "{}: {headline}", paint.strong(&set));
         let longest = if verbose { usize::MAX } else { LONGEST };
-        for line in body.details.iter().take(longest) {
-            let _ = writeln!(text, "  {line}");
-        }
-        if body.details.len() > longest {
-            let _ = writeln!(
-                text,
-                "  … and {} more, which -v shows",
-                body.details.len() - longest
-            );
+        for line in body.lines(&set, longest) {
+            let _ = writeln!(text, "  {}", paint.change(&line));
         }
         if !body.advice.is_empty() {
-            let _ = writeln!(text, "  try: {}", body.advice.replace(HOST, &set));
+            let _ = writeln!(text, "  try: {}", body.advice.replace(HOST, &quote(&set)));
         }
     }
-    if operation == Operation::Status {
-        text.insert(0, '\n');
-    }
-    let _ = writeln!(text, "{}", numbers(endings, seconds, paint));
     paint.letters(text)
 }
 
@@ -139,16 +145,16 @@ mod tests {
             (host("web02"), upgraded()),
         ];
         assert_eq!(
-            summary(Operation::Upgrade, &endings, 12.34, PLAIN, false),
-            "web[01-02]: changed: 3 packages\n\
-             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1\n\
-             \x20 new:all        new, 1\n\
+            summary(Operation::Upgrade, &endings, &[], 12.34, PLAIN, false),
+            "web[01-02]: changed: 3 packages: 1 REMOVED, 1 new, 1 upgraded\n\
              \x20 old:amd64      REMOVED, was 2\n\
+             \x20 new:all        new, 1\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1\n\
              \x20 kept back: linux-image-amd64\n\
              \x20 configuration kept, the package's lies beside it: /etc/foo.conf\n\
              \x20 wants a restart\n\
              db[1-2]: unreachable: its host key is not known here\n\
-             \x20 try: apu host-key db[1-2]\n\
+             \x20 try: apu host-key 'db[1-2]'\n\
              2 changed, 2 unreachable, in 12.3 s\n"
         );
     }
@@ -163,16 +169,17 @@ mod tests {
         let shown = summary(
             Operation::Install,
             &[(host("web1"), Ending::of_result(Box::new(result), None))],
+            &[],
             1.0,
             PLAIN,
             true,
         );
         assert!(
-            shown.starts_with("web1: refused: no\u{fffd}[2J\n  second\u{fffd}line\n  x\n"),
+            shown.starts_with("web1: refused: no\u{fffd}[2J\n  | second\u{fffd}line\n  | x\n"),
             "{shown}"
         );
         assert!(
-            shown.contains("  … and 82 more lines\n  try: rm -rf \u{fffd}\n"),
+            shown.contains("  | … and 82 more lines\n  web1 suggests: rm -rf \u{fffd}\n"),
             "{shown}"
         );
     }
@@ -186,6 +193,7 @@ mod tests {
         let shown = summary(
             Operation::Upgrade,
             &[(host("web1"), upgraded())],
+            &[],
             200.0,
             plain,
             false,
@@ -199,14 +207,29 @@ mod tests {
         let mut result = RunResult::new(ClientOutcome::Changed);
         let change = |n: usize| Change {
             package: format!("p{n}"),
-            old: None,
+            old: Some("0".into()),
             new: Some("1".into()),
         };
         result.changes = (0..60).map(change).collect();
+        result.broken = vec![apu_proto::Broken {
+            package: "foo:all".into(),
+            state: "install ok half-configured".into(),
+        }];
         let endings = [(host("web1"), Ending::of_result(Box::new(result), None))];
-        let short = summary(Operation::Upgrade, &endings, 1.0, PLAIN, false);
-        assert!(short.contains("\n  … and 35 more, which -v shows\n"), "{short}");
-        let long = summary(Operation::Upgrade, &endings, 1.0, PLAIN, true);
-        assert_eq!(long.lines().count(), 62);
+        let short = summary(Operation::Upgrade, &endings, &[], 1.0, PLAIN, false);
+        assert!(
+            short.contains("\n  … and 35 more upgrades, which -v shows\n  not whole: foo:all ("),
+            "{short}"
+        );
+        let long = summary(Operation::Upgrade, &endings, &[], 1.0, PLAIN, true);
+        assert_eq!(long.lines().count(), 63);
+    }
+
+    #[test]
+    fn a_host_that_was_told_before_is_counted_and_not_told_again() {
+        let endings = [(host("db1"), unreachable("db1")), (host("web01"), upgraded())];
+        let text = summary(Operation::Upgrade, &endings, &[host("db1")], 1.0, PLAIN, false);
+        assert!(!text.contains("db1"), "{text}");
+        assert!(text.ends_with("1 changed, 1 unreachable, in 1.0 s\n"), "{text}");
     }
 }

@@ -5,46 +5,60 @@ use std::fmt::Write;
 use apu_fleet::HostName;
 use apu_proto::Transaction;
 
-use super::body::steps;
+use super::changes::{Counts, Listing, named};
 use super::groups::{groups, set};
 use super::paint::Paint;
+
+/// The most upgrades of one transaction that are shown; `-v` shows all. Everything else is always shown.
+const LONGEST: usize = 40;
 
 /// The transactions of these hosts as text.
 #[must_use]
 pub fn transactions(planned: &[(HostName, &Transaction)], paint: Paint, verbose: bool) -> String {
-    const LONGEST: usize = 40;
-    let steps = |(host, transaction): &'_ (HostName, &Transaction)| {
-        (host.clone(), steps(transaction), transaction.steps().len())
-    };
-    let planned: Vec<_> = planned.iter().map(steps).collect();
     let mut text = String::new();
-    for ((lines, number), hosts) in groups(
-        planned
-            .iter()
-            .map(|(host, lines, number)| (host, (lines, *number))),
-    ) {
-        let what = match (number, hosts.len()) {
-            (0, _) => "nothing to do".to_owned(),
-            (1, 1) => "1 change".to_owned(),
-            (1, _) => "the same change".to_owned(),
-            (_, 1) => format!("{number} changes"),
-            _ => format!("the same {number} changes"),
-        };
+    let planned = planned.iter().map(|(host, transaction)| {
+        let kept = named("kept back", &transaction.kept_back);
+        (host, (Listing::of_steps(transaction), kept))
+    });
+    for ((listing, kept), hosts) in groups(planned) {
+        let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
-        for line in lines.iter().take(longest) {
-            let line = if line.contains("  REMOVED, was ") {
-                paint.warn(line)
-            } else {
-                line.clone()
-            };
-            let _ = writeln!(text, "  {line}");
-        }
-        if lines.len() > longest {
-            let _ = writeln!(text, "  … and {} more, which -v shows", lines.len() - longest);
+        for line in listing.lines(longest).into_iter().chain(kept) {
+            let _ = writeln!(text, "  {}", paint.change(&line));
         }
     }
     paint.letters(text)
+}
+
+fn headline(counts: &Counts, hosts: usize) -> String {
+    match (counts.all(), hosts) {
+        (0, _) => "nothing to do".to_owned(),
+        (1, 1) => format!("1 change: {counts}"),
+        (1, _) => format!("the same change: {counts}"),
+        (number, 1) => format!("{number} changes: {counts}"),
+        (number, _) => format!("the same {number} changes: {counts}"),
+    }
+}
+
+/// What one host would do, in one line.
+#[must_use]
+pub fn outlook(transaction: &Transaction) -> String {
+    headline(&Listing::of_steps(transaction).counts, 1)
+}
+
+/// What is asked before all of this is done; without a line end.
+#[must_use]
+pub fn question(planned: &[(HostName, Transaction)]) -> String {
+    let mut all = Counts::default();
+    for (_, transaction) in planned {
+        all.add(&Listing::of_steps(transaction).counts);
+    }
+    let hosts = match planned.len() {
+        1 => "1 host".to_owned(),
+        number => format!("{number} hosts"),
+    };
+    format!("Altogether {all}. Go on with {hosts}? [y/N] ")
 }
 
 #[cfg(test)]
@@ -53,41 +67,78 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn equal_transactions_are_shown_once_and_removals_shout() {
-        let install = Step::Install {
-            package: "libssl3:amd64".into(),
+    fn upgrade(name: &str) -> Step {
+        Step::Install {
+            package: name.into(),
             old: Some("3.0.15-1".into()),
             new: "3.0.16-1".into(),
             origin: "Debian-Security:12/stable-security".into(),
-        };
-        let remove = Step::Remove {
-            package: "foo:amd64".into(),
+        }
+    }
+
+    fn remove(name: &str) -> Step {
+        Step::Remove {
+            package: name.into(),
             old: "1".into(),
-        };
-        let same = Transaction::new(vec![install.clone(), remove], vec!["bar".into()]);
+        }
+    }
+
+    fn host(name: &str) -> HostName {
+        name.parse().unwrap()
+    }
+
+    const PLAIN: Paint = Paint {
+        colour: false,
+        unicode: true,
+    };
+
+    #[test]
+    fn equal_transactions_are_shown_once_and_removals_come_first() {
+        let install = upgrade("libssl3:amd64");
+        let same = Transaction::new(vec![install.clone(), remove("foo:amd64")], vec!["bar".into()]);
         let other = Transaction::new(vec![install], vec![]);
         let none = Transaction::default();
-        let host = |name: &str| -> HostName { name.parse().unwrap() };
         let planned = [
             (host("web01"), &same),
             (host("db1"), &other),
             (host("web02"), &same),
             (host("mail"), &none),
         ];
-        let paint = Paint {
-            colour: false,
-            unicode: true,
-        };
         assert_eq!(
-            transactions(&planned, paint, false),
-            "web[01-02]: the same 2 changes\n\
-             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
+            transactions(&planned, PLAIN, false),
+            "web[01-02]: the same 2 changes: 1 REMOVED, 1 upgraded\n\
              \x20 foo:amd64      REMOVED, was 1\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 kept back: bar\n\
-             db1: 1 change\n\
+             db1: 1 change: 1 upgraded\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              mail: nothing to do\n"
         );
+    }
+
+    #[test]
+    fn a_removal_is_seen_and_counted_in_the_longest_plan() {
+        let upgrades = (100..200).map(|n| upgrade(&format!("a{n}:amd64")));
+        let new = (100..160).map(|n| Step::Install {
+            package: format!("n{n}:amd64"),
+            old: None,
+            new: "1".into(),
+            origin: "Site:local".into(),
+        });
+        let steps = upgrades.chain(new).chain([remove("zz:amd64")]).collect();
+        let long = Transaction::new(steps, vec!["kept".into()]);
+        let text = transactions(&[(host("web1"), &long)], PLAIN, false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "web1: 161 changes: 1 REMOVED, 60 new, 100 upgraded");
+        assert_eq!(lines[1], "  zz:amd64    REMOVED, was 1");
+        assert!(text.contains("  n159:amd64  new, 1 "), "{text}");
+        assert_eq!(lines[102], "  … and 60 more upgrades, which -v shows");
+        assert_eq!(lines[103], "  kept back: kept");
+        let twice = [(host("web1"), long.clone()), (host("web2"), long)];
+        assert_eq!(
+            question(&twice),
+            "Altogether 2 REMOVED, 120 new, 200 upgraded. Go on with 2 hosts? [y/N] "
+        );
+        assert!(question(&twice[..1]).ends_with(". Go on with 1 host? [y/N] "));
     }
 }

@@ -140,7 +140,7 @@ pub struct Why {
     pub code: Code,
     /// For people. A part of it may come from a host: clean it before it is shown.
     pub text: String,
-    /// What to try; empty where there is nothing to say.
+    /// What to try, in this server's words; empty where there is nothing to say. What a client suggests is in its result.
     #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
     pub advice: String,
 }
@@ -189,7 +189,7 @@ impl Ending {
         let reason = result.reason.as_ref().map(|reason| Why {
             code: Code::Client(reason.code),
             text: reason.text.clone(),
-            advice: reason.advice.clone(),
+            advice: String::new(),
         });
         Self {
             outcome: result.outcome.into(),

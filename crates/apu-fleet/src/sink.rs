@@ -1,5 +1,6 @@
 //! Where events go. A sink that fails is let go and named; the run goes on.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::event::Stamped;
@@ -54,7 +55,7 @@ impl Sinks<'_> {
     }
 }
 
-/// Writes an event a line, as JSON.
+/// Writes an event a line, as JSON in plain ASCII: what a host printed may hold whatever a terminal obeys or hides.
 pub struct JsonLines<W>(pub W);
 
 impl<W: Write> Sink for JsonLines<W> {
@@ -63,11 +64,26 @@ impl<W: Write> Sink for JsonLines<W> {
     }
 
     fn take(&mut self, event: &Stamped) -> io::Result<()> {
-        let mut line = serde_json::to_string(event)?;
+        let mut line = ascii(&serde_json::to_string(event)?);
         line.push('\n');
         self.0.write_all(line.as_bytes())?;
         self.0.flush()
     }
+}
+
+/// The same JSON with everything but printable ASCII as `\uXXXX`. Outside of strings JSON has nothing else.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, ' '..='~') {
+            text.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -102,5 +118,27 @@ mod tests {
         drop(sinks);
         let line = "{\"at\":1.0,\"event\":\"interrupt\",\"times\":1}\n";
         assert_eq!(String::from_utf8(text).unwrap(), line.repeat(2));
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_or_hides_is_raw_in_json() {
+        let host = "web1".parse().unwrap();
+        let text =
+            "a\u{9b}31m\u{202e}\u{7f}\u{1b}[2J\u{2028}\u{feff}\u{e0041}\u{85}\u{1f600}ü\\\"".to_owned();
+        let event = Stamped {
+            at: 1.0,
+            event: Event::Line { host, text },
+        };
+        let mut written = Vec::new();
+        JsonLines(&mut written).take(&event).unwrap();
+        let line = String::from_utf8(written).unwrap();
+        assert!(
+            line.trim_end_matches('\n')
+                .bytes()
+                .all(|byte| (b' '..=b'~').contains(&byte)),
+            "{line}"
+        );
+        assert!(line.contains(r"\u202e\u007f\u001b[2J\u2028"), "{line}");
+        assert_eq!(serde_json::from_str::<Stamped>(&line).unwrap(), event);
     }
 }

@@ -11,6 +11,7 @@ mod failure;
 mod host;
 mod lock;
 mod openpgp;
+pub mod output;
 mod parallel;
 mod push_key;
 mod rotation;

@@ -1,0 +1,213 @@
+//! The audit trail: one line in this machine's log for each press of the button.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
+use std::path::Path;
+
+use apu_fleet::{Host, Outcome, fold};
+use apu_proto::{RunId, TransactionId};
+use apu_repo::Site;
+use apu_repo::output::complain;
+use nix::unistd::{Uid, User, getuid};
+
+use super::ended::Ended;
+use super::words::Words;
+use crate::syslog::log;
+
+/// The most plans that a line names.
+const PLANS: usize = 8;
+
+/// What is to be known of one push.
+#[derive(Debug)]
+pub(super) struct Record {
+    who: Who,
+    target: String,
+    request: String,
+    hosts: String,
+    number: usize,
+    runs: Vec<RunId>,
+    plans: BTreeSet<TransactionId>,
+    outcomes: BTreeMap<Outcome, usize>,
+}
+
+/// Who pressed the button.
+#[derive(Debug, Default)]
+struct Who {
+    /// The user behind sudo or doas.
+    behind: Option<String>,
+    /// The user who logged in, as the kernel keeps it through every change of user.
+    login: Option<String>,
+    /// The user that the program runs as.
+    user: String,
+}
+
+impl Who {
+    fn here() -> Self {
+        let name = |uid: Uid| match User::from_uid(uid) {
+            Ok(Some(user)) => user.name,
+            _ => uid.to_string(),
+        };
+        let behind = ["SUDO_USER", "DOAS_USER"].into_iter();
+        let login = std::fs::read_to_string("/proc/self/loginuid");
+        let login = login.ok().and_then(|text| text.trim().parse().ok());
+        Self {
+            behind: behind.filter_map(|variable| std::env::var(variable).ok()).next(),
+            // All ones stands for nobody: a daemon, or a kernel without audit.
+            login: login
+                .filter(|uid| *uid != u32::MAX)
+                .map(|uid| name(Uid::from_raw(uid))),
+            user: name(getuid()),
+        }
+    }
+}
+
+impl Record {
+    /// The record of these words, meant for these hosts.
+    pub(super) fn of(words: &Words, hosts: &[Host]) -> Self {
+        let options = [
+            (words.yes, "--yes"),
+            (words.dry_run, "--dry-run"),
+            (words.allow_remove, "--allow-remove"),
+        ];
+        let mut request = vec![words.operation.to_string()];
+        request.extend(words.packages.iter().cloned());
+        request.extend(
+            options
+                .iter()
+                .filter(|(given, _)| *given)
+                .map(|(_, option)| (*option).to_owned()),
+        );
+        Self {
+            who: Who::here(),
+            target: words.target.clone(),
+            request: request.join(" "),
+            hosts: fold(hosts.iter().map(|host| host.name.as_str())),
+            number: hosts.len(),
+            runs: Vec::new(),
+            plans: BTreeSet::new(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// A run that is about to begin.
+    pub(super) fn begun(&mut self, run: RunId) {
+        self.runs.push(run);
+    }
+
+    /// The plans that were shown.
+    pub(super) fn planned(&mut self, plans: impl Iterator<Item = TransactionId>) {
+        self.plans.extend(plans);
+    }
+
+    /// How the hosts ended.
+    pub(super) fn ended(&mut self, ended: &Ended) {
+        self.outcomes.clear();
+        for (_, ending) in &ended.endings {
+            *self.outcomes.entry(ending.outcome).or_default() += 1;
+        }
+    }
+
+    /// Writes the line, with the exit status where there is one.
+    pub(super) fn write(&self, site: &Site, status: Option<u8>) {
+        let socket = site.at(Path::new("/dev/log"));
+        if let Err(error) = log(&socket, "apt-all", &self.line(status)) {
+            complain(&format!(
+                "warning: {} took no line about this push\n  why: {error}\n",
+                socket.display()
+            ));
+        }
+    }
+
+    fn line(&self, status: Option<u8>) -> String {
+        let mut line = String::new();
+        let mut field = |name: &str, value: &dyn fmt::Display| {
+            let space = if line.is_empty() { "" } else { " " };
+            let _ = write!(line, "{space}{name}={}", quoted(&value.to_string()));
+        };
+        // What is long stands last: a log may cut the end.
+        if let Some(behind) = &self.who.behind {
+            field("by", behind);
+        }
+        if let Some(login) = &self.who.login {
+            field("login", login);
+        }
+        field("user", &self.who.user);
+        field("target", &cut(&self.target, 300));
+        field("operation", &cut(&self.request, 500));
+        let runs: Vec<String> = self.runs.iter().map(ToString::to_string).collect();
+        field("run", &or_none(&runs.join(",")));
+        let counts: Vec<String> = self
+            .outcomes
+            .iter()
+            .map(|(outcome, number)| format!("{outcome}:{number}"))
+            .collect();
+        field("outcomes", &or_none(&counts.join(",")));
+        field(
+            "exit",
+            &status.map_or_else(|| "failed".to_owned(), |status| status.to_string()),
+        );
+        let mut plans: Vec<String> = self.plans.iter().take(PLANS).map(ToString::to_string).collect();
+        if self.plans.len() > PLANS {
+            plans.push(format!("and-{}-more", self.plans.len() - PLANS));
+        }
+        field("plan", &or_none(&plans.join(",")));
+        field("hosts", &self.number);
+        field("names", &self.hosts);
+        line
+    }
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut cut: String = text.chars().take(most).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// A value that cannot be read as another field.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@+%[]!".contains(c);
+    if !value.is_empty() && value.chars().all(is_plain) {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_who_what_where_and_how_it_ended() {
+        let record = Record {
+            who: Who {
+                behind: Some("alice\" user=root".into()),
+                login: Some("alice".into()),
+                user: "root".into(),
+            },
+            target: "web,!web3".into(),
+            request: "install foo=1 --yes".into(),
+            hosts: "web[1-2]".into(),
+            number: 2,
+            runs: vec![RunId::from_bytes([1; 16])],
+            plans: (0..10).map(|n| format!("{n:064x}").parse().unwrap()).collect(),
+            outcomes: [(Outcome::Changed, 1), (Outcome::Lost, 1)].into(),
+        };
+        let line = record.line(Some(1));
+        assert!(
+            line.starts_with(
+                "by=\"alice\\\" user=root\" login=alice user=root target=web,!web3 \
+                 operation=\"install foo=1 --yes\" run=01010101010101010101010101010101 \
+                 outcomes=changed:1,lost:1 exit=1 plan=000"
+            ),
+            "{line}"
+        );
+        assert!(line.ends_with(",and-2-more hosts=2 names=web[1-2]"), "{line}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The question before packages change. Ctrl-C is an answer to it, and keys that were pressed before it are none.
+
+use std::io::{self, BufRead, Read};
+
+use apu_repo::Failure;
+use apu_repo::output::complain;
+use nix::sys::termios::{FlushArg, tcflush};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Go on.
+    Yes,
+    /// Anything else, the end of the input included.
+    No,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Asks on the terminal and waits for a line, or for a message of `stops`.
+pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Result<Answer, Failure> {
+    // Where it is no terminal there is nothing to forget.
+    let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+    complain(question);
+    let (to, answer) = oneshot::channel();
+    // A thread of its own: the program may end while it still waits for a key.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = io::stdin().lock().take(100).read_line(&mut line);
+        // Nobody waits for it any more after Ctrl-C.
+        let _ = to.send(read.map(|_| line));
+    });
+    hear(answer, stops).await
+}
+
+async fn hear(
+    answer: oneshot::Receiver<io::Result<String>>,
+    stops: &mut UnboundedReceiver<()>,
+) -> Result<Answer, Failure> {
+    let line = tokio::select! {
+        // Whoever pressed Ctrl-C and then y meant the first.
+        biased;
+        Some(()) = stops.recv() => {
+            complain("\n");
+            return Ok(Answer::Interrupted);
+        }
+        line = answer => line,
+    };
+    let line = line.unwrap_or_else(|_| Err(io::Error::other("the reader is gone")));
+    let line = line.map_err(|error| Failure::machine("cannot read the answer").why(error))?;
+    Ok(match line.trim() {
+        "y" | "Y" | "yes" => Answer::Yes,
+        _ => Answer::No,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    fn heard(line: Option<io::Result<String>>, stopped: bool) -> Result<Answer, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (to, answer) = oneshot::channel();
+            let (stop, mut stops) = unbounded_channel();
+            if stopped {
+                stop.send(()).unwrap();
+            }
+            let mut to = Some(to);
+            if let Some(line) = line {
+                to.take().unwrap().send(line).unwrap();
+            }
+            hear(answer, &mut stops).await
+        })
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for (line, expected) in [
+            ("y\n", Answer::Yes),
+            ("yes\n", Answer::Yes),
+            ("\n", Answer::No),
+            ("", Answer::No),
+            ("n\n", Answer::No),
+            ("yn\n", Answer::No),
+        ] {
+            assert_eq!(heard(Some(Ok(line.into())), false).unwrap(), expected, "{line:?}");
+        }
+        assert!(heard(Some(Err(io::ErrorKind::InvalidData.into())), false).is_err());
+    }
+
+    #[test]
+    fn ctrl_c_comes_before_a_yes_that_waits_beside_it() {
+        assert_eq!(heard(Some(Ok("y\n".into())), true).unwrap(), Answer::Interrupted);
+        assert_eq!(heard(None, true).unwrap(), Answer::Interrupted);
+    }
+}

@@ -1,0 +1,236 @@
+//! Changes of packages as lines: what has to be read before a yes stands first and is never cut.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use apu_proto::{Change, Step, Transaction};
+use debversion::Version;
+
+use super::clean::{clean, package, version};
+use super::columns::columns;
+
+/// What happens to a package, in the order in which it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// It goes away.
+    Removed,
+    /// It gets an older version, or one whose order is not known.
+    Downgraded,
+    /// It was not there before.
+    New,
+    /// It gets a newer version.
+    Upgraded,
+    /// It gets the version that it has.
+    Reinstalled,
+}
+
+impl Kind {
+    fn of(old: Option<&str>, new: Option<&str>) -> Self {
+        match (old, new) {
+            (_, None) => Self::Removed,
+            (None, Some(_)) => Self::New,
+            (Some(old), Some(new)) if old == new => Self::Reinstalled,
+            (Some(old), Some(new)) => match (old.parse::<Version>(), new.parse::<Version>()) {
+                (Ok(old), Ok(new)) if old < new => Self::Upgraded,
+                (Ok(old), Ok(new)) if old == new => Self::Reinstalled,
+                _ => Self::Downgraded,
+            },
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "REMOVED",
+            Self::Downgraded => "DOWNGRADED",
+            Self::New => "new",
+            Self::Upgraded => "upgraded",
+            Self::Reinstalled => "reinstalled",
+        }
+    }
+
+    /// Whether a list that is cut may leave it out.
+    const fn may_be_cut(self) -> bool {
+        matches!(self, Self::Upgraded | Self::Reinstalled)
+    }
+}
+
+/// How many packages there are of each kind: `1 REMOVED, 3 new, 42 upgraded`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Counts(BTreeMap<Kind, usize>);
+
+impl Counts {
+    /// Takes in other counts.
+    pub fn add(&mut self, other: &Self) {
+        for (kind, number) in &other.0 {
+            *self.0.entry(*kind).or_default() += number;
+        }
+    }
+
+    /// All packages.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Whether there are upgrades alone.
+    #[must_use]
+    pub fn is_upgrades_alone(&self) -> bool {
+        self.0.keys().all(|kind| kind.may_be_cut())
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self
+            .0
+            .iter()
+            .map(|(kind, number)| format!("{number} {}", kind.word()));
+        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Changes as lines, with their numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Listing {
+    /// Removals, downgrades and new packages: never cut.
+    pub first: Vec<String>,
+    /// Upgrades.
+    pub rest: Vec<String>,
+    /// How many of each kind.
+    pub counts: Counts,
+}
+
+impl Listing {
+    /// The changes that dpkg's database shows.
+    #[must_use]
+    pub fn of_changes(changes: &[Change]) -> Self {
+        let row = |change: &Change| {
+            let (old, new) = (change.old.as_deref(), change.new.as_deref());
+            row(&change.package, old, new, "")
+        };
+        Self::of(changes.iter().map(row).collect())
+    }
+
+    /// The steps of a transaction.
+    #[must_use]
+    pub fn of_steps(transaction: &Transaction) -> Self {
+        let row = |step: &Step| match step {
+            Step::Install {
+                package,
+                old,
+                new,
+                origin,
+            } => row(package, old.as_deref(), Some(new), origin),
+            Step::Remove { package, old } => row(package, Some(old), None, ""),
+        };
+        Self::of(transaction.steps().iter().map(row).collect())
+    }
+
+    fn of(mut rows: Vec<(Kind, Vec<String>)>) -> Self {
+        rows.sort_by_key(|(kind, _)| *kind);
+        let mut counts = Counts::default();
+        for (kind, _) in &rows {
+            *counts.0.entry(*kind).or_default() += 1;
+        }
+        let (kinds, rows): (Vec<Kind>, Vec<Vec<String>>) = rows.into_iter().unzip();
+        let mut first = columns(&rows, "  ");
+        let rest = first.split_off(kinds.partition_point(|kind| !kind.may_be_cut()));
+        Self { first, rest, counts }
+    }
+
+    /// The lines, of which at most `longest` are upgrades; the rest is counted.
+    #[must_use]
+    pub fn lines(&self, longest: usize) -> Vec<String> {
+        let mut lines = self.first.clone();
+        lines.extend(self.rest.iter().take(longest).cloned());
+        if self.rest.len() > longest {
+            lines.push(format!(
+                "… and {} more upgrades, which -v shows",
+                self.rest.len() - longest
+            ));
+        }
+        lines
+    }
+}
+
+fn row(name: &str, old: Option<&str>, new: Option<&str>, origin: &str) -> (Kind, Vec<String>) {
+    let kind = Kind::of(old, new);
+    let text = |text: Option<&str>| text.map_or_else(String::new, version);
+    let (old, new) = (text(old), text(new));
+    let versions = match kind {
+        Kind::Removed => format!("REMOVED, was {old}"),
+        Kind::Downgraded => format!("DOWNGRADED, {old} → {new}"),
+        Kind::New => format!("new, {new}"),
+        Kind::Upgraded => format!("{old} → {new}"),
+        Kind::Reinstalled => format!("reinstalled, {new}"),
+    };
+    (kind, vec![package(name), versions, clean(origin)])
+}
+
+/// A list of names behind what it is a list of, however long; nothing without names.
+#[must_use]
+pub fn named(what: &str, names: &[String]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(|name| clean(name)).collect();
+    (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(package: &str, old: Option<&str>, new: Option<&str>) -> Change {
+        Change {
+            package: package.into(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_needs_a_look_stands_first_and_is_never_cut() {
+        let mut changes: Vec<Change> = (10..60)
+            .map(|n| change(&format!("a{n}:all"), Some("1"), Some("2")))
+            .collect();
+        changes.push(change("x:amd64", Some("1"), None));
+        changes.push(change("y:amd64", Some("1:1.0"), Some("2.0")));
+        changes.push(change("z:amd64", None, Some("3")));
+        let listing = Listing::of_changes(&changes);
+        assert_eq!(
+            listing.lines(2),
+            [
+                "x:amd64  REMOVED, was 1",
+                "y:amd64  DOWNGRADED, 1:1.0 → 2.0",
+                "z:amd64  new, 3",
+                "a10:all  1 → 2",
+                "a11:all  1 → 2",
+                "… and 48 more upgrades, which -v shows",
+            ]
+        );
+        assert_eq!(
+            listing.counts.to_string(),
+            "1 REMOVED, 1 DOWNGRADED, 1 new, 50 upgraded"
+        );
+    }
+
+    #[test]
+    fn versions_are_compared_as_dpkg_does_and_what_has_no_order_is_no_upgrade() {
+        for (old, new, kind) in [
+            ("1.9", "1.10", Kind::Upgraded),
+            ("1.0", "1.0~rc1", Kind::Downgraded),
+            ("0:1.0", "1.0", Kind::Reinstalled),
+            ("2.0", "1:1.0", Kind::Upgraded),
+            ("1", "no version", Kind::Downgraded),
+            ("1", "1", Kind::Reinstalled),
+        ] {
+            assert_eq!(Kind::of(Some(old), Some(new)), kind, "{old} {new}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_names_is_told_to_its_end() {
+        let names: Vec<String> = (0..200).map(|n| format!("package-{n}")).collect();
+        let text = named("kept back", &names).unwrap();
+        assert!(text.ends_with(", package-199"), "{text}");
+        assert_eq!(named("kept back", &[]), None);
+    }
+}
