@@ -2,6 +2,7 @@
 
 mod audit;
 mod candidate;
+mod command_line;
 mod ended;
 mod fresh;
 mod push;
@@ -11,14 +12,17 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use words::Words;
 
-use crate::program::finished;
+use crate::program::{failed, finished};
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    finished(Words::try_parse(), push::push)
+    match command_line::in_order(&Words::command(), std::env::args_os().collect()) {
+        Ok(words) => finished(Words::try_parse_from(words), push::push),
+        Err(failure) => failed(&failure),
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use apu_fleet::{TargetError, Why};
 use apu_repo::{Failure, Site};
 
 use crate::view::clean::clean;
+use crate::view::quote::quote;
 
 /// One reason after the other, as a chain of sources.
 #[derive(Debug)]
@@ -34,6 +36,16 @@ pub fn with_reasons(failure: Failure, reasons: impl DoubleEndedIterator<Item = S
         Some(reasons) => failure.why(*reasons),
         None => failure,
     }
+}
+
+fn reasons_of(failure: &Failure) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let mut next = failure.source();
+    while let Some(reason) = next {
+        reasons.push(reason.to_string());
+        next = reason.source();
+    }
+    reasons
 }
 
 /// A target that names no hosts.
@@ -64,6 +76,30 @@ pub fn target(site: &Site, error: TargetError) -> Failure {
         TargetError::Range { source, .. } => what.why(source).advise("write a range as in web[01-20]"),
         TargetError::Ambiguous { .. } => what.advise(format!("make the two equal, in {clients}")),
         TargetError::NotAmong(_) => what.advise("leave it out of --exclude, or correct its name"),
+        TargetError::List { path, source } => {
+            let advice = match source.kind() {
+                io::ErrorKind::NotFound => {
+                    format!("write words into {path}, one a line, or name a class without @")
+                }
+                _ => format!("correct {path}"),
+            };
+            what.why(source).advise(advice)
+        }
+        TargetError::Listed { place, source } => {
+            let inner = target(site, *source);
+            let reasons = std::iter::once(inner.to_string()).chain(reasons_of(&inner));
+            let reasons: Vec<String> = reasons.collect();
+            let what = with_reasons(Failure::words(format!("cannot use {place}")), reasons.into_iter());
+            match inner.advice() {
+                Some(advice) => what.advise(advice),
+                None => what,
+            }
+        }
+        TargetError::FileOrClass(name) => {
+            what.advise(format!("@./{name} for the file, or {name} for the class"))
+        }
+        TargetError::OnlyOut(word) => what.advise(quote(&format!("all,!{word}"))),
+        TargetError::NoClasses => what.advise(format!("write the hosts, one a line, into {clients}/default")),
         TargetError::NoneLeft => what.advise("exclude less"),
     }
 }

@@ -11,11 +11,10 @@ pub(crate) fn finished<W>(
     work: impl FnOnce(&W) -> Result<u8, Failure>,
 ) -> ExitCode {
     let status = match words {
-        Ok(words) => work(&words).unwrap_or_else(|failure| {
-            let (text, status) = report(&failure);
-            complain(&text);
-            status
-        }),
+        Ok(words) => match work(&words) {
+            Ok(status) => status,
+            Err(failure) => return failed(&failure),
+        },
         Err(error) => {
             // Help is an answer; its reader may go away, and the disk that it goes to may be full.
             let printed = error.print();
@@ -25,5 +24,12 @@ pub(crate) fn finished<W>(
             u8::try_from(error.exit_code()).unwrap_or(2)
         }
     };
+    finish(status)
+}
+
+/// Says what went wrong, and makes the exit status.
+pub(crate) fn failed(failure: &Failure) -> ExitCode {
+    let (text, status) = report(failure);
+    complain(&text);
     finish(status)
 }

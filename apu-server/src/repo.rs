@@ -5,10 +5,10 @@ mod local;
 mod show;
 mod target;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use apu_repo::archive;
+use apu_repo::output::show;
 use apu_repo::settings::Word;
 use apu_repo::{Failure, Keyring, Settings, Site};
 use clap::{Args, Subcommand};
@@ -127,7 +127,7 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
         Command::Prune { keep, place } => (prune(&at(place)?, site, *keep as usize)?, 0),
     };
     // Nobody may be reading; what was done is done.
-    let _ = io::stdout().write_all(text.as_bytes());
+    show(&text);
     Ok(status)
 }
 

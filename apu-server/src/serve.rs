@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use apu_repo::say;
 use apu_repo::{Failure, Settings, Site};
 use axum::Router;
 use axum::body::Body;
@@ -45,7 +46,7 @@ pub fn run(args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
         let listener = listen(args.listen).await?;
         if let Ok(address) = listener.local_addr() {
             for (path, dir) in &places {
-                println!("serving {} as http://{address}{path}", dir.display());
+                say!("serving {} as http://{address}{path}", dir.display());
             }
         }
         let served = axum::serve(listener, router(&places)).with_graceful_shutdown(told_to_stop());

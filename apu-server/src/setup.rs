@@ -1,7 +1,6 @@
 //! `apu setup`: what the package's postinst calls, and what mends a server whose keys are gone.
 
-use std::io::{self, Write};
-
+use apu_repo::output::show;
 use apu_repo::{Failure, Site};
 
 /// Makes the keys, the archive and the proxy setting where they are missing, and says which.
@@ -15,6 +14,6 @@ pub fn run_setup(site: &Site) -> Result<u8, Failure> {
         text.push_str(&format!("made {}\n", path.display()));
     }
     // Nobody may be reading; the keys are there all the same.
-    let _ = io::stdout().write_all(text.as_bytes());
+    show(&text);
     Ok(0)
 }

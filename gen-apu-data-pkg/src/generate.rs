@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apu_repo::archive::{Archive, Entry, Labels, Published};
+use apu_repo::output::complain;
 use apu_repo::{Failure, Settings, Site};
 
 use crate::cli::Args;
@@ -38,7 +39,12 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
     let signers = site.clone();
     let keys = move || apu_repo::archive_keys(&signers);
     let dir = site.at(&settings.archive.path);
-    let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {}", dir.display());
+    let waiting = |holder: &str| {
+        complain(&format!(
+            "waiting for {holder} to finish with {}\n",
+            dir.display()
+        ))
+    };
     let done = (|| {
         let archive = Archive::open(&dir, Labels::of(&settings), keys, "gen-apu-data-pkg", &waiting)
             .map_err(|error| error.into_failure(&dir))?;

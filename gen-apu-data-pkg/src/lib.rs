@@ -4,6 +4,9 @@
 //! archive keyring, the sources, the proxy. The same inputs give the same bytes, so that a new version appears
 //! when, and only when, an input has changed.
 
+// A panic at a closed pipe is no way to end: apu_repo::output is.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod generate;
 mod inputs;
@@ -12,9 +15,9 @@ mod push;
 mod scripts;
 mod sources;
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use apu_repo::output::{complain, finish, remember, show};
 use clap::Parser;
 
 pub use cli::Args;
@@ -22,24 +25,30 @@ pub use cli::Args;
 /// The program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let printed = error.print();
+            if !error.use_stderr() {
+                let _ = remember(printed);
+            }
+            return finish(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     let done = generate::generate(&args).and_then(|generated| {
         // Nobody may be reading; the package is published all the same.
-        let mut stdout = std::io::stdout();
-        let _ = stdout
-            .write_all(generated.text.as_bytes())
-            .and_then(|()| stdout.flush());
+        show(&generated.text);
         match &args.push {
             Some(target) => Err(push::push(&args, target, &generated.deb)),
             None => Ok(()),
         }
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => finish(0),
         Err(failure) => {
             let (text, status) = apu_repo::report(&failure);
-            eprint!("{text}");
-            ExitCode::from(status)
+            complain(&text);
+            finish(status)
         }
     }
 }

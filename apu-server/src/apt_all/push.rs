@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, Purpose, Sinks, Task, run};
 use apu_proto::{PackageArg, Request, RunId, Transaction};
-use apu_repo::output::{Stdout, all_written, complain, say, show};
-use apu_repo::{Failure, settings};
+use apu_repo::output::{Stdout, all_written, complain, show};
+use apu_repo::{Failure, say, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::audit::Record;
@@ -28,6 +27,15 @@ use crate::view::transactions::question;
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let ground = Ground::enter(&words.root, "apt-all")?;
+    if words.list_hosts {
+        let hosts = ground
+            .inventory()?
+            .resolve(std::slice::from_ref(&words.target), &words.exclude);
+        for host in hosts.map_err(|error| failure::target(&ground.site, error))? {
+            say!("{host}");
+        }
+        return Ok(0);
+    }
     let local = match words.files()? {
         files if files.is_empty() => None,
         files => Some(Local::judge(&ground.site, &ground.settings, files)?),
@@ -35,7 +43,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let request = words.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let inventory = ground.inventory()?;
     let hosts = inventory
-        .resolve(&words.target, &words.exclude)
+        .resolve(std::slice::from_ref(&words.target), &words.exclude)
         .map_err(|error| failure::target(&ground.site, error))?;
     let course = words.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let ssh = ground.ssh()?;
@@ -58,7 +66,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         may_replace: &ground.settings.archive.may_replace,
         limits: Limits {
             parallel: words.parallel.unwrap_or(run.parallel),
-            timeout: words.timeout.map_or(run.timeout, Duration::from_secs),
+            timeout: words.timeout.unwrap_or(run.timeout),
         },
         lock_wait: u32::try_from(run.lock_wait.as_secs())
             .unwrap_or(u32::MAX)
@@ -132,11 +140,11 @@ impl Button<'_> {
         match self.asked(&planned, &wanted, stops).await? {
             Answer::Yes => {}
             Answer::No => {
-                say(format_args!("nothing was done{}", self.what_stays()));
+                say!("nothing was done{}", self.what_stays());
                 return Ok(self.close(&planned, record).max(1));
             }
             Answer::Interrupted => {
-                say(format_args!("nothing was done{}", self.what_stays()));
+                say!("nothing was done{}", self.what_stays());
                 planned.interrupted = true;
                 return Ok(self.close(&planned, record));
             }
@@ -197,11 +205,9 @@ impl Button<'_> {
         let run = new_run_id()?;
         record.begun(run);
         // Events name the run themselves.
-        if !self.words.json {
+        if !(self.words.json || self.words.quiet) {
             let target = quote(&self.words.target);
-            say(format_args!(
-                "run {run}; to follow it from elsewhere: apu attach {target} {run}"
-            ));
+            say!("run {run}; to follow it from elsewhere: apu attach {target} {run}");
         }
         Ok(Request {
             run_id: Some(run),

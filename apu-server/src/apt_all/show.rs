@@ -12,7 +12,7 @@ use crate::view::body::HOST;
 use crate::view::live::Telling;
 use crate::view::paint::Paint;
 use crate::view::status::table;
-use crate::view::summary::{numbers, summary, told};
+use crate::view::summary::{numbers, summary, told as told_of};
 use crate::view::transactions::transactions;
 
 impl Button<'_> {
@@ -32,7 +32,7 @@ impl Button<'_> {
             .cloned()
             .collect();
         if !others.is_empty() {
-            text += &told(self.words.operation, &others, paint, self.words.verbose);
+            text += &told_of(self.words.operation, &others, paint, self.words.verbose);
             text += &numbers(&others, planned.seconds, paint);
             text.push('\n');
         }
@@ -42,7 +42,14 @@ impl Button<'_> {
     /// Shows how everything ended; of the hosts that were `told` before, only the numbers.
     pub(super) fn show(&self, mut ended: Ended, told: &[HostName], record: &mut Record) -> u8 {
         self.explain(&mut ended);
-        if !self.words.json {
+        if self.words.quiet && !self.words.json {
+            let unwell = ended
+                .endings
+                .iter()
+                .filter(|(_, ending)| !ending.outcome.is_well());
+            let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
+            show(&told_of(self.words.operation, &unwell, self.telling.paint, false));
+        } else if !self.words.json {
             let Telling { paint, verbose, .. } = self.telling;
             show(&table(&ended.endings, paint, verbose));
             show(&summary(

@@ -2,20 +2,24 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, Request};
 use apu_repo::Failure;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 
+use crate::view::quote::quote;
+
 /// Bring a class of Debian machines up to date, all at once.
 ///
-/// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or several of them with
-/// commas. Before packages change, the changes are shown and a yes is asked for.
+/// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or all; several of them
+/// stand side by side or with commas. !WORD leaves out, @FILE is a list of words, and - is a list on standard input.
+/// Before packages change, the changes are shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
 pub struct Words {
-    /// Classes and hosts, with commas between them.
+    /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
     pub target: String,
 
     /// What to do there.
@@ -37,9 +41,13 @@ pub struct Words {
     #[arg(long, value_name = "N")]
     pub parallel: Option<NonZeroUsize>,
 
-    /// How long to wait for one host; what it has begun goes on there [default: 3600, or what apu.toml says].
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: Option<u64>,
+    /// How long to wait for one host; what it has begun goes on there as in 90s, 5m or 1h30m [default: 3600s, or what apu.toml says].
+    #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
+    pub timeout: Option<Duration>,
+
+    /// Only say which hosts the target means; none of them is asked.
+    #[arg(long)]
+    pub list_hosts: bool,
 
     /// Do not show and ask first.
     #[arg(short, long, conflicts_with = "dry_run")]
@@ -61,6 +69,10 @@ pub struct Words {
     #[arg(short, long)]
     pub verbose: bool,
 
+    /// Show the hosts that are not well, and no others.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
     /// Work below this directory instead of /.
     #[arg(long, hide = true, default_value = "/")]
     pub root: PathBuf,
@@ -71,8 +83,8 @@ Exit status: 0 all well, 1 some host is not, 2 wrong words, 3 this machine faile
 
 Examples:
   apt-all web status
-  apt-all web,db1 update
-  apt-all default dist-upgrade --exclude laptops
+  apt-all web db1 update
+  apt-all 'all,!laptops' dist-upgrade
   apt-all web install htop --yes
   apt-all web install ./foo_1.2_amd64.deb";
 
@@ -96,6 +108,14 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
     });
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
+}
+
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let duration = apu_repo::settings::duration(text)?;
+    if duration.is_zero() {
+        return Err("at least 1 second is needed".to_owned());
+    }
+    Ok(duration)
 }
 
 /// How far to go.
@@ -126,7 +146,7 @@ impl Words {
         {
             return Err(
                 Failure::words(format!("{file:?} is a file, and {} takes none", self.operation))
-                    .advise(format!("apt-all {} install {file}", self.target)),
+                    .advise(format!("apt-all {} install {file}", quote(&self.target))),
             );
         }
         Ok(files.map(PathBuf::from).collect())
@@ -168,8 +188,10 @@ impl Words {
         Request::parse(line.as_bytes()).map_err(|error| {
             let failure = Failure::words("that cannot be asked of a client").why(error);
             match (operation.takes_packages(), self.packages.is_empty()) {
-                (true, true) => failure.advise(format!("apt-all {} {operation} PACKAGE", self.target)),
-                (false, false) => failure.advise(format!("apt-all {} {operation}", self.target)),
+                (true, true) => {
+                    failure.advise(format!("apt-all {} {operation} PACKAGE", quote(&self.target)))
+                }
+                (false, false) => failure.advise(format!("apt-all {} {operation}", quote(&self.target))),
                 _ => failure.advise("name fewer packages, each once"),
             }
         })?;
@@ -217,6 +239,16 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         Words::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_limit_is_a_duration() {
+        let five = words("apt-all web update --timeout 5m").timeout;
+        assert_eq!(five, Some(Duration::from_secs(300)));
+        for bad in ["0", "5x", "-1", ""] {
+            let line = ["apt-all", "web", "update", "--timeout", bad];
+            assert!(Words::try_parse_from(line).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use apu_fleet::{Ending, HostName, Job, Limits, Purpose, Sinks, Task};
 use apu_proto::{Operation, Request, RunId};
 use apu_repo::Failure;
+use apu_repo::output::{Stdout, show};
 use clap::Args;
 
 use super::remote::wait;
@@ -18,8 +19,9 @@ use crate::view::summary::summary;
 /// Follow a run on its hosts from its beginning, and show how it ended.
 #[derive(Debug, Args)]
 pub(super) struct Words {
-    /// Classes and hosts, with commas between them.
-    target: String,
+    /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
+    #[arg(required = true)]
+    target: Vec<String>,
 
     /// The run, as apt-all named it.
     run: RunId,
@@ -62,7 +64,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         let mut sinks = if telling.live {
             Sinks::default().with(Live::new(telling))
         } else {
-            Sinks::default().with(Plain::new(io::stdout(), telling))
+            Sinks::default().with(Plain::new(Stdout, telling))
         };
         let board = apu_fleet::run(&ssh, job, limits, &mut stops(), &mut sinks).await;
         let endings: Vec<(HostName, Ending)> = board
@@ -70,17 +72,14 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             .map(|(host, ending)| (host.clone(), ending.clone()))
             .collect();
         let seconds = board.seconds.unwrap_or_default();
-        print!(
-            "{}",
-            summary(
-                Operation::Attach,
-                &endings,
-                &[],
-                seconds,
-                telling.paint,
-                telling.verbose
-            )
-        );
+        show(&summary(
+            Operation::Attach,
+            &endings,
+            &[],
+            seconds,
+            telling.paint,
+            telling.verbose,
+        ));
         Ok(match (board.interrupts, board.all_well()) {
             (0, true) => 0,
             (0, false) => 1,

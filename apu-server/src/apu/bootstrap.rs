@@ -16,6 +16,8 @@ use apu_fleet::{
 };
 use apu_proto::{Operation, Request};
 use apu_repo::Failure;
+use apu_repo::output::{complain, show};
+use apu_repo::say;
 use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -105,7 +107,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             let unlisted: Vec<&HostName> = proven.iter().filter(|name| !listed(name)).collect();
             if !unlisted.is_empty() {
                 let class = ground.site.clients().join("default");
-                println!(
+                say!(
                     "in no class yet: {}; try: write it into {}",
                     set(&unlisted),
                     class.display()
@@ -142,7 +144,7 @@ async fn install_all(
         let pinned = installed.and_then(|key| install::pin(known, name, &key).map(|()| key));
         match pinned {
             Ok(key) => {
-                println!(
+                say!(
                     "{name}: installed; its key is {} {}",
                     key.algorithm(),
                     key.fingerprint()
@@ -151,10 +153,10 @@ async fn install_all(
             }
             Err(trouble) => {
                 let mut lines = clean_lines(&trouble.text, 15).into_iter();
-                eprintln!("error: {name}: {}", lines.next().unwrap_or_default());
-                lines.for_each(|line| eprintln!("  why: {line}"));
+                complain(&(format!("error: {name}: {}", lines.next().unwrap_or_default()) + "\n"));
+                lines.for_each(|line| complain(&(format!("  why: {line}") + "\n")));
                 if !trouble.advice.is_empty() {
-                    eprintln!("  try: {}", clean(&trouble.advice));
+                    complain(&(format!("  try: {}", clean(&trouble.advice)) + "\n"));
                 }
             }
         }
@@ -199,12 +201,12 @@ async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostNam
         sleep(Duration::from_secs(2)).await;
     }
     let paint = Paint::for_stream(&io::stdout());
-    print!("{}", table(&endings, paint, false));
+    show(&table(&endings, paint, false));
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
     if !unwell.is_empty() {
-        print!("{}", summary(Operation::Status, &unwell, &[], 0.0, paint, false));
+        show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
     }
     well.into_iter().map(|(host, _)| host).collect()
 }
@@ -240,6 +242,6 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Resul
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fresh.as_file().set_permissions(readable).map_err(failed)?;
     fresh.persist(&path).map_err(|error| failed(error.error))?;
-    println!("written into {}", path.display());
+    say!("written into {}", path.display());
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use apu_fleet::{HostName, fold};
 use apu_repo::archive::{self, Checked, newest_version};
+use apu_repo::say;
 use apu_repo::{Failure, KeyKind, Keyring, Rotation, Settings, archive_key_at};
 use clap::Args;
 
@@ -53,8 +54,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     findings.extend(hosts(ground));
     for finding in &findings {
         match &finding.advice {
-            Some(advice) => println!("WARN  {}\n      try: {advice}", finding.what),
-            None if !words.quiet => println!("ok    {}", finding.what),
+            Some(advice) => say!("WARN  {}\n      try: {advice}", finding.what),
+            None if !words.quiet => say!("ok    {}", finding.what),
             None => {}
         }
     }

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use apu_fleet::ssh::offered_key;
 use apu_fleet::{Host, HostKey, KnownHosts};
 use apu_repo::Failure;
+use apu_repo::output::complain;
+use apu_repo::say;
 use clap::Args;
 
 use super::remote::{named, wait};
@@ -82,20 +84,20 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
     })?;
 
     let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());
-    println!("{name}: {kind} {fingerprint}");
+    say!("{name}: {kind} {fingerprint}");
     let verdict = judge(&pinned, &offered);
     match verdict {
         Verdict::Known => {
-            println!("{name}: that is the pinned key");
+            say!("{name}: that is the pinned key");
             return Ok(0);
         }
         Verdict::New => {}
         Verdict::Changed => {
-            println!("{name}: THE KEY HAS CHANGED. Pinned is:");
+            say!("{name}: THE KEY HAS CHANGED. Pinned is:");
             for key in &pinned {
-                println!("{name}:   {} {}", key.algorithm(), key.fingerprint());
+                say!("{name}:   {} {}", key.algorithm(), key.fingerprint());
             }
-            println!("{name}: it was installed anew, or somebody stands between you and it");
+            say!("{name}: it was installed anew, or somebody stands between you and it");
             if !words.replace {
                 return Err(Failure::words(format!("the key of {name} is not the pinned one"))
                     .why("nothing was changed")
@@ -104,13 +106,13 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         }
     }
     if !agreed(words, &fingerprint, name.as_str())? {
-        println!("{name}: nothing was pinned");
+        say!("{name}: nothing was pinned");
         return Ok(1);
     }
     known
         .pin(name, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
-    println!("{name}: pinned in {}", file.display());
+    say!("{name}: pinned in {}", file.display());
     if verdict == Verdict::Changed {
         // What was connected under the old key must not be used any longer.
         wait(async {
@@ -143,7 +145,7 @@ fn agreed(words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure>
                 )),
         );
     }
-    eprint!("Is that what the host says at its own console? [y/N] ");
+    complain("Is that what the host says at its own console? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().take(100).read_line(&mut answer);
     read.map_err(|error| Failure::machine("cannot read the answer").why(error))?;

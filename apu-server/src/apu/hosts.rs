@@ -1,7 +1,8 @@
 //! `apu hosts`: which classes there are, and which hosts a target means.
 
-use apu_fleet::fold;
+use apu_fleet::{Host, fold};
 use apu_repo::Failure;
+use apu_repo::say;
 use clap::Args;
 
 use crate::failure;
@@ -10,8 +11,8 @@ use crate::ground::Ground;
 /// List the classes, or the hosts that a target means.
 #[derive(Debug, Args)]
 pub(super) struct Words {
-    /// Classes and hosts, with commas between them; without it, all classes are listed.
-    target: Option<String>,
+    /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists. Without it, all classes are listed.
+    target: Vec<String>,
 
     /// Leave these classes and hosts out.
     #[arg(long, value_name = "TARGET", requires = "target")]
@@ -25,32 +26,36 @@ pub(super) struct Words {
 pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     let inventory = ground.inventory()?;
     let wrong = |error| failure::target(&ground.site, error);
-    let Some(target) = &words.target else {
+    if words.target.is_empty() {
         let mut bad = None;
         for class in inventory.classes() {
             match inventory.class(class) {
-                Ok(hosts) => {
-                    println!(
-                        "{class}: {} hosts: {}",
-                        hosts.len(),
-                        fold(hosts.iter().map(|host| host.name.as_str()))
-                    );
-                }
+                Ok(hosts) => say!("{class}: {}", counted(&hosts)),
                 Err(error) => {
-                    println!("{class}: cannot be used");
+                    say!("{class}: cannot be used");
                     bad = bad.or(Some(error));
                 }
             }
         }
         return bad.map_or(Ok(0), |error| Err(wrong(error)));
-    };
-    let hosts = inventory.resolve(target, &words.exclude).map_err(wrong)?;
+    }
+    let hosts = inventory.resolve(&words.target, &words.exclude).map_err(wrong)?;
     if words.fold {
-        println!("{}", fold(hosts.iter().map(|host| host.name.as_str())));
+        say!("{}", fold(hosts.iter().map(|host| host.name.as_str())));
     } else {
         for host in hosts {
-            println!("{host}");
+            say!("{host}");
         }
     }
     Ok(0)
+}
+
+/// `3 hosts: web[1-3]`.
+fn counted(hosts: &[Host]) -> String {
+    let names = fold(hosts.iter().map(|host| host.name.as_str()));
+    match hosts.len() {
+        0 => "no host yet".to_owned(),
+        1 => format!("1 host: {names}"),
+        number => format!("{number} hosts: {names}"),
+    }
 }

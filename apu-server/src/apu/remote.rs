@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{
-    Ending, Host, HostName, Inventory, Job, Limits, Purpose, Sinks, TargetError, Task, expand, run,
-};
+use apu_fleet::{Ending, Host, HostName, Inventory, Job, Limits, Purpose, Sinks, TargetError, Task, run};
 use apu_proto::{Operation, Request};
 use apu_repo::Failure;
 
@@ -30,25 +28,7 @@ pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<
 /// # Errors
 /// For words that are no host names.
 pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>, TargetError> {
-    let mut hosts: Vec<Host> = Vec::new();
-    for word in words {
-        let names = expand(word).map_err(|source| TargetError::Range {
-            word: word.clone(),
-            source,
-        })?;
-        for name in names {
-            let no_name = |source| TargetError::NoName {
-                word: word.clone(),
-                source,
-            };
-            let name: HostName = name.parse().map_err(no_name)?;
-            let host = inventory.listed(&name)?.unwrap_or_else(|| Host::plain(name));
-            if !hosts.iter().any(|other| other.name == host.name) {
-                hosts.push(host);
-            }
-        }
-    }
-    Ok(hosts)
+    inventory.resolve_new(words, &[])
 }
 
 /// All hosts of all classes, each once; a class may have nobody in it.
@@ -56,18 +36,8 @@ pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>
 /// # Errors
 /// Where a class cannot be used, or two of them know a host differently.
 pub(super) fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
-    let wrong = |error| failure::target(&ground.site, error);
-    let inventory = ground.inventory()?;
-    let mut classes = Vec::new();
-    for class in inventory.classes() {
-        if !inventory.class(class).map_err(wrong)?.is_empty() {
-            classes.push(class.as_str());
-        }
-    }
-    if classes.is_empty() {
-        return Ok(Vec::new());
-    }
-    inventory.resolve(&classes.join(","), &[]).map_err(wrong)
+    let all = ground.inventory()?.all();
+    all.map_err(|error| failure::target(&ground.site, error))
 }
 
 /// The exit status of a command that was interrupted.

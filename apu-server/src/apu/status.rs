@@ -1,12 +1,13 @@
 //! `apu status`: which hosts have which apu-client and apu-data, beside what this server has published.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Status};
 use apu_repo::Failure;
 use apu_repo::archive::newest_version;
+use apu_repo::output::show;
 use clap::Args;
 
 use super::remote::{INTERRUPTED, all_hosts, statuses, wait};
@@ -17,6 +18,7 @@ use crate::view::clean::clean;
 use crate::view::columns::columns;
 use crate::view::groups::{groups, set};
 use crate::view::paint::Paint;
+use crate::view::quote::quote;
 
 /// Show which hosts have which apu-client and apu-data, and which of them lag behind.
 ///
@@ -24,8 +26,8 @@ use crate::view::paint::Paint;
 /// answer.
 #[derive(Debug, Args)]
 pub(super) struct Words {
-    /// Classes and hosts, with commas between them; without it, all hosts of all classes.
-    target: Option<String>,
+    /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists. Without it, all hosts of all classes.
+    target: Vec<String>,
 
     /// Leave these classes and hosts out.
     #[arg(long, value_name = "TARGET", requires = "target")]
@@ -33,12 +35,11 @@ pub(super) struct Words {
 }
 
 pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let hosts = match &words.target {
-        None => all_hosts(ground)?,
-        Some(target) => {
-            let hosts = ground.inventory()?.resolve(target, &words.exclude);
-            hosts.map_err(|error| failure::target(&ground.site, error))?
-        }
+    let hosts = if words.target.is_empty() {
+        all_hosts(ground)?
+    } else {
+        let hosts = ground.inventory()?.resolve(&words.target, &words.exclude);
+        hosts.map_err(|error| failure::target(&ground.site, error))?
     };
     if hosts.is_empty() {
         let default = ground.site.clients().join("default");
@@ -57,7 +58,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         };
         let (text, status) = shown(&endings, &newest, Paint::for_stream(&io::stdout()));
         // Nobody may be reading.
-        let _ = io::stdout().write_all(text.as_bytes());
+        show(&text);
         Ok(status)
     })
 }
@@ -139,7 +140,7 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
     }
     let _ = writeln!(text, "\n{}", counts.join(", "));
     if !behind.is_empty() {
-        let _ = writeln!(text, "  try: gen-apu-data-pkg --push {}", set(&behind));
+        let _ = writeln!(text, "  try: gen-apu-data-pkg --push {}", quote(&set(&behind)));
     }
     if let Some(highest) = ahead.iter().filter_map(|host| data_of(endings, host)).max() {
         let _ = writeln!(
@@ -149,7 +150,7 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
         );
     }
     for (advice, hosts) in groups(advice) {
-        let _ = writeln!(text, "  try: {}", advice.replace(HOST, &set(&hosts)));
+        let _ = writeln!(text, "  try: {}", advice.replace(HOST, &quote(&set(&hosts))));
     }
     let lag = new.len() < endings.len();
     (paint.letters(text), u8::from(lag))
@@ -229,7 +230,7 @@ mod tests {
              odd    0.1.0  9\u{fffd}[2J  behind\n\
              mail   -      -      unreachable: its host key is not known here\n\n\
              1 with the newest apu-data, 10, 3 behind, 1 ahead, 1 silent\n  \
-             try: gen-apu-data-pkg --push odd,web[02-03]\n  \
+             try: gen-apu-data-pkg --push 'odd,web[02-03]'\n  \
              try: gen-apu-data-pkg --at-least 12\n  \
              try: apu host-key mail\n"
         );

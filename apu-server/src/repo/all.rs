@@ -1,7 +1,6 @@
 //! Every archive of apu.toml, as the daily job signs them anew.
 
-use std::io::{self, Write};
-
+use apu_repo::output::{complain, show};
 use apu_repo::{Failure, Settings, Site, report};
 
 use super::target::Target;
@@ -24,11 +23,11 @@ pub(super) fn publish(site: &Site, settings: &Settings) -> Result<u8, Failure> {
         }
         match super::publish(&target, site) {
             Ok(text) => {
-                let _ = io::stdout().write_all(text.as_bytes());
+                show(&text);
             }
             Err(failure) => {
                 let (text, status) = report(&failure);
-                eprint!("{target}:\n{text}");
+                complain(&format!("{target}:\n{text}"));
                 worst = worst.max(status);
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use apu_repo::archive::{self, Archive, ArchiveError, Labels, Layout, Suite};
+use apu_repo::output::complain;
 use apu_repo::settings::{Architecture, MoreArchive, Word};
 use apu_repo::{Failure, Settings, Site};
 use clap::Args;
@@ -208,7 +209,7 @@ impl Target {
         apu_repo::archive_key_is_at(&site.archive_key())?;
         let site = site.clone();
         let keys = move || apu_repo::archive_keys(&site);
-        let waiting = |holder: &str| eprintln!("waiting for {holder} to finish with {dir}");
+        let waiting = |holder: &str| complain(&(format!("waiting for {holder} to finish with {dir}") + "\n"));
         Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
             .map_err(|error| error.into_failure(&self.dir))
     }

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::name::{ClassName, HostName, NameError, parse_port};
 use crate::nearest::nearest;
 use crate::range::{RangeError, expand};
+use crate::text::{TextError, lines};
 
 /// What may follow a host.
 const OPTIONS: [&str; 4] = ["address", "port", "user", "jump"];
@@ -46,6 +47,9 @@ pub enum Fault {
     /// Not a host, class, user, port or jump host.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// Not in UTF-8.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// Brackets without a range in them.
     #[error(transparent)]
     Range(#[from] RangeError),
@@ -116,14 +120,25 @@ impl ClassFile {
     /// Reads the text of a class file, all of it, whatever is wrong with parts of it.
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        Self::read(text.as_bytes())
+    }
+
+    /// Reads the bytes of a class file, in whatever encoding their comments are.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
         let mut file = Self::default();
         let mut seen = HashMap::new();
-        for (line, text) in (1..).zip(text.lines()) {
-            let text = text.split('#').next().unwrap_or_default().trim();
-            if text.is_empty() {
-                continue;
-            }
-            match parse_line(line, text) {
+        for (line, text) in (1..).zip(lines(bytes)) {
+            let text = match text {
+                Ok(text) if text.is_empty() => continue,
+                Ok(text) => text,
+                Err(error) => {
+                    let fault = Fault::Text(error);
+                    file.errors.push(LineError { line, fault });
+                    continue;
+                }
+            };
+            match parse_line(line, &text) {
                 Ok(entries) => {
                     for entry in entries {
                         file.take(line, entry, &mut seen);

@@ -78,6 +78,15 @@ pub async fn run<T: Transport>(
     let mut listening = true;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A signal may have come between two rounds: the task that forwards it has its turn before any host has.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    while stops.try_recv().is_ok() {
+        times += 1;
+        deciding.tell(Event::Interrupt { times });
+        deciding.skip_the_queue();
+    }
     loop {
         while times == 0 && deciding.running.len() < limits.parallel.get() {
             let Some(place) = deciding.queue.pop_front() else {

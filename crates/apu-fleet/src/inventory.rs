@@ -1,7 +1,8 @@
 //! The classes of a site, read from their files.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::class::{ClassFile, Entry, Fault, LineError};
@@ -14,6 +15,23 @@ use crate::target::TargetError;
 #[derive(Debug, Default)]
 pub struct Inventory {
     pub(crate) files: BTreeMap<ClassName, io::Result<ClassFile>>,
+}
+
+/// The most bytes of a class file.
+const MOST: u64 = 16 << 20;
+
+fn read(path: &Path) -> io::Result<ClassFile> {
+    let file = File::open(path)?;
+    // A pipe or a device may never end.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::other(format!("it is longer than {MOST} bytes")));
+    }
+    Ok(ClassFile::read(&bytes))
 }
 
 /// Names that editors and dpkg give to copies: no classes.
@@ -45,8 +63,7 @@ impl Inventory {
                 .filter(|name| !is_a_copy(name))
                 .and_then(|name| name.parse().ok());
             if let Some(class) = class.filter(|_: &ClassName| !entry.path().is_dir()) {
-                let text = std::fs::read_to_string(entry.path());
-                files.insert(class, text.map(|text| ClassFile::parse(&text)));
+                files.insert(class, read(&entry.path()));
             }
         }
         Ok(Self { files })
@@ -233,14 +250,15 @@ mod tests {
             ("d", "@a\nh port=3\n"),
         ]);
         assert_eq!(
-            site.resolve("h", &[]).unwrap_err().to_string(),
+            site.resolve(&["h".to_owned()], &[]).unwrap_err().to_string(),
             "h is not the same host everywhere: class `a` has `h port=1`, class `b` has `h port=2`"
         );
         for (class, text) in [
             ("c", "line 2: `h port=2` of @b came before as `h port=1`"),
             ("d", "line 2: `h port=3` came before as `h port=1`"),
         ] {
-            let TargetError::Class { errors, .. } = site.resolve(class, &[]).unwrap_err() else {
+            let TargetError::Class { errors, .. } = site.resolve(&[class.to_owned()], &[]).unwrap_err()
+            else {
                 panic!("no error of the class");
             };
             assert_eq!(errors[0].to_string(), text);

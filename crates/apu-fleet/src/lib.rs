@@ -1,5 +1,8 @@
 //! Classes of hosts, and the engine that runs an operation on them. Nothing here knows a terminal or a settings file.
 
+// A panic at a closed pipe is no way to end: apu_repo::output is.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod attend;
 mod board;
 mod class;
@@ -16,7 +19,9 @@ mod reader;
 mod sink;
 pub mod ssh;
 mod target;
+mod text;
 mod transport;
+mod words;
 
 pub use attend::Task;
 pub use board::{Board, Stage, State};
@@ -33,4 +38,5 @@ pub use range::{MAX_EXPANSION, RangeError, expand, fold};
 pub use reader::{FrameReader, MAX_ANSWER};
 pub use sink::{JsonLines, Sink, Sinks};
 pub use target::TargetError;
+pub use text::TextError;
 pub use transport::{Answer, Transport};

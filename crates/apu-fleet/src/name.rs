@@ -19,6 +19,9 @@ pub enum NameError {
     /// A character that names do not have.
     #[error("{0:?} is not {2}: it has {1:?}")]
     Character(String, char, &'static str),
+    /// A letter that DNS writes in another way.
+    #[error("{0:?} is not a host name in ASCII; write it as DNS has it, which this says: idn2 {0}")]
+    International(String),
     /// `-` where an option could be meant, or a label that DNS forbids.
     #[error("{0:?} is not a host name: a part of it starts or ends with `-`")]
     Dash(String),
@@ -116,6 +119,10 @@ impl FromStr for HostName {
                 .parse()
                 .map_err(|_| NameError::Address(owned()))?;
             return Ok(Self(address.to_string()));
+        }
+        let is_international = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        if !text.is_ascii() && text.chars().all(is_international) {
+            return Err(NameError::International(owned()));
         }
         if let Some(bad) = text
             .chars()
@@ -277,6 +284,22 @@ mod tests {
             host("-oProxyCommand=id").unwrap_err(),
             "\"-oProxyCommand=id\" is not a host name: it has '='"
         );
+    }
+
+    #[test]
+    fn a_name_with_other_letters_is_told_with_the_way_to_its_dns_name() {
+        for text in ["müller.example.org", "почта", "例え.jp"] {
+            let error = host(text).unwrap_err();
+            assert!(
+                error.ends_with(&format!(", which this says: idn2 {text}")),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            host("xn--mller-kva.example.org"),
+            Ok("xn--mller-kva.example.org".into())
+        );
+        assert!(host("web→1").unwrap_err().contains("it has '→'"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::inventory::{Hosts, Inventory};
 use crate::name::{ClassName, HostName, NameError};
 use crate::nearest::nearest;
 use crate::range::{RangeError, expand};
+use crate::words::Word;
 
 /// Why a target names no hosts.
 #[derive(Debug, Error)]
@@ -82,6 +83,31 @@ pub enum TargetError {
         /// As it is there.
         second: String,
     },
+    /// A list of targets that cannot be read.
+    #[error("cannot read the targets in {path}")]
+    List {
+        /// As it was given.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A word of a list.
+    #[error("{place}")]
+    Listed {
+        /// The line and the list.
+        place: String,
+        /// What is wrong with the word.
+        source: Box<TargetError>,
+    },
+    /// `@NAME` where there is a file and a class of that name.
+    #[error("@{0} is a file here, and a class")]
+    FileOrClass(String),
+    /// Nothing but exclusions.
+    #[error("!{0} leaves a host out, and no word names the others")]
+    OnlyOut(String),
+    /// `all` of no classes.
+    #[error("there is no class that names a host")]
+    NoClasses,
     /// Excluding what is not there is most likely a slip, and a costly one.
     #[error("{0} cannot be excluded: it is not among the hosts")]
     NotAmong(HostName),
@@ -90,28 +116,75 @@ pub enum TargetError {
     NoneLeft,
 }
 
+/// The word for the hosts of all classes, where no class is called so.
+const ALL: &str = "all";
+
+/// Whether a host may be named that is in no class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strangers {
+    /// By an address or a name with a dot.
+    OnlyInFull,
+    /// By any name.
+    Welcome,
+}
+
 impl Inventory {
     /// The hosts that a target names, without the excluded ones; each once, in the order of the words.
     ///
+    /// A word is a class, a host, a range such as `web[01-20]`, or `all` for the hosts of all classes. Commas and blanks
+    /// part words; `!WORD` leaves out, `@FILE` and `-` (standard input) are lists of words.
+    ///
     /// # Errors
     /// Where a word is neither a class nor a host, a class cannot be used, or no host is left.
-    pub fn resolve(&self, target: &str, exclude: &[String]) -> Result<Vec<Host>, TargetError> {
+    pub fn resolve(&self, target: &[String], exclude: &[String]) -> Result<Vec<Host>, TargetError> {
+        self.select(target, exclude, Strangers::OnlyInFull)
+    }
+
+    /// The same for hosts that need not be in a class: they may be about to come into one.
+    ///
+    /// # Errors
+    /// As [`Inventory::resolve`].
+    pub fn resolve_new(&self, target: &[String], exclude: &[String]) -> Result<Vec<Host>, TargetError> {
+        self.select(target, exclude, Strangers::Welcome)
+    }
+
+    fn select(
+        &self,
+        target: &[String],
+        exclude: &[String],
+        strangers: Strangers,
+    ) -> Result<Vec<Host>, TargetError> {
+        let (mut out, within): (Vec<Word>, Vec<Word>) = self
+            .written_out(target)?
+            .into_iter()
+            .partition(|word| word.is_out);
         let mut found = Hosts::default();
-        for word in words(target) {
-            for host in self.word(word)? {
+        for word in &within {
+            for host in self
+                .word(&word.text, strangers)
+                .map_err(|error| word.wrong(error))?
+            {
                 found.add(&host);
             }
         }
+        if let Some(word) = out.first().filter(|_| within.is_empty()) {
+            return Err(TargetError::OnlyOut(word.text.clone()));
+        }
+        out.extend(self.written_out(exclude)?);
         let mut hosts = found.all.clone();
-        for word in exclude.iter().flat_map(|words| self::words(words)) {
-            let out = match self.word(word) {
+        for word in &out {
+            let out = match self.word(&word.text, Strangers::Welcome) {
                 // A class may well have nobody in it, or nobody who is meant here.
                 Err(TargetError::Empty(_)) => continue,
-                out => out?,
+                out => out.map_err(|error| word.wrong(error))?,
             };
             let missing = out.iter().find(|host| !found.has(&host.name));
-            if let Some(missing) = missing.filter(|_| !self.is_class(word)) {
-                return Err(TargetError::NotAmong(missing.name.clone()));
+            if let Some(missing) = missing.filter(|_| !self.is_class(&word.text)) {
+                let error = match self.word(&word.text, strangers) {
+                    Err(error @ TargetError::Nothing { .. }) => error,
+                    _ => TargetError::NotAmong(missing.name.clone()),
+                };
+                return Err(word.wrong(error));
             }
             hosts.retain(|host| out.iter().all(|other| other.name != host.name));
         }
@@ -121,18 +194,41 @@ impl Inventory {
         Ok(hosts)
     }
 
-    fn is_class(&self, word: &str) -> bool {
+    pub(crate) fn is_class(&self, word: &str) -> bool {
         word.parse()
             .is_ok_and(|class: ClassName| self.files.contains_key(&class))
     }
 
-    fn word(&self, word: &str) -> Result<Vec<Host>, TargetError> {
+    /// The hosts of all classes, each once.
+    ///
+    /// # Errors
+    /// Where a class cannot be used, or two of them know a host differently.
+    pub fn all(&self) -> Result<Vec<Host>, TargetError> {
+        let mut hosts = Hosts::default();
+        for class in self.files.keys() {
+            for host in self.class(class)? {
+                // Two classes may know it differently.
+                hosts.add(&self.listed(&host.name)?.unwrap_or(host));
+            }
+        }
+        Ok(hosts.all)
+    }
+
+    fn word(&self, word: &str, strangers: Strangers) -> Result<Vec<Host>, TargetError> {
         if let Ok(class) = word.parse::<ClassName>()
             && self.files.contains_key(&class)
         {
             let hosts = self.class(&class)?;
             return if hosts.is_empty() {
                 Err(TargetError::Empty(class))
+            } else {
+                Ok(hosts)
+            };
+        }
+        if word == ALL {
+            let hosts = self.all()?;
+            return if hosts.is_empty() {
+                Err(TargetError::NoClasses)
             } else {
                 Ok(hosts)
             };
@@ -150,6 +246,7 @@ impl Inventory {
             })?;
             hosts.push(match self.listed(&name)? {
                 Some(host) => host,
+                None if strangers == Strangers::Welcome => Host::plain(name),
                 // Without a class to vouch for it, a bare word is more likely a slip than a host.
                 None if name.is_address() || name.as_str().contains('.') => Host::plain(name),
                 None => return Err(self.nothing(name.as_str())),
@@ -174,17 +271,6 @@ impl Inventory {
     }
 }
 
-/// The words between commas; a comma in brackets belongs to a range.
-fn words(target: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0i32;
-    target
-        .split(move |c| {
-            depth += i32::from(c == '[') - i32::from(c == ']');
-            c == ',' && depth <= 0
-        })
-        .map(str::trim)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +288,7 @@ mod tests {
     fn names(target: &str, exclude: &[&str]) -> Result<String, String> {
         let exclude: Vec<String> = exclude.iter().map(|&word| word.to_owned()).collect();
         let hosts = site()
-            .resolve(target, &exclude)
+            .resolve(&[target.to_owned()], &exclude)
             .map_err(|error| error.to_string())?;
         Ok(hosts
             .iter()
@@ -227,7 +313,9 @@ mod tests {
 
     #[test]
     fn a_host_brings_what_its_class_says_of_it() {
-        let hosts = site().resolve("web2,nas.example.org", &[]).unwrap();
+        let hosts = site()
+            .resolve(&["web2".to_owned(), "nas.example.org".to_owned()], &[])
+            .unwrap();
         assert_eq!(hosts[0].to_string(), "web2 port=2222");
         assert_eq!(hosts[1].to_string(), "nas.example.org address=10.0.0.9");
     }
@@ -266,5 +354,65 @@ mod tests {
         ] {
             assert_eq!(names(target, &[]).unwrap_err(), text, "{target}");
         }
+    }
+
+    #[test]
+    fn a_word_with_an_exclamation_mark_leaves_out() {
+        assert_eq!(names("all,!db,!web[1-2]", &[]).unwrap(), "web3 nas.example.org");
+        assert_eq!(names("!web1 web", &[]).unwrap(), "web2 web3 db1");
+        assert_eq!(
+            names("!web1", &[]).unwrap_err(),
+            "!web1 leaves a host out, and no word names the others"
+        );
+        assert_eq!(
+            names("web,!wbe", &[]).unwrap_err(),
+            "there is no class or host `wbe` (`web`?)"
+        );
+        assert_eq!(
+            names("web,!web", &[]).unwrap_err(),
+            "no host is left after the exclusions"
+        );
+    }
+
+    #[test]
+    fn all_is_every_host_of_every_class_unless_a_class_is_called_so() {
+        let site = Inventory::of([("web", "web[1-2]\n"), ("db", "db1\nweb1\n"), ("empty", "")]);
+        let all = site.resolve(&["all".to_owned()], &[]).unwrap();
+        let all: Vec<&str> = all.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(all, ["db1", "web1", "web2"]);
+        let nobody = Inventory::of([("empty", "")]);
+        let error = nobody.resolve(&["all".to_owned()], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no class that names a host");
+    }
+
+    #[test]
+    fn a_list_is_read_from_a_file_and_its_lines_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let list = directory.path().join("list");
+        let word = format!("@{}", list.display());
+        std::fs::write(&list, "web1 # first\n!web2\nweb[2-3],db1\n").unwrap();
+        assert_eq!(names(&word, &[]).unwrap(), "web1 web3 db1");
+        std::fs::write(&list, "web1\n\nwbe\n").unwrap();
+        assert_eq!(
+            names(&word, &[]).unwrap_err(),
+            format!("line 3 of {}", list.display())
+        );
+        std::fs::remove_file(&list).unwrap();
+        assert_eq!(
+            names(&word, &[]).unwrap_err(),
+            format!("cannot read the targets in {}", list.display())
+        );
+        // As in a class file, where no file is called so.
+        assert_eq!(names("@db", &[]).unwrap(), "db1");
+        assert!(names("@/dev/zero", &[]).is_err());
+    }
+
+    #[test]
+    fn hosts_without_a_class_are_named_where_they_may_be_new() {
+        let words = ["new1,new2".to_owned(), "web[1-2]".to_owned()];
+        let hosts = site().resolve_new(&words, &[]).unwrap();
+        assert_eq!(hosts.len(), 4);
+        assert_eq!(hosts[2].to_string(), "web1 port=2222");
+        assert!(site().resolve(&words, &[]).is_err());
     }
 }

@@ -3,6 +3,9 @@
 //! Also the two things that everything on the server shares: where its files are ([`Site`]) and what
 //! `apu.toml` says ([`Settings`]).
 
+// A panic at a closed pipe is no way to end: apu_repo::output is.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod archive;
 mod deb;
 pub mod deb822;

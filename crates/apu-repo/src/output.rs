@@ -1,6 +1,5 @@
 //! The program's standard output and standard error: what cannot be written never stops the work, and is not forgotten.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -53,9 +52,12 @@ pub fn show(text: &str) {
     let _ = Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush());
 }
 
-/// Writes a line on standard output: `say(format_args!("{host}: pinned"))`.
-pub fn say(line: fmt::Arguments<'_>) {
-    show(&format!("{line}\n"));
+/// Writes a line on standard output, as `println!` would, and never panics: see [`show`](crate::output::show).
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::output::show(&(format!($($text)*) + "\n"))
+    };
 }
 
 /// Writes a text on standard error. Where that fails there is nobody left to be told.

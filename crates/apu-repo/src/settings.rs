@@ -1,5 +1,6 @@
 //! `apu.toml`: the one reader of the server's settings. Every key is optional, an unknown one is an error.
 
+mod duration;
 mod error;
 mod value;
 
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use duration::duration;
+use duration::{seconds, seconds_or_off};
 pub use error::SettingsError;
+use value::url_or_none;
 pub use value::{Architecture, KeyExchange, Label, PackageName, Url, UserName, Word};
-use value::{seconds, seconds_or_off, url_or_none};
 
 use crate::{Failure, Site};
 
@@ -276,7 +279,7 @@ mod tests {
     fn every_key_is_read() {
         let settings = Settings::parse(
             "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
-             keep_open=0\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait=9\n[client]\nexclusive=true\n\
+             keep_open=0\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
              label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
              path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
@@ -314,6 +317,8 @@ mod tests {
             ("[ssh]\nuser = '-oProxyCommand=id'\n", "line 2: "),
             ("[ssh]\nkey_exchange = 'slow'\n", "line 2: "),
             ("[run]\ntimeout = 0\n", "line 2: "),
+            ("[run]\ntimeout = '5x'\n", "line 2: "),
+            ("[run]\ntimeout = -5\n", "line 2: "),
             ("[run]\nparallel = -1\n", "line 2: "),
             ("[client]\nurl = 'http://a b/'\n", "line 2: "),
             ("[client]\nurl = 'file:/local'\n", "line 2: "),

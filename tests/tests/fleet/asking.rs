@@ -1,74 +1,11 @@
 //! The question before packages change, on a terminal: what is shown, and that only what was shown is done.
 
-use std::io::{Read, Write};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use apu_tests::{Fleet, Host, Stage};
+use apu_tests::{Fleet, Stage};
 
-/// apt-all at a terminal, and somebody in front of it.
-struct Sitting {
-    terminal: Child,
-    shown: String,
-    news: Receiver<Vec<u8>>,
-}
-
-impl Sitting {
-    fn down(at: &Host, command: &str) -> Self {
-        // script(1) is the terminal: it reads keys from its input and shows the screen on its output.
-        let mut script = at.command("script");
-        script
-            .args(["-qec", command, "/dev/null"])
-            .env("TERM", "xterm")
-            .env("LANG", "C.UTF-8");
-        let mut terminal = script
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("script runs");
-        let mut screen = terminal.stdout.take().expect("a screen");
-        let (to, news) = channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = screen.read(&mut bytes) {
-                let _ = to.send(bytes[..length].to_vec());
-            }
-        });
-        let shown = String::new();
-        Self {
-            terminal,
-            shown,
-            news,
-        }
-    }
-
-    #[track_caller]
-    fn sees(&mut self, text: &str) {
-        while !self.shown.contains(text) {
-            match self.news.recv_timeout(Duration::from_secs(60)) {
-                Ok(bytes) => self.shown += &String::from_utf8_lossy(&bytes),
-                Err(_) => panic!("never shown: {text:?}; but: {}", self.shown),
-            }
-        }
-    }
-
-    fn types(&mut self, keys: &str) {
-        let keyboard = self.terminal.stdin.as_mut().expect("a keyboard");
-        keyboard.write_all(keys.as_bytes()).expect("typed");
-        self.shown.clear();
-    }
-
-    #[track_caller]
-    fn leaves(mut self, code: i32) {
-        let status = self.terminal.wait().expect("script ends");
-        while let Ok(bytes) = self.news.recv_timeout(Duration::from_secs(5)) {
-            self.shown += &String::from_utf8_lossy(&bytes);
-        }
-        assert_eq!(status.code(), Some(code), "{}", self.shown);
-    }
-}
+use crate::sitting::Sitting;
 
 fn with_an_upgrade(names: &[&str]) -> Fleet {
     let fleet = Fleet::of(names.iter().copied()).up();
@@ -131,4 +68,148 @@ fn ctrl_c_on_a_terminal_waits_for_what_was_begun() {
     sitting.sees("nothing new is begun");
     sitting.sees("1 changed");
     sitting.leaves(130);
+}
+
+#[test]
+fn ctrl_c_at_the_question_ends_it_and_nothing_is_sent() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let journal = journal_of(&fleet);
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade");
+    sitting.sees("Go on with 1 host? [y/N]");
+    sitting.types("\u{3}");
+    sitting.sees("nothing was done");
+    sitting.leaves(130);
+    assert_eq!(fleet.host("web1").version_of("pkg-a").as_deref(), Some("1.0"));
+    let line = read_line(&journal);
+    assert!(
+        line.contains("operation=upgrade run=none ") && line.contains(" exit=130 "),
+        "{line}"
+    );
+}
+
+#[test]
+fn keys_that_were_pressed_before_the_question_are_no_answer() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let command = "until [ -e /root/go ]; do sleep 0.1; done; apt-all default upgrade";
+    let mut sitting = Sitting::down(fleet.server(), command);
+    sitting.types("y\n");
+    // The terminal has them.
+    sitting.sees("y\r\n");
+    fleet.server().write("/root/go", "");
+    sitting.sees("Go on with 1 host? [y/N]");
+    sitting.types("n\n");
+    sitting.sees("nothing was done");
+    sitting.leaves(1);
+    assert_eq!(fleet.host("web1").version_of("pkg-a").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn a_removal_is_counted_in_the_headline_and_in_the_question() {
+    let fleet = Fleet::of(["web1"]).up();
+    fleet.host("web1").sh("apt-get -q -y install hurts-oldtimer").ok();
+    let mut sitting = Sitting::down(
+        fleet.server(),
+        "apt-all default install hurts-newcomer --allow-remove",
+    );
+    sitting.sees("web1: 2 changes: 1 REMOVED, 1 new\r\n  hurts-oldtimer:");
+    sitting.sees("Altogether 1 REMOVED, 1 new. Go on with 1 host? [y/N]");
+    sitting.types("y\n");
+    sitting.sees("web1: changed: 2 packages: 1 REMOVED, 1 new");
+    sitting.leaves(0);
+}
+
+#[test]
+fn with_tee_the_plan_comes_before_its_question_and_the_log_has_it_too() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade | tee /root/log");
+    sitting.sees("Go on with 1 host? [y/N]");
+    let plan = sitting.shown.find("pkg-a:amd64  1.0 → 2.0");
+    assert!(plan < sitting.shown.find("Go on with"), "{}", sitting.shown);
+    assert!(plan.is_some(), "{}", sitting.shown);
+    sitting.types("y\n");
+    sitting.sees("1 changed");
+    sitting.leaves(0);
+    let log = fleet.server().read("/root/log").unwrap();
+    assert!(log.contains("pkg-a:amd64  1.0 → 2.0"), "{log}");
+}
+
+#[test]
+fn what_could_not_be_shown_is_not_done() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade >/dev/full");
+    sitting.sees("Go on with 1 host? [y/N]");
+    sitting.types("y\n");
+    sitting.sees("No space left on device");
+    sitting.leaves(3);
+    assert_eq!(fleet.host("web1").version_of("pkg-a").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_told_once() {
+    let fleet = with_an_upgrade(&["web1", "web2"]);
+    fleet.host("web2").kill_sshd();
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade");
+    sitting.sees("Go on with 1 host? [y/N]");
+    let told = sitting.shown.matches("web2: unreachable").count();
+    assert_eq!(told, 1, "{}", sitting.shown);
+    sitting.types("y\n");
+    sitting.sees("1 changed, 1 unreachable, in ");
+    assert!(!sitting.shown.contains("web2: unreachable"), "{}", sitting.shown);
+    sitting.leaves(1);
+}
+
+/// Stands where the server's log listens.
+fn journal_of(fleet: &Fleet) -> UnixDatagram {
+    let path = format!("/proc/{}/root/dev/log", fleet.server().init());
+    let journal = UnixDatagram::bind(path).expect("the server has no log yet");
+    journal.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    journal
+}
+
+fn read_line(journal: &UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let length = journal.recv(&mut bytes).expect("a line for the journal");
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[test]
+fn each_press_of_the_button_leaves_one_line_that_says_who_what_where_and_how_it_ended() {
+    let fleet = with_an_upgrade(&["web1", "web2"]);
+    let journal = journal_of(&fleet);
+    let server = fleet.server();
+    let pressed = server.sh("SUDO_USER=alice apt-all default upgrade --yes");
+    let line = read_line(&journal);
+    for part in [
+        "<85>",
+        " apt-all[",
+        ": by=alice ",
+        " user=root target=default operation=\"upgrade --yes\" run=",
+        " outcomes=changed:2 exit=0 ",
+        " hosts=2 names=web[1-2]",
+    ] {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+    // The run is on the screen, too, and can be found again by it.
+    let run = line
+        .split(" run=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .unwrap();
+    assert!(pressed.ok().starts_with(&format!("run {run}; ")), "{line}");
+    server.sh(&format!("apu attach default {run}")).ok();
+
+    let mut sitting = Sitting::down(server, "apt-all web1 install hurts-slow");
+    sitting.sees("Go on with 1 host? [y/N]");
+    sitting.types("y\n");
+    sitting.sees("1 changed");
+    sitting.leaves(0);
+    let line = read_line(&journal);
+    let plan = line
+        .split(" plan=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .unwrap();
+    assert_eq!(plan.len(), 64, "{line}");
+    journal.set_nonblocking(true).unwrap();
+    assert!(journal.recv(&mut [0; 10]).is_err(), "one line for each");
 }

@@ -21,6 +21,7 @@ mod proxies;
 mod republish;
 mod rotation;
 mod silent;
+mod sitting;
 mod suites;
 mod trust;
 mod web_servers;

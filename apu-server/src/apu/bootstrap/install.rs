@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use apu_fleet::ssh::blame;
 use apu_fleet::{Host, HostKey, HostName, KnownHosts, Why};
+use apu_repo::say;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -196,7 +197,7 @@ async fn deliver(
             said.installed = true;
         } else {
             if verbose {
-                println!("{}| {}", host.name, clean(&line));
+                say!("{}| {}", host.name, clean(&line));
             }
             said.lines.push(line);
         }

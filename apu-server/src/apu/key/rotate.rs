@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use apu_fleet::ssh::{Ssh, SshOptions};
+use apu_repo::say;
 use apu_repo::{Failure, KeyKind};
 
 use super::lag::{Laggard, laggards};
@@ -44,7 +45,7 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
     for kind in going {
         let ssh = way(ground, kind)?;
         let Some(endings) = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })? else {
-            println!("interrupted: both keys stay in use");
+            say!("interrupted: both keys stay in use");
             return Ok(INTERRUPTED);
         };
         late.push((kind, laggards(&endings, needed)));
@@ -107,21 +108,21 @@ fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
         KeyKind::Archive => "both sign the archives",
     };
     let (name, again) = (name(kind), format!("sudo apu key rotate {}", option(kind)));
-    println!("{name}: the next one is made; {what} now, and both are in apu-data {data}");
-    println!(
+    say!("{name}: the next one is made; {what} now, and both are in apu-data {data}");
+    say!(
         "next: {:<36} brings it to the clients of CLASS",
         "sudo gen-apu-data-pkg --push CLASS"
     );
-    println!("      {again:<36} once more: drops the old key when all clients have it");
+    say!("      {again:<36} once more: drops the old key when all clients have it");
     Ok(())
 }
 
 fn dropped(kind: KeyKind, late: &[Laggard]) {
     let name = name(kind);
-    println!("{name}: the old one is dropped, the next one is in its place");
+    say!("{name}: the old one is dropped, the next one is in its place");
     if !late.is_empty() {
         let hosts: Vec<&str> = late.iter().map(|laggard| laggard.host.as_str()).collect();
-        println!(
+        say!(
             "{name}: left behind, since --force was given: {0}\n  try: sudo apu bootstrap {0}",
             hosts.join(" ")
         );
@@ -129,13 +130,13 @@ fn dropped(kind: KeyKind, late: &[Laggard]) {
 }
 
 fn waits(kind: KeyKind, late: &[Laggard], all: usize) {
-    println!(
+    say!(
         "{}: both stay in use, since {} of {all} hosts have not got the next one yet",
         name(kind),
         late.len()
     );
     super::status::show(late);
-    println!(
+    say!(
         "next: sudo gen-apu-data-pkg --push CLASS, or --force, which leaves {} behind",
         if late.len() == 1 { "that one" } else { "those" }
     );

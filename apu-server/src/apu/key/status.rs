@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apu_fleet::{HostKey, HostName};
+use apu_repo::say;
 use apu_repo::{Failure, KeyKind, archive_key_at};
 use jiff::Timestamp;
 
@@ -23,20 +24,20 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
     for kind in KINDS {
         let rotation = rotation(ground, kind);
         let (line, early) = describe(kind, rotation.current(), now)?;
-        println!("{:<12} {line}", name(kind));
+        say!("{:<12} {line}", name(kind));
         worst = worst.max(u8::from(early && !rotation.is_under_way()));
         if rotation.is_under_way() {
-            println!("{:<12} {}", "  next", describe(kind, rotation.next(), now)?.0);
-            println!("{:<12} sudo apu key rotate {}", "  go on with", option(kind));
+            say!("{:<12} {}", "  next", describe(kind, rotation.next(), now)?.0);
+            say!("{:<12} sudo apu key rotate {}", "  go on with", option(kind));
         } else if early {
-            println!("{:<12} sudo apu key rotate {}", "  try", option(kind));
+            say!("{:<12} sudo apu key rotate {}", "  try", option(kind));
         }
     }
     let Some(needed) = offered_data(ground)? else {
-        println!("{:<12} none yet; try: sudo gen-apu-data-pkg", "apu-data");
+        say!("{:<12} none yet; try: sudo gen-apu-data-pkg", "apu-data");
         return Ok(1);
     };
-    println!("{:<12} {needed}", "apu-data");
+    say!("{:<12} {needed}", "apu-data");
     if hosts.is_empty() {
         return Ok(worst);
     }
@@ -45,7 +46,7 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
         return Ok(INTERRUPTED);
     };
     let late = laggards(&endings, needed);
-    println!(
+    say!(
         "{:<12} {} of {} have it",
         "hosts",
         hosts.len() - late.len(),
@@ -63,9 +64,9 @@ pub(super) fn show(late: &[Laggard]) {
         .map(|laggard| (&laggard.host, (laggard.why.as_str(), laggard.advice.as_str())));
     for ((why, advice), hosts) in groups(reasons) {
         let hosts: Vec<&HostName> = hosts;
-        println!("  {}: {why}", set(&hosts));
+        say!("  {}: {why}", set(&hosts));
         if !advice.is_empty() {
-            println!("    try: {advice}");
+            say!("    try: {advice}");
         }
     }
 }

@@ -364,6 +364,24 @@ async fn ctrl_c_begins_nothing_new_and_waits_for_what_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ctrl_c_that_came_before_the_first_start_starts_nothing() {
+    let script = Arc::new(Script::default());
+    let (stop, mut stopped) = mpsc::unbounded_channel();
+    stop.send(()).unwrap();
+    let board = run(
+        &script,
+        update(&["a", "b"]),
+        LIMITS,
+        &mut stopped,
+        &mut Sinks::default(),
+    )
+    .await;
+    let outcomes: Vec<Outcome> = board.endings().map(|(_, ending)| ending.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped]);
+    assert_eq!(script.most.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn ctrl_c_twice_leaves() {
     let acts = [("a", vec![Act::Hangs(HELLO)])];
     let ran = play_and_stop(acts, LIMITS, &[Duration::from_secs(1), Duration::from_secs(2)]).await;

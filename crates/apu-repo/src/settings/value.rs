@@ -1,8 +1,6 @@
 //! Values of `apu.toml` that need more than a type of the language: judged here, once.
 
-use std::time::Duration;
-
-use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+use serde::de::{Deserialize, Deserializer, Error};
 
 /// Which key exchange ssh asks for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -162,31 +160,6 @@ fn is_url(url: &str) -> bool {
         && url
             .bytes()
             .all(|b| b.is_ascii_graphic() && !b"\"'\\<>{}|^`;#".contains(&b))
-}
-
-/// At least one second, at most about three years.
-pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let duration = seconds_or_off(deserializer)?;
-    if duration.is_zero() {
-        return Err(D::Error::invalid_value(
-            Unexpected::Unsigned(0),
-            &"at least 1 second",
-        ));
-    }
-    Ok(duration)
-}
-
-/// Zero switches it off.
-pub(super) fn seconds_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    const MOST: u64 = 100_000_000;
-    let seconds = u64::deserialize(deserializer)?;
-    if seconds > MOST {
-        return Err(D::Error::invalid_value(
-            Unexpected::Unsigned(seconds),
-            &"at most 100000000 seconds",
-        ));
-    }
-    Ok(Duration::from_secs(seconds))
 }
 
 /// An empty word says that there is none.
