@@ -87,10 +87,13 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
             preflight(site, request.operation)?;
             let database = Database::read(&site.dpkg())
                 .map_err(|error| own_fault("cannot read dpkg's database", &error))?;
-            let (_, plan) = planning::plan(site, request, policy.conffiles, &database)?;
-            let found = plan.transaction();
+            let (call, plan) = planning::plan(site, request, policy.conffiles, &database)?;
+            let mut found = plan.transaction();
             if request.plan.is_some_and(|approved| approved != found.id()) {
                 return Err(crate::run::drifted(found));
+            }
+            if !found.steps().is_empty() {
+                found.sizes = planning::sizes(&call, policy.conffiles);
             }
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             result.marked_manual = planning::automatic(request, &database)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apu_proto::{Operation, PackageArg, ReasonCode, Request, Step};
+use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
 
 use crate::apt::{
     APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, environment, providers,
@@ -51,6 +51,14 @@ pub(crate) fn plan(
     }
     judge(request, &plan, database).map_err(|stop| with_providers(stop, request))?;
     Ok((call, plan))
+}
+
+/// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
+pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
+    let captured = launch::capture(APT_GET, &call.addresses(), &environment(conffiles), PATIENCE).ok()?;
+    captured
+        .succeeded()
+        .then(|| crate::apt::sizes(&captured.stdout))?
 }
 
 /// Adds who provides a package that does not exist itself.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+pub(crate) use command_line::operation_of;
 pub use words::Words;
 
 use crate::program::{failed, finished};

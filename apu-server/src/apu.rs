@@ -2,6 +2,7 @@
 
 mod attach;
 mod bootstrap;
+mod complete;
 mod doctor;
 mod generate;
 mod host_key;
@@ -49,6 +50,8 @@ enum Command {
     Man(generate::Words),
     #[command(hide = true)]
     Completions(generate::Words),
+    #[command(hide = true)]
+    Complete(complete::Words),
 }
 
 /// Runs the program.
@@ -72,5 +75,11 @@ fn run(words: &Words) -> Result<u8, Failure> {
         Command::Setup => crate::setup::run_setup(&Site::below(&words.root)),
         Command::Man(words) => generate::man(words),
         Command::Completions(words) => generate::completions(words),
+        // Whoever types need not be root: sudo comes later.
+        Command::Complete(given) => Ok(complete::run(
+            &Site::below(&words.root),
+            given,
+            generate::programs(),
+        )),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use apu_fleet::{TargetError, Why};
-use apu_repo::{Failure, Site};
+use apu_repo::{Failure, Site, io_advice};
 
 use crate::view::clean::clean;
 use crate::view::quote::quote;
@@ -55,12 +55,21 @@ pub fn target(site: &Site, error: TargetError) -> Failure {
     let clients = clients.display();
     let what = Failure::words(error.to_string());
     match error {
-        TargetError::Directory { source, .. } => what
-            .why(source)
-            .advise(format!("write a class, one host a line, into {clients}/default")),
-        TargetError::File { class, source } => what
-            .why(source)
-            .advise(format!("make {clients}/{class} a readable text file")),
+        TargetError::Directory { source, .. } => {
+            let advice = match source.kind() {
+                io::ErrorKind::NotFound => format!("write a class, one host a line, into {clients}/default"),
+                _ => io_advice(&source, &site.clients()).1,
+            };
+            what.why(source).advise(advice)
+        }
+        TargetError::File { class, source } => {
+            let path = site.clients().join(class.as_str());
+            let advice = match source.kind() {
+                io::ErrorKind::Other => format!("make {} a text file", path.display()),
+                _ => io_advice(&source, &path).1,
+            };
+            what.why(source).advise(advice)
+        }
         TargetError::Class { class, errors } => with_reasons(what, errors.iter().map(ToString::to_string))
             .advise(format!("correct {clients}/{class}")),
         TargetError::Empty(class) => {

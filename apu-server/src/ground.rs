@@ -8,6 +8,7 @@ use apu_fleet::{Inventory, KnownHosts};
 use apu_repo::{Failure, Settings, Site, settings};
 
 use crate::failure;
+use crate::view::quote::quote;
 
 /// A site that is ours to work in.
 pub struct Ground {
@@ -27,7 +28,7 @@ impl Ground {
         if root == Path::new("/") && !nix::unistd::geteuid().is_root() {
             return Err(Failure::words(format!("{program} is for root"))
                 .why("it reads the push key, which only root may")
-                .advise(format!("sudo {program} …")));
+                .advise(format!("sudo {program}{}", given())));
         }
         let site = Site::below(root);
         let settings = Settings::read(&site)?;
@@ -96,6 +97,10 @@ impl Ground {
             let Err(error) = std::fs::File::open(key) else {
                 continue;
             };
+            if error.kind() != std::io::ErrorKind::NotFound {
+                let what = format!("cannot read the push key {}", key.display());
+                return Err(Failure::of_io(what, error, key));
+            }
             return Err(
                 Failure::words(format!("there is no push key in {}", key.display()))
                     .why(error)
@@ -105,13 +110,17 @@ impl Ground {
         let ssh = Ssh::new(options).map_err(|error| {
             let run = self.site.run();
             let what = format!("cannot keep connections in {}", run.display());
-            Failure::machine(what)
-                .why(error)
-                .advise(format!("make room for {}", run.display()))
+            Failure::of_io(what, error, &run)
         })?;
         allow_many_files();
         Ok(Arc::new(ssh))
     }
+}
+
+/// The words that the program was given, as a shell takes them.
+fn given() -> String {
+    let words = std::env::args().skip(1);
+    words.map(|word| format!(" {}", quote(&word))).collect()
 }
 
 /// A connection takes up to five descriptors; the soft limit is often 1024.

@@ -103,6 +103,31 @@ fn wrong_words_are_answered_with_what_why_and_what_to_try() {
         ),
         (
             APT_ALL,
+            "web purge htop",
+            "error: \"purge\" is no operation of apt-all\n  \
+             why: configuration files stay: apu removes packages and never purges them\n  \
+             try: apt-all web remove\n",
+        ),
+        (
+            APT_ALL,
+            "!web1 update",
+            "error: !web1 leaves a host out, and no word names the others\n  try: 'all,!web1'\n",
+        ),
+        (
+            APT_ALL,
+            "@/nowhere/list update",
+            "error: cannot read the targets in /nowhere/list\n  why: No such file or directory (os error 2)\n  \
+             try: write words into /nowhere/list, one a line, or name a class without @\n",
+        ),
+        (
+            APT_ALL,
+            "müller.example.org update",
+            "error: \"müller.example.org\" is neither a class nor a host\n  \
+             why: \"müller.example.org\" is not a host name in ASCII; write it as DNS has it, which this says: \
+             idn2 müller.example.org\n  try: apu hosts, which lists all classes\n",
+        ),
+        (
+            APT_ALL,
             "web install",
             "error: that cannot be asked of a client\n  why: install names no package\n  \
              try: apt-all web install PACKAGE\n",
@@ -215,7 +240,8 @@ fn who_is_not_root_is_told_so() {
         assert_eq!(
             String::from_utf8(output.stderr).unwrap(),
             format!(
-                "error: {name} is for root\n  why: it reads the push key, which only root may\n  try: sudo {name} …\n"
+                "error: {name} is for root\n  why: it reads the push key, which only root may\n  try: sudo {name} {words}\n",
+                words = if name == "apu" { "hosts web" } else { "web ping" },
             )
         );
     }
@@ -234,4 +260,63 @@ fn a_known_hosts_that_cannot_be_read_is_not_taken_for_hosts_without_a_key() {
         "{text}"
     );
     assert!(!text.contains("no key is pinned"), "{text}");
+}
+
+#[test]
+fn a_class_file_of_any_editor_is_read_or_told_with_line_reason_and_what_to_write() {
+    let site = site(&[]);
+    let class = site.path().join("etc/apu-server/clients/web");
+    for (bytes, expected) in [
+        (&b"\xef\xbb\xbfweb1\r\nweb2 # B\xfcro\r\n"[..], "web1\nweb2\n"),
+        (
+            b"web1\nm\xfcller\n",
+            "error: cannot use class `web`\n  why: line 2: \"m\u{fffd}ller\" is not UTF-8: names of hosts have \
+             ASCII letters alone, or xn-- names as DNS has them\n  try: correct SITE/etc/apu-server/clients/web\n",
+        ),
+        (
+            "web1\nmüller\n".as_bytes(),
+            "error: cannot use class `web`\n  why: line 2: \"müller\" is not a host name in ASCII; write it as DNS \
+             has it, which this says: idn2 müller\n  try: correct SITE/etc/apu-server/clients/web\n",
+        ),
+        (
+            b"\xff\xfew\0e\0b\0\n\0",
+            "error: cannot use class `web`\n  why: line 1: the file is UTF-16: save it as UTF-8, or: \
+             iconv -f utf-16 -t utf-8\n  try: correct SITE/etc/apu-server/clients/web\n",
+        ),
+    ] {
+        fs::write(&class, bytes).unwrap();
+        let (text, status) = say(APU, site.path(), "hosts web");
+        assert_eq!(text, expected);
+        assert_eq!(status, if expected.starts_with("error") { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn hosts_are_named_alike_in_every_program() {
+    let site = site(&[("web", "web[1-3]\n"), ("db", "db1\n"), ("empty", "")]);
+    fs::write(site.path().join("list"), "web2 !web3\nweb,db1\n").unwrap();
+    let list = format!("@{}/list", site.path().display());
+    for (target, expected) in [
+        ("web db !web[1-2]", "web3\ndb1\n"),
+        ("all,!db", "web1\nweb2\nweb3\n"),
+        (list.as_str(), "web2\nweb1\ndb1\n"),
+        ("@web", "web1\nweb2\nweb3\n"),
+    ] {
+        assert_eq!(say(APU, site.path(), &format!("hosts {target}")).0, expected);
+        let listed = say(APT_ALL, site.path(), &format!("{target} --list-hosts"));
+        assert_eq!(listed, (expected.to_owned(), 0));
+        let listed = say(APT_ALL, site.path(), &format!("{target} update --list-hosts"));
+        assert_eq!(listed, (expected.to_owned(), 0));
+    }
+    let (text, _) = say(APU, site.path(), "hosts");
+    assert_eq!(
+        text,
+        "db: 1 host: db1\nempty: no host yet\nweb: 3 hosts: web[1-3]\n"
+    );
+    // From standard input, too.
+    let mut command = Command::new(APU);
+    command.args(["hosts", "-", "--root"]).arg(site.path());
+    command.stdin(fs::File::open(site.path().join("list")).unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "web2\nweb1\ndb1\n");
 }

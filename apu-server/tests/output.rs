@@ -13,7 +13,7 @@ const COMMANDS: [(&str, &str); 9] = [
     (APU, "hosts web"),
     (APU, "hosts web --fold"),
     (APU, "doctor"),
-    (APU, "repo list"),
+    (APU, "repo publish"),
     (APU, "--help"),
     (APU, "--version"),
     (APT_ALL, "--help"),

@@ -55,7 +55,9 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
     let text = if args.quiet {
         String::new()
     } else {
-        text(&done, &inputs, &settings, &dir, args.push.is_some())
+        let known = fs::metadata(site.known_hosts());
+        let has_clients = known.is_ok_and(|known| known.len() > 0);
+        text(&done, &inputs, &settings, &dir, args.push.is_some(), has_clients)
     };
     let deb = dir.join(&done.path);
     Ok(Generated { text, deb })
@@ -120,7 +122,24 @@ fn remember(site: &Site, version: u64) -> std::io::Result<()> {
     fs::write(site.state().join("apu-data-version"), format!("{version}\n"))
 }
 
-fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path, goes_on: bool) -> String {
+/// What comes after a new apu-data: where no host key is pinned there is nobody to push to.
+const fn next_step(has_clients: bool) -> &'static str {
+    if has_clients {
+        "next: sudo gen-apu-data-pkg --push CLASS   brings it to the clients of CLASS\n      \
+         sudo apu bootstrap HOST              makes HOST a client\n"
+    } else {
+        "next: sudo apu bootstrap --add-to-class default HOST   makes HOST a client, with this apu-data\n"
+    }
+}
+
+fn text(
+    done: &Done,
+    inputs: &Inputs,
+    settings: &Settings,
+    dir: &Path,
+    goes_on: bool,
+    has_clients: bool,
+) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "  {label:<9} {value}");
@@ -163,8 +182,7 @@ fn text(done: &Done, inputs: &Inputs, settings: &Settings, dir: &Path, goes_on: 
         )
     };
     let next = if done.is_new && !goes_on {
-        "next: sudo gen-apu-data-pkg --push CLASS   brings it to the clients of CLASS\n      \
-         sudo apu bootstrap HOST              makes HOST a client\n"
+        next_step(has_clients)
     } else {
         ""
     };

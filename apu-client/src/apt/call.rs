@@ -143,6 +143,11 @@ impl Call {
         ])
     }
 
+    /// The arguments that only say what would be fetched, and what would be needed on disk.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.arguments(&["--print-uris", "-o", "Debug::NoLocking=true"])
+    }
+
     /// The arguments that do it, with apt's progress on [`STATUS_FD`] and `lock_wait` seconds for dpkg's lock.
     pub(crate) fn action(&self, lock_wait: u64) -> Vec<String> {
         let timeout = format!("DPkg::Lock::Timeout={lock_wait}");

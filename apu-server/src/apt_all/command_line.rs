@@ -7,7 +7,7 @@ use apu_repo::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
-const ELSEWHERE: [(&str, &str, &str); 22] = [
+const ELSEWHERE: [(&str, &str, &str); 21] = [
     (
         "full-upgrade",
         "apt's full-upgrade is called dist-upgrade here",
@@ -77,7 +77,6 @@ const ELSEWHERE: [(&str, &str, &str); 22] = [
         "status",
     ),
     ("shutdown", "apu stops no machine", "status"),
-    ("attach", "to follow a run: apu attach TARGET RUN", "status"),
 ];
 
 /// The command line with all words before the operation as one.
@@ -132,10 +131,14 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
     Ok(given.into_iter().enumerate().filter_map(keep).collect())
 }
 
-/// The operation that a word names.
-fn operation(word: &OsStr) -> Option<Operation> {
-    let operation: Operation = word.to_str()?.parse().ok()?;
+/// The operation of apt-all that a word names.
+pub(crate) fn operation_of(word: &str) -> Option<Operation> {
+    let operation: Operation = word.parse().ok()?;
     (operation != Operation::Attach).then_some(operation)
+}
+
+fn operation(word: &OsStr) -> Option<Operation> {
+    operation_of(word.to_str()?)
 }
 
 /// The places of the words that are neither options nor their values.

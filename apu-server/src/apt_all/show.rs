@@ -1,5 +1,7 @@
 //! What a push shows of its plan and of its end.
 
+use std::io;
+
 use apu_fleet::{Ending, HostName};
 use apu_proto::Transaction;
 use apu_repo::output::{complain, show};
@@ -11,6 +13,7 @@ use super::push::Button;
 use crate::view::body::HOST;
 use crate::view::live::Telling;
 use crate::view::paint::Paint;
+use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 use crate::view::transactions::transactions;
@@ -51,7 +54,12 @@ impl Button<'_> {
             show(&told_of(self.words.operation, &unwell, self.telling.paint, false));
         } else if !self.words.json {
             let Telling { paint, verbose, .. } = self.telling;
-            show(&table(&ended.endings, paint, verbose));
+            show(&table(
+                &ended.endings,
+                screen::width(&io::stdout()),
+                paint,
+                verbose,
+            ));
             show(&summary(
                 self.words.operation,
                 &ended.endings,

@@ -33,6 +33,7 @@ use crate::interrupt::stops;
 use crate::view::clean::{clean, clean_lines};
 use crate::view::groups::set;
 use crate::view::paint::Paint;
+use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::summary;
 
@@ -133,6 +134,7 @@ async fn install_all(
         let verbose = words.verbose;
         working.spawn(async move {
             let _permit = gate.acquire().await;
+            say!("{}: installing apu-client and apu-data", host.name);
             let installed = install(&access, &host, &debs, verbose).await;
             (host, installed)
         });
@@ -201,7 +203,7 @@ async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostNam
         sleep(Duration::from_secs(2)).await;
     }
     let paint = Paint::for_stream(&io::stdout());
-    show(&table(&endings, paint, false));
+    show(&table(&endings, screen::width(&io::stdout()), paint, false));
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
@@ -230,10 +232,15 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Resul
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    for host in hosts
+    let new: Vec<&HostName> = hosts
         .iter()
         .filter(|host| there.iter().all(|other| other.name != **host))
-    {
+        .collect();
+    if let Some(text) = nothing_new(hosts, &new) {
+        complain(&format!("{}: {text}\n", path.display()));
+        return Ok(());
+    }
+    for host in &new {
         text.push_str(host.as_str());
         text.push('\n');
     }
@@ -242,6 +249,32 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Resul
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fresh.as_file().set_permissions(readable).map_err(failed)?;
     fresh.persist(&path).map_err(|error| failed(error.error))?;
-    say!("written into {}", path.display());
+    say!("written into {}: {}", path.display(), set(&new));
     Ok(())
+}
+
+/// Why the class stays as it is, where it does.
+fn nothing_new(proven: &[HostName], new: &[&HostName]) -> Option<&'static str> {
+    match (proven.is_empty(), new.is_empty()) {
+        (true, _) => Some("not written: no host has answered over its new access"),
+        (false, true) => Some("not written: they are in it already"),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_is_said_only_of_what_was_written() {
+        let host: HostName = "web1".parse().unwrap();
+        assert!(nothing_new(&[], &[]).unwrap().starts_with("not written"));
+        assert!(
+            nothing_new(std::slice::from_ref(&host), &[])
+                .unwrap()
+                .starts_with("not written")
+        );
+        assert_eq!(nothing_new(std::slice::from_ref(&host), &[&host]), None);
+    }
 }

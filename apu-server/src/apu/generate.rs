@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use apu_repo::Failure;
 use clap::{Args, CommandFactory};
-use clap_complete::Shell;
+
+use super::complete;
 
 /// Write them into a directory.
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ pub(super) struct Words {
     directory: PathBuf,
 }
 
-fn programs() -> [clap::Command; 2] {
+pub(super) fn programs() -> [clap::Command; 2] {
     [super::Words::command(), crate::apt_all::Words::command()]
 }
 
@@ -51,14 +52,71 @@ fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>
     let spoken = name.replacen('-', " ", usize::from(above.is_some()));
     let command = command.disable_help_subcommand(true).bin_name(spoken);
     let command = command.display_name(&name).after_help(None::<&str>);
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command)
+    let synopsis = synopsis(command.clone());
+    let page = clap_mangen::Man::new(command.clone())
         .title(&name)
         .section("8")
-        .manual("apu")
-        .render(&mut text)?;
+        .manual("apu");
+    let mut text = Vec::new();
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    text.extend_from_slice(synopsis.as_bytes());
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    if command.has_subcommands() {
+        page.render_subcommands_section(&mut text)?;
+    }
     text.extend_from_slice(more(&name).as_bytes());
     fs::write(directory.join(format!("{name}.8")), text)
+}
+
+/// How the program is called, with the values of its options; for one with subcommands, how each of them is.
+fn synopsis(mut command: clap::Command) -> String {
+    command.build();
+    let mut lines = Vec::new();
+    usages(&command, &mut lines);
+    let escaped = |line: String| {
+        line.replace('\\', "\\e")
+            .replace('-', "\\-")
+            .replace('\'', "\\(aq")
+    };
+    let lines: Vec<String> = lines.into_iter().map(escaped).collect();
+    format!(".SH SYNOPSIS\n.nf\n{}\n.fi\n", lines.join("\n"))
+}
+
+fn usages(command: &clap::Command, lines: &mut Vec<String>) {
+    let below: Vec<&clap::Command> = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        .collect();
+    for command in &below {
+        usages(command, lines);
+    }
+    if !below.is_empty() {
+        return;
+    }
+    let mut words = vec![command.get_bin_name().unwrap_or(command.get_name()).to_owned()];
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        if matches!(argument.get_id().as_str(), "help" | "version") {
+            continue;
+        }
+        let names = argument.get_value_names().unwrap_or_default();
+        let value: Vec<&str> = names.iter().map(clap::builder::Str::as_str).collect();
+        let value = value.join(" ");
+        let many = matches!(argument.get_action(), clap::ArgAction::Append);
+        let dots = if many { "..." } else { "" };
+        let word = match argument.get_long() {
+            None => format!("{value}{dots}"),
+            Some(long) if argument.get_action().takes_values() => format!("--{long} {value}"),
+            Some(long) => format!("--{long}"),
+        };
+        words.push(if argument.is_required_set() {
+            word
+        } else {
+            format!("[{word}]")
+        });
+    }
+    lines.push(words.join(" "));
 }
 
 /// What a page says beyond the command line, in roff.
@@ -73,18 +131,40 @@ fn more(name: &str) -> &'static str {
 /// For bash, zsh and fish.
 pub(super) fn completions(words: &Words) -> Result<u8, Failure> {
     let files = || {
-        for mut program in programs() {
-            let name = program.get_name().to_owned();
-            for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-                let file = match shell {
-                    Shell::Zsh => format!("_{name}"),
-                    _ => format!("{name}.{shell}"),
-                };
-                let mut file = fs::File::create(words.directory.join(file))?;
-                clap_complete::generate(shell, &mut program, &name, &mut file);
-            }
+        for program in programs() {
+            complete::write_scripts(&words.directory, program.get_name())?;
         }
         Ok(())
     };
     written(files(), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_synopsis_has_every_argument_and_no_hidden_one() {
+        let [apu, apt_all] = programs();
+        let text = synopsis(apt_all);
+        assert!(
+            text.contains("\napt\\-all [\\-\\-exclude TARGET]")
+                || text.contains("TARGET OPERATION [PACKAGE...]"),
+            "{text}"
+        );
+        assert!(
+            text.contains("[\\-\\-timeout DURATION]") && !text.contains("root"),
+            "{text}"
+        );
+        let text = synopsis(apu);
+        for line in [
+            "apu hosts [TARGET...]",
+            "apu attach ",
+            "apu key rotate ",
+            "apu repo ",
+        ] {
+            assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
+        }
+        assert!(!text.contains("complete") && !text.contains("setup"), "{text}");
+    }
 }

@@ -203,7 +203,13 @@ impl Target {
     pub(super) fn open(&self, site: &Site, who: &str) -> Result<Archive, Failure> {
         let dir = self.dir.display();
         if !self.dir.is_dir() {
-            return Err(Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir {dir}")));
+            return Err(match self.dir.symlink_metadata() {
+                Ok(_) => Failure::words(format!("{dir} is no directory"))
+                    .advise(format!("name a directory, or look at `ls -ld {dir}`")),
+                Err(_) => {
+                    Failure::words(format!("there is no directory {dir}")).advise(format!("mkdir -p {dir}"))
+                }
+            });
         }
         // Nothing is made here for an archive that nobody could sign.
         apu_repo::archive_key_is_at(&site.archive_key())?;

@@ -13,3 +13,9 @@ pub fn size(stream: &impl AsFd) -> Option<(usize, usize)> {
     let (Width(columns), Height(rows)) = terminal_size_of(stream)?;
     (columns > 0 && rows > 0).then(|| (usize::from(rows), usize::from(columns)))
 }
+
+/// The columns of the terminal behind a stream, or those of a log.
+#[must_use]
+pub fn width(stream: &impl AsFd) -> usize {
+    size(stream).map_or(USUAL.1, |(_, columns)| columns)
+}

@@ -5,14 +5,16 @@ use std::fmt::Write;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Pending, Status};
 
-use super::clean::clean;
+use super::clean::{clean, package, version};
 use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
 
-/// All states as text; hosts without one are for the summary.
+/// All states as text, in so many columns of a terminal; hosts without one are for the summary.
+///
+/// With `verbose` nothing is left out, however wide that is.
 #[must_use]
-pub fn table(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> String {
+pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose: bool) -> String {
     let states: Vec<(&HostName, &Status)> = endings
         .iter()
         .filter_map(|(host, ending)| Some((host, ending.result.as_ref()?.status.as_deref()?)))
@@ -20,18 +22,21 @@ pub fn table(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> Str
     if states.is_empty() {
         return String::new();
     }
-    let head = [
-        "HOST", "SYSTEM", "PENDING", "SECURITY", "HELD", "BROKEN", "RESTART", "LISTS", "FREE", "APU", "DATA",
-    ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     rows.extend(states.iter().map(|(host, status)| row(host, status)));
+    let width = if verbose { usize::MAX } else { width };
+    let left_out = fit(&mut rows, width);
     let mut lines = columns(&rows, "  ").into_iter();
     let mut text = String::new();
     if let Some(head) = lines.next() {
-        let _ = writeln!(text, "{}", paint.strong(&head));
+        let _ = writeln!(text, "{}", paint.strong(&cut(&head, width)));
     }
     for line in lines {
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{}", cut(&line, width));
+    }
+    if !left_out.is_empty() {
+        let note = format!("-v also shows {}", left_out.join(", "));
+        let _ = writeln!(text, "{}", paint.faint(&cut(&note, width)));
     }
     let pending = states.iter().filter(|(_, status)| !status.pending.is_empty());
     for (list, hosts) in groups(pending.map(|(host, status)| (*host, pending_lines(&status.pending)))) {
@@ -51,6 +56,112 @@ pub fn table(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> Str
         shorten(&mut text, &list, verbose);
     }
     paint.letters(text)
+}
+
+const HEAD: [&str; 11] = [
+    "HOST", "SYSTEM", "PENDING", "SECURITY", "HELD", "BROKEN", "RESTART", "LISTS", "FREE", "APU", "DATA",
+];
+
+/// The columns in the order in which a narrow terminal does without them. What they would say of trouble stands below
+/// the table, too, and `apu status` has the versions of apu itself.
+const SPARED: [&str; 9] = [
+    "APU", "DATA", "SYSTEM", "HELD", "BROKEN", "FREE", "LISTS", "SECURITY", "RESTART",
+];
+
+/// Takes columns out until the rows fit, those that say nothing first; the names of those that said something.
+fn fit(rows: &mut [Vec<String>], width: usize) -> Vec<&'static str> {
+    let is_wide = |rows: &[Vec<String>]| {
+        columns(rows, "  ")
+            .iter()
+            .any(|line| line.chars().count() > width)
+    };
+    let place = |rows: &[Vec<String>], name: &str| rows[0].iter().position(|head| head == name);
+    let take_out = |rows: &mut [Vec<String>], place: usize| {
+        for row in rows {
+            row.remove(place);
+        }
+    };
+    for name in ["HELD", "BROKEN", "RESTART", "SECURITY"] {
+        if is_wide(rows)
+            && let Some(place) = place(rows, name)
+            && rows[1..].iter().all(|row| row[place] == "-")
+        {
+            take_out(rows, place);
+        }
+    }
+    // The codename says what the number says.
+    if is_wide(rows)
+        && let Some(place) = place(rows, "SYSTEM")
+    {
+        for row in &mut rows[1..] {
+            let words: Vec<&str> = row[place].split(' ').take(2).collect();
+            row[place] = words.join(" ");
+        }
+    }
+    let mut left_out = Vec::new();
+    for name in SPARED {
+        if is_wide(rows)
+            && let Some(place) = place(rows, name)
+        {
+            take_out(rows, place);
+            left_out.push(name);
+        }
+    }
+    left_out
+}
+
+/// A line that ends where the terminal does.
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// What all hosts that answered have in common, in one line: `3 answered: 5 updates pending on 2 of them (1 for
+/// security), 1 wants a restart`.
+#[must_use]
+pub fn totals(endings: &[(HostName, Ending)]) -> String {
+    let states: Vec<&Status> = endings
+        .iter()
+        .filter_map(|(_, ending)| ending.result.as_ref()?.status.as_deref())
+        .collect();
+    let count = |is_so: &dyn Fn(&Status) -> bool| states.iter().filter(|status| is_so(status)).count();
+    let pending: usize = states.iter().map(|status| status.pending.len()).sum();
+    let security = states
+        .iter()
+        .flat_map(|status| &status.pending)
+        .filter(|pending| pending.security)
+        .count();
+    let behind = count(&|status| !status.pending.is_empty());
+    let mut parts = vec![match pending {
+        0 => "no update pending".to_owned(),
+        1 => "1 update pending".to_owned(),
+        number => format!("{number} updates pending on {behind} of them"),
+    }];
+    if security > 0 {
+        parts[0] += &format!(" ({security} for security)");
+    }
+    for (number, one, many) in [
+        (
+            count(&|status| !status.broken.is_empty()),
+            "has broken packages",
+            "have broken packages",
+        ),
+        (
+            count(&|status| wants_restart(status) != "-"),
+            "wants a restart",
+            "want a restart",
+        ),
+    ] {
+        match number {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            number => parts.push(format!("{number} {many}")),
+        }
+    }
+    format!("{} answered: {}", states.len(), parts.join(", "))
 }
 
 fn shorten(text: &mut String, lines: &[String], verbose: bool) {
@@ -73,15 +184,7 @@ fn row(host: &HostName, status: &Status) -> Vec<String> {
     };
     let system = [&status.distribution, &status.release, &status.codename].map(|word| clean(word));
     let system: Vec<String> = system.into_iter().filter(|word| !word.is_empty()).collect();
-    let newer = status
-        .newest_kernel
-        .as_ref()
-        .is_some_and(|newest| *newest != status.kernel);
-    let restart = match (status.reboot_required, newer) {
-        (false, false) => "-",
-        (true, _) => "yes",
-        (false, true) => "kernel",
-    };
+    let restart = wants_restart(status);
     let least = status.free.iter().map(|free| free.bytes).min();
     vec![
         host.to_string(),
@@ -98,12 +201,24 @@ fn row(host: &HostName, status: &Status) -> Vec<String> {
     ]
 }
 
+fn wants_restart(status: &Status) -> &'static str {
+    let newer = status
+        .newest_kernel
+        .as_ref()
+        .is_some_and(|newest| *newest != status.kernel);
+    match (status.reboot_required, newer) {
+        (false, false) => "-",
+        (true, _) => "yes",
+        (false, true) => "kernel",
+    }
+}
+
 fn pending_lines(pending: &[Pending]) -> Vec<String> {
     let row = |pending: &Pending| {
-        let versions = format!("{} → {}", clean(&pending.old), clean(&pending.new));
+        let versions = format!("{} → {}", version(&pending.old), version(&pending.new));
         let security = if pending.security { "security" } else { "" };
         vec![
-            clean(&pending.package),
+            package(&pending.package),
             versions,
             clean(&pending.origin),
             security.to_owned(),
@@ -217,7 +332,29 @@ db1: not as usual
   not whole: foo:amd64 (install ok half-configured)
   on hold: vim
 ";
-        assert_eq!(table(&endings, paint, false), expected);
-        assert_eq!(table(&[], paint, false), "");
+        assert_eq!(table(&endings, 99, paint, false), expected);
+        assert_eq!(table(&endings, 10, paint, true), expected);
+        assert_eq!(table(&[], 80, paint, false), "");
+        let eighty = "\
+HOST   SYSTEM       PENDING  SECURITY  HELD  BROKEN  RESTART  LISTS  FREE
+web01  debian 12    1        1         -     -       kernel   2 h    900 MB
+web02  debian 12    1        1         -     -       kernel   2 h    900 MB
+db1    debian\u{fffd}[31m  -        -         1     1       yes      never  ?
+-v also shows APU, DATA
+
+";
+        let text = table(&endings, 80, paint, false);
+        assert!(text.starts_with(eighty), "{text}");
+        for width in [10, 20, 30, 40, 60, 80] {
+            let text = table(&endings, width, paint, false);
+            let (rows, _) = text.split_once("\n\n").unwrap();
+            let widest = rows.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width}: {text}");
+            assert!(rows.lines().nth(1).unwrap().starts_with("web01"), "{text}");
+        }
+        assert_eq!(
+            totals(&endings),
+            "3 answered: 2 updates pending on 2 of them (2 for security), 1 has broken packages, 3 want a restart"
+        );
     }
 }

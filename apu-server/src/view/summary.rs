@@ -10,6 +10,7 @@ use super::body::{Body, HOST};
 use super::groups::{groups, set};
 use super::paint::Paint;
 use super::quote::quote;
+use super::status::totals;
 
 /// The most upgrades below one headline; `-v` shows all.
 const LONGEST: usize = 25;
@@ -30,10 +31,17 @@ pub fn summary(
         .cloned()
         .collect();
     let mut text = told(operation, &new, paint, verbose);
-    if operation == Operation::Status {
-        text.insert(0, '\n');
+    if operation != Operation::Status {
+        return text + &paint.letters(format!("{}\n", numbers(endings, seconds, paint)));
     }
-    text + &paint.letters(format!("{}\n", numbers(endings, seconds, paint)))
+    text.insert(0, '\n');
+    let is_told = |(_, ending): &&(HostName, Ending)| !is_a_row(operation, ending);
+    let unwell: Vec<(HostName, Ending)> = endings.iter().filter(is_told).cloned().collect();
+    let mut parts = vec![totals(endings)];
+    if !unwell.is_empty() {
+        parts.push(counts(&unwell, paint));
+    }
+    text + &paint.letters(format!("{}, in {}\n", parts.join("; "), duration(seconds)))
 }
 
 /// Each host with how it ended, equal ends together, without the numbers.
@@ -70,6 +78,10 @@ fn is_a_row(operation: Operation, ending: &Ending) -> bool {
 /// `97 changed, 3 unreachable, in 12.3 s`.
 #[must_use]
 pub fn numbers(endings: &[(HostName, Ending)], seconds: f64, paint: Paint) -> String {
+    format!("{}, in {}", counts(endings, paint), duration(seconds))
+}
+
+fn counts(endings: &[(HostName, Ending)], paint: Paint) -> String {
     let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
     for (_, ending) in endings {
         *counts.entry(ending.outcome).or_default() += 1;
@@ -80,7 +92,7 @@ pub fn numbers(endings: &[(HostName, Ending)], seconds: f64, paint: Paint) -> St
     let parts: Vec<String> = all
         .map(|(outcome, count)| paint.outcome(outcome, &format!("{count} {outcome}")))
         .collect();
-    format!("{}, in {}", parts.join(", "), duration(seconds))
+    parts.join(", ")
 }
 
 /// A time that people can read.

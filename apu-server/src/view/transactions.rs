@@ -6,6 +6,7 @@ use apu_fleet::HostName;
 use apu_proto::Transaction;
 
 use super::changes::{Counts, Listing, named};
+use super::clean::clean;
 use super::groups::{groups, set};
 use super::paint::Paint;
 
@@ -18,13 +19,17 @@ pub fn transactions(planned: &[(HostName, &Transaction)], paint: Paint, verbose:
     let mut text = String::new();
     let planned = planned.iter().map(|(host, transaction)| {
         let kept = named("kept back", &transaction.kept_back);
-        (host, (Listing::of_steps(transaction), kept))
+        let sizes = transaction.sizes.as_ref().map(|sizes| {
+            let (download, disk) = (clean(&sizes.download), clean(&sizes.disk));
+            format!("to fetch: {download}; on disk: {disk}")
+        });
+        (host, (Listing::of_steps(transaction), kept, sizes))
     });
-    for ((listing, kept), hosts) in groups(planned) {
+    for ((listing, kept, sizes), hosts) in groups(planned) {
         let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
-        for line in listing.lines(longest).into_iter().chain(kept) {
+        for line in listing.lines(longest).into_iter().chain(kept).chain(sizes) {
             let _ = writeln!(text, "  {}", paint.change(&line));
         }
     }
@@ -95,7 +100,11 @@ mod tests {
     #[test]
     fn equal_transactions_are_shown_once_and_removals_come_first() {
         let install = upgrade("libssl3:amd64");
-        let same = Transaction::new(vec![install.clone(), remove("foo:amd64")], vec!["bar".into()]);
+        let mut same = Transaction::new(vec![install.clone(), remove("foo:amd64")], vec!["bar".into()]);
+        same.sizes = Some(apu_proto::Sizes {
+            download: "5396 kB".into(),
+            disk: "20.0 MB more".into(),
+        });
         let other = Transaction::new(vec![install], vec![]);
         let none = Transaction::default();
         let planned = [
@@ -110,6 +119,7 @@ mod tests {
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 kept back: bar\n\
+             \x20 to fetch: 5396 kB; on disk: 20.0 MB more\n\
              db1: 1 change: 1 upgraded\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              mail: nothing to do\n"

@@ -273,7 +273,7 @@ fn wrong_words_are_answered_with_what_why_and_try() {
         (
             vec!["publish", "/no/such/dir"],
             "there is no directory /no/such/dir",
-            "mkdir /no/such/dir",
+            "mkdir -p /no/such/dir",
         ),
         (
             vec!["list", "/no/such/dir"],

@@ -17,7 +17,7 @@ pub use package::{Architecture, PackageArg, PackageError, PackageName, Version};
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, Status};
-pub use transaction::{Step, Transaction, TransactionId, TransactionIdError};
+pub use transaction::{Sizes, Step, Transaction, TransactionId, TransactionIdError};
 
 /// The protocol versions that this crate speaks.
 pub const PROTOCOL: [u32; 1] = [1];

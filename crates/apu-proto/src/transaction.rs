@@ -58,6 +58,18 @@ pub struct Transaction {
     /// Packages with a newer version that this run would not install, by name.
     #[serde(default)]
     pub kept_back: Vec<String>,
+    /// What it fetches and needs on disk, where the client could say. It is no part of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Sizes>,
+}
+
+/// Sizes in apt's own figures, such as `5396 kB`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Sizes {
+    /// What all of it fetches, whatever is in the cache.
+    pub download: String,
+    /// `20.0 MB more`, or `36.9 kB less`.
+    pub disk: String,
 }
 
 impl Transaction {
@@ -67,7 +79,11 @@ impl Transaction {
         steps.sort();
         steps.dedup();
         kept_back.sort();
-        Self { steps, kept_back }
+        Self {
+            steps,
+            kept_back,
+            sizes: None,
+        }
     }
 
     /// The changes in their order.

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::openpgp::{ArchiveKey, KeyError, certificates, certificates_armored};
-use crate::{Failure, Settings, Site, durable, host, push_key};
+use crate::{Failure, Settings, Site, durable, host, io_advice, push_key};
 
 /// The two keys of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,10 +173,10 @@ pub fn archive_key_is_at(path: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(unusable(path).why(error).advise("sudo apu setup"))
         }
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Err(unusable(path).why(error).advise("run it as root, with sudo"))
+        Err(error) => {
+            let (_, advice) = io_advice(&error, path);
+            Err(unusable(path).why(error).advise(advice))
         }
-        Err(error) => Err(unusable(path).why(error)),
         Ok(_) => Ok(()),
     }
 }

@@ -18,7 +18,7 @@ pub use error::SettingsError;
 use value::url_or_none;
 pub use value::{Architecture, KeyExchange, Label, PackageName, Url, UserName, Word};
 
-use crate::{Failure, Site};
+use crate::{Failure, Site, io_advice};
 
 /// All tables of `apu.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -249,12 +249,10 @@ impl Settings {
                 failure().why(error).advise(advice)
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                Err(failure().why(error).advise("run it as root, with sudo"))
+            Err(error) => {
+                let (_, advice) = io_advice(&error, &path);
+                Err(failure().why(error).advise(advice))
             }
-            Err(error) => Err(failure()
-                .why(error)
-                .advise(format!("make {} a text file in UTF-8", path.display()))),
         }
     }
 }

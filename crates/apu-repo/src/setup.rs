@@ -66,15 +66,7 @@ fn directories(site: &Site) -> Result<(), Failure> {
 }
 
 fn cannot_write(path: &Path, error: io::Error) -> Failure {
-    let failure = if error.kind() == io::ErrorKind::PermissionDenied {
-        Failure::words(format!("cannot write {}", path.display())).advise("run it as root, with sudo")
-    } else {
-        Failure::machine(format!("cannot write {}", path.display())).advise(format!(
-            "look at `df {0}` and `mount`",
-            path.parent().unwrap_or(path).display()
-        ))
-    };
-    failure.why(error)
+    Failure::of_io(format!("cannot write {}", path.display()), error, path)
 }
 
 /// Makes the SSH push key, once.

@@ -119,6 +119,26 @@ fn a_removal_is_counted_in_the_headline_and_in_the_question() {
 }
 
 #[test]
+fn the_plan_says_what_it_fetches_in_apts_own_figures() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let before = fleet.host("web1").version_of("pkg-a");
+    let run = fleet.apt_all("default upgrade --dry-run");
+    let sizes = &run.answer("web1")["transaction"]["sizes"];
+    let apt = fleet.host("web1").sh("apt-get -q --print-uris upgrade").ok();
+    let line = format!("Need to get {} of archives.", sizes["download"].as_str().unwrap());
+    assert!(apt.contains(&line), "{line}: {apt}");
+    let disk = sizes["disk"].as_str().unwrap();
+    let (size, _) = disk.rsplit_once(' ').unwrap();
+    assert!(
+        apt.contains(&format!("After this operation, {size} ")),
+        "{disk}: {apt}"
+    );
+    assert_eq!(fleet.host("web1").version_of("pkg-a"), before);
+    let shown = fleet.plain_apt_all("default upgrade --dry-run");
+    assert!(shown.stdout.contains("\n  to fetch: "), "{}", shown.stdout);
+}
+
+#[test]
 fn with_tee_the_plan_comes_before_its_question_and_the_log_has_it_too() {
     let fleet = with_an_upgrade(&["web1"]);
     let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade | tee /root/log");

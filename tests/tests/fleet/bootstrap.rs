@@ -80,6 +80,25 @@ fn a_machine_that_cannot_be_entered_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_over_its_new_access_comes_into_no_class() {
+    let fleet = bare(&["web1"]);
+    fleet
+        .host("web1")
+        .sh("echo 'DenyUsers apu' >/etc/ssh/sshd_config.d/00-site.conf")
+        .ok();
+    let said = fleet.apu("bootstrap web1 --add-to-class fresh");
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("web1: installing"), "{}", said.stdout);
+    assert!(!said.stdout.contains("written into"), "{}", said.stdout);
+    assert!(
+        said.stderr.contains("clients/fresh: not written"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(fleet.server().read("/etc/apu-server/clients/fresh"), None);
+}
+
+#[test]
 fn another_key_than_the_pinned_one_is_loud_and_changes_nothing() {
     let fleet = bare(&["web1"]);
     assert_eq!(fleet.apu("bootstrap web1").code, 0);

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::FLAT;
-use crate::Failure;
 use crate::deb::DebError;
+use crate::failure::{Failure, FailureKind};
+use crate::io_advice::io_advice;
 use crate::openpgp::KeyError;
 
 /// Why an archive could not be changed. Whatever it was, clients still see the archive as it was before.
@@ -94,28 +95,35 @@ impl ArchiveError {
         let dir = dir.display();
         let what = format!("nothing was published in {dir}");
         match &self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Failure::words(what).advise("run it as root, with sudo").why(self)
+            Self::Io { source, path, .. } => {
+                let failure = match io_advice(source, Path::new(path)) {
+                    (FailureKind::Words, advice) => Failure::words(what).advise(advice),
+                    (FailureKind::Machine, advice) => Failure::machine(what).advise(advice),
+                };
+                failure.why(self)
             }
-            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::NotFound => {
-                let advice = format!("look at `ls -l {path}`");
-                Failure::words(what).advise(advice).why(self)
-            }
-            Self::Io { .. } => Failure::machine(what)
-                .advise(format!("look at `df -h {dir}`"))
-                .why(self),
             Self::Sign(_) | Self::Keys(_) => Failure::machine(what).advise("sudo apu setup").why(self),
             Self::Refused(_) => Failure::words(what)
                 .advise("mend or remove these files")
                 .why(self),
             Self::Ambiguous { first, .. } => {
-                let advice = format!("rm {dir}/{first}, or give one of them another version");
+                // One of them may be on its way in, from somewhere else.
+                let file = format!("{dir}/{first}");
+                let advice = if Path::new(&file).is_file() {
+                    format!("rm {file}, or give one of them another version")
+                } else {
+                    "give one of them another version".to_owned()
+                };
                 Failure::words(what).advise(advice).why(self)
             }
             Self::Essential { file, package } => {
-                let advice = format!(
-                    "rm {dir}/{file}, or write {package} into may_replace in /etc/apu-server/apu.toml"
-                );
+                let path = format!("{dir}/{file}");
+                let allow = format!("write {package} into may_replace in /etc/apu-server/apu.toml");
+                let advice = if Path::new(&path).is_file() {
+                    format!("rm {path}, or {allow}")
+                } else {
+                    allow
+                };
                 Failure::words(what).advise(advice).why(self)
             }
             Self::Taken { .. } => Failure::words(what)
