@@ -47,10 +47,14 @@ impl Ended {
 
     /// Whether a host would mark packages as installed manually: a change without a step of a transaction.
     pub(super) fn marks(&self, host: &HostName) -> bool {
-        let mut endings = self.endings.iter().filter(|(other, _)| other == host);
-        endings.any(|(_, ending)| {
-            let result = ending.result.as_ref();
-            result.is_some_and(|result| !result.marked_manual.is_empty())
+        self.marked().any(|(other, _)| other == host)
+    }
+
+    /// The packages that hosts mark, or would mark, as installed manually.
+    pub(super) fn marked(&self) -> impl Iterator<Item = (&HostName, &[String])> {
+        self.endings.iter().filter_map(|(host, ending)| {
+            let marked = ending.result.as_ref()?.marked_manual.as_slice();
+            (!marked.is_empty()).then_some((host, marked))
         })
     }
 

@@ -179,7 +179,8 @@ impl Button<'_> {
         wanted: &[(HostName, Transaction)],
         stops: &mut UnboundedReceiver<()>,
     ) -> Result<Answer, Failure> {
-        let question = question(wanted);
+        let marked = planned.marked().map(|(_, packages)| packages.len()).sum();
+        let question = question(wanted, marked);
         if io::stdout().is_terminal() {
             show(&self.plan(planned, self.telling.paint));
             // Nobody can agree to what could not be shown.

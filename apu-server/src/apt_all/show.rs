@@ -11,6 +11,8 @@ use super::candidate::advice;
 use super::ended::{Ended, transaction_of, transactions_of};
 use super::push::Button;
 use crate::view::body::HOST;
+use crate::view::changes::named;
+use crate::view::groups::{groups, set};
 use crate::view::live::Telling;
 use crate::view::paint::Paint;
 use crate::view::screen;
@@ -28,6 +30,10 @@ impl Button<'_> {
             .map(|(host, transaction)| (host.clone(), transaction))
             .collect();
         let mut text = transactions(&ready, paint, self.words.verbose);
+        for (marked, hosts) in groups(planned.marked()) {
+            let marks = named("marked as installed manually", marked).unwrap_or_default();
+            text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
+        }
         let others: Vec<(HostName, Ending)> = planned
             .endings
             .iter()

@@ -52,9 +52,10 @@ pub fn outlook(transaction: &Transaction) -> String {
     headline(&Listing::of_steps(transaction).counts, 1)
 }
 
-/// What is asked before all of this is done; without a line end.
+/// What is asked before all of this is done, with the number of packages that become manually installed; without a line
+/// end.
 #[must_use]
-pub fn question(planned: &[(HostName, Transaction)]) -> String {
+pub fn question(planned: &[(HostName, Transaction)], marked: usize) -> String {
     let mut all = Counts::default();
     for (_, transaction) in planned {
         all.add(&Listing::of_steps(transaction).counts);
@@ -63,7 +64,13 @@ pub fn question(planned: &[(HostName, Transaction)]) -> String {
         1 => "1 host".to_owned(),
         number => format!("{number} hosts"),
     };
-    format!("Altogether {all}. Go on with {hosts}? [y/N] ")
+    let marks = format!("{marked} marked as installed manually");
+    let parts = match (all.all(), marked) {
+        (_, 0) => all.to_string(),
+        (0, _) => marks,
+        _ => format!("{all}, {marks}"),
+    };
+    format!("Altogether {parts}. Go on with {hosts}? [y/N] ")
 }
 
 #[cfg(test)]
@@ -146,9 +153,18 @@ mod tests {
         assert_eq!(lines[103], "  kept back: kept");
         let twice = [(host("web1"), long.clone()), (host("web2"), long)];
         assert_eq!(
-            question(&twice),
+            question(&twice, 0),
             "Altogether 2 REMOVED, 120 new, 200 upgraded. Go on with 2 hosts? [y/N] "
         );
-        assert!(question(&twice[..1]).ends_with(". Go on with 1 host? [y/N] "));
+        assert!(question(&twice[..1], 0).ends_with(". Go on with 1 host? [y/N] "));
+    }
+
+    #[test]
+    fn a_mark_is_counted_where_no_package_changes() {
+        let none = [(host("web1"), Transaction::default())];
+        assert_eq!(
+            question(&none, 1),
+            "Altogether 1 marked as installed manually. Go on with 1 host? [y/N] "
+        );
     }
 }
