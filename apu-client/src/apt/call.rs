@@ -184,12 +184,13 @@ impl Call {
     }
 }
 
-/// What dpkg does where it would ask about a configuration file: nobody can answer.
+/// What dpkg does where it would ask about a configuration file: nobody can answer. What apt.conf.d and dpkg.cfg.d of the
+/// machine say about it is taken back first.
 pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str] {
     match conffiles {
-        Conffiles::Keep => &["--force-confdef", "--force-confold"],
-        // confdef would keep the old file wherever dpkg's own default is to keep it.
-        Conffiles::New => &["--force-confnew"],
+        Conffiles::Keep => &["--refuse-confnew", "--force-confdef", "--force-confold"],
+        // confdef would keep the old file wherever dpkg's own default is to keep it, confold everywhere.
+        Conffiles::New => &["--refuse-confdef", "--refuse-confold", "--force-confnew"],
     }
 }
 
@@ -307,6 +308,7 @@ mod tests {
             "APT::Get::allow-downgrades=false",
             "APT::Get::allow-remove-essential=false",
             "APT::Get::allow-change-held-packages=false",
+            "DPkg::Options::=--refuse-confnew",
             "DPkg::Options::=--force-confdef",
             "DPkg::Options::=--force-confold",
         ] {

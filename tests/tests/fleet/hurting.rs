@@ -63,6 +63,41 @@ fn an_unchanged_conffile_follows_the_package() {
     assert!(run.answer("web1")["conffiles_kept"].is_null());
 }
 
+/// What an administrator may have written for all runs of apt and dpkg.
+const KEEP_EVERYWHERE: &str = "printf 'DPkg::Options { \"--force-confdef\"; \"--force-confold\"; };\\n' \
+    >/etc/apt/apt.conf.d/99conffiles; printf 'force-confdef\\nforce-confold\\n' >/etc/dpkg/dpkg.cfg.d/conffiles";
+const NEW_EVERYWHERE: &str = "printf 'DPkg::Options { \"--force-confnew\"; };\\n' \
+    >/etc/apt/apt.conf.d/99conffiles; printf 'force-confnew\\n' >/etc/dpkg/dpkg.cfg.d/conffiles";
+
+#[test]
+fn a_policy_of_new_conffiles_wins_over_the_settings_of_apt_and_dpkg() {
+    let (fleet, run) = upgrade_of(
+        "hurts-conffile",
+        &format!(
+            "{KEEP_EVERYWHERE}; echo mine >/etc/hurts-conffile.conf; \
+             echo 'conffiles = \"new\"' >/etc/apu-client/policy.toml"
+        ),
+    );
+    run.ended("web1", "changed").exited(0);
+    let text = fleet.host("web1").read("/etc/hurts-conffile.conf").unwrap();
+    assert!(text.contains("2.0"), "{text}");
+    let notes = run.answer("web1")["notes"].to_string();
+    assert!(notes.contains("/etc/hurts-conffile.conf was replaced"), "{notes}");
+}
+
+#[test]
+fn a_policy_of_kept_conffiles_wins_over_the_settings_of_apt_and_dpkg() {
+    let (fleet, run) = upgrade_of(
+        "hurts-conffile",
+        &format!("{NEW_EVERYWHERE}; echo mine >/etc/hurts-conffile.conf"),
+    );
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(
+        fleet.host("web1").read("/etc/hurts-conffile.conf").as_deref(),
+        Some("mine\n")
+    );
+}
+
 #[test]
 fn a_critical_question_gets_its_default_and_is_reported() {
     let (fleet, run) = upgrade_of("hurts-debconf", "true");
