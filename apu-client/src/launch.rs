@@ -127,7 +127,10 @@ impl Captured {
     }
 }
 
-/// Runs a program that changes nothing and returns what it printed; kills it after `limit`.
+/// The most that a program may print while it is captured, in bytes: it is kept in memory.
+const MOST_CAPTURED: u64 = 64 * 1024 * 1024;
+
+/// Runs a program that changes nothing and returns what it printed; kills it after `limit`, or where it prints too much.
 pub(crate) fn capture<S: AsRef<str>>(
     program: &str,
     arguments: &[S],
@@ -145,14 +148,20 @@ pub(crate) fn capture<S: AsRef<str>>(
     let pid = start(program, arguments, environment, streams)?;
     let deadline = Instant::now() + limit;
     let mut nap = Duration::from_millis(1);
+    let length = |file: &File| file.metadata().map_or(u64::MAX, |metadata| metadata.len());
     let ended = loop {
         if let Some(ended) = poll(pid) {
             break ended;
         }
-        if Instant::now() >= deadline {
+        let is_late = Instant::now() >= deadline;
+        if is_late || length(&stdout).saturating_add(length(&stderr)) > MOST_CAPTURED {
             let _ = kill(pid, Signal::SIGKILL);
             let _ = waitpid(pid, None);
-            let text = format!("{program} did not end within {} s", limit.as_secs());
+            let text = if is_late {
+                format!("{program} did not end within {} s", limit.as_secs())
+            } else {
+                format!("{program} printed more than {MOST_CAPTURED} bytes")
+            };
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
         std::thread::sleep(nap);
@@ -161,7 +170,7 @@ pub(crate) fn capture<S: AsRef<str>>(
     let text = |file: &mut File| -> io::Result<String> {
         let mut bytes = Vec::new();
         file.rewind()?;
-        file.read_to_end(&mut bytes)?;
+        Read::by_ref(file).take(MOST_CAPTURED).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     Ok(Captured {
@@ -215,5 +224,11 @@ mod tests {
     fn a_program_that_does_not_end_is_ended() {
         let error = shell("exec sleep 60", Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_program_that_prints_without_end_is_ended() {
+        let error = shell("exec /usr/bin/yes", Duration::from_secs(300)).unwrap_err();
+        assert!(error.to_string().contains("printed more than"), "{error}");
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Tail {
 impl Tail {
     /// A line longer than this is given out in parts.
     const LONGEST: usize = 64 * 1024;
+    /// The most that one call of [`Self::lines`] reads, in bytes.
+    const MOST: u64 = 1024 * 1024;
 
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
@@ -28,11 +30,16 @@ impl Tail {
         })
     }
 
-    /// The lines that came since the last call. `all` gives out a last line without an end too.
+    /// The lines that came since the last call, at most [`Self::MOST`] bytes of them: a program may print faster than
+    /// anybody reads. `all` gives out a last line without an end too.
     pub(crate) fn lines(&mut self, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(length @ 1..) = self.file.read(&mut buffer) {
+        let mut read = 0;
+        while read < Self::MOST
+            && let Ok(length @ 1..) = self.file.read(&mut buffer)
+        {
+            read += length as u64;
             self.position += length as u64;
             for &byte in &buffer[..length] {
                 if byte == b'\n' || self.rest.len() >= Self::LONGEST {
@@ -51,9 +58,11 @@ impl Tail {
         lines
     }
 
-    /// How much was read since the file was last emptied.
-    pub(crate) const fn position(&self) -> u64 {
-        self.position
+    /// How long the file is, or how much of it was read where that cannot be asked.
+    pub(crate) fn length(&self) -> u64 {
+        self.file
+            .metadata()
+            .map_or(self.position, |metadata| metadata.len())
     }
 
     /// Starts over in a file that was emptied.
@@ -112,5 +121,15 @@ mod tests {
         let mut tail = Tail::open(&path).unwrap();
         assert_eq!(tail.lines(false).len(), 4);
         assert!(tail.rest.len() <= Tail::LONGEST);
+    }
+
+    #[test]
+    fn a_program_that_prints_faster_than_it_is_read_does_not_fill_the_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        std::fs::write(&path, "x\n".repeat(4 * 1024 * 1024)).unwrap();
+        let mut tail = Tail::open(&path).unwrap();
+        assert!(tail.lines(false).len() <= 600 * 1024);
+        assert_eq!(tail.length(), 8 * 1024 * 1024);
     }
 }

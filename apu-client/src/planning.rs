@@ -16,6 +16,10 @@ use crate::verdict::{Stop, advise, failed, own_fault, refused};
 /// Longer than any simulation takes; it is only a guard against one that never ends.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// For how many packages of a request it is looked up who provides them, and how long each may take.
+const MOST_HINTS: usize = 8;
+const HINT_PATIENCE: Duration = Duration::from_secs(20);
+
 /// What keeps the client reachable.
 const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
 
@@ -68,13 +72,13 @@ fn with_providers(mut stop: Stop, request: &Request) -> Stop {
         .as_mut()
         .filter(|reason| reason.code == ReasonCode::UnknownPackage)
     {
-        for package in &request.packages {
+        for package in request.packages.iter().take(MOST_HINTS) {
             let name = package.name.as_str();
             // apt-cache would read these as a regular expression.
             if name.contains(['.', '+']) {
                 continue;
             }
-            let captured = launch::capture(APT_CACHE, &["showpkg", name], &ENVIRONMENT, PATIENCE);
+            let captured = launch::capture(APT_CACHE, &["showpkg", name], &ENVIRONMENT, HINT_PATIENCE);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
                 let shown = found

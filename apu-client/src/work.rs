@@ -122,7 +122,7 @@ impl Worked {
     }
 }
 
-/// The most of what is printed that goes to the log, in bytes; the file of the output is emptied beyond it.
+/// The most of what one call prints that goes to the log, in bytes; a file of output or progress is emptied beyond it.
 const MOST: u64 = 4 * 1024 * 1024;
 
 /// Runs a program to its end, whatever happens.
@@ -168,10 +168,13 @@ pub(crate) fn act(
             log.frame(&Frame::Line { text });
         }
         watch.look(log, false);
-        if watch.output.position() > MOST && output.set_len(0).is_ok() {
-            let _ = watch.output.rewind();
+        for (file, tail) in [(&output, &mut watch.output), (&progress, &mut watch.progress)] {
+            if tail.length() > MOST && file.set_len(0).is_ok() {
+                let _ = tail.rewind();
+            }
         }
     };
+    while watch.look(log, false) {}
     watch.look(log, true);
     let _ = fs::remove_file(record.path("process"));
     let (complaints, fetched) = watch.complaints.finish();
@@ -198,8 +201,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn look(&mut self, log: &mut Log, all: bool) {
-        for text in self.output.lines(all) {
+    /// Tells what is new; whether anything was.
+    fn look(&mut self, log: &mut Log, all: bool) -> bool {
+        let lines = self.output.lines(all);
+        let is_news = !lines.is_empty();
+        for text in lines {
             self.complaints.hear(&text);
             let before = self.told;
             self.told += text.len() as u64 + 1;
@@ -219,6 +225,7 @@ impl Watch {
         if let Some(frame) = self.throttle.pass(newest, Instant::now()) {
             log.frame(&frame);
         }
+        is_news
     }
 }
 
@@ -255,6 +262,17 @@ mod tests {
             log.contains(r#""phase":"install","percent":50.0,"package":"a""#),
             "{log}"
         );
+    }
+
+    #[test]
+    fn a_program_that_prints_without_measure_fills_neither_log_nor_disk_and_its_last_word_counts() {
+        let (worked, log) = work(
+            "/usr/bin/yes alas | /usr/bin/head -c 60000000; /usr/bin/yes progress | /usr/bin/head -c 20000000 >&3; \
+             echo 'E: the last word'; /usr/bin/stat -c %s /proc/self/fd/1 >/dev/null; exit 100",
+        );
+        assert!((log.len() as u64) < 5 * MOST, "{}", log.len());
+        assert!(log.contains("tells no more of this output"));
+        assert_eq!(worked.complaints.len(), 1, "{worked:?}");
     }
 
     #[test]
