@@ -14,11 +14,12 @@ pub(crate) struct AtWork {
     pub(crate) id: RunId,
     /// The operation's name; empty where the request cannot be read.
     operation: String,
-    /// When it was asked for, in seconds since 1970.
+    /// When it got its turn, or was asked for where it still waits, in seconds since 1970.
     since: u64,
+    pub(crate) has_turn: bool,
 }
 
-/// The runs that have begun and not ended, the oldest first.
+/// The runs that have begun and not ended: the one that has its turn first, then the oldest.
 pub(crate) fn at_work(site: &Site) -> Vec<AtWork> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -32,17 +33,20 @@ pub(crate) fn at_work(site: &Site) -> Vec<AtWork> {
             Some(AtWork {
                 id: request.run_id?,
                 operation: request.operation.to_string(),
-                since: now.saturating_sub(record.age().as_secs()),
+                since: now.saturating_sub(record.turn().unwrap_or_else(|| record.age()).as_secs()),
+                has_turn: record.turn().is_some(),
             })
         })
         .collect();
-    runs.sort_by_key(|run| run.since);
+    runs.sort_by_key(|run| (!run.has_turn, run.since));
     runs
 }
 
 impl fmt::Display for AtWork {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, operation, since } = self;
+        let Self {
+            id, operation, since, ..
+        } = self;
         write!(formatter, "{operation}, since {}, run {id}", utc(*since))
     }
 }
@@ -118,5 +122,46 @@ mod tests {
         assert!(notice.ends_with(id), "{notice}");
         drop(supervisor);
         assert!(at_work(&site).is_empty());
+    }
+
+    #[test]
+    fn the_run_that_has_its_turn_is_named_and_not_one_that_waits_for_longer() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let begin = |number: u32, operation: &str| {
+            let id = format!("{number:032x}");
+            let line = format!("apu/1 {operation} run_id={id}");
+            let Claim::New(record) = Record::claim(&site, id.parse().unwrap(), &line).unwrap() else {
+                panic!("known");
+            };
+            let supervisor = record.own().unwrap().unwrap();
+            record.begin().unwrap();
+            (record, supervisor)
+        };
+        let (waiting, _supervisor) = begin(1, "update");
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(500);
+        let request = std::fs::File::options().write(true).open(waiting.path("request"));
+        request.unwrap().set_modified(old).unwrap();
+        let (working, supervisor) = begin(2, "dist-upgrade");
+        working.note_turn().unwrap();
+        let notice = || notice(&at_work(&site)).unwrap();
+        assert!(
+            notice().starts_with("a run is at work: dist-upgrade, since "),
+            "{}",
+            notice()
+        );
+        assert!(notice().ends_with("1 more waits for it"));
+
+        // Its supervisor is killed, and apt goes on.
+        drop(supervisor);
+        assert!(notice().starts_with("a run is at work: update"));
+        let own = i32::try_from(std::process::id()).unwrap();
+        let apt = crate::work::Process::of(own).unwrap();
+        working.save("process", &apt).unwrap();
+        assert!(
+            notice().starts_with("a run is at work: dist-upgrade"),
+            "{}",
+            notice()
+        );
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
@@ -18,6 +18,8 @@ pub(crate) struct Held {
     pub(crate) lock: PathBuf,
     /// Such as `apt-get (1234)`; empty where it cannot be found out, as for a process in another namespace.
     pub(crate) holder: String,
+    /// Its process; 0 where it cannot be found out.
+    pub(crate) pid: i32,
 }
 
 /// The locks that a package manager needs.
@@ -44,6 +46,7 @@ pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<Held>> {
             return Ok(Some(Held {
                 lock: path.clone(),
                 holder: process(lock.l_pid),
+                pid: lock.l_pid.max(0),
             }));
         }
     }
@@ -84,16 +87,28 @@ impl RecordLock {
             } else {
                 process(lock.l_pid)
             },
+            pid: lock.l_pid.max(0),
         }))
     }
 }
 
 /// Makes a lock file root's alone: whoever can open it for reading can hold a read lock, and so keep every run waiting.
+/// One that others could open is replaced, since one of them may hold it for ever, unless a process of root's has it.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
-    match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => metadata,
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let is_roots = held(&[path.to_owned()])?.is_some_and(|held| {
+        let process = fs::metadata(format!("/proc/{}", held.pid));
+        process.is_ok_and(|process| process.uid() == metadata.uid())
+    });
+    if is_roots {
+        return fs::set_permissions(path, fs::Permissions::from_mode(0o600));
     }
+    crate::record::replace(path, b"")
 }
 
 /// Takes a lock of a whole file, which a crash frees, or finds that somebody has it.
@@ -130,6 +145,26 @@ fn process(pid: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_others_could_open_is_replaced_and_one_that_they_could_not_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        make_private(&path).unwrap();
+        assert!(!path.exists());
+        drop(RecordLock::take(&path).unwrap().unwrap());
+        let inode = || fs::metadata(&path).unwrap().ino();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let first = inode();
+        make_private(&path).unwrap();
+        assert_eq!(inode(), first);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        // Kept open, so that its number is not used again.
+        let _open = File::open(&path).unwrap();
+        make_private(&path).unwrap();
+        assert_ne!(inode(), first);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn a_lock_that_nobody_holds_is_free_and_so_is_a_missing_one() {

@@ -1,12 +1,13 @@
 //! A run's record: a directory that is there before the run begins and tells how it ended.
 //!
-//! `request` is what was asked, `lock` is held while a supervisor works, `log` has the answer's frames, `before` and
+//! `request` is what was asked, `caller` the user who asked, `lock` is held while a supervisor works, `turn` is there
+//! from the moment that no other run is at work, `log` has the answer's frames, `before` and
 //! `plan` let anybody judge the end, `process` names the apt call at work, `result` is written last. A file that is not
 //! only appended to is written beside its place and renamed, so a power cut leaves the old or the new one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +18,13 @@ use serde::de::DeserializeOwned;
 
 use crate::locks;
 use crate::site::Site;
+use crate::work::Process;
 
 /// Held back so that the result of a run that filled the disk can still be written.
 const RESERVE: usize = 256 * 1024;
+
+/// The most bytes of a run's log before its result: a run calls apt more than once, and may wait for long.
+const MOST_LOG: u64 = 16 * 1024 * 1024;
 
 /// One run's directory.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Record {
         if directory.exists() {
             return Ok(Claim::Known(Self { directory }));
         }
-        private_directory(&site.runs())?;
+        make_private(site)?;
         let draft = site.runs().join(format!(".{id}.{}", std::process::id()));
         let _ = fs::remove_dir_all(&draft);
         private_directory(&draft)?;
@@ -101,9 +106,32 @@ impl Record {
         self.path("log").exists()
     }
 
-    /// Whether a supervisor carries the run out at this moment.
+    /// Whether somebody carries the run out at this moment: its supervisor, or an apt that goes on without it.
     pub(crate) fn is_at_work(&self) -> bool {
-        self.has_begun() && !self.path("result").exists() && matches!(self.own(), Ok(None))
+        let is_alive = || {
+            let process = self.load::<Process>("process");
+            process.is_some_and(|process| process.is_alive())
+        };
+        let is_supervised = || matches!(self.own(), Ok(None));
+        self.has_begun() && !self.path("result").exists() && (is_supervised() || is_alive())
+    }
+
+    /// Notes that no other run is at work from now on.
+    pub(crate) fn note_turn(&self) -> io::Result<()> {
+        self.save("turn", &())
+    }
+
+    /// How long ago it was this run's turn, where it was.
+    pub(crate) fn turn(&self) -> Option<Duration> {
+        let begun = fs::metadata(self.path("turn"))
+            .and_then(|metadata| metadata.modified())
+            .ok()?;
+        Some(begun.elapsed().unwrap_or_default())
+    }
+
+    /// Whether root of this machine asked for the run; not known means no.
+    pub(crate) fn is_of_root(&self) -> bool {
+        self.load("caller") == Some(0_u32)
     }
 
     /// Every run whose record is whole, whatever has become of it.
@@ -140,7 +168,11 @@ impl Record {
             .mode(0o600)
             .open(self.path("log"))?;
         sync_directory(&self.directory)?;
-        Ok(Log { file, torn: false })
+        Ok(Log {
+            file,
+            torn: false,
+            length: 0,
+        })
     }
 
     /// The log of a run that was begun, to end it.
@@ -150,7 +182,12 @@ impl Record {
             .create(true)
             .mode(0o600)
             .open(self.path("log"))?;
-        Ok(Log { file, torn: true })
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Log {
+            file,
+            torn: true,
+            length,
+        })
     }
 
     /// Keeps a fact about the run.
@@ -176,7 +213,7 @@ impl Record {
         let saved = self.save("result", &result);
         log.frame(&Frame::Result(Box::new(result)));
         let _ = log.file.sync_data();
-        for file in ["before", "plan", "process", "progress"] {
+        for file in ["before", "plan", "process", "progress", "turn"] {
             let _ = fs::remove_file(self.path(file));
         }
         saved
@@ -189,17 +226,35 @@ pub(crate) struct Log {
     file: File,
     /// Whether the last line may be incomplete.
     torn: bool,
+    /// What was written, in bytes.
+    length: u64,
 }
 
 impl Log {
-    /// Appends a frame. A log that cannot be written must not stop the run.
+    /// Appends a frame, unless the log is full; a result always has room. A log that cannot be written must not stop the
+    /// run.
     pub(crate) fn frame(&mut self, frame: &Frame) {
         let mut line = frame.to_line();
+        if self.length + line.len() as u64 > MOST_LOG && !matches!(frame, Frame::Result(_)) {
+            return;
+        }
+        self.length += line.len() as u64;
         if self.torn {
             line.insert(0, '\n');
         }
         self.torn = self.file.write_all(line.as_bytes()).is_err();
     }
+}
+
+/// Makes the state root's own: who can open a lock can hold it. apt fetches as a user of its own, which must get through
+/// the state of an exclusive client to its lists.
+pub(crate) fn make_private(site: &Site) -> io::Result<()> {
+    let mode = if site.is_exclusive() { 0o711 } else { 0o700 };
+    for (directory, mode) in [(site.state(), mode), (site.runs(), 0o700)] {
+        private_directory(&directory)?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Makes a directory of root's own.

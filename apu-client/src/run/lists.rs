@@ -28,7 +28,7 @@ impl Run<'_> {
         if self.site.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
             let _ = fs::create_dir_all(directory.join("partial"));
-            let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o755));
+            let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o755));
         }
         let before = lists::read(&directory);
         let times = lists::times(self.site);
@@ -87,6 +87,7 @@ impl Run<'_> {
             let held = held.unwrap_or(Held {
                 lock,
                 holder: String::new(),
+                pid: 0,
             });
             self.wait_for(held, &mut None)?;
         }

@@ -8,7 +8,7 @@ use apu_proto::{Frame, ReasonCode};
 use super::Run;
 use crate::at_work::at_work;
 use crate::locks::{self, Held, RecordLock};
-use crate::record::private_directory;
+use crate::record::make_private;
 use crate::verdict::{Stop, failed, own_fault};
 
 /// How often a lock that is held is looked at again, in milliseconds.
@@ -17,7 +17,7 @@ const PAUSE: u16 = 250;
 impl Run<'_> {
     /// Waits for its turn among apu's own runs on this client.
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
-        private_directory(&self.site.state()).map_err(|error| own_fault("cannot keep state", &error))?;
+        make_private(self.site).map_err(|error| own_fault("cannot keep state", &error))?;
         let lock = self.site.lock();
         let fault = |error| own_fault(&format!("cannot lock {}", lock.display()), &error);
         // An older version left it readable for everybody.
@@ -25,11 +25,15 @@ impl Run<'_> {
         let mut told = None;
         loop {
             match RecordLock::take(&lock).map_err(fault)? {
-                Ok(taken) => return Ok(taken),
+                Ok(taken) => {
+                    let noted = self.record.note_turn();
+                    noted.map_err(|error| own_fault("cannot keep the run's record", &error))?;
+                    return Ok(taken);
+                }
                 Err(mut held) => {
                     let own = self.request.run_id;
                     let mut others = at_work(self.site).into_iter();
-                    if let Some(run) = others.find(|run| Some(run.id) != own) {
+                    if let Some(run) = others.find(|run| run.has_turn && Some(run.id) != own) {
                         held.holder = format!("the run before it: {run}");
                     }
                     self.wait_for(held, &mut told)?;
