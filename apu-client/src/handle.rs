@@ -13,15 +13,19 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use crate::caller::{drain, judge_caller, read_request};
 use crate::dpkg::Database;
 use crate::follow::LATEST_BEGIN;
-use crate::housekeeping::make_room;
+use crate::housekeeping::{is_for_data, make_room};
 use crate::record::{Claim, Record};
 use crate::run::{configuration, preflight};
 use crate::site::Site;
-use crate::verdict::{Stop, failed, own_fault, refused};
+use crate::slots::{self, Kind, Slot};
+use crate::verdict::{Stop, advise, failed, own_fault, refused};
 use crate::{check, follow, launch, planning, status, syslog};
 
 /// How long one that does not read keeps this process.
 const SLOWEST_READER: Duration = Duration::from_secs(120);
+
+/// How long one that is answered without a run waits for its place.
+const PATIENCE_IN_PLACE: Duration = Duration::from_secs(60);
 
 /// Answers the connection that is our standard input.
 pub(crate) fn handle(site: &Site) -> io::Result<()> {
@@ -31,8 +35,10 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
     socket.set_write_timeout(Some(SLOWEST_READER))?;
 
     let answer = judge_caller(site, caller)
-        .and_then(|()| read_request(&mut socket))
-        .and_then(|request| {
+        .and_then(|()| place(site, caller))
+        .and_then(|place| Ok((read_request(&mut socket)?, place)))
+        .and_then(|(request, place)| {
+            place.judge(&request)?;
             answer(site, &mut socket, caller, &request).map_err(|mut stop| {
                 stop.operation = Some(request.operation);
                 stop
@@ -50,6 +56,43 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
     }
 }
 
+/// The place among the push key's requests that this one has.
+enum Place {
+    /// Root needs none.
+    Roots,
+    Usual(#[allow(dead_code)] Slot),
+    Reserved(#[allow(dead_code)] Slot),
+}
+
+impl Place {
+    /// Where only a reserved place was left, few requests get it.
+    fn judge(&self, request: &Request) -> Result<(), Stop> {
+        let may = !matches!(self, Self::Reserved(_))
+            || request.operation == Operation::Ping
+            || is_for_data(request);
+        if may { Ok(()) } else { Err(too_many()) }
+    }
+}
+
+fn place(site: &Site, caller: u32) -> Result<Place, Stop> {
+    if caller == 0 {
+        return Ok(Place::Roots);
+    }
+    let take = |kind| {
+        slots::take(site, kind, Duration::ZERO)
+            .map_err(|error| own_fault("cannot count the requests", &error))
+    };
+    if let Some(slot) = take(Kind::Any)? {
+        return Ok(Place::Usual(slot));
+    }
+    take(Kind::Reserved)?.map_or_else(|| Err(too_many()), |slot| Ok(Place::Reserved(slot)))
+}
+
+fn too_many() -> Stop {
+    let text = "too many requests of the push key are being answered here already";
+    failed(ReasonCode::Locked, text)
+}
+
 fn answer(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> Result<(), Stop> {
     let started = Instant::now();
     let operation = request.operation;
@@ -61,11 +104,13 @@ fn answer(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) 
     }
     let answered = match operation {
         Operation::Attach => return attach(site, socket, caller, request),
-        _ if operation.is_a_run() && !request.dry_run => match configuration(site, request) {
-            Ok(_) => return run(site, socket, caller, request),
-            Err(stop) => Err(stop),
-        },
-        _ => in_place(site, request),
+        _ if operation.is_a_run() && !request.dry_run => {
+            match configuration(site, request).and_then(|_| judge_removal(caller, request)) {
+                Ok(()) => return run(site, socket, caller, request),
+                Err(stop) => Err(stop),
+            }
+        }
+        _ => in_turn(site, caller).and_then(|_slot| in_place(site, request)),
     };
     finish(
         socket,
@@ -75,6 +120,30 @@ fn answer(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) 
         answered.unwrap_or_else(|stop| *stop),
     );
     Ok(())
+}
+
+/// Packages may go only where somebody was shown which: the push key alone is not enough.
+fn judge_removal(caller: u32, request: &Request) -> Result<(), Stop> {
+    if caller == 0 || !request.allow_remove || request.plan.is_some() {
+        return Ok(());
+    }
+    let text = "the push key may remove packages only as a plan says, and this request has no plan's hash";
+    Err(advise(
+        refused(ReasonCode::Removal, text),
+        "on the server: apt-get install apu-server",
+    ))
+}
+
+/// Waits for a place among what is answered without a run; root does not wait.
+fn in_turn(site: &Site, caller: u32) -> Result<Option<Slot>, Stop> {
+    if caller == 0 {
+        return Ok(None);
+    }
+    match slots::take(site, Kind::InPlace, PATIENCE_IN_PLACE) {
+        Ok(Some(slot)) => Ok(Some(slot)),
+        Ok(None) => Err(too_many()),
+        Err(error) => Err(own_fault("cannot count the requests", &error)),
+    }
 }
 
 /// What is answered without a record: it changes nothing.
@@ -124,12 +193,15 @@ fn run(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> 
         ..request.clone()
     };
     if Record::find(site, id).is_none() {
-        make_room(site)?;
+        make_room(site, caller, request)?;
     }
     let claim = Record::claim(site, id, &asked.to_string())
         .map_err(|error| own_fault("cannot make the run's record", &error))?;
     let record = match claim {
         Claim::New(record) => {
+            record
+                .save("caller", &caller)
+                .map_err(|error| own_fault("cannot make the run's record", &error))?;
             syslog::tell(&format!("user {caller} started a run: {asked}"));
             record
         }
@@ -238,6 +310,23 @@ fn give(socket: &mut UnixStream, run: Option<RunId>, result: RunResult) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_push_key_removes_packages_only_with_a_plans_hash() {
+        let judge = |caller: u32, words: &str| {
+            let request = Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
+            judge_removal(caller, &request).is_ok()
+        };
+        let hash = "0".repeat(64);
+        assert!(!judge(998, "install allow_remove=yes vim"));
+        assert!(!judge(998, "dist-upgrade allow_remove=yes"));
+        assert!(judge(
+            998,
+            &format!("dist-upgrade allow_remove=yes plan_sha256={hash}")
+        ));
+        assert!(judge(0, "dist-upgrade allow_remove=yes"));
+        assert!(judge(998, "dist-upgrade"));
+    }
 
     #[test]
     fn the_same_request_is_the_same_run_and_another_is_not() {

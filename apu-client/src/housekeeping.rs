@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use apu_proto::ReasonCode;
+use apu_proto::{Operation, ReasonCode, Request};
 
 use crate::follow::look;
 use crate::record::Record;
@@ -15,20 +15,31 @@ const KEEP: usize = 50;
 const KEEP_DAYS: u64 = 90;
 
 /// Whoever holds the key may ask as often as he likes; each run that waits is a process.
-const MOST_UNFINISHED: usize = 32;
+const MOST_OF_KEY: usize = 16;
+
+/// A change of apu-data may take the push key away from whoever stole it, so it finds a place where others do not. Who
+/// fills these places too has to ask for that very change.
+const MOST_WITH_DATA: usize = MOST_OF_KEY + 4;
+
+/// Root of the machine itself has a number of its own.
+const MOST_OF_ROOT: usize = 16;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Makes room for a new run, or says that there is none.
-pub(crate) fn make_room(site: &Site) -> Result<(), Stop> {
+/// Makes room for a new run that this user asks for, or says that there is none.
+pub(crate) fn make_room(site: &Site, caller: u32, request: &Request) -> Result<(), Stop> {
     remove_drafts(site);
     let mut finished = Vec::new();
-    let mut unfinished = 0;
+    let (mut of_root, mut of_key) = (0, 0);
     for record in Record::all(site) {
         if let Some(age) = record.ended() {
             finished.push((age, record));
         } else if record.age() < HOUR || !matches!(look(site, &record, true), Ok(Some(_))) {
-            unfinished += 1;
+            if record.is_of_root() {
+                of_root += 1;
+            } else {
+                of_key += 1;
+            }
         }
     }
     finished.sort_by_key(|(age, _)| *age);
@@ -37,11 +48,28 @@ pub(crate) fn make_room(site: &Site) -> Result<(), Stop> {
             record.remove();
         }
     }
-    if unfinished >= MOST_UNFINISHED {
+    let (unfinished, most) = match caller {
+        0 => (of_root, MOST_OF_ROOT),
+        _ if is_for_data(request) => (of_key, MOST_WITH_DATA),
+        _ => (of_key, MOST_OF_KEY),
+    };
+    if unfinished >= most {
         let text = format!("{unfinished} runs are at work or wait here already");
         return Err(failed(ReasonCode::Locked, text));
     }
     Ok(())
+}
+
+/// Whether a request is one of those that bring a new apu-data.
+pub(crate) fn is_for_data(request: &Request) -> bool {
+    match request.operation {
+        Operation::Update => request.lists_of_site,
+        Operation::Install => request
+            .packages
+            .iter()
+            .all(|package| package.name.as_str() == "apu-data"),
+        _ => false,
+    }
 }
 
 /// Whether a finished run may go; `place` counts from the newest. One that ended within the hour may be asked for.
@@ -95,6 +123,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let site = Site::below(root.path());
         let record = claim(&site, 1);
+        let make_room = |site: &Site| make_room(site, 0, &request("update"));
         make_room(&site).unwrap();
         assert!(record.ended().is_none(), "it may still begin");
         age(&record, "request", 2 * HOUR);
@@ -105,14 +134,27 @@ mod tests {
         assert!(Record::all(&site).is_empty());
     }
 
+    fn request(words: &str) -> Request {
+        Request::parse(format!("apu/1 {words}").as_bytes()).unwrap()
+    }
+
     #[test]
-    fn runs_that_wait_are_limited() {
+    fn runs_that_wait_are_limited_and_those_of_the_key_leave_room_for_root_and_for_apu_data() {
         let root = tempfile::tempdir().unwrap();
         let site = Site::below(root.path());
-        for number in 0..MOST_UNFINISHED {
-            make_room(&site).unwrap();
-            claim(&site, number);
-        }
-        assert!(make_room(&site).is_err());
+        let mut number = 0;
+        let mut ask = |caller: u32, words: &str| {
+            make_room(&site, caller, &request(words))?;
+            number += 1;
+            claim(&site, number).save("caller", &caller).unwrap();
+            Ok::<(), Stop>(())
+        };
+        let mut count =
+            |caller: u32, words: &str| (0..100).take_while(|_| ask(caller, words).is_ok()).count();
+        assert_eq!(count(998, "update"), 16);
+        assert_eq!(count(998, "install vim apu-data"), 0);
+        assert_eq!(count(0, "update"), 16);
+        assert_eq!(count(998, "install apu-data"), 4);
+        assert_eq!(count(998, "update lists_of=site"), 0);
     }
 }

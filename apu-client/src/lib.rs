@@ -28,6 +28,7 @@ mod release;
 mod repair;
 mod run;
 mod site;
+mod slots;
 mod status;
 mod syslog;
 mod verdict;

@@ -33,6 +33,9 @@ const LOCK_TRIES: u32 = 100;
 /// How long to wait for other package managers where the request does not say, in seconds.
 const LOCK_WAIT: u32 = 600;
 
+/// The longest that a run of the push key waits for them, in seconds: one that waits keeps a place from others.
+const LONGEST_LOCK_WAIT: u32 = 3600;
+
 /// One run at work.
 struct Run<'a> {
     site: &'a Site,
@@ -67,7 +70,7 @@ pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
     let mut log = record.begin()?;
     let started = Instant::now();
     let result = prepare(site, &line).and_then(|(request, policy)| {
-        let wait = Duration::from_secs(request.lock_wait.unwrap_or(LOCK_WAIT).into());
+        let wait = lock_wait(&request, record.is_of_root());
         let mut run = Run {
             site,
             request,
@@ -87,6 +90,13 @@ pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
     result.reboot_required = site.reboot_required();
     syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
     record.finish(&mut log, result)
+}
+
+/// How long a run waits for other package managers.
+fn lock_wait(request: &Request, is_of_root: bool) -> Duration {
+    let asked = request.lock_wait.unwrap_or(LOCK_WAIT);
+    let most = if is_of_root { u32::MAX } else { LONGEST_LOCK_WAIT };
+    Duration::from_secs(asked.min(most).into())
 }
 
 fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
@@ -142,5 +152,21 @@ impl Run<'_> {
             environment,
         )
         .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_the_push_key_waits_for_an_hour_at_most() {
+        let request = Request::parse(b"apu/1 update lock_wait=86400").unwrap();
+        assert_eq!(lock_wait(&request, false), Duration::from_secs(3600));
+        assert_eq!(lock_wait(&request, true), Duration::from_secs(86_400));
+        assert_eq!(
+            lock_wait(&Request::new(Operation::Update), false),
+            Duration::from_secs(600)
+        );
     }
 }

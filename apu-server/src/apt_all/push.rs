@@ -137,7 +137,14 @@ impl Button<'_> {
             show(&self.plan(&planned, self.telling.paint));
             return Ok(self.close(&planned, record));
         }
-        match self.asked(&planned, &wanted, stops).await? {
+        let answer = if course == Course::ShowAndDo {
+            show(&self.plan(&planned, self.telling.paint));
+            all_written()?;
+            Answer::Yes
+        } else {
+            self.asked(&planned, &wanted, stops).await?
+        };
+        match answer {
             Answer::Yes => {}
             Answer::No => {
                 say!("nothing was done{}", self.what_stays());

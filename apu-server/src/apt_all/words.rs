@@ -57,7 +57,7 @@ pub struct Words {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// Let dist-upgrade and install remove packages.
+    /// Let dist-upgrade and install remove packages. A client does that only as a plan says, so one is made even with --yes.
     #[arg(long)]
     pub allow_remove: bool,
 
@@ -127,6 +127,8 @@ pub enum Course {
     Show,
     /// Show it, ask, and then do exactly that.
     ShowAndAsk,
+    /// Show it, and then do exactly that: a client removes packages only as a plan says.
+    ShowAndDo,
 }
 
 /// Whether a word of the packages is a file: no package's name has a slash, and none ends like that.
@@ -203,6 +205,9 @@ impl Words {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
+        if self.operation.changes_packages() && self.yes && self.allow_remove {
+            return Ok(Course::ShowAndDo);
+        }
         if !self.operation.changes_packages() || self.yes {
             return Ok(Course::Straight);
         }
@@ -341,5 +346,19 @@ mod tests {
             Some("give --yes to do it unseen, or --dry-run to see it first")
         );
         assert!(words("apt-all web upgrade --json").course(true).is_err());
+    }
+
+    #[test]
+    fn what_may_remove_packages_is_planned_even_with_yes() {
+        for (line, course) in [
+            ("apt-all web dist-upgrade --yes --allow-remove", Course::ShowAndDo),
+            (
+                "apt-all web install x --yes --allow-remove --json",
+                Course::ShowAndDo,
+            ),
+            ("apt-all web dist-upgrade --dry-run --allow-remove", Course::Show),
+        ] {
+            assert_eq!(words(line).course(false).unwrap(), course, "{line}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod local_data;
 mod local_debs;
 mod local_trust;
 mod proxies;
+mod quota;
 mod republish;
 mod rotation;
 mod silent;
