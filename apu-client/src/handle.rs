@@ -38,7 +38,13 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
         .and_then(|()| place(site, caller))
         .and_then(|place| Ok((read_request(&mut socket)?, place)))
         .and_then(|(request, place)| {
-            place.judge(&request)?;
+            if !place.is_for(&request) {
+                // No answer is no end of a run: the server asks again.
+                return match request.operation {
+                    Operation::Attach => Ok(()),
+                    _ => Err(too_many()),
+                };
+            }
             answer(site, &mut socket, caller, &request).map_err(|mut stop| {
                 stop.operation = Some(request.operation);
                 stop
@@ -62,15 +68,19 @@ enum Place {
     Roots,
     Usual(#[allow(dead_code)] Slot),
     Reserved(#[allow(dead_code)] Slot),
+    Missing,
 }
 
 impl Place {
     /// Where only a reserved place was left, few requests get it.
-    fn judge(&self, request: &Request) -> Result<(), Stop> {
-        let may = !matches!(self, Self::Reserved(_))
-            || request.operation == Operation::Ping
-            || is_for_data(request);
-        if may { Ok(()) } else { Err(too_many()) }
+    fn is_for(&self, request: &Request) -> bool {
+        match self {
+            Self::Roots | Self::Usual(_) => true,
+            Self::Reserved(_) => {
+                matches!(request.operation, Operation::Ping | Operation::Attach) || is_for_data(request)
+            }
+            Self::Missing => false,
+        }
     }
 }
 
@@ -85,7 +95,7 @@ fn place(site: &Site, caller: u32) -> Result<Place, Stop> {
     if let Some(slot) = take(Kind::Any)? {
         return Ok(Place::Usual(slot));
     }
-    take(Kind::Reserved)?.map_or_else(|| Err(too_many()), |slot| Ok(Place::Reserved(slot)))
+    Ok(take(Kind::Reserved)?.map_or(Place::Missing, Place::Reserved))
 }
 
 fn too_many() -> Stop {
