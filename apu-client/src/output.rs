@@ -65,6 +65,11 @@ impl Tail {
             .map_or(self.position, |metadata| metadata.len())
     }
 
+    /// Whether there is more in the file than was read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.position < self.length()
+    }
+
     /// Starts over in a file that was emptied.
     pub(crate) fn rewind(&mut self) -> io::Result<()> {
         self.position = 0;

@@ -146,6 +146,7 @@ pub(crate) fn act(
         progress: Tail::open(&record.path("progress"))?,
         throttle: Throttle::default(),
         told: 0,
+        has_lost: false,
         complaints: Complaints::default(),
     };
     let streams = Streams {
@@ -169,8 +170,10 @@ pub(crate) fn act(
         }
         watch.look(log, false);
         for (file, tail) in [(&output, &mut watch.output), (&progress, &mut watch.progress)] {
+            let is_lost = tail.is_behind();
             if tail.length() > MOST && file.set_len(0).is_ok() {
                 let _ = tail.rewind();
+                watch.has_lost |= is_lost;
             }
         }
     };
@@ -197,6 +200,8 @@ struct Watch {
     progress: Tail,
     throttle: Throttle,
     told: u64,
+    /// Whether something was printed faster than it was read, and is gone.
+    has_lost: bool,
     complaints: Complaints,
 }
 
@@ -209,6 +214,9 @@ impl Watch {
             self.complaints.hear(&text);
             let before = self.told;
             self.told += text.len() as u64 + 1;
+            if self.has_lost {
+                self.told = self.told.max(MOST + 1);
+            }
             if self.told <= MOST {
                 log.frame(&Frame::Line { text });
             } else if before <= MOST {

@@ -21,7 +21,7 @@ impl Holder {
     #[track_caller]
     fn of_the_turn(host: &Host) -> Self {
         let script = r#"use Fcntl; open(F, "+>>", "/var/lib/apu-client/lock") or die; chmod(0600, "/var/lib/apu-client/lock");
-            fcntl(F, F_SETLK, pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0)) or die; open(G, ">", "/tmp/held"); sleep 600"#;
+            my $lock = pack("s s l! l! i x4", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; open(G, ">", "/tmp/held"); sleep 600"#;
         let mut command = host.command("perl");
         let child = command.args(["-e", script]).stdin(Stdio::null()).spawn().unwrap();
         wait_until("the lock is held", || host.read("/tmp/held").is_some());
@@ -116,7 +116,7 @@ fn a_lock_that_another_user_holds_already_stops_no_run() {
     )
     .ok();
     let script = r#"use Fcntl; open(F, "<", "/var/lib/apu-client/lock") or die;
-        fcntl(F, F_SETLK, pack("s s l! l! i x4", F_RDLCK, 0, 0, 0, 0)) or die; open(G, ">", "/tmp/held"); sleep 600"#;
+        my $lock = pack("s s l! l! i x4", F_RDLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; open(G, ">", "/tmp/held"); sleep 600"#;
     let mut command = web1.command("setpriv");
     command.args([
         "--reuid=nobody",
