@@ -70,6 +70,14 @@ impl Tail {
         self.position < self.length()
     }
 
+    /// Passes over all but the last of what was not read yet.
+    pub(crate) fn skip(&mut self) -> io::Result<()> {
+        let start = self.length().saturating_sub(Self::MOST / 2).max(self.position);
+        self.rest.clear();
+        self.position = self.file.seek(SeekFrom::Start(start))?;
+        Ok(())
+    }
+
     /// Starts over in a file that was emptied.
     pub(crate) fn rewind(&mut self) -> io::Result<()> {
         self.position = 0;

@@ -236,7 +236,13 @@ impl Log {
     pub(crate) fn frame(&mut self, frame: &Frame) {
         let mut line = frame.to_line();
         if self.length + line.len() as u64 > MOST_LOG && !matches!(frame, Frame::Result(_)) {
-            return;
+            if self.length > MOST_LOG {
+                return;
+            }
+            // The first one that has no room gives its place to this.
+            let text = "apu-client tells no more of this run but its end: its log is full".to_owned();
+            line = Frame::Line { text }.to_line();
+            self.length = MOST_LOG;
         }
         self.length += line.len() as u64;
         if self.torn {
@@ -381,5 +387,26 @@ mod tests {
         let text = fs::read_to_string(record.path("log")).unwrap();
         assert!(text.contains("\n{\"frame\":\"result\""), "{text}");
         assert!(!record.path("reserve").exists());
+    }
+
+    #[test]
+    fn a_log_has_an_end_that_is_told_and_always_room_for_the_result() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let Claim::New(record) = claim(&site, "apu/1 update") else {
+            panic!("known");
+        };
+        let mut log = record.begin().unwrap();
+        let text = "x".repeat(4000);
+        for _ in 0..6000 {
+            log.frame(&Frame::Line { text: text.clone() });
+        }
+        record
+            .finish(&mut log, RunResult::new(ClientOutcome::Changed))
+            .unwrap();
+        let text = fs::read_to_string(record.path("log")).unwrap();
+        assert!((text.len() as u64) < MOST_LOG + 4096, "{}", text.len());
+        assert_eq!(text.matches("its log is full").count(), 1);
+        assert!(text.lines().last().unwrap().contains("\"result\""));
     }
 }

@@ -125,6 +125,9 @@ impl Worked {
 /// The most of what one call prints that goes to the log, in bytes; a file of output or progress is emptied beyond it.
 const MOST: u64 = 4 * 1024 * 1024;
 
+/// What a frame adds to the line that it carries, in bytes.
+const FRAME: u64 = 31;
+
 /// Runs a program to its end, whatever happens.
 pub(crate) fn act(
     record: &Record,
@@ -169,12 +172,19 @@ pub(crate) fn act(
             log.frame(&Frame::Line { text });
         }
         watch.look(log, false);
-        for (file, tail) in [(&output, &mut watch.output), (&progress, &mut watch.progress)] {
-            let is_lost = tail.is_behind();
-            if tail.length() > MOST && file.set_len(0).is_ok() {
-                let _ = tail.rewind();
-                watch.has_lost |= is_lost;
+        if watch.output.length() > MOST {
+            if watch.output.is_behind() {
+                // What was printed last tells most.
+                watch.has_lost = true;
+                let _ = watch.output.skip();
+                watch.look(log, false);
             }
+            if output.set_len(0).is_ok() {
+                let _ = watch.output.rewind();
+            }
+        }
+        if watch.progress.length() > MOST && progress.set_len(0).is_ok() {
+            let _ = watch.progress.rewind();
         }
     };
     while watch.look(log, false) {}
@@ -213,7 +223,7 @@ impl Watch {
         for text in lines {
             self.complaints.hear(&text);
             let before = self.told;
-            self.told += text.len() as u64 + 1;
+            self.told += text.len() as u64 + FRAME;
             if self.has_lost {
                 self.told = self.told.max(MOST + 1);
             }

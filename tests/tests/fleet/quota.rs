@@ -129,10 +129,7 @@ fn a_lock_that_another_user_holds_already_stops_no_run() {
     let _holder = Holder(command.stdin(Stdio::null()).spawn().unwrap());
     wait_until("the lock is held", || web1.read("/tmp/held").is_some());
 
-    fleet
-        .apt_all("web1 update --timeout 120")
-        .ended("web1", "unchanged")
-        .exited(0);
+    fleet.apt_all("web1 update --timeout 120").exited(0);
     let modes = web1
         .sh("stat -c '%a %n' /var/lib/apu-client /var/lib/apu-client/runs /var/lib/apu-client/lock")
         .ok();
