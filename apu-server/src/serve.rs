@@ -1,27 +1,40 @@
 //! `apu serve`: the archives over HTTP, for a site that has no web server of its own. Read-only.
 
+mod activity;
+mod admission;
+mod body;
+mod connections;
+mod log;
+mod open;
+mod places;
+mod range;
+mod reply;
+mod stall;
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use apu_repo::say;
 use apu_repo::{Failure, Settings, Site};
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::http::header::{IF_RANGE, LAST_MODIFIED};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tower_http::services::ServeDir;
+
+use connections::{Limits, serve};
+use log::Log;
+use places::places;
+use reply::Shelf;
+
+/// Threads that open and read files, and may have to wait for a disk.
+const READERS: usize = 16;
 
 /// Serve the archives over HTTP, for a site without apache2 or nginx.
 ///
 /// The site's own archive is http://SERVER/local, as apu-data tells the clients; the others of apu.toml are found
-/// under the path of their url. Nothing else is served, and nothing can be written.
+/// under the path of their url. Nothing else is served, and nothing can be written. No symbolic link below an archive is
+/// followed, hidden files and files that not everybody may read are not sent, and the log names what was refused.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Listen here; by default on port 80 of every address.
@@ -39,108 +52,33 @@ pub struct ServeArgs {
 /// Where the address is taken or there is nothing to serve.
 pub fn run(args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
     let settings = Settings::read(site)?;
-    let places = places(args, site, &settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let places = places(args.dir.as_deref(), site, &settings)?;
+    let limits = Limits::default().within_descriptors();
+    let limits = limits.map_err(|error| Failure::machine("cannot start").why(error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(READERS)
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::machine("cannot start").why(error))?;
     runtime.block_on(async {
         let listener = listen(args.listen).await?;
         if let Ok(address) = listener.local_addr() {
-            for (path, dir) in &places {
-                say!("serving {} as http://{address}{path}", dir.display());
+            for place in &places {
+                say!(
+                    "serving {} as http://{address}{}",
+                    place.dir.display(),
+                    place.path
+                );
             }
         }
-        let served = axum::serve(listener, router(&places)).with_graceful_shutdown(told_to_stop());
-        served
-            .await
-            .map_err(|error| Failure::machine("cannot serve any longer").why(error))
+        let shelf = Shelf {
+            places,
+            log: Log::new(),
+        };
+        serve(listener, Arc::new(shelf), limits, told_to_stop()).await;
+        Ok::<_, Failure>(())
     })?;
     Ok(0)
-}
-
-/// Which directory is found under which path.
-fn places(args: &ServeArgs, site: &Site, settings: &Settings) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let local = match &args.dir {
-        Some(dir) => dir.clone(),
-        None => site.at(&settings.archive.path),
-    };
-    let mut places = vec![("/local".to_owned(), local)];
-    for archive in &settings.archives {
-        let below = archive
-            .url
-            .as_str()
-            .splitn(4, '/')
-            .nth(3)
-            .unwrap_or_default()
-            .trim_matches('/');
-        let path = format!("/{below}");
-        let dir = site.at(&archive.path);
-        // Suites of one directory have one address.
-        if places.contains(&(path.clone(), dir.clone())) {
-            continue;
-        }
-        if below.is_empty()
-            || path.contains(['{', '}', '*', '?'])
-            || places.iter().any(|(there, _)| *there == path)
-        {
-            return Err(
-                Failure::words(format!("cannot serve the archive {}", archive.name))
-                    .why(format!("its url {} has no path of its own", archive.url))
-                    .advise(format!(
-                        "give it one in {}, such as /{}",
-                        site.settings().display(),
-                        archive.name
-                    )),
-            );
-        }
-        places.push((path, dir));
-    }
-    for (_, dir) in &places {
-        if !dir.is_dir() {
-            return Err(Failure::words(format!("there is no directory {}", dir.display()))
-                .advise(format!("apu repo publish {}", dir.display())));
-        }
-    }
-    Ok(places)
-}
-
-fn router(places: &[(String, PathBuf)]) -> Router {
-    let mut router = Router::new();
-    for (path, dir) in places {
-        let files = ServeDir::new(dir).append_index_html_on_directories(false);
-        router = router.nest_service(path, files);
-    }
-    router
-        .layer(from_fn(a_part_of_the_same))
-        .layer(from_fn(only_plain_paths))
-}
-
-/// RFC 9110, 13.1.5: a part is sent only where the file is still the one that the client has the beginning of. apt goes on
-/// so with whatever a broken fetch left, and would take a list that was changed on its way for the whole new one for ever.
-async fn a_part_of_the_same(mut request: Request, next: Next) -> Response {
-    let Some(known) = request.headers_mut().remove(IF_RANGE) else {
-        return next.run(request).await;
-    };
-    let mut whole = Request::new(Body::empty());
-    whole.method_mut().clone_from(request.method());
-    whole.uri_mut().clone_from(request.uri());
-    let part = next.clone().run(request).await;
-    if part.headers().get(LAST_MODIFIED) == Some(&known) {
-        return part;
-    }
-    next.run(whole).await
-}
-
-/// No client of an archive asks for a hidden file, or hides a dot or a slash behind an escape.
-async fn only_plain_paths(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_ascii_lowercase();
-    let hides = ["%2e", "%2f", "%5c", "%00", "\\"]
-        .iter()
-        .any(|escape| path.contains(escape));
-    // apt asks for /local/./InRelease.
-    if hides || path.split('/').any(|part| part.starts_with('.') && part != ".") {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    next.run(request).await
 }
 
 async fn listen(address: Option<SocketAddr>) -> Result<TcpListener, Failure> {
@@ -195,7 +133,11 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
-    use super::{TcpListener, router};
+    use super::TcpListener;
+    use super::connections::{Limits, serve};
+    use super::log::Log;
+    use super::places::Place;
+    use super::reply::Shelf;
 
     /// The whole answer to one request, on a connection of its own.
     fn ask(address: SocketAddr, request: &str) -> String {
@@ -220,8 +162,15 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let places = [("/local".to_owned(), archive)];
-        runtime.spawn(async move { axum::serve(listener, router(&places)).await });
+        let shelf = Shelf {
+            places: vec![Place {
+                path: "/local".to_owned(),
+                dir: archive,
+            }],
+            log: Log::new(),
+        };
+        let never = std::future::pending();
+        runtime.spawn(async move { serve(listener, shelf.into(), Limits::default(), never).await });
         check(address);
     }
 
