@@ -2,6 +2,8 @@
 
 #[path = "systemd/activation.rs"]
 mod activation;
+#[path = "systemd/hardening.rs"]
+mod hardening;
 #[path = "systemd/harness.rs"]
 mod harness;
 #[path = "systemd/lifetime.rs"]
