@@ -107,6 +107,8 @@ fn keys_that_were_pressed_before_the_question_are_no_answer() {
 fn a_removal_is_counted_in_the_headline_and_in_the_question() {
     let fleet = Fleet::of(["web1"]).up();
     fleet.host("web1").sh("apt-get -q -y install hurts-oldtimer").ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
     let mut sitting = Sitting::down(
         fleet.server(),
         "apt-all default install hurts-newcomer --allow-remove",
