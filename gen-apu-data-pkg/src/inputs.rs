@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use apu_repo::archive::Labels;
 use apu_repo::{Failure, Settings, Site};
 
+use crate::keyrings::Keyrings;
 use crate::sources::{self, Source, Stanza};
+use crate::{apt, proxy};
 
 /// The wrapper that the push key may start, and nothing else.
 const RESTRICTIONS: &str = "restrict,command=\"/usr/lib/apu/apu-wrapper\"";
@@ -72,18 +73,18 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> 
                 .advise(advice),
         );
     }
-    let mut keyrings = Vec::new();
+    let mut keyrings = Keyrings::default();
     for mut stanza in theirs {
-        ship_keyring(site, &mut stanza, &mut keyrings)?;
+        keyrings.ship(site, &mut stanza)?;
         sources.push(stanza);
     }
-    Ok(Inputs {
+    let inputs = Inputs {
         authorized_keys: authorized_keys(site, settings)?,
         keyring: keyring(site)?,
         url,
         sources,
-        keyrings,
-        proxy: proxy(site, settings)?,
+        keyrings: keyrings.into_files(),
+        proxy: proxy::read(site, settings)?,
         exclusive: settings.client.exclusive,
         releases: releases(settings),
         may_replace: settings
@@ -93,10 +94,34 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> 
             .map(ToString::to_string)
             .collect(),
         host,
-    })
+    };
+    judge_together(site, &inputs)?;
+    Ok(inputs)
 }
 
-fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failure {
+/// apt reads no source at all where two of them disagree. Ours are judged with theirs, and then by apt itself.
+fn judge_together(site: &Site, inputs: &Inputs) -> Result<(), Failure> {
+    let sources = inputs.split_sources();
+    let path = site.sources_list();
+    let shown = path.display().to_string();
+    if let Some(conflict) = sources::conflict(&sources) {
+        let own = matches!(conflict, sources::Conflict::Option { first: 0, .. });
+        let (shown, what) = if own {
+            let settings = site.settings().display().to_string();
+            (
+                settings.clone(),
+                format!("the archives in {settings} do not go together"),
+            )
+        } else {
+            (shown.clone(), format!("cannot use {shown}"))
+        };
+        let advice = conflict.advice(&shown);
+        return Err(Failure::words(what).why(conflict).advise(advice));
+    }
+    apt::reads(&sources, inputs.proxy.as_deref(), &shown)
+}
+
+pub(crate) fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failure {
     let advice = match error.kind() {
         ErrorKind::PermissionDenied => "run it as root, with sudo",
         _ => advice,
@@ -185,101 +210,4 @@ fn site_sources(site: &Site) -> Result<Vec<Stanza>, Failure> {
             .why(error)
             .advise(advice)
     })
-}
-
-/// A keyring that a client does not have by itself travels with apu-data.
-fn ship_keyring(
-    site: &Site,
-    stanza: &mut Stanza,
-    keyrings: &mut Vec<(String, Vec<u8>)>,
-) -> Result<(), Failure> {
-    let Some(path) = stanza.keyring().map(str::to_owned) else {
-        return Ok(());
-    };
-    if sources::is_distribution_keyring(&path) {
-        return Ok(());
-    }
-    let file = site.at(Path::new(&path));
-    let advice = format!(
-        "put the archive's keyring there, or name another in {}",
-        site.sources_list().display()
-    );
-    let bytes = fs::read(&file).map_err(|error| cannot_read(&file, error, &advice))?;
-    let armored = bytes.starts_with(b"-----BEGIN PGP");
-    if !armored && bytes.first().is_none_or(|first| first & 0x80 == 0) {
-        return Err(Failure::words(format!("{} is not an OpenPGP keyring", file.display())).advise(advice));
-    }
-    // Two files of one name from two directories keep apart by their number.
-    let stem: String = Path::new(&path)
-        .file_stem()
-        .map(|stem| {
-            stem.to_string_lossy()
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
-                .collect()
-        })
-        .unwrap_or_default();
-    let ending = if armored { "asc" } else { "gpg" };
-    let name = match keyrings.iter().position(|(_, there)| *there == bytes) {
-        Some(at) => keyrings[at].0.clone(),
-        None => {
-            let taken = |name: &str| keyrings.iter().any(|(there, _)| there == name);
-            let mut name = format!("{stem}.{ending}");
-            let mut number = 2;
-            while taken(&name) {
-                name = format!("{stem}-{number}.{ending}");
-                number += 1;
-            }
-            keyrings.push((name.clone(), bytes));
-            name
-        }
-    };
-    stanza.set_keyring(&format!("/usr/share/apu-data/keyrings/{name}"));
-    Ok(())
-}
-
-fn proxy(site: &Site, settings: &Settings) -> Result<Option<String>, Failure> {
-    let path = site.proxy_conf();
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            check_apt_conf(&path)?;
-            Ok(Some(text))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let conf = |url| {
-                format!(
-                    "// The proxy that apu.toml names, for what a proxy can keep.\n\
-                     Acquire::http::Proxy \"{url}\";\nAcquire::https::Proxy \"DIRECT\";\n"
-                )
-            };
-            Ok(settings.client.proxy.as_ref().map(conf))
-        }
-        Err(error) => Err(cannot_read(&path, error, "make it a text file in UTF-8")),
-    }
-}
-
-/// A file that apt cannot read would stop every apt run on every client, also the one that could mend it.
-fn check_apt_conf(path: &Path) -> Result<(), Failure> {
-    let output = Command::new("apt-config")
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C")
-        .arg("-c")
-        .arg(path)
-        .arg("dump")
-        .stdin(Stdio::null())
-        .output();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-            Err(
-                Failure::words(format!("{} would stop apt on every client", path.display()))
-                    .why(Failure::words(said))
-                    .advise(format!("correct {}, see apt.conf(5)", path.display())),
-            )
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::machine("cannot start apt-config").why(error)),
-    }
 }

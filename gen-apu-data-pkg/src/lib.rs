@@ -7,10 +7,13 @@
 // A panic at a closed pipe is no way to end: apu_repo::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod apt;
 mod cli;
 mod generate;
 mod inputs;
+mod keyrings;
 mod package;
+mod proxy;
 mod push;
 mod scripts;
 mod sources;

@@ -27,6 +27,8 @@ pub(crate) fn build(inputs: &Inputs, version: u64) -> Result<Vec<u8>, Failure> {
     for (path, bytes) in files(inputs, version)? {
         deb.file(&path, 0o644, bytes).map_err(|error| failed(&error))?;
     }
+    deb.file(scripts::COMPOSE, 0o755, scripts::COMPOSE_TEXT.into())
+        .map_err(|error| failed(&error))?;
     for (name, text) in scripts::scripts(inputs, version) {
         deb.script(name, text);
     }
@@ -73,6 +75,8 @@ fn files(inputs: &Inputs, version: u64) -> Result<Vec<(String, Vec<u8>)>, Failur
         ),
     ];
     files.push((format!("{CARRIED}/head"), sources_head(inputs).into()));
+    files.push((format!("{CARRIED}/table"), scripts::table(inputs).into()));
+    files.push((format!("{CARRIED}/releases"), scripts::releases().into()));
     for (number, source) in inputs.split_sources().iter().enumerate() {
         files.push((scripts::carried(number), source.stanza.to_string().into()));
     }

@@ -1,14 +1,24 @@
 //! The site's sources.list, old style or deb822, as deb822 that names the key of every archive.
 //!
 //! A source that names no key is trusted with any key that a client happens to have; one that says
-//! `trusted=yes` is not checked at all. Neither leaves this program.
+//! `trusted=yes` is not checked at all. Neither leaves this program. apt is stricter in some places and looser in others:
+//! what it would refuse on a client, or read there in another way than it is meant here, is refused here, with its line.
 
+mod distribution;
+mod judge;
 mod one_line;
+mod signed_by;
+mod together;
+mod uri;
 
 use std::fmt;
 
 use apu_repo::deb822::{Comments, Deb822Error, Paragraph, paragraphs};
 use thiserror::Error;
+
+pub(crate) use distribution::{DEBIAN, Distribution, UBUNTU};
+pub(crate) use signed_by::SignedBy;
+pub(crate) use together::{Conflict, conflict};
 
 /// Why the sources cannot go to the clients.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,14 +35,51 @@ pub(crate) enum SourcesError {
     Unsafe { line: usize, option: String },
     #[error("line {line}: {uri} has no Signed-By, so that any key of a client could sign for it")]
     NoKey { line: usize, uri: String },
+    #[error(
+        "line {line}: {0}, and nothing in its place shows whose key that would be",
+        uri_without_key(uri)
+    )]
+    WhoseKey {
+        line: usize,
+        uri: String,
+        keyring: &'static str,
+    },
     #[error("line {line}: the source has no {field}")]
     Missing { line: usize, field: &'static str },
-    #[error("line {line}: {uri:?} is not an address that clients reach")]
-    Uri { line: usize, uri: String },
+    #[error("line {line}: {source}")]
+    Uri { line: usize, source: uri::UriError },
     #[error("line {line}: {suite:?} is not a suite")]
     Suite { line: usize, suite: String },
-    #[error("line {line}: Signed-By {path:?} is not an absolute path")]
-    KeyPath { line: usize, path: String },
+    #[error("line {line}: the suite {suite} of a distribution is another release on the day of its next one")]
+    Moving { line: usize, suite: String },
+    #[error("line {line}: {component:?} is not a component")]
+    Component { line: usize, component: String },
+    #[error("line {line}: the suite {suite} is a path, which has no components, and there is {component}")]
+    PathWithComponent {
+        line: usize,
+        suite: String,
+        component: String,
+    },
+    #[error("line {line}: there is no {field} in sources.list(5)")]
+    Unknown { line: usize, field: String },
+    #[error("line {line}: {field} cannot be {value:?}: {expected}")]
+    Value {
+        line: usize,
+        field: String,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("line {line}: {source}")]
+    SignedBy {
+        line: usize,
+        source: signed_by::SignedByError,
+    },
+    #[error("line {line} has a byte that is no text: {what}")]
+    Text { line: usize, what: &'static str },
+}
+
+fn uri_without_key(uri: &str) -> String {
+    format!("{uri} has no Signed-By")
 }
 
 impl SourcesError {
@@ -43,10 +90,51 @@ impl SourcesError {
                 "write [signed-by=/usr/share/keyrings/NAME.gpg] after `deb` on that line of {path}, and put that \
                  keyring on this server: apu-data carries it to the clients"
             ),
+            Self::WhoseKey { keyring, .. } => format!(
+                "write [signed-by=/usr/share/keyrings/NAME.gpg] after `deb` on that line of {path} with the vendor's \
+                 keyring, which apu-data carries to the clients, or [signed-by={keyring}] if it is a mirror"
+            ),
             Self::Unsafe { line, .. } => {
                 format!("remove it from line {line} of {path}, and name the archive's key")
             }
+            Self::Uri { source, .. } => source.advice(path),
+            Self::Moving { .. } => {
+                format!(
+                    "write the release's own name, such as bookworm, in {path}; one line for each release is fine"
+                )
+            }
+            Self::SignedBy {
+                source: signed_by::SignedByError::Secret,
+                line,
+            } => format!(
+                "take it out of line {line} of {path}; who could read it must be taken for its owner: make a new key"
+            ),
             _ => format!("correct {path}, see sources.list(5)"),
+        }
+    }
+}
+
+/// Whose archive a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of this server's.
+    Own,
+    /// Signed with a key that each machine of a distribution has: its suites are that distribution's releases.
+    Distribution,
+    /// Somebody else's; its suites are named after releases where its owner likes that.
+    Foreign,
+    /// The same, and the suite's name is meant for all releases.
+    ForAll,
+}
+
+impl Kind {
+    /// The word for it in the table that apu-data carries.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Distribution => "distribution",
+            Self::Foreign => "foreign",
+            Self::ForAll => "all",
         }
     }
 }
@@ -55,8 +143,7 @@ impl SourcesError {
 pub(crate) struct Source {
     pub(crate) uri: String,
     pub(crate) suite: String,
-    /// Whether it is this server's.
-    pub(crate) own: bool,
+    pub(crate) kind: Kind,
     pub(crate) stanza: Stanza,
 }
 
@@ -64,6 +151,8 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stanza {
     line: usize,
+    /// Whether its suites are meant for all releases, whatever their names.
+    for_all: bool,
     fields: Vec<(String, String)>,
 }
 
@@ -74,7 +163,20 @@ impl Stanza {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Self { line: 0, fields }
+        Self::read(0, fields)
+    }
+
+    fn read(line: usize, fields: Vec<(String, String)>) -> Self {
+        Self {
+            line,
+            for_all: false,
+            fields,
+        }
+    }
+
+    /// Where it starts in the file, counted from 1; 0 for one of this program's own.
+    pub(crate) const fn line(&self) -> usize {
+        self.line
     }
 
     fn get(&self, field: &str) -> Option<&str> {
@@ -86,7 +188,7 @@ impl Stanza {
 
     /// The words of a field, over all its lines.
     fn words(&self, field: &str) -> impl Iterator<Item = &str> {
-        self.get(field).unwrap_or_default().split_whitespace()
+        self.get(field).unwrap_or_default().split_ascii_whitespace()
     }
 
     fn set(&mut self, field: &str, value: String) {
@@ -112,21 +214,44 @@ impl Stanza {
             Source {
                 uri: uri.to_owned(),
                 suite: suite.to_owned(),
-                own: self.line == 0,
+                kind: self.kind(uri, suite),
                 stanza,
             }
         };
         pairs.map(one).collect()
     }
 
-    /// The keyring file that it names, if it names one.
-    pub(crate) fn keyring(&self) -> Option<&str> {
-        self.get("Signed-By").filter(|value| value.starts_with('/'))
+    fn kind(&self, uri: &str, suite: &str) -> Kind {
+        if self.line == 0 {
+            Kind::Own
+        } else if self.for_all || distribution::is_for_all(uri, suite) {
+            Kind::ForAll
+        } else if self.distribution().is_some() && !suite.starts_with(['.', '/']) {
+            Kind::Distribution
+        } else {
+            Kind::Foreign
+        }
     }
 
-    /// Names another keyring file.
-    pub(crate) fn set_keyring(&mut self, path: &str) {
-        self.set("Signed-By", path.to_owned());
+    /// The distribution whose keyrings alone may sign.
+    fn distribution(&self) -> Option<Distribution> {
+        let paths = self.words("Signed-By").filter(|word| word.starts_with('/'));
+        paths
+            .map(Distribution::of_keyring)
+            .reduce(|one, other| one.filter(|_| one == other))
+            .flatten()
+    }
+
+    /// Who may sign. What was read has been judged.
+    pub(crate) fn signed_by(&self) -> Option<SignedBy> {
+        SignedBy::parse(self.get("Signed-By").unwrap_or_default())
+            .ok()
+            .flatten()
+    }
+
+    /// Names who may sign: paths and fingerprints.
+    pub(crate) fn set_signed_by(&mut self, words: &[String]) {
+        self.set("Signed-By", words.join(" "));
     }
 }
 
@@ -141,112 +266,34 @@ impl fmt::Display for Stanza {
 
 /// Reads sources, in either style.
 pub(crate) fn parse(text: &str) -> Result<Vec<Stanza>, SourcesError> {
+    // Editors of another system leave it at the start of a file.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (line, text) in (1..).zip(text.lines()) {
+        // A comment may be in any language.
+        if text.trim_start().starts_with('#') {
+            continue;
+        }
+        if let Some(letter) = text.chars().find(|c| c.is_control() && *c != '\t') {
+            let what = match letter {
+                '\0' => "NUL",
+                '\r' => "a carriage return within the line",
+                _ => "a control character",
+            };
+            return Err(SourcesError::Text { line, what });
+        }
+    }
     let stanzas = if one_line::is(text) {
         one_line::parse(text)?
     } else {
-        let deb822 = paragraphs(text, Comments::Skipped)?;
+        let text = text.replace("\r\n", "\n");
+        let deb822 = paragraphs(&text, Comments::Skipped)?;
         deb822
             .into_iter()
-            .map(|Paragraph { line, fields }| Stanza { line, fields })
+            .map(|Paragraph { line, fields }| Stanza::read(line, fields))
             .collect()
     };
-    let is_on = |stanza: &Stanza| !stanza.words("Enabled").any(is_no);
-    stanzas.into_iter().filter(is_on).map(judge).collect()
-}
-
-const UNSAFE: [&str; 4] = [
-    "Trusted",
-    "Allow-Insecure",
-    "Allow-Weak",
-    "Allow-Downgrade-To-Insecure",
-];
-
-fn is_no(word: &str) -> bool {
-    ["no", "false", "without", "off", "disable"].contains(&word.to_ascii_lowercase().as_str())
-}
-
-fn judge(mut stanza: Stanza) -> Result<Stanza, SourcesError> {
-    let line = stanza.line;
-    for option in UNSAFE {
-        if stanza.get(option).is_some_and(|value| !is_no(value.trim())) {
-            return Err(SourcesError::Unsafe {
-                line,
-                option: option.to_owned(),
-            });
-        }
-    }
-    for field in ["Types", "URIs", "Suites"] {
-        if stanza.words(field).next().is_none() {
-            return Err(SourcesError::Missing { line, field });
-        }
-    }
-    let uris: Vec<String> = stanza.words("URIs").map(str::to_owned).collect();
-    for uri in &uris {
-        let reachable = [
-            "http://", "https://", "ftp://", "tor+http", "mirror", "file:/", "cdrom:", "copy:/",
-        ];
-        // The address also stands between single quotes in a maintainer script.
-        if !reachable.iter().any(|start| uri.starts_with(start))
-            || !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\'')
-        {
-            return Err(SourcesError::Uri {
-                line,
-                uri: uri.clone(),
-            });
-        }
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-+~$()".contains(&byte);
-    if let Some(suite) = stanza.words("Suites").find(|suite| !suite.bytes().all(plain)) {
-        return Err(SourcesError::Suite {
-            line,
-            suite: suite.to_owned(),
-        });
-    }
-    let key = stanza.words("Signed-By").next().map(str::to_owned);
-    match key {
-        // A fingerprint picks among the client's keys, and a block is the key itself.
-        Some(path) => {
-            if path.contains('/') && !path.starts_with('/') {
-                return Err(SourcesError::KeyPath { line, path });
-            }
-        }
-        None => {
-            let keyring = uris
-                .iter()
-                .map(|uri| distribution_keyring(uri))
-                .reduce(|a, b| a.filter(|_| a == b));
-            match keyring.flatten() {
-                Some(keyring) => stanza.set_keyring(keyring),
-                None => {
-                    return Err(SourcesError::NoKey {
-                        line,
-                        uri: uris.join(" "),
-                    });
-                }
-            }
-        }
-    }
-    Ok(stanza)
-}
-
-/// The keyring that every machine of a distribution has, for an archive that is laid out as a mirror of it. A
-/// wrong guess fails closed: the client refuses the archive.
-fn distribution_keyring(uri: &str) -> Option<&'static str> {
-    let last = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    match last {
-        "debian" | "debian-security" | "debian-debug" | "debian-ports-free" | "debian-backports" => {
-            Some("/usr/share/keyrings/debian-archive-keyring.gpg")
-        }
-        "ubuntu" | "ubuntu-ports" => Some("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
-        _ if uri.contains("://security.debian.org") => Some("/usr/share/keyrings/debian-archive-keyring.gpg"),
-        _ => None,
-    }
-}
-
-/// Whether every client of a distribution has this keyring anyway.
-pub(crate) fn is_distribution_keyring(path: &str) -> bool {
-    let name = path.strip_prefix("/usr/share/keyrings/").unwrap_or_default();
-    name.starts_with("debian-archive-") || name.starts_with("ubuntu-archive-")
+    let judged: Vec<Option<Stanza>> = stanzas.into_iter().map(judge::judge).collect::<Result<_, _>>()?;
+    Ok(judged.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError};
 pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use io_advice::io_advice;
-pub use openpgp::{ArchiveKey, KeyError, Keyring};
+pub use openpgp::{ArchiveKey, KeyError, Keyring, public_certificates};
 pub use push_key::{PushKeyError, read_public};
 pub use rotation::{KeyKind, Rotation, archive_key_at, archive_key_is_at, archive_keys, push_keys};
 pub use settings::Settings;

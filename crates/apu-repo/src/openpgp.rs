@@ -9,15 +9,15 @@ use sequoia_openpgp::armor;
 use sequoia_openpgp::cert::{CertBuilder, CertParser, CipherSuite};
 use sequoia_openpgp::crypto::KeyPair;
 use sequoia_openpgp::packet::signature::SignatureBuilder;
-use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
     DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
 };
+use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse};
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::SerializeInto;
 use sequoia_openpgp::serialize::stream::{Armorer, Message, Signer};
 use sequoia_openpgp::types::{HashAlgorithm, KeyFlags, SignatureType};
-use sequoia_openpgp::{Cert, KeyHandle, Profile};
+use sequoia_openpgp::{Cert, KeyHandle, Packet, Profile};
 use thiserror::Error;
 
 /// How long a new key is good for.
@@ -43,6 +43,9 @@ pub enum KeyError {
     /// There is a key, but none that can sign now.
     #[error("the archive key {0} holds no unencrypted secret key that can sign now; it may have expired")]
     CannotSign(String),
+    /// There is a secret key where only certificates may be.
+    #[error("there is a secret key in it")]
+    Secret,
 }
 
 impl From<sequoia_openpgp::anyhow::Error> for KeyError {
@@ -146,6 +149,32 @@ pub(crate) fn certificates(keys: &[ArchiveKey]) -> Result<Vec<u8>, KeyError> {
         .map(ArchiveKey::certificate)
         .collect::<Result<_, _>>()?;
     Ok(certificates.concat())
+}
+
+/// How many certificates a keyring has, armored or binary. Every packet is looked at, also those behind a certificate that
+/// an OpenPGP library would pass over.
+///
+/// # Errors
+/// [`KeyError::Secret`] where it has a secret key, or a part of one; otherwise that it cannot be read.
+pub fn public_certificates(bytes: &[u8]) -> Result<usize, KeyError> {
+    let marks: [&[u8]; 2] = [b"PGP PRIVATE KEY BLOCK", b"PGP SECRET KEY BLOCK"];
+    if marks
+        .iter()
+        .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
+    {
+        return Err(KeyError::Secret);
+    }
+    let mut certificates = 0;
+    let mut parsed = PacketParser::from_bytes(bytes)?;
+    while let PacketParserResult::Some(packet) = parsed {
+        match &packet.packet {
+            Packet::SecretKey(_) | Packet::SecretSubkey(_) => return Err(KeyError::Secret),
+            Packet::PublicKey(_) => certificates += 1,
+            _ => {}
+        }
+        parsed = packet.next()?.1;
+    }
+    Ok(certificates)
 }
 
 /// The same, armored: one block, since not every reader looks for a second one.

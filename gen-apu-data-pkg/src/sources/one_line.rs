@@ -1,9 +1,10 @@
 //! The old style: `deb [option=value …] URI SUITE [COMPONENT …]`.
 
+use super::judge::FOR_ALL;
 use super::{SourcesError, Stanza};
 
 /// Options and the fields that they become.
-const OPTIONS: [(&str, &str); 18] = [
+pub(super) const OPTIONS: [(&str, &str); 19] = [
     ("arch", "Architectures"),
     ("lang", "Languages"),
     ("target", "Targets"),
@@ -22,10 +23,21 @@ const OPTIONS: [(&str, &str); 18] = [
     ("inrelease-path", "InRelease-Path"),
     ("snapshot", "Snapshot"),
     ("include", "Include"),
+    ("exclude", "Exclude"),
 ];
 
+/// apt starts no comment within the options.
 fn without_comment(line: &str) -> &str {
-    line.split('#').next().unwrap_or_default().trim()
+    let mut is_option = false;
+    let end = line.find(|c: char| {
+        match c {
+            '[' => is_option = true,
+            ']' => is_option = false,
+            _ => {}
+        }
+        c == '#' && !is_option
+    });
+    end.map_or(line, |end| &line[..end]).trim()
 }
 
 /// Whether a text is in the old style: it has a line that starts with `deb` and goes on after a blank.
@@ -47,13 +59,17 @@ pub(super) fn parse(text: &str) -> Result<Vec<Stanza>, SourcesError> {
                 text: text.to_owned(),
                 reason,
             })?;
-            stanzas.push(Stanza { line, fields });
+            stanzas.push(Stanza::read(line, fields));
         }
     }
     Ok(stanzas)
 }
 
 fn parse_line(text: &str) -> Result<Vec<(String, String)>, String> {
+    // apt reads these two as the start of a word with blanks and of a character's number.
+    if let Some(letter) = text.chars().find(|c| ['"', '%', '\\'].contains(c)) {
+        return Err(format!("apt would not read its {letter} as it stands there"));
+    }
     let (kind, rest) = text.split_once([' ', '\t']).ok_or("it has one word")?;
     if !["deb", "deb-src"].contains(&kind) {
         return Err("it starts with neither deb nor deb-src".to_owned());
@@ -78,10 +94,23 @@ fn parse_line(text: &str) -> Result<Vec<(String, String)>, String> {
     if !components.is_empty() {
         fields.push(("Components".to_owned(), components.join(" ")));
     }
+    if rest.contains(['[', ']']) && !rest.contains("://[") {
+        return Err("options stand before the address, once".to_owned());
+    }
+    if options.contains('#') {
+        return Err("apt starts no comment within options".to_owned());
+    }
     for option in options.split_whitespace() {
         let (name, value) = option
             .split_once('=')
             .ok_or_else(|| format!("{option:?} is no option"))?;
+        if value.is_empty() {
+            return Err(format!("{name} has no value"));
+        }
+        if name == "apu-releases" {
+            fields.push((FOR_ALL.to_owned(), value.to_owned()));
+            continue;
+        }
         let (stem, ending) = match name.strip_suffix(['+', '-']) {
             Some(stem) if name.ends_with('+') => (stem, "-Add"),
             Some(stem) => (stem, "-Remove"),

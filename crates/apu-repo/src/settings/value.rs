@@ -34,7 +34,7 @@ macro_rules! text_value {
             type Error = String;
 
             fn try_from(text: String) -> Result<Self, String> {
-                if $check(&text) { Ok(Self(text)) } else { Err(format!("{text:?} is not {}", $expected)) }
+                if $check(&text) { Ok(Self(text)) } else { Err(format!("{:?} is not {}", without_user(&text), $expected)) }
             }
         }
 
@@ -82,7 +82,8 @@ text_value!(
     /// An http or https address that can stand in a sources file and in apt.conf.
     Url,
     is_url,
-    "an address such as http://apu.example.org/local, without blanks, quotes or backslashes"
+    "an address such as http://apu.example.org/local, without blanks, quotes, backslashes, and without a user name or \
+     password: apu-data can be read by everybody"
 );
 
 text_value!(
@@ -151,11 +152,24 @@ fn is_machine(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// A text without what may be a password in it.
+fn without_user(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => text.to_owned(),
+    }
+}
+
 fn is_url(url: &str) -> bool {
     let host = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"));
     host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+        && without_user(url) == url
         && url.len() <= 2048
         && url
             .bytes()
@@ -169,4 +183,23 @@ pub(super) fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         return Ok(None);
     }
     Url::try_from(text).map(Some).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Url;
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_the_password_not_repeated() {
+        for url in [
+            "http://user:pa55word@proxy.example.org:3128",
+            "https://pa55word@apu.example.org/local",
+            "http://user:pa55@pa55word@apu.example.org",
+        ] {
+            let error = url.parse::<Url>().unwrap_err();
+            assert!(error.contains("without a user name"), "{error}");
+            assert!(!error.contains("pa55word"), "{error}");
+        }
+        assert!("http://apu.example.org/home@site".parse::<Url>().is_ok());
+    }
 }
