@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check fmt clippy unit deb fleet packaging reproducible independent demo bench bench-index audit clean deps
+.PHONY: check fmt clippy unit deb fleet packaging reproducible independent differential demo bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -40,6 +40,10 @@ reproducible: deb
 # Our archive read by code that is not ours. Apart from `check`, since that code takes minutes to compile.
 independent: deb
 	@scripts/independent
+
+# What our readers make of thousands of generated files, against apt and dpkg themselves.
+differential: deps deb
+	@scripts/differential
 
 demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo

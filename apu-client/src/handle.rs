@@ -15,7 +15,7 @@ use crate::dpkg::Database;
 use crate::follow::LATEST_BEGIN;
 use crate::housekeeping::{is_for_data, make_room};
 use crate::record::{Claim, Record};
-use crate::run::{configuration, preflight};
+use crate::run::{brings_apu_data, configuration, preflight, wanted};
 use crate::site::Site;
 use crate::slots::{self, Kind, Slot};
 use crate::verdict::{Stop, advise, failed, own_fault, refused};
@@ -163,7 +163,11 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
         Operation::Status => status::status(site),
         Operation::Check => check::check(site),
         _ => {
-            preflight(site, request.operation)?;
+            if brings_apu_data(request) {
+                wanted(site)?;
+            } else {
+                preflight(site, request.operation)?;
+            }
             let database = Database::read(&site.dpkg())
                 .map_err(|error| own_fault("cannot read dpkg's database", &error))?;
             let (call, plan) = planning::plan(site, request, policy.conffiles, &database)?;

@@ -9,6 +9,7 @@ mod at_work;
 mod caller;
 mod check;
 mod complaints;
+mod composed;
 mod conffiles;
 mod dpkg;
 mod follow;

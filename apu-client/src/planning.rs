@@ -10,6 +10,7 @@ use crate::apt::{
 use crate::dpkg::{Database, compare};
 use crate::launch;
 use crate::policy::Conffiles;
+use crate::run::{brings_apu_data, lie_apart};
 use crate::site::Site;
 use crate::verdict::{Stop, advise, failed, own_fault, refused};
 
@@ -34,6 +35,9 @@ pub(crate) fn call_for(
     call.remove |= request.allow_remove;
     let exact = |package: &PackageArg| (package.name.clone(), architecture(package, database));
     call.packages = request.packages.iter().map(exact).collect();
+    if brings_apu_data(request) {
+        call = call.of_apu_data(site, lie_apart(site));
+    }
     Some(call)
 }
 
@@ -180,7 +184,8 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop
 
 /// What `install` would mark as installed manually: what is requested by name and came automatically.
 pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<String>, Stop> {
-    if request.operation != Operation::Install {
+    // apt-mark reads all sources, which the next apu-data may have to mend.
+    if request.operation != Operation::Install || brings_apu_data(request) {
         return Ok(Vec::new());
     }
     automatic_among(request, database).map_err(|error| own_fault("cannot read apt's marks", &error))

@@ -66,6 +66,21 @@ impl Site {
         self.path("/usr/share/apu-data/site.sources")
     }
 
+    /// Where apu-data's program says which sources did not go with the machine's own.
+    pub(crate) fn left_out(&self) -> PathBuf {
+        self.path("/usr/share/apu-data/left-out")
+    }
+
+    /// The program of apu-data that composes this machine's sources.
+    pub(crate) fn compose_sources(&self) -> PathBuf {
+        self.path("/usr/share/apu-data/compose-sources")
+    }
+
+    /// Lists of the site's own archives apart from the machine's, where the machine trusts them otherwise.
+    pub(crate) fn site_lists(&self) -> PathBuf {
+        self.state().join("site-lists")
+    }
+
     /// Whether this client's runs use apu-data's sources only.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.exclusive_sources().join("apu.sources").is_file()

@@ -11,6 +11,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Plan, Verb, is_security};
 use crate::at_work::{at_work, notice};
+use crate::composed;
 use crate::dpkg::{Database, compare};
 use crate::launch;
 use crate::lists;
@@ -49,6 +50,7 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             .version(&format!("apu-data:{}", database.architecture))
             .map(str::to_owned),
         pending: Vec::new(),
+        sources_left_out: composed::left_out(site),
     };
     let runs = at_work(site);
     let mut result = match plan(site, &database) {

@@ -24,6 +24,26 @@ use apu_repo::output::{complain, finish, remember, show};
 use clap::Parser;
 
 pub use cli::Args;
+use push::Pushed;
+
+/// What clients get of the text of a sources.list, in deb822; where they get nothing, why.
+///
+/// For the tests that compare it with what apt reads.
+///
+/// # Errors
+/// The reason for which the text is refused.
+#[doc(hidden)]
+pub fn rendered(text: &str) -> Result<String, String> {
+    let stanzas = sources::parse(text).map_err(|error| error.to_string())?;
+    let sources: Vec<_> = stanzas.iter().flat_map(sources::Stanza::split).collect();
+    if let Some(conflict) = sources::conflict(&sources) {
+        return Err(conflict.to_string());
+    }
+    Ok(sources
+        .iter()
+        .map(|source| format!("{}\n", source.stanza))
+        .collect())
+}
 
 /// The program.
 #[must_use]
@@ -42,12 +62,15 @@ pub fn run() -> ExitCode {
         // Nobody may be reading; the package is published all the same.
         show(&generated.text);
         match &args.push {
-            Some(target) => Err(push::push(&args, target, &generated.deb)),
-            None => Ok(()),
+            Some(target) => match push::push(&args, target, &generated.deb) {
+                Pushed::Exit(status) => Ok(status),
+                Pushed::Failed(failure) => Err(failure),
+            },
+            None => Ok(0),
         }
     });
     match done {
-        Ok(()) => finish(0),
+        Ok(status) => finish(status),
         Err(failure) => {
             let (text, status) = apu_repo::report(&failure);
             complain(&text);

@@ -1,42 +1,229 @@
-//! `--push`: from here on this process is apt-all, with its questions, its answers and its exit status.
+//! `--push`: brings the new apu-data to one host, proves that apt works there afterwards, and then to the others.
+//!
+//! Who asks and shows is apt-all, in its own processes: its questions, its answers, its exit status. The first host is one
+//! where apt works now, if there is one, so that the proof is about the new apu-data.
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use apu_repo::Failure;
+use apu_repo::output::complain;
+use serde_json::Value;
 
 use crate::cli::Args;
 
-/// Becomes `apt-all TARGET install DEB`; what comes back is why that could not be.
-pub(crate) fn push(args: &Args, target: &str, deb: &Path) -> Failure {
-    let program = match env::current_exe() {
-        // Both are of one package, and a test's are in one directory.
-        Ok(own) => own.with_file_name("apt-all"),
-        Err(error) => return Failure::machine("cannot find apt-all").why(error),
-    };
-    let error = Command::new(&program).args(words(args, target, deb)).exec();
-    Failure::machine(format!(
-        "apu-data is published, and cannot be pushed: cannot start {}",
-        program.display()
-    ))
-    .why(error)
-    .advise(format!("apt-all {target} install {}", deb.display()))
+/// So many hosts are asked at once whether one of them may be the first.
+const CANDIDATES: usize = 8;
+
+/// After so many rounds without an answer apt-all is to tell why.
+const ROUNDS: usize = 3;
+
+/// How a push ended that did not become apt-all itself.
+pub(crate) enum Pushed {
+    /// With this exit status, and everything is said.
+    Exit(u8),
+    /// It could not be done.
+    Failed(Failure),
 }
 
-fn words(args: &Args, target: &str, deb: &Path) -> Vec<OsString> {
-    let mut words: Vec<OsString> = Vec::new();
-    if let Some(root) = &args.root {
-        words.extend(["--root".into(), root.into()]);
+/// Brings `deb` to the hosts of a target.
+pub(crate) fn push(args: &Args, target: &str, deb: &Path) -> Pushed {
+    let programs = match Programs::find(args) {
+        Ok(programs) => programs,
+        Err(error) => return Pushed::Failed(Failure::machine("cannot find apt-all").why(error)),
+    };
+    match programs.first_then_others(args, target, deb) {
+        Ok(status) => Pushed::Exit(status),
+        Err(error) => Pushed::Failed(
+            Failure::machine(format!(
+                "apu-data is published, and cannot be pushed: cannot start {}",
+                programs.apt_all.display()
+            ))
+            .why(error)
+            .advise(format!("apt-all {target} install {}", deb.display())),
+        ),
     }
-    if args.yes {
-        words.push("--yes".into());
+}
+
+struct Programs {
+    apt_all: PathBuf,
+    apu: PathBuf,
+    root: Vec<OsString>,
+}
+
+impl Programs {
+    fn find(args: &Args) -> io::Result<Self> {
+        // All are of one package, though not in one directory there; a test's are.
+        let own = env::current_exe()?;
+        let find = |name: &str| {
+            let places = [
+                own.with_file_name(name),
+                Path::new("/usr/bin").join(name),
+                Path::new("/usr/sbin").join(name),
+            ];
+            places
+                .iter()
+                .find(|path| path.exists())
+                .unwrap_or(&places[0])
+                .clone()
+        };
+        let root = args.root.iter().flat_map(|root| ["--root".into(), root.into()]);
+        Ok(Self {
+            apt_all: find("apt-all"),
+            apu: find("apu"),
+            root: root.collect(),
+        })
     }
-    // A target is never an option, whatever it starts with.
-    words.extend(["--".into(), target.into(), "install".into(), deb.into()]);
-    words
+
+    fn first_then_others(&self, args: &Args, target: &str, deb: &Path) -> io::Result<u8> {
+        let hosts = self.hosts(target)?;
+        let first = match hosts.as_slice() {
+            [] => None,
+            hosts => self.first(hosts)?,
+        };
+        let Some(first) = first else {
+            // Nobody, or nobody who answers: apt-all says why.
+            return Err(self.apt_all(&self.install(args, &[], target, deb)).exec());
+        };
+        if !args.quiet && hosts.len() > 1 {
+            complain(&format!(
+                "{first} first: the other {} hosts follow once apt works there with it\n",
+                hosts.len() - 1
+            ));
+        }
+        let status = self.apt_all(&self.install(args, &[], &first, deb)).status()?;
+        let others = hosts.len() - 1;
+        if !status.success() {
+            if others > 0 {
+                complain(&format!(
+                    "{first} has not got it; the other {others} hosts were not touched\n"
+                ));
+            }
+            return Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1));
+        }
+        let proof = self
+            .apt_all(&self.check(&first, false))
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !proof.status.success() {
+            let said = String::from_utf8_lossy(&proof.stdout);
+            complain(&format!(
+                "{said}error: apt does not work on {first} with the new apu-data\n  why: `apt-all {first} check` says so\n"
+            ));
+            if others > 0 {
+                complain(&format!("  the other {others} hosts were not touched\n"));
+            }
+            complain(&format!(
+                "  try: correct /etc/apu-server/sources.list, or what is named above on {first}; then gen-apu-data-pkg \
+                 --push {target}\n"
+            ));
+            return Ok(1);
+        }
+        if others == 0 {
+            return Ok(0);
+        }
+        Err(self
+            .apt_all(&self.install(args, &["--exclude", &first], target, deb))
+            .exec())
+    }
+
+    fn apt_all(&self, words: &[OsString]) -> Command {
+        let mut command = Command::new(&self.apt_all);
+        command.args(words);
+        command
+    }
+
+    /// The hosts of a target, one a line; none where it is no target, which apt-all will tell.
+    fn hosts(&self, target: &str) -> io::Result<Vec<String>> {
+        let mut command = Command::new(&self.apu);
+        command.args(["hosts"]).args(&self.root).args(["--", target]);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Ok(Vec::new());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// The first host where apt works now; without one, the first that answers at all.
+    fn first(&self, hosts: &[String]) -> io::Result<Option<String>> {
+        let mut answering = None;
+        for some in hosts.chunks(CANDIDATES).take(ROUNDS) {
+            let Output { stdout, .. } = self
+                .apt_all(&self.check(&some.join(","), true))
+                .stdin(Stdio::null())
+                .stderr(Stdio::null())
+                .output()?;
+            let answers = answers(&String::from_utf8_lossy(&stdout));
+            let of = |wanted: fn(&Answer) -> bool| {
+                some.iter()
+                    .find(|host| {
+                        answers
+                            .iter()
+                            .any(|answer| answer.host == **host && wanted(answer))
+                    })
+                    .cloned()
+            };
+            if let Some(host) = of(|answer| answer.is_well) {
+                return Ok(Some(host));
+            }
+            answering = answering.or_else(|| of(|_| true));
+        }
+        Ok(answering)
+    }
+
+    fn install(&self, args: &Args, more: &[&str], target: &str, deb: &Path) -> Vec<OsString> {
+        let mut words = self.root.clone();
+        if args.yes {
+            words.push("--yes".into());
+        }
+        words.extend(more.iter().map(Into::into));
+        // A target is never an option, whatever it starts with.
+        words.extend(["--".into(), target.into(), "install".into(), deb.into()]);
+        words
+    }
+
+    fn check(&self, target: &str, json: bool) -> Vec<OsString> {
+        let mut words = self.root.clone();
+        if json {
+            words.push("--json".into());
+        }
+        words.extend(["--", target, "check"].map(Into::into));
+        words
+    }
+}
+
+/// How one host answered a `check`.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    host: String,
+    is_well: bool,
+}
+
+/// The hosts that answered, out of apt-all's events.
+fn answers(events: &str) -> Vec<Answer> {
+    let answer = |line: &str| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        if event["event"] != "end" {
+            return None;
+        }
+        let outcome = event["outcome"].as_str()?;
+        let has_answered = event["result"].is_object() || outcome == "unchanged";
+        has_answered.then(|| Answer {
+            host: event["host"].as_str().unwrap_or_default().to_owned(),
+            is_well: outcome == "unchanged",
+        })
+    };
+    events.lines().filter_map(answer).collect()
 }
 
 #[cfg(test)]
@@ -47,19 +234,37 @@ mod tests {
 
     #[test]
     fn a_push_is_an_install_of_the_very_file() {
-        let shown = |line: &str| {
+        let shown = |line: &str, more: &[&str]| {
             let args = Args::try_parse_from(line.split(' ')).expect(line);
             let target = args.push.clone().expect("a target");
-            words(&args, &target, Path::new("/srv/apu-data_7_all.deb")).join(" ".as_ref())
+            let programs = Programs::find(&args).expect("its own path");
+            let words = programs.install(&args, more, &target, Path::new("/srv/apu-data_7_all.deb"));
+            words.join(" ".as_ref())
         };
         assert_eq!(
-            shown("gen-apu-data-pkg --push web,db1"),
+            shown("gen-apu-data-pkg --push web,db1", &[]),
             "-- web,db1 install /srv/apu-data_7_all.deb"
         );
         assert_eq!(
-            shown("gen-apu-data-pkg --push=-oX --yes --root /x"),
-            "--root /x --yes -- -oX install /srv/apu-data_7_all.deb"
+            shown(
+                "gen-apu-data-pkg --push=-oX --yes --root /x",
+                &["--exclude", "web1"]
+            ),
+            "--root /x --yes --exclude web1 -- -oX install /srv/apu-data_7_all.deb"
         );
         assert!(Args::try_parse_from(["gen-apu-data-pkg", "--yes"]).is_err());
+    }
+
+    #[test]
+    fn who_answered_and_where_apt_works_is_read_out_of_the_events() {
+        let events = "{\"event\":\"begin\"}\nno json\n\
+                      {\"event\":\"end\",\"host\":\"web1\",\"outcome\":\"unreachable\",\"reason\":{}}\n\
+                      {\"event\":\"end\",\"host\":\"web2\",\"outcome\":\"failed\",\"result\":{\"outcome\":\"failed\"}}\n\
+                      {\"event\":\"end\",\"host\":\"web3\",\"outcome\":\"unchanged\",\"result\":{}}\n";
+        let answer = |host: &str, is_well| Answer {
+            host: host.to_owned(),
+            is_well,
+        };
+        assert_eq!(answers(events), [answer("web2", false), answer("web3", true)]);
     }
 }

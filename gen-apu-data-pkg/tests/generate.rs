@@ -376,6 +376,55 @@ fn what_is_wrong_is_said_with_what_why_and_try() {
             ["cannot read ", "No such file", "put the archive's keyring there"],
         ),
         (
+            Box::new(|server| {
+                let key = server.site().archive_key();
+                let key = key.strip_prefix(server.dir.path()).unwrap().display().to_string();
+                let line = format!("deb [signed-by=/{key}] https://x.example.org/apt s main\n");
+                server.write("sources.list", &line);
+            }),
+            ["holds a SECRET key", "goes to every client", "--export >NEW.gpg"],
+        ),
+        (
+            write(
+                "sources.list",
+                "\ndeb [signed-by=/k.gpg] https://user:pa55word@x.example.org/apt s main\n",
+            ),
+            [
+                "cannot use ",
+                "line 2: the address of x.example.org has a user name or password in it",
+                "`machine x.example.org login USER password PASSWORD` into /etc/apt/auth.conf.d/",
+            ],
+        ),
+        (
+            write(
+                "50apu",
+                "Acquire::http::Proxy \"http://user:pa55word@p.example.org\";\n",
+            ),
+            [
+                "cannot use ",
+                "has a user name or password in it",
+                "with mode 0600",
+            ],
+        ),
+        (
+            write(
+                "apu.toml",
+                "[client]\nproxy = 'http://user:pa55word@p.example.org'\n",
+            ),
+            [
+                "cannot read the settings",
+                "without a user name or password",
+                "apu.toml",
+            ],
+        ),
+        (
+            write(
+                "sources.list",
+                "deb [signed-by=/k.gpg] http://apu.example.org/local/ ./\n",
+            ),
+            ["cannot use ", "this server's own archive", "remove line 1 from "],
+        ),
+        (
             write("50apu", "Acquire::http::Proxy \"http://x\"\n"),
             ["would stop apt on every client", "50apu", "see apt.conf(5)"],
         ),
@@ -409,6 +458,7 @@ fn what_is_wrong_is_said_with_what_why_and_try() {
                 "case {number}: no `{label}…{part}` in:\n{said}"
             );
         }
+        assert!(!said.contains("pa55word"), "case {number}: {said}");
         assert!(!server.deb(1).exists(), "case {number}");
     }
 }

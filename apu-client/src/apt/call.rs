@@ -130,6 +130,39 @@ impl Call {
         self
     }
 
+    /// The same with lists apart from the machine's: what lies there was not judged by what the machine trusts.
+    pub(crate) fn of_the_site_apart(mut self, site: &Site) -> Self {
+        self = self.of_the_site(site);
+        let is_list =
+            |option: &str| option.starts_with("Dir::State::lists=") || option.starts_with("Dir::Cache::");
+        self.sources.retain(|option| !is_list(option));
+        let lists = format!("Dir::State::lists={}", site.site_lists().display());
+        self.sources.push(lists);
+        self
+    }
+
+    /// Brings the next apu-data from the site's own archives, whatever the machine's other sources and pins say: they are
+    /// what it may have to mend.
+    pub(crate) fn of_apu_data(mut self, site: &Site, apart: bool) -> Self {
+        self = if apart {
+            self.of_the_site_apart(site)
+        } else {
+            self.of_the_site(site)
+        };
+        // apt would take the cache of all sources for that of these, or find none; it builds one in memory.
+        let is_cache =
+            |option: &str| option.starts_with("pkgCacheFile::") || option.starts_with("Dir::Cache::");
+        self.sources.retain(|option| !is_cache(option));
+        self.sources.extend([
+            "Dir::Cache::pkgcache=".into(),
+            "Dir::Cache::srcpkgcache=".into(),
+            "Dir::Etc::Preferences=/dev/null".into(),
+            "Dir::Etc::PreferencesParts=/dev/null".into(),
+            "APT::Default-Release=".into(),
+        ]);
+        self
+    }
+
     /// The arguments that only say what would be done.
     pub(crate) fn simulation(&self) -> Vec<String> {
         self.arguments(&[
@@ -280,6 +313,41 @@ mod tests {
             1,
             "{exclusive}"
         );
+    }
+
+    #[test]
+    fn nothing_of_the_machines_sources_and_pins_keeps_apu_data_away() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        std::fs::create_dir_all(site.exclusive_sources()).unwrap();
+        std::fs::write(site.exclusive_sources().join("apu.sources"), "").unwrap();
+        for apart in [true, false] {
+            let call = Call::new(&site, Verb::Install, Conffiles::Keep).of_apu_data(&site, apart);
+            let options = call
+                .action(1)
+                .join("\n")
+                .replace(&root.path().display().to_string(), "");
+            for option in [
+                "Dir::Etc::SourceList=/usr/share/apu-data/site.sources",
+                "Dir::Etc::SourceParts=/dev/null",
+                "Dir::Etc::Preferences=/dev/null",
+                "Dir::Etc::PreferencesParts=/dev/null",
+                "APT::Default-Release=",
+                "Dir::Cache::pkgcache=",
+                "Dir::Cache::srcpkgcache=",
+            ] {
+                assert_eq!(
+                    options.lines().filter(|line| *line == option).count(),
+                    1,
+                    "{option}: {options}"
+                );
+            }
+            let lists = if apart { "site-lists" } else { "lists" };
+            let lists = format!("Dir::State::lists=/var/lib/apu-client/{lists}\n");
+            assert_eq!(options.matches("Dir::State::lists=").count(), 1, "{options}");
+            assert!(!options.contains("pkgCacheFile::Generate=false"), "{options}");
+            assert!(options.contains(&lists), "{options}");
+        }
     }
 
     #[test]

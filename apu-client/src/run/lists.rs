@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
-use super::site_archives::site_archives;
+use super::site_archives::{are_used, wanted};
 use super::{Run, preflight};
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::complaints::{Kind, digest, is_about_space};
@@ -19,10 +19,15 @@ use crate::work::Worked;
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
     pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
-        preflight(self.site, self.request.operation)?;
         let of_site = self.request.lists_of_site;
         if of_site {
-            site_archives(self.site)?;
+            // The machine's other sources have no say in what brings the next apu-data.
+            let wanted = wanted(self.site)?;
+            if let Err(stop) = are_used(self.site, &wanted) {
+                return Err(self.fetch_apart(stop));
+            }
+        } else {
+            preflight(self.site, self.request.operation)?;
         }
         let directory = self.site.lists();
         if self.site.is_exclusive() {
@@ -32,7 +37,7 @@ impl Run<'_> {
         }
         let before = lists::read(&directory);
         let times = lists::times(self.site);
-        let worked = self.without_locks(Verb::Update)?;
+        let worked = self.without_locks(Verb::Update, false)?;
         let changed = lists::read(&directory) != before;
         let mut result = judge_update(&worked, changed);
         if of_site {
@@ -44,11 +49,34 @@ impl Run<'_> {
         Ok(result)
     }
 
+    /// Fetches the lists of the site's own archives to a place of their own, where they may not lie among the machine's. That
+    /// is enough to bring the next apu-data; the refusal stays, since nothing else can be installed from there.
+    fn fetch_apart(&mut self, mut refusal: Stop) -> Stop {
+        let directory = self.site.site_lists();
+        let _ = fs::create_dir_all(directory.join("partial"));
+        let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o755));
+        let worked = match self.without_locks(Verb::Update, true) {
+            Ok(worked) => worked,
+            Err(stop) => return stop,
+        };
+        let result = judge_update(&worked, false);
+        match result.reason {
+            None => refusal
+                .notes
+                .push("the lists for the next apu-data were fetched apart from the machine's".into()),
+            Some(reason) => refusal.notes.push(format!(
+                "the lists for the next apu-data could not be fetched either: {}",
+                reason.text
+            )),
+        }
+        refusal
+    }
+
     /// Empties the cache of packages.
     pub(super) fn clean(&mut self) -> Result<RunResult, Stop> {
         let directory = self.site.archives();
         let before = lists::read(&directory);
-        let worked = self.without_locks(Verb::Clean)?;
+        let worked = self.without_locks(Verb::Clean, false)?;
         let changed = lists::read(&directory) != before;
         let mut result = if worked.ended == Ended::Exit(0) {
             RunResult::new(if changed {
@@ -64,8 +92,9 @@ impl Run<'_> {
     }
 
     /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
-    fn without_locks(&mut self, verb: Verb) -> Result<Worked, Stop> {
+    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Worked, Stop> {
         let needed = match verb {
+            Verb::Update if apart => self.site.site_lists(),
             Verb::Update => self.site.lists(),
             _ => self.site.archives(),
         };
@@ -74,7 +103,9 @@ impl Run<'_> {
             self.wait_until_free(&locks)?;
             self.is_wanted()?;
             let mut call = Call::new(self.site, verb, self.policy.conffiles);
-            if self.request.lists_of_site {
+            if apart {
+                call = call.of_the_site_apart(self.site);
+            } else if self.request.lists_of_site {
                 call = call.of_the_site(self.site);
             }
             let worked = self.act(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;

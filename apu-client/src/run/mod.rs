@@ -16,6 +16,7 @@ use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
+use crate::composed;
 use crate::policy::Policy;
 use crate::record::{Log, Record};
 use crate::site::Site;
@@ -26,6 +27,7 @@ use crate::work::Signals;
 pub(crate) use interrupted::conclude;
 pub(crate) use packages::drifted;
 pub(crate) use preflight::{configuration, preflight};
+pub(crate) use site_archives::{brings_apu_data, lie_apart, wanted};
 
 /// How long a supervisor tries to get its run's lock, which others hold only to look.
 const LOCK_TRIES: u32 = 100;
@@ -120,11 +122,20 @@ fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
 impl Run<'_> {
     fn carry_out(&mut self) -> Result<apu_proto::RunResult, Stop> {
         let _turn = self.take_turn()?;
-        match self.request.operation {
-            Operation::Update => self.update(),
-            Operation::Clean => self.clean(),
-            _ => self.change_packages(),
+        if self.request.operation == Operation::Clean {
+            return self.clean();
         }
+        // Another package may have brought a source that does not go with apu-data's.
+        let note = composed::compose_again(self.site);
+        let mut ended = match self.request.operation {
+            Operation::Update => self.update(),
+            _ => self.change_packages(),
+        };
+        match &mut ended {
+            Ok(result) => result.notes.extend(note),
+            Err(stop) => stop.notes.extend(note),
+        }
+        ended
     }
 
     /// Nothing new is begun on a machine that goes down.

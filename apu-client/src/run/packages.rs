@@ -4,6 +4,7 @@ use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
 use super::Run;
 use super::preflight::{preflight, space};
+use super::site_archives::{brings_apu_data, wanted};
 use crate::apt::{APT_GET, Call, Plan, environment};
 use crate::complaints::digest;
 use crate::conffiles::{self, Leftovers};
@@ -13,7 +14,7 @@ use crate::questions::{self, Questions};
 use crate::repair::Rung;
 use crate::verdict::{Stop, failed, own_fault};
 use crate::work::Worked;
-use crate::{locks, planning};
+use crate::{composed, locks, planning};
 
 /// How things were before the run.
 struct Before {
@@ -36,7 +37,11 @@ impl Run<'_> {
         self.wait_until_free(&locks::package_locks(self.site))?;
         // Nobody may fetch other lists between the plan and the deed.
         let _lists = self.take(&self.site.lists().join("lock"))?;
-        preflight(self.site, self.request.operation)?;
+        if brings_apu_data(&self.request) {
+            wanted(self.site)?;
+        } else {
+            preflight(self.site, self.request.operation)?;
+        }
         space(self.site)?;
         self.is_wanted()?;
 
@@ -173,6 +178,9 @@ impl Run<'_> {
             .collect();
         result.questions_defaulted =
             questions::defaulted(&before.questions, &questions::read(self.site), &names);
+        if brings_apu_data(&self.request) {
+            result.notes.extend(composed::remarks(self.site));
+        }
         Ok(result)
     }
 

@@ -7,15 +7,32 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use apu_proto::ReasonCode;
+use apu_proto::{Operation, ReasonCode, Request};
 
 use super::preflight::{is_deb822, judge_source, source_files};
 use crate::apt::{Source, sources};
 use crate::site::Site;
 use crate::verdict::{Stop, advise, own_fault, refused};
 
-/// Looks at what must be right before the lists of the site's own archives are fetched without the others.
-pub(super) fn site_archives(site: &Site) -> Result<(), Stop> {
+/// Whether a request brings the next apu-data and nothing else. Nothing else on the machine may keep that away: it is how
+/// everything else is mended.
+pub(crate) fn brings_apu_data(request: &Request) -> bool {
+    request.operation == Operation::Install
+        && !request.packages.is_empty()
+        && request
+            .packages
+            .iter()
+            .all(|package| package.name.as_str() == "apu-data")
+}
+
+/// Whether the lists of the site's own archives have to lie apart from the machine's: it trusts another key for one of
+/// them, or does not use it, or does not say what can be understood.
+pub(crate) fn lie_apart(site: &Site) -> bool {
+    wanted(site).and_then(|wanted| are_used(site, &wanted)).is_err()
+}
+
+/// The site's own archives, as apu-data names them.
+pub(crate) fn wanted(site: &Site) -> Result<Vec<Source>, Stop> {
     let path = site.site_sources();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -27,6 +44,11 @@ pub(super) fn site_archives(site: &Site) -> Result<(), Stop> {
     if wanted.is_empty() {
         return Err(unnamed(&path));
     }
+    Ok(wanted)
+}
+
+/// Looks at what must be right before the lists of the site's own archives are fetched into the machine's.
+pub(super) fn are_used(site: &Site, wanted: &[Source]) -> Result<(), Stop> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
     for file in source_files(site) {
         let text =
@@ -75,6 +97,10 @@ mod tests {
     const OWN: &str = "# head\n\nTypes: deb\nURIs: http://s/local\nSuites: ./\nSigned-By: /k.gpg\n";
     const APU: &str = "/etc/apt/sources.list.d/apu.sources";
     const SITE: &str = "/usr/share/apu-data/site.sources";
+
+    fn site_archives(site: &Site) -> Result<(), Stop> {
+        wanted(site).and_then(|wanted| are_used(site, &wanted))
+    }
 
     /// Why a client with these files refuses, and what it advises; nothing where it goes on.
     fn refusal(files: &[(&str, &str)]) -> Option<(String, String)> {
@@ -152,5 +178,36 @@ mod tests {
         let (why, advice) = refusal(&[(SITE, &trusted), (APU, OWN)]).expect("refused");
         assert!(why.contains("sets trusted=yes"), "{why}");
         assert_eq!(advice, SITE);
+    }
+
+    #[test]
+    fn an_installation_of_apu_data_alone_brings_it() {
+        let brings =
+            |line: &str| brings_apu_data(&Request::parse(format!("apu/1 {line}").as_bytes()).unwrap());
+        assert!(brings("install apu-data"));
+        assert!(brings("install dry_run=yes apu-data=7"));
+        assert!(!brings("install apu-data site-tool"));
+        assert!(!brings("install apu-client"));
+        assert!(!brings("remove apu-data"));
+        assert!(!brings("dist-upgrade"));
+    }
+
+    #[test]
+    fn lists_lie_apart_wherever_the_machine_would_trust_them_otherwise() {
+        let lie_apart = |files: &[(&str, &str)]| {
+            let root = tempfile::tempdir().unwrap();
+            let site = Site::below(root.path());
+            for (path, text) in files {
+                let path = site.path(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            super::lie_apart(&site)
+        };
+        let other = OWN.replace("/k.gpg", "/other.gpg");
+        assert!(!lie_apart(&[(SITE, OWN), (APU, OWN)]));
+        assert!(lie_apart(&[(SITE, OWN), (APU, &other)]));
+        assert!(lie_apart(&[(SITE, OWN)]));
+        assert!(lie_apart(&[(APU, OWN)]));
     }
 }

@@ -28,23 +28,30 @@ impl Button<'_> {
         };
         let request = self.to_be_done(request, record)?;
         let mut fetched = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
+        // Where a client's own sources are in the way, it fetched the lists to another place, which the next apu-data comes
+        // from and nothing else.
+        let is_data_alone = self
+            .local
+            .iter()
+            .all(|package| package.name.as_str() == "apu-data");
+        let is_in_the_way = |ending: &Ending| {
+            let why = ending.reason.as_ref();
+            why.is_some_and(|why| why.code == Code::Client(ReasonCode::Configuration))
+        };
+        let goes_on = |ending: &Ending| ending.outcome.is_well() || (is_data_alone && is_in_the_way(ending));
         let has_them = |host: &Host| {
             let mut endings = fetched.endings.iter();
-            endings.any(|(name, ending)| *name == host.name && ending.outcome.is_well())
+            endings.any(|(name, ending)| *name == host.name && goes_on(ending))
         };
         let ready = hosts.into_iter().filter(has_them).collect();
         if fetched.interrupted {
-            for (_, ending) in fetched
-                .endings
-                .iter_mut()
-                .filter(|(_, ending)| ending.outcome.is_well())
-            {
+            for (_, ending) in fetched.endings.iter_mut().filter(|(_, ending)| goes_on(ending)) {
                 let why = Why::here(Obstacle::Interrupted, "interrupted before its turn", "");
                 *ending = Ending::without_result(Outcome::Skipped, why, None);
             }
             return Ok((ready, fetched));
         }
-        fetched.endings.retain(|(_, ending)| !ending.outcome.is_well());
+        fetched.endings.retain(|(_, ending)| !goes_on(ending));
         for (_, ending) in &mut fetched.endings {
             if let Some(why) = &mut ending.reason
                 && why.code == Code::Client(ReasonCode::Grammar)

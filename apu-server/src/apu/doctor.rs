@@ -1,5 +1,7 @@
 //! `apu doctor`: what would surprise an administrator one day, said before that day.
 
+mod clients;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -12,13 +14,18 @@ use apu_repo::{Failure, KeyKind, Keyring, Rotation, Settings, archive_key_at};
 use clap::Args;
 
 use super::key::lasts;
+use super::remote::INTERRUPTED;
 use crate::ground::Ground;
 
 /// Look for what would surprise you one day: keys that expire, signatures that run out, hosts without a pinned key.
 ///
-/// Nothing is changed, and no host is asked. Exit status: 0 all is well, 1 something needs a hand.
+/// Nothing is changed. With a target its hosts are asked too: whether apt and dpkg work there, and whether they use all
+/// sources of apu-data. Exit status: 0 all is well, 1 something needs a hand.
 #[derive(Debug, Args)]
 pub(super) struct Words {
+    /// Ask these classes, hosts and ranges too.
+    target: Vec<String>,
+
     /// Say only what needs a hand, as for cron.
     #[arg(short, long)]
     quiet: bool,
@@ -52,6 +59,12 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     findings.extend(archives(ground));
     findings.push(apu_data(ground));
     findings.extend(hosts(ground));
+    if !words.target.is_empty() {
+        match clients::findings(ground, &words.target)? {
+            Some(found) => findings.extend(found),
+            None => return Ok(INTERRUPTED),
+        }
+    }
     for finding in &findings {
         match &finding.advice {
             Some(advice) => say!("WARN  {}\n      try: {advice}", finding.what),

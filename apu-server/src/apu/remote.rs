@@ -50,13 +50,23 @@ pub(super) async fn statuses(
     hosts: &[Host],
     ground: &Ground,
 ) -> Option<Vec<(HostName, Ending)>> {
+    asked(ssh, hosts, ground, Operation::Status).await
+}
+
+/// What every host answers to an operation that changes nothing; none where somebody stopped the asking.
+pub(super) async fn asked(
+    ssh: &Arc<Ssh>,
+    hosts: &[Host],
+    ground: &Ground,
+    operation: Operation,
+) -> Option<Vec<(HostName, Ending)>> {
     let task = |host: &Host| Task {
         host: host.clone(),
-        request: Request::new(Operation::Status),
+        request: Request::new(operation),
     };
     let job = Job {
         purpose: Purpose::Run,
-        operation: Operation::Status,
+        operation,
         tasks: hosts.iter().map(task).collect(),
     };
     let settings = &ground.settings.run;

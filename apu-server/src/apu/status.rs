@@ -19,6 +19,7 @@ use crate::view::columns::columns;
 use crate::view::groups::{groups, set};
 use crate::view::paint::Paint;
 use crate::view::quote::quote;
+use crate::view::status::left_out;
 
 /// Show which hosts have which apu-client and apu-data, and which of them lag behind.
 ///
@@ -90,12 +91,16 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
     let mut rows = vec![["HOST", "APU", "DATA", ""].map(str::to_owned).to_vec()];
     let mut standings = Vec::new();
     let mut advice = Vec::new();
+    let mut left: Vec<(&HostName, Vec<String>)> = Vec::new();
     for (host, ending) in endings {
         let status: Option<&Status> = ending.result.as_ref().and_then(|result| result.status.as_deref());
         let row = if let Some(status) = status {
             let data = status.data.as_deref();
             let standing = Standing::of(data, newest);
             standings.push((host, standing));
+            if !status.sources_left_out.is_empty() {
+                left.push((host, status.sources_left_out.iter().map(left_out).collect()));
+            }
             let remark = match standing {
                 Standing::Behind => "behind".to_owned(),
                 Standing::Ahead => "ahead of what is published".to_owned(),
@@ -148,6 +153,17 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
             "  try: gen-apu-data-pkg --at-least {}",
             highest.saturating_add(1)
         );
+    }
+    for (left, hosts) in groups(left) {
+        let _ = writeln!(
+            text,
+            "\n{}: {}",
+            set(&hosts),
+            paint.warn("not all of apu-data's sources are used")
+        );
+        for line in left {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     for (advice, hosts) in groups(advice) {
         let _ = writeln!(text, "  try: {}", advice.replace(HOST, &quote(&set(&hosts))));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::{Pending, Status};
+use apu_proto::{Pending, SourceLeftOut, Status};
 
 use super::clean::{clean, package, version};
 use super::columns::columns;
@@ -43,9 +43,9 @@ pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose
         let _ = writeln!(text, "\n{}: {} pending", paint.strong(&set(&hosts)), list.len());
         shorten(&mut text, &list, verbose);
     }
-    let trouble = states
-        .iter()
-        .filter(|(_, status)| !(status.broken.is_empty() && status.held.is_empty()));
+    let trouble = states.iter().filter(|(_, status)| {
+        !(status.broken.is_empty() && status.held.is_empty() && status.sources_left_out.is_empty())
+    });
     for (list, hosts) in groups(trouble.map(|(host, status)| (*host, trouble_lines(status)))) {
         let _ = writeln!(
             text,
@@ -236,7 +236,22 @@ fn trouble_lines(status: &Status) -> Vec<String> {
         .held
         .iter()
         .map(|package| format!("on hold: {}", clean(package)));
-    broken.chain(held).collect()
+    let sources = status.sources_left_out.iter().map(left_out);
+    broken.chain(held).chain(sources).collect()
+}
+
+/// A source of apu-data that a host does not use, with what keeps it out there.
+pub(crate) fn left_out(left: &SourceLeftOut) -> String {
+    let files = if left.files.is_empty() {
+        String::new()
+    } else {
+        format!(", see {} there", clean(&left.files))
+    };
+    format!(
+        "source left out: {}{files}: {}",
+        clean(&left.source),
+        clean(&left.words)
+    )
 }
 
 fn age(seconds: u64) -> String {
@@ -307,6 +322,11 @@ mod tests {
                 state: "install ok half-configured".into(),
             }],
             reboot_required: true,
+            sources_left_out: vec![SourceLeftOut {
+                source: "http://v.example.org/ s".into(),
+                files: "/etc/apt/sources.list.d/v.list line 2".into(),
+                words: "Conflicting values".into(),
+            }],
             client: "0.1.0".into(),
             ..Status::default()
         };
@@ -331,6 +351,7 @@ web[01-02]: 1 pending
 db1: not as usual
   not whole: foo:amd64 (install ok half-configured)
   on hold: vim
+  source left out: http://v.example.org/ s, see /etc/apt/sources.list.d/v.list line 2 there: Conflicting values
 ";
         assert_eq!(table(&endings, 99, paint, false), expected);
         assert_eq!(table(&endings, 10, paint, true), expected);

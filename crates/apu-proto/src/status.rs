@@ -36,6 +36,21 @@ pub struct Status {
     pub client: String,
     /// The installed version of apu-data.
     pub data: Option<String>,
+    /// Sources of apu-data that apt does not read beside the machine's own, and so are not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources_left_out: Vec<SourceLeftOut>,
+}
+
+/// A source that does not go with the machine's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceLeftOut {
+    /// Its address and suite, or what was left out instead.
+    pub source: String,
+    /// The machine's own files that name it otherwise, with their lines; empty where they are not known.
+    pub files: String,
+    /// What apt says.
+    pub words: String,
 }
 
 /// A newer version that a source offers for an installed package.

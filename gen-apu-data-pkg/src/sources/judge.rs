@@ -13,6 +13,9 @@ const UNSAFE: [&str; 4] = [
     "Allow-Downgrade-To-Insecure",
 ];
 
+/// Lists that a source may also add to or remove from.
+const LISTS: [&str; 3] = ["Architectures", "Languages", "Targets"];
+
 const NUMBERS: [&str; 3] = ["Valid-Until-Min", "Valid-Until-Max", "Date-Max-Future"];
 
 /// The field by which a source says that its suites are meant for all releases.
@@ -50,6 +53,16 @@ pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> 
                 .get(..2)
                 .is_some_and(|start| start.eq_ignore_ascii_case("X-"))
     });
+    // apt takes commas there too, and nowhere else.
+    for (name, value) in &mut stanza.fields {
+        if LISTS.contains(&list_of(name)) {
+            *value = value
+                .split([',', ' ', '\t', '\n'])
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ");
+        }
+    }
     fields(&stanza)?;
     for field in ["Types", "URIs", "Suites"] {
         if stanza.words(field).next().is_none() {
@@ -96,28 +109,27 @@ fn value_error(line: usize, field: &str, value: &str, expected: &'static str) ->
     }
 }
 
+/// The list that a field is, or adds to or removes from.
+fn list_of(name: &str) -> &'static str {
+    let is = |field: &&&str| {
+        let start = name.get(..field.len()).unwrap_or_default();
+        let end = name.get(field.len()..).unwrap_or_default();
+        start.eq_ignore_ascii_case(field)
+            && ["", "-add", "-remove"].contains(&end.to_ascii_lowercase().as_str())
+    };
+    LISTS.iter().find(is).copied().unwrap_or_default()
+}
+
 /// Every field is one that apt knows, with a value that apt reads as it is meant.
 fn fields(stanza: &Stanza) -> Result<(), SourcesError> {
     let line = stanza.line;
     for (name, value) in &stanza.fields {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let stem = ["-Add", "-Remove"]
-            .iter()
-            .find_map(|end| {
-                let at = name.len().checked_sub(end.len())?;
-                name.get(at..)?.eq_ignore_ascii_case(end).then(|| &name[..at])
-            })
-            .filter(|stem| {
-                ["Architectures", "Languages", "Targets"]
-                    .iter()
-                    .any(|list| stem.eq_ignore_ascii_case(list))
-            });
         let known = ["Types", "URIs", "Suites", "Components"]
             .iter()
             .any(|known| is(known))
-            || OPTIONS
-                .iter()
-                .any(|(_, field)| stem.unwrap_or(name).eq_ignore_ascii_case(field));
+            || OPTIONS.iter().any(|(_, field)| is(field))
+            || LISTS.contains(&list_of(name));
         if !known {
             return Err(SourcesError::Unknown {
                 line,
@@ -268,7 +280,11 @@ mod tests {
             ),
             (stanza("Components: main\nInclude: a b\n"), "Include cannot be"),
             (
-                stanza("Components: main\nArchitectures: amd64,arm64\n"),
+                stanza(
+                    "Components: main
+Architectures: amd64#x
+",
+                ),
                 "Architectures cannot be",
             ),
             (

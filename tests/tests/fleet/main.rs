@@ -4,6 +4,7 @@ mod archive_suites;
 mod asking;
 mod bad_input;
 mod bootstrap;
+mod broken_sources;
 mod button;
 mod causes;
 mod chunks;

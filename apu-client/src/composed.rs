@@ -1,0 +1,162 @@
+//! The sources that apu-data composed for this machine: which it had to leave out, and whether apt reads them all.
+//!
+//! apt reads no source at all where two of them disagree. A package may bring a source of its own at any time, so that what
+//! went together when apu-data came may not do so now; then apu-data's program composes them again.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+
+use apu_proto::SourceLeftOut;
+
+use crate::apt::{APT_GET, ENVIRONMENT};
+use crate::launch;
+use crate::planning::errors;
+use crate::site::Site;
+
+/// Longer than apt needs to read any sources.
+const READING: Duration = Duration::from_secs(60);
+
+/// Longer than composing takes, which builds apt's cache twice at most.
+const COMPOSING: Duration = Duration::from_secs(600);
+
+/// More than compose-sources writes; what is behind it is not read.
+const LONGEST: u64 = 64 * 1024;
+
+/// What did not go with the machine's own sources; nothing where all went, or where apu-data is too old to tell.
+pub(crate) fn left_out(site: &Site) -> Vec<SourceLeftOut> {
+    let mut bytes = Vec::new();
+    let read = File::open(site.left_out()).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+    if read.is_err() {
+        return Vec::new();
+    }
+    parse(&String::from_utf8_lossy(&bytes))
+}
+
+/// A line has the source, the machine's files that are at fault, and apt's words, with tabs between them.
+fn parse(text: &str) -> Vec<SourceLeftOut> {
+    let field = |text: &str| text.chars().take(500).collect::<String>();
+    let line = |line: &str| {
+        let (source, rest) = line.split_once('\t')?;
+        let (files, words) = rest.split_once('\t')?;
+        Some(SourceLeftOut {
+            source: field(source),
+            files: field(files),
+            words: field(words),
+        })
+    };
+    text.lines().filter_map(line).take(100).collect()
+}
+
+/// The same in words.
+pub(crate) fn remarks(site: &Site) -> Vec<String> {
+    let remark = |left: SourceLeftOut| {
+        let files = if left.files.is_empty() {
+            String::new()
+        } else {
+            format!(", see {}", left.files)
+        };
+        format!("left out: {}{files}: {}", left.source, left.words)
+    };
+    left_out(site).into_iter().map(remark).collect()
+}
+
+/// Why apt does not read the sources that runs here use; nothing where it does.
+pub(crate) fn unreadable(site: &Site) -> Option<String> {
+    let mut arguments = vec!["indextargets".to_owned(), "--no-release-info".to_owned()];
+    if site.is_exclusive() {
+        for option in [
+            "Dir::Etc::SourceList=/dev/null".to_owned(),
+            format!("Dir::Etc::SourceParts={}", site.exclusive_sources().display()),
+        ] {
+            arguments.extend(["-o".to_owned(), option]);
+        }
+    }
+    match launch::capture(APT_GET, &arguments, &ENVIRONMENT, READING) {
+        Ok(captured) if captured.succeeded() => None,
+        // The others say that the list could not be read, and the first one again.
+        Ok(captured) => Some(
+            errors(&captured.stderr)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        ),
+        Err(error) => Some(format!("cannot ask apt: {error}")),
+    }
+}
+
+/// Composes the sources again where apt does not read them, and says what came of it.
+pub(crate) fn compose_again(site: &Site) -> Option<String> {
+    let before = unreadable(site)?;
+    let program = site.compose_sources();
+    if !program.is_file() {
+        return Some(format!("apt does not read this machine's sources: {before}"));
+    }
+    let none: [&str; 0] = [];
+    let composed = launch::capture(&program.display().to_string(), &none, &ENVIRONMENT, COMPOSING);
+    if let Err(error) = &composed {
+        return Some(format!(
+            "apt does not read this machine's sources, and they cannot be composed again: {error}: {before}"
+        ));
+    }
+    Some(match unreadable(site) {
+        None => format!(
+            "apt did not read this machine's sources, and does so again without some of apu-data's: {before}"
+        ),
+        Some(now) => {
+            let files = left_out(site).into_iter().map(|left| left.files);
+            let files: Vec<String> = files.filter(|files| !files.is_empty()).collect();
+            let files = if files.is_empty() {
+                String::new()
+            } else {
+                format!(", see {}", files.join(", "))
+            };
+            format!("apt does not read this machine's own sources{files}: {now}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_is_told_with_the_file_and_apts_words() {
+        let text = "http://v.example.org/ s\t/etc/apt/sources.list.d/v.list line 1\tConflicting values\nno tabs\n\
+                    all\t\tMalformed\tentry\n";
+        let expected = |source: &str, files: &str, words: &str| SourceLeftOut {
+            source: source.into(),
+            files: files.into(),
+            words: words.into(),
+        };
+        assert_eq!(
+            parse(text),
+            [
+                expected(
+                    "http://v.example.org/ s",
+                    "/etc/apt/sources.list.d/v.list line 1",
+                    "Conflicting values"
+                ),
+                expected("all", "", "Malformed\tentry"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_of_any_size_gives_a_bounded_answer() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        assert_eq!(left_out(&site), []);
+        std::fs::create_dir_all(site.left_out().parent().unwrap()).unwrap();
+        let line = format!("{}\t{}\tw\n", "a".repeat(3000), "b".repeat(3000));
+        std::fs::write(site.left_out(), line.repeat(1000)).unwrap();
+        let found = left_out(&site);
+        assert!(!found.is_empty() && found.len() <= 100);
+        assert!(
+            found
+                .iter()
+                .all(|left| left.source.len() == 500 && left.files.len() == 500)
+        );
+    }
+}

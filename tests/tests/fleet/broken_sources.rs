@@ -1,0 +1,426 @@
+//! Twelve ways in which sources stop apt on a client. Each ends with a fleet that works, or with one host named and the rest
+//! untouched; and the next `gen-apu-data-pkg --push` mends it.
+//!
+//! apt reads no source at all where two of them disagree, or where one is malformed: without care, no apu-data that mends it
+//! could arrive.
+
+use apu_tests::{Finished, Fleet, Host, Suite};
+
+const SITE: &str = "http://apu.example.org/local";
+const UPSTREAM: &str = "http://upstream.example.org";
+const LIST: &str = "/etc/apu-server/sources.list";
+const OWN: &str = "/etc/apt/sources.list.d/upstream.sources";
+const KEYRING: &str = "/usr/share/keyrings/upstream.gpg";
+
+fn push(fleet: &Fleet) -> Finished {
+    fleet
+        .server()
+        .exec(&["gen-apu-data-pkg", "--push", "default", "--yes"])
+}
+
+/// An input of apu-data changes, so that there is a next one.
+fn change(fleet: &Fleet, number: u16) {
+    let proxy = format!("Acquire::http::Proxy::other.example.org \"http://proxy.example.org:{number}\";\n");
+    fleet.server().write("/etc/apu-server/50apu", &proxy);
+}
+
+fn data(host: &Host) -> String {
+    host.version_of("apu-data").expect("an apu-data")
+}
+
+/// Whether apt reads its sources, by apt's own word.
+fn apt_reads(host: &Host) -> bool {
+    host.exec(&["apt-get", "indextargets"]).code == 0
+}
+
+#[track_caller]
+fn all_work(fleet: &Fleet, case: &str) {
+    for client in fleet.clients() {
+        assert!(apt_reads(client), "{case}: {}", client.name());
+    }
+    for words in ["default update", "default check", "default dist-upgrade --yes"] {
+        let run = fleet.apt_all(words);
+        let well = run
+            .outcomes()
+            .all(|(_, outcome)| ["unchanged", "changed"].contains(&outcome));
+        assert!(well, "{case}: {words}: {:?}", run.finished());
+    }
+}
+
+/// The generator refuses, with the line, and nothing reaches a client.
+#[track_caller]
+fn is_refused(fleet: &Fleet, case: &str, sources: &str, parts: &[&str]) {
+    let before: Vec<String> = fleet.clients().map(data).collect();
+    fleet.server().write(LIST, sources);
+    let said = push(fleet);
+    assert_eq!(said.code, 2, "{case}: {said:?}");
+    for part in parts {
+        assert!(
+            said.stderr.contains(part),
+            "{case}: no {part:?} in {}",
+            said.stderr
+        );
+    }
+    assert_eq!(fleet.clients().map(data).collect::<Vec<_>>(), before, "{case}");
+    fleet.server().write(LIST, "");
+}
+
+/// What the server would ship: refused there, with the line at fault.
+fn on_the_server(fleet: &Fleet) {
+    let server = fleet.server();
+    let key = format!("[signed-by={KEYRING}]");
+    server
+        .sh("cp /usr/share/keyrings/apu-data.gpg /usr/share/keyrings/other.gpg || cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
+        .ok();
+    let two = format!(
+        "deb {key} {UPSTREAM} stable main\n\ndeb [signed-by=/usr/share/keyrings/other.gpg] {UPSTREAM}/ stable contrib\n"
+    );
+    is_refused(
+        fleet,
+        "two keys",
+        &two,
+        &["lines 1 and 3 name one archive", "Signed-By"],
+    );
+    let own = format!("deb {key} {SITE}/ ./\n");
+    is_refused(
+        fleet,
+        "the site's own",
+        &own,
+        &["line 1 names", "remove line 1 from"],
+    );
+    let no = format!(
+        "deb {key} {UPSTREAM} stable main\ndeb [signed-by={KEYRING} trusted=no] {UPSTREAM} stable contrib\n"
+    );
+    is_refused(
+        fleet,
+        "trusted=no once",
+        &no,
+        &["lines 1 and 2 name one archive", "Trusted"],
+    );
+    for (case, stanza, part) in [
+        (
+            "no components",
+            "Types: deb\nURIs: {}\nSuites: stable\nSigned-By: /k\n",
+            "line 1: the source has no Components",
+        ),
+        (
+            "a type",
+            "Types: deb rpm\nURIs: {}\nSuites: ./\nSigned-By: /k\n",
+            "line 1: Types cannot be \"rpm\"",
+        ),
+        (
+            "no path",
+            "Types: deb\nURIs: {}\nSuites: ./\nSigned-By: k\n",
+            "line 1: Signed-By \"k\" is neither",
+        ),
+    ] {
+        is_refused(fleet, case, &stanza.replace("{}", UPSTREAM), &[part]);
+    }
+    server.write("/etc/apu-server/50apu", "APT::Default-Release \"nowhere\";\n");
+    let said = push(fleet);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("apt::default-release"), "{}", said.stderr);
+    server.sh("rm /etc/apu-server/50apu").ok();
+    all_work(fleet, "after what was refused");
+}
+
+/// A key within a source travels as a file, which every apt reads.
+fn an_embedded_key(fleet: &Fleet) {
+    let server = fleet.server();
+    let armored = server
+        .sh(&format!("apu key export 2>/dev/null || base64 {KEYRING}"))
+        .ok();
+    let block = if armored.starts_with("-----BEGIN") {
+        armored
+    } else {
+        let body: String = armored.lines().map(|line| format!("{line}\n")).collect();
+        format!("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}-----END PGP PUBLIC KEY BLOCK-----\n")
+    };
+    let indented: String = block
+        .lines()
+        .map(|line| format!(" {}\n", if line.is_empty() { "." } else { line }))
+        .collect();
+    let text = format!("Types: deb\nURIs: {UPSTREAM}/vendor\nSuites: ./\nSigned-By:\n{indented}");
+    server.write(LIST, &text);
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    for client in fleet.clients() {
+        let sources = client
+            .read("/etc/apt/sources.list.d/apu.sources")
+            .expect("sources");
+        assert!(
+            sources.contains("Signed-By: /usr/share/apu-data/keyrings/embedded.asc"),
+            "{sources}"
+        );
+        assert!(apt_reads(client), "{}", client.name());
+    }
+    server.write(LIST, "");
+    assert_eq!(push(fleet).code, 0);
+    all_work(fleet, "an embedded key");
+}
+
+/// A package of a vendor writes its own source, after apu-data, for an archive that apu-data names.
+fn a_vendors_own_source(fleet: &Fleet) {
+    let (one, two) = (fleet.host("one"), fleet.host("two"));
+    let own = one.read(OWN).expect("a source");
+    for client in fleet.clients() {
+        client.sh(&format!("rm {OWN}")).ok();
+    }
+    fleet.server().write(
+        LIST,
+        &format!("deb [signed-by={KEYRING}] {UPSTREAM} stable main\n"),
+    );
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    all_work(fleet, "the vendor's archive by apu-data");
+
+    one.write(OWN, &own);
+    assert!(!apt_reads(one), "two keys for one archive do not stop apt");
+    // Nothing is changed on the server: the same push again is enough.
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(apt_reads(one));
+    let used = one.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
+    assert!(!used.contains(UPSTREAM), "{used}");
+    let used = two.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
+    assert!(used.contains(UPSTREAM), "{used}");
+    all_work(fleet, "a vendor's own source");
+
+    two.write(OWN, &own);
+    fleet.apt_all("two update").ended("two", "changed");
+    assert!(apt_reads(two), "an update does not compose the sources again");
+    fleet.server().write(LIST, "");
+    assert_eq!(push(fleet).code, 0);
+    all_work(fleet, "the vendor's source alone");
+}
+
+/// The machine's administrator names the site's own archive in another spelling.
+fn the_sites_archive_in_other_words(fleet: &Fleet) {
+    let one = fleet.host("one");
+    let own = "/etc/apt/sources.list.d/mine.list";
+    for (number, line) in [
+        format!("deb {SITE} /\n"),
+        format!("deb {SITE}$(BLANK) ./\n").replace("$(BLANK)", "/"),
+        format!("deb [signed-by=/usr/share/keyrings/apu-data.gpg trusted=no] {SITE} ./\n"),
+        format!("deb-src {SITE} ./\n"),
+        format!("deb [signed-by={KEYRING}] {SITE} ./\n"),
+        "deb [signed-by=/usr/share/keyrings/apu-data.gpg check-valid-until=no] http://apu.example.org/$(ARCH)/../local ./\n"
+            .to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        one.write(own, line);
+        change(fleet, 4000 + u16::try_from(number).expect("few"));
+        let said = push(fleet);
+        assert!(apt_reads(one), "{line}: {said:?}");
+        for client in fleet.clients() {
+            assert_eq!(data(client), data(fleet.host("two")), "{line}: {said:?}");
+        }
+        assert_eq!(said.code, 0, "{line}: {said:?}");
+        one.sh(&format!("rm {own}; dpkg-reconfigure apu-data")).ok();
+    }
+    all_work(fleet, "the site's archive in other words");
+}
+
+/// Sources of the machine's own that stop apt by themselves: apu-data arrives all the same, and says where the fault is.
+fn the_machines_own_fault(fleet: &Fleet) {
+    let one = fleet.host("one");
+    for (number, (file, text, at)) in [
+        ("bad.list", "deb http://v.example.org/apt\n", "bad.list"),
+        (
+            "bad.sources",
+            "Types: rpm\nURIs: http://v.example.org/apt\nSuites: ./\n",
+            "bad.sources",
+        ),
+        (
+            "bad.list",
+            "deb [signed-by=/a.gpg] http://v.example.org/apt s a\n\ndeb [signed-by=/b.gpg] http://v.example.org/apt s b\n",
+            "bad.list",
+        ),
+        ("bad.list", "deb [signed-by=a.gpg] http://v.example.org/apt s a\n", "bad.list"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/etc/apt/sources.list.d/{file}");
+        one.write(&path, text);
+        assert!(!apt_reads(one), "{text}");
+        change(fleet, 5000 + u16::try_from(number).expect("few"));
+        let said = push(fleet);
+        assert_eq!(said.code, 0, "{text}: {said:?}");
+        assert_eq!(data(one), data(fleet.host("two")), "{text}");
+        let told = format!("{}{}", said.stdout, said.stderr);
+        assert!(told.contains(at), "{text}: {told}");
+
+        // It stays named until its administrator has mended it.
+        let status = fleet.apu("status");
+        assert!(status.stdout.contains(at), "{text}: {}", status.stdout);
+        let doctor = fleet.apu("doctor one");
+        assert_eq!(doctor.code, 1, "{doctor:?}");
+        assert!(doctor.stdout.contains("WARN  one: "), "{}", doctor.stdout);
+        fleet.apt_all("default update").ended("two", "unchanged").exited(1);
+        one.sh(&format!("rm {path}; dpkg-reconfigure apu-data")).ok();
+        all_work(fleet, text);
+    }
+    one.write(
+        "/etc/apt/preferences.d/bad.pref",
+        "Pin: release *\nPin-Priority: 1\n",
+    );
+    change(fleet, 5100);
+    push(fleet);
+    assert_eq!(
+        data(one),
+        data(fleet.host("two")),
+        "a broken preference keeps apu-data away"
+    );
+    one.sh("rm /etc/apt/preferences.d/bad.pref").ok();
+    assert_eq!(fleet.apu("doctor default").code, 0);
+}
+
+/// A source of another release stays off, by whatever name; a keyring is found by either of its names.
+fn sources_of_other_releases(fleet: &Fleet, release: &str) {
+    let server = fleet.server();
+    let mut text = String::new();
+    for suite in ["sid", "testing", "unstable", "stretch", "nextone"] {
+        text += &format!("deb http://mirror.example.org/debian {suite} main\n").replace(
+            "deb http",
+            "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http",
+        );
+    }
+    for suite in ["stretch-x", "bionic", "questing", "xenial", "nodistro"] {
+        text += &format!(
+            "deb [signed-by={KEYRING},/usr/share/keyrings/other.gpg] http://v.example.org/a {suite} main\n"
+        );
+    }
+    text += &format!(
+        "deb [signed-by={KEYRING} apu-releases=any] http://v.example.org/b bionic main\n\
+         deb http://mirror.example.org/debian {release} main\n\
+         deb [signed-by=/usr/share/keyrings/debian-archive-keyring.pgp] http://mirror.example.org/debian {release}-x main\n"
+    );
+    server.write(LIST, &text);
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    let one = fleet.host("one");
+    let sources = one.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
+    let suites: Vec<&str> = sources
+        .lines()
+        .filter_map(|line| line.strip_prefix("Suites: "))
+        .collect();
+    assert_eq!(
+        suites,
+        ["./", "nodistro", "bionic", release, &format!("{release}-x")],
+        "{sources}"
+    );
+    let mut keyrings = 0;
+    for line in sources
+        .lines()
+        .filter_map(|line| line.strip_prefix("Signed-By: "))
+    {
+        for path in line.split(' ') {
+            assert_eq!(
+                one.exec(&["test", "-s", path]).code,
+                0,
+                "{path} is not there: {sources}"
+            );
+            keyrings += 1;
+        }
+    }
+    assert_eq!(keyrings, 6, "{sources}");
+    server.write(LIST, "");
+    assert_eq!(push(fleet).code, 0);
+    all_work(fleet, "sources of other releases");
+}
+
+/// The first host proves that apt works with the new apu-data; where it does not, no other gets it.
+fn one_host_first(fleet: &Fleet) {
+    let (one, two) = (fleet.host("one"), fleet.host("two"));
+    let before = data(two);
+    for client in [one, two] {
+        client.write(
+            "/etc/apt/sources.list.d/bad.list",
+            "deb http://v.example.org/apt\n",
+        );
+    }
+    change(fleet, 6000);
+    let said = push(fleet);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.stderr
+            .contains("apt does not work on one with the new apu-data"),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr.contains("1 hosts were not touched"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(data(two), before);
+
+    // A host that works comes before one that does not.
+    two.sh("rm /etc/apt/sources.list.d/bad.list").ok();
+    let said = push(fleet);
+    assert!(said.stderr.contains("two first"), "{}", said.stderr);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(data(one), data(two));
+    one.sh("rm /etc/apt/sources.list.d/bad.list; dpkg-reconfigure apu-data")
+        .ok();
+    all_work(fleet, "one host first");
+}
+
+fn up(suite: Suite) -> Fleet {
+    let fleet = Fleet::of(["one", "two"]).suite(suite).up();
+    let keyring = fleet.host("one").command("cat").arg(KEYRING).output().unwrap();
+    fleet.server().write_bytes(KEYRING, &keyring.stdout);
+    fleet
+}
+
+fn none_is_locked_out(suite: Suite) {
+    let fleet = up(suite);
+    on_the_server(&fleet);
+    an_embedded_key(&fleet);
+    a_vendors_own_source(&fleet);
+    the_sites_archive_in_other_words(&fleet);
+}
+
+fn a_fault_is_named_and_mended(suite: Suite) {
+    let fleet = up(suite);
+    the_machines_own_fault(&fleet);
+    one_host_first(&fleet);
+    fleet
+        .server()
+        .sh("cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
+        .ok();
+    sources_of_other_releases(&fleet, suite.name());
+}
+
+#[test]
+fn none_is_locked_out_by_sources_on_bullseye() {
+    none_is_locked_out(Suite::Bullseye);
+}
+
+#[test]
+fn none_is_locked_out_by_sources_on_bookworm() {
+    none_is_locked_out(Suite::Bookworm);
+}
+
+#[test]
+fn none_is_locked_out_by_sources_on_trixie() {
+    none_is_locked_out(Suite::Trixie);
+}
+
+#[test]
+fn a_fault_of_the_machines_own_is_named_and_mended_on_bullseye() {
+    a_fault_is_named_and_mended(Suite::Bullseye);
+}
+
+#[test]
+fn a_fault_of_the_machines_own_is_named_and_mended_on_bookworm() {
+    a_fault_is_named_and_mended(Suite::Bookworm);
+}
+
+#[test]
+fn a_fault_of_the_machines_own_is_named_and_mended_on_trixie() {
+    a_fault_is_named_and_mended(Suite::Trixie);
+}
