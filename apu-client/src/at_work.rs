@@ -1,7 +1,7 @@
 //! The runs that are at work or wait for their turn, for those who find the machine busy.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use apu_proto::{Request, RunId};
 
@@ -21,20 +21,21 @@ pub(crate) struct AtWork {
 
 /// The runs that have begun and not ended: the one that has its turn first, then the oldest.
 pub(crate) fn at_work(site: &Site) -> Vec<AtWork> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs());
     let mut runs: Vec<AtWork> = Record::all(site)
         .iter()
         .filter(|record| record.is_at_work())
         .filter_map(|record| {
             let request = record.request().ok()?;
             let request = Request::parse(request.as_bytes()).ok()?;
+            // The file's own time: one that is counted back from now differs from look to look.
+            let (since, has_turn) = record.since().ok()?;
             Some(AtWork {
                 id: request.run_id?,
                 operation: request.operation.to_string(),
-                since: now.saturating_sub(record.turn().unwrap_or_else(|| record.age()).as_secs()),
-                has_turn: record.turn().is_some(),
+                since: since
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| since.as_secs()),
+                has_turn,
             })
         })
         .collect();
@@ -142,6 +143,8 @@ mod tests {
         let old = std::time::SystemTime::now() - std::time::Duration::from_secs(500);
         let request = std::fs::File::options().write(true).open(waiting.path("request"));
         request.unwrap().set_modified(old).unwrap();
+        let asked = old.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(at_work(&site)[0].since, asked);
         let (working, supervisor) = begin(2, "dist-upgrade");
         working.note_turn().unwrap();
         let notice = || notice(&at_work(&site)).unwrap();

@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apu_proto::{Frame, RunId, RunResult};
 use nix::fcntl::Flock;
@@ -121,12 +121,13 @@ impl Record {
         self.save("turn", &())
     }
 
-    /// How long ago it was this run's turn, where it was.
-    pub(crate) fn turn(&self) -> Option<Duration> {
-        let begun = fs::metadata(self.path("turn"))
-            .and_then(|metadata| metadata.modified())
-            .ok()?;
-        Some(begun.elapsed().unwrap_or_default())
+    /// When this run got its turn, or was asked for where it still waits, and whether it has its turn.
+    pub(crate) fn since(&self) -> io::Result<(SystemTime, bool)> {
+        let modified = |file| fs::metadata(self.path(file)).and_then(|metadata| metadata.modified());
+        match modified("turn") {
+            Ok(turn) => Ok((turn, true)),
+            Err(_) => Ok((modified("request")?, false)),
+        }
     }
 
     /// Whether root of this machine asked for the run; not known means no.
