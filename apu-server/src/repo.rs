@@ -28,7 +28,7 @@ enum Command {
     /// Index and sign all .debs in and below a directory.
     ///
     /// Clients see the archive as it was or as it is, never in between. A .deb that did not change is not read
-    /// again. One that is damaged, or is not what its name says, stops the whole: nothing changes then.
+    /// again. One that is damaged, or that dpkg or apt would not take, stops the whole: nothing changes then.
     ///
     /// Without --suite the archive is flat: `deb URL ./`, with the .debs anywhere in the directory. With it, it is one
     /// as Debian's: `deb URL SUITE COMPONENT`, and a directory may have several suites, each published on its own.
@@ -37,6 +37,12 @@ enum Command {
         place: Place,
         #[command(flatten)]
         wishes: Wishes,
+        /// Do not unpack the packaged files of new .debs.
+        ///
+        /// That is as fast, and as careless, as other tools are: a file that is damaged or that dpkg cannot unpack is
+        /// found by `apu repo check`, or by a client.
+        #[arg(long, conflicts_with = "all")]
+        without_files: bool,
         /// Publish every archive of apu.toml whose directory is here, and go on where one fails.
         #[arg(long, conflicts_with_all = ["dir", "suite", "components", "architectures", "contents"])]
         all: bool,
@@ -113,8 +119,14 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     let chosen = |archive: &Chosen| target(&archive.dir, &archive.suite, &Wishes::default());
     let (text, status) = match &args.command {
         Command::Publish { all: true, .. } => return all::publish(site, &settings),
-        Command::Publish { place, wishes, .. } => {
-            (publish(&target(&place.dir, &place.suite, wishes)?, site)?, 0)
+        Command::Publish {
+            place,
+            wishes,
+            without_files,
+            ..
+        } => {
+            let target = target(&place.dir, &place.suite, wishes)?;
+            (publish(&target, site, *without_files)?, 0)
         }
         Command::Add {
             files,
@@ -131,11 +143,12 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     Ok(status)
 }
 
-fn publish(target: &Target, site: &Site) -> Result<String, Failure> {
-    let published = target
-        .open(site, "apu repo publish")?
-        .publish()
-        .map_err(target.failed())?;
+fn publish(target: &Target, site: &Site, without_files: bool) -> Result<String, Failure> {
+    let mut archive = target.open(site, "apu repo publish")?;
+    if without_files {
+        archive = archive.without_files();
+    }
+    let published = archive.publish().map_err(target.failed())?;
     Ok(show::published(target, &published))
 }
 
@@ -147,7 +160,7 @@ pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
     let archives = settings.archives.iter();
     for target in archives.map(|archive| Target::named(site, settings, archive)) {
         if target.dir.is_dir() {
-            publish(&target, site)?;
+            publish(&target, site, false)?;
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ pub(super) fn publish(site: &Site, settings: &Settings) -> Result<u8, Failure> {
         if !target.dir.is_dir() {
             continue;
         }
-        match super::publish(&target, site) {
+        match super::publish(&target, site, false) {
             Ok(text) => {
                 show(&text);
             }

@@ -1,5 +1,6 @@
 //! `apu repo` as a program: interrupted, twice at once, and with wrong words.
 
+mod hostile;
 mod interrupted;
 mod server;
 

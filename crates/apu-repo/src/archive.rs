@@ -2,6 +2,7 @@
 //!
 //! It is flat, `deb [signed-by=…] http://SERVER/local ./`, or has suites, as [`Layout`] says.
 
+mod apt;
 mod cache;
 mod check;
 mod commit;
@@ -36,6 +37,7 @@ pub use newest::newest_version;
 pub use publish::Published;
 pub use trial::Trial;
 
+use crate::deb::Depth;
 use crate::lock::Lock;
 use crate::openpgp::ArchiveKey;
 use crate::settings::MoreArchive;
@@ -109,6 +111,7 @@ pub struct Archive {
     labels: Labels,
     read_keys: Box<ReadKeys>,
     keys: OnceLock<Vec<ArchiveKey>>,
+    depth: Depth,
     _lock: Lock,
 }
 
@@ -139,10 +142,19 @@ impl Archive {
             labels,
             read_keys: Box::new(keys),
             keys: OnceLock::new(),
+            depth: Depth::Whole,
             _lock: lock,
         };
         archive.make_folders()?;
         Ok(archive)
+    }
+
+    /// Of a .deb that comes new, only what the index has to say is read, as other tools do it: a packaged file that dpkg
+    /// cannot unpack is then found by [`check`], or by a client. What was read so is not remembered as judged.
+    #[must_use]
+    pub fn without_files(mut self) -> Self {
+        self.depth = Depth::Control;
+        self
     }
 
     /// The folders of a suite, so that there is a place for .debs.

@@ -4,23 +4,30 @@ mod ar;
 mod compression;
 mod contents;
 mod control;
+mod fields;
+mod members;
+mod reader;
+mod relation;
 mod shared;
+mod tar;
 mod write;
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use ar::{ArError, Member};
-use compression::Compression;
+use compression::{Bounded, Compression, Memory, wants_memory};
 pub use control::{Control, ControlError};
+pub use reader::serve_deb_reader;
+pub(crate) use reader::{Contents, Depth, read_all};
 pub(crate) use shared::Shared;
+use tar::{Kind, Pax, Tar, TarError};
 pub use write::{DebWriter, WriteError};
-
-use crate::parallel;
 
 /// Why a file is not a .deb that may be published.
 #[derive(Debug, Error)]
@@ -55,13 +62,13 @@ pub enum DebError {
         /// How.
         source: io::Error,
     },
-    /// A name that would leave the directory that it is unpacked in.
-    #[error("{member} holds {path:?}, which does not stay below the root")]
-    Escapes {
+    /// An archive in the .deb that dpkg would not unpack, or that holds what no package may.
+    #[error("{member}: {why}")]
+    Tar {
         /// Which.
         member: String,
-        /// The name.
-        path: String,
+        /// With the entry's name, where it is one entry.
+        why: String,
     },
     /// Something other than plain files in the control member.
     #[error("{member} holds {path:?}, which is not a plain file")]
@@ -71,6 +78,17 @@ pub enum DebError {
         /// The name.
         path: String,
     },
+    /// A file beside control that dpkg could not parse.
+    #[error("{name}: {why}")]
+    Beside {
+        /// Its name.
+        name: String,
+        /// With the line.
+        why: String,
+    },
+    /// It could not be judged to the end.
+    #[error("{0}")]
+    NotJudged(String),
     /// No control file.
     #[error("{0} holds no control file")]
     NoControl(String),
@@ -80,14 +98,6 @@ pub enum DebError {
     /// The control file.
     #[error("control file: {0}")]
     Control(#[from] ControlError),
-    /// The file's name says something else than its control file.
-    #[error("the file is called {file}, but its control file says {says}")]
-    Lies {
-        /// The file's name.
-        file: String,
-        /// What the control file says.
-        says: String,
-    },
 }
 
 /// What an archive's index has to know of one .deb.
@@ -101,53 +111,39 @@ pub struct Deb {
     pub sha256: String,
 }
 
-/// How much of a control member is unpacked at most.
+/// How much of a control member is unpacked at most, in bytes.
 const CONTROL_LIMIT: u64 = 64 << 20;
+
+/// The largest control file, in bytes. apt's cache breaks on values not much longer, and with it every client's apt.
+const LARGEST_CONTROL: u64 = 64 << 10;
+
+/// What a data member may unpack to: this many bytes, and [`RATIO`] times its own length on top of it.
+const UNPACKED: u64 = 1 << 30;
+const RATIO: u64 = 200;
+const MOST_UNPACKED: u64 = 256 << 30;
+
+/// One .deb at a time is unpacked with [`Memory::Large`].
+static LARGE: Mutex<()> = Mutex::new(());
+
+const TOO_MUCH_MEMORY: &str = "it takes more than 64 MiB of memory to unpack";
 
 impl Deb {
     /// Reads a .deb: its members, its control file, its hash. The packaged files are not unpacked.
     pub fn read(path: &Path) -> Result<Self, DebError> {
-        let deb = Self::of(&mut File::open(path)?)?;
-        deb.control.agrees_with_file_name(path)?;
-        Ok(deb)
+        Self::to(path, Depth::Control)
     }
 
     /// As [`Deb::read`], and unpacks the packaged files into nothing: the slow and sure way.
     pub fn examine(path: &Path) -> Result<Self, DebError> {
-        Self::examine_as(path, path)
+        Self::to(path, Depth::Whole)
     }
 
-    /// As [`Deb::examine`], for a file that came under the name `called`.
-    pub(crate) fn examine_as(path: &Path, called: &Path) -> Result<Self, DebError> {
-        let deb = Self::of(&mut File::open(path)?)?;
-        deb.control.agrees_with_file_name(called)?;
-        Self::files(path)?;
-        Ok(deb)
-    }
-
-    /// The names of the packaged files, without directories, each with a line break after it.
-    pub(crate) fn files(path: &Path) -> Result<Vec<u8>, DebError> {
-        let file = File::open(path)?;
-        let members = members(&file)?;
-        let reader = members.data_compression.reader(members.data.reader(&file));
-        contents::names(reader, &members.data.name)
-    }
-
-    fn of(file: &mut File) -> Result<Self, DebError> {
-        let members = members(file)?;
-        file.seek(SeekFrom::Start(0))?;
-        let file = &*file;
-        // Members are read from their places, whatever the hash has come to.
-        let (control, hashed) = parallel::both(
-            || read_control(file, &members.control, members.control_compression),
-            || hash(&mut &*file),
-        );
-        let (size, sha256) = hashed?;
-        Ok(Self {
-            control: control?,
-            size,
-            sha256,
-        })
+    fn to(path: &Path, depth: Depth) -> Result<Self, DebError> {
+        let mut read = read_all(&[path], depth, |path| File::open(path));
+        let only = read
+            .pop()
+            .unwrap_or_else(|| Err(io::Error::other("nothing read it").into()));
+        only.map(|contents| contents.deb)
     }
 
     /// The name that a .deb of this content has in an archive: without the epoch, as Debian does it.
@@ -161,6 +157,42 @@ impl Deb {
             self.control.architecture()
         )
         .into()
+    }
+}
+
+/// The control file, and the names of the packaged files where all is to be read.
+fn control_and_names(file: &File, depth: Depth, memory: Memory) -> Result<(Control, Vec<u8>), DebError> {
+    let Members {
+        control,
+        control_compression,
+        data,
+        data_compression,
+    } = members(file)?;
+    let control = read_control(file, &control, control_compression, memory)?;
+    if depth == Depth::Control {
+        return Ok((control, Vec::new()));
+    }
+    let limit = data.size.saturating_mul(RATIO).saturating_add(UNPACKED);
+    let reader = data_compression.reader(data.reader(file), memory);
+    let reader = Bounded::new(reader, limit.min(MOST_UNPACKED));
+    let names = contents::names(reader).map_err(|error| error.of(&data.name))?;
+    Ok((control, names))
+}
+
+/// Does `work` with little memory, and again with more where that does not do.
+fn with_memory<T>(work: impl Fn(Memory) -> Result<T, DebError>) -> Result<T, DebError> {
+    match work(Memory::Usual) {
+        Err(DebError::Damaged { source, .. }) if wants_memory(&source) => {
+            let _alone = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+            match work(Memory::Large) {
+                Err(DebError::Damaged { member, source }) if wants_memory(&source) => {
+                    let why = TOO_MUCH_MEMORY.to_owned();
+                    Err(DebError::Tar { member, why })
+                }
+                other => other,
+            }
+        }
+        other => other,
     }
 }
 
@@ -191,10 +223,10 @@ fn members(file: &File) -> Result<Members, DebError> {
     };
     let plain = |wanted: &'static str| move |name: &str| (name == wanted).then_some(Compression::None);
     let (version, _) = take("debian-binary", &plain("debian-binary"))?;
-    let mut text = String::new();
-    version.reader(file).take(64).read_to_string(&mut text)?;
-    if text != "2.0\n" {
-        return Err(DebError::Format(text));
+    let mut text = Vec::new();
+    version.reader(file).take(64).read_to_end(&mut text)?;
+    if !is_known_format(&text) {
+        return Err(DebError::Format(String::from_utf8_lossy(&text).into_owned()));
     }
     let (control, control_compression) = take("control.tar[.gz|.xz|.zst]", &|name| {
         Compression::of(name.strip_prefix("control.tar")?)
@@ -218,42 +250,54 @@ fn members(file: &File) -> Result<Members, DebError> {
     })
 }
 
-fn read_control(file: &File, member: &Member, compression: Compression) -> Result<Control, DebError> {
-    let damaged = |source| DebError::Damaged {
-        member: member.name.clone(),
-        source,
-    };
-    let reader = compression.reader(member.reader(file)).take(CONTROL_LIMIT);
-    let mut archive = tar::Archive::new(reader);
+/// dpkg takes every minor version of format 2.
+fn is_known_format(text: &[u8]) -> bool {
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let minor = line.strip_prefix(b"2.").unwrap_or_default();
+    text.len() > line.len() && (1..=3).contains(&minor.len()) && minor.iter().all(u8::is_ascii_digit)
+}
+
+fn read_control(
+    file: &File,
+    member: &Member,
+    compression: Compression,
+    memory: Memory,
+) -> Result<Control, DebError> {
+    let reader = Bounded::new(compression.reader(member.reader(file), memory), CONTROL_LIMIT);
+    let mut archive = Tar::new(reader, Pax::Harmless);
     let mut control = None;
-    for entry in archive.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let path = entry.path_bytes().into_owned();
-        let name = path.strip_prefix(b"./").unwrap_or(&path);
-        let shown = || String::from_utf8_lossy(&path).into_owned();
-        if name.contains(&b'/') || name == b".." {
-            return Err(DebError::Escapes {
-                member: member.name.clone(),
-                path: shown(),
-            });
-        }
-        let is_root = name.is_empty() || name == b".";
-        if is_root != entry.header().entry_type().is_dir()
-            || !(is_root || entry.header().entry_type().is_file())
-        {
+    while let Some(entry) = archive.next().map_err(|error| error.of(&member.name))? {
+        let name = entry.name.strip_prefix(b"./").unwrap_or(&entry.name);
+        let is_root = matches!(name, b"" | b".");
+        let kind = if is_root { Kind::Directory } else { Kind::File };
+        if name.contains(&b'/') || name == b".." || entry.kind != kind {
             return Err(DebError::NotAFile {
                 member: member.name.clone(),
-                path: shown(),
+                path: entry.shown(),
             });
         }
-        if name == b"control" {
-            let mut text = Vec::new();
-            entry.read_to_end(&mut text).map_err(damaged)?;
-            if control.replace(text).is_some() {
-                return Err(DebError::TwoControls(member.name.clone()));
-            }
+        let limit = match name {
+            b"control" => LARGEST_CONTROL,
+            _ if members::is_judged(name) => members::LIMIT,
+            _ => continue,
+        };
+        let bytes = archive.bytes(limit).map_err(|error| error.of(&member.name))?;
+        let bytes = bytes.ok_or_else(|| DebError::Beside {
+            name: entry.shown(),
+            why: format!("it has {} bytes, and may have {limit}", entry.size),
+        })?;
+        if name != b"control" {
+            let beside = |why| DebError::Beside {
+                name: String::from_utf8_lossy(name).into_owned(),
+                why,
+            };
+            members::judge(name, &bytes).map_err(beside)?;
+        } else if control.replace(bytes).is_some() {
+            return Err(DebError::TwoControls(member.name.clone()));
         }
     }
+    // Behind the last entry stands the checksum of the whole.
+    archive.drain().map_err(|error| error.of(&member.name))?;
     let text = control.ok_or_else(|| DebError::NoControl(member.name.clone()))?;
     Ok(Control::parse(&text)?)
 }
@@ -275,6 +319,20 @@ pub(crate) fn hash(reader: &mut impl Read) -> io::Result<(u64, String)> {
     }
 }
 
+impl TarError {
+    /// As the .deb's member of that name has it.
+    fn of(self, member: &str) -> DebError {
+        let member = member.to_owned();
+        match self {
+            Self::Read(source) => DebError::Damaged { member, source },
+            other => DebError::Tar {
+                member,
+                why: other.to_string(),
+            },
+        }
+    }
+}
+
 /// Bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -291,7 +349,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{Deb, DebError, DebWriter};
+    use super::{Deb, DebWriter};
 
     fn deb() -> Vec<u8> {
         let mut writer = DebWriter::new("Package: foo\nVersion: 1:1.2\nArchitecture: all\nMaintainer: A <a@example.org>\nDescription: x\n".parse().unwrap(), 1_700_000_000);
@@ -331,14 +389,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_that_says_something_else_is_a_lie() {
-        for name in ["bar_1.2_all.deb", "foo_1.2_amd64.deb"] {
+    fn a_file_name_says_nothing_and_the_control_file_all() {
+        for name in ["bar_1.2_linux-amd64.deb", "foo_1.2_amd64.deb", "download.deb"] {
             let (_dir, path) = with(&deb(), name);
-            assert!(matches!(Deb::read(&path), Err(DebError::Lies { .. })), "{name}");
+            assert_eq!(
+                Deb::read(&path).unwrap().file_name(),
+                PathBuf::from("foo_1.2_all.deb")
+            );
         }
-        for name in ["foo_current_all.deb", "download.deb", "foo-1.2.deb"] {
-            let (_dir, path) = with(&deb(), name);
-            assert!(Deb::read(&path).is_ok(), "{name}");
+    }
+
+    #[test]
+    fn the_format_is_any_of_version_2() {
+        for text in ["2.0\n", "2.1\n", "2.0\nmore\n"] {
+            assert!(super::is_known_format(text.as_bytes()), "{text:?}");
+        }
+        for text in ["", "2.0", "2.\n", "3.0\n", "2.x\n", "0.939000\n"] {
+            assert!(!super::is_known_format(text.as_bytes()), "{text:?}");
         }
     }
 }

@@ -61,23 +61,27 @@ pub(crate) enum Part<'a> {
 
 /// Reads one line of which the number is `line`; nothing if it is a comment.
 pub(crate) fn part(line: usize, text: &str, comments: Comments) -> Result<Option<Part<'_>>, Deb822Error> {
-    if text.trim().is_empty() {
+    // dpkg and apt know ASCII's blanks alone: U+00A0 is a letter to them.
+    let text = text.trim_ascii_end();
+    if text.is_empty() {
         return Ok(Some(Part::Blank));
     }
     if text.starts_with('#') && comments == Comments::Skipped {
         return Ok(None);
     }
-    if text.bytes().any(|byte| byte == b'\r' || byte == 0) {
+    // dpkg takes a Control-Z for the end of the file.
+    if text.bytes().any(|byte| matches!(byte, b'\r' | 0 | 0x1a)) {
         return Err(Deb822Error::Line { line });
     }
     if text.starts_with([' ', '\t']) {
-        return Ok(Some(Part::More(text.trim_end())));
+        return Ok(Some(Part::More(text)));
     }
     let (name, value) = text.split_once(':').ok_or(Deb822Error::Line { line })?;
+    let name = name.trim_end_matches([' ', '\t']);
     if name.is_empty() || name.starts_with(['#', '-']) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Deb822Error::Line { line });
     }
-    Ok(Some(Part::Field(name, value.trim())))
+    Ok(Some(Part::Field(name, value.trim_ascii())))
 }
 
 /// Reads all paragraphs of `text`. A line of blanks ends one, as it does for apt.
@@ -130,6 +134,16 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert_eq!((read[0].line, read[0].get("a")), (2, Some("1\n # no comment")));
         assert_eq!((read[1].line, read[1].get("B")), (6, Some("\n 2")));
+    }
+
+    #[test]
+    fn only_ascii_blanks_are_blank() {
+        for letter in ["\u{a0}", "\u{3000}", "\u{2028}"] {
+            let read = paragraphs(&format!("A: x\n {letter}\nB: {letter}\n"), Comments::Refused).unwrap();
+            assert_eq!(read.len(), 1, "{letter:?}");
+            assert_eq!(read[0].get("A"), Some(&*format!("x\n {letter}")));
+            assert_eq!(read[0].get("B"), Some(letter));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub mod settings;
 mod setup;
 mod site;
 
-pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError};
+pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError, serve_deb_reader};
 pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use io_advice::io_advice;

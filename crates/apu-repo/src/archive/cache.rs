@@ -19,7 +19,7 @@ use crate::deb::{Control, Deb, Shared};
 use crate::durable;
 
 /// The first line of a cache; another program version may judge a .deb differently.
-const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 4\n");
+const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 5\n");
 
 /// Known .debs by their paths.
 #[derive(Debug, Default)]

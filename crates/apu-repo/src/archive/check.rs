@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -12,7 +12,7 @@ use liblzma::read::XzDecoder;
 
 use super::layout::release_dir;
 use super::release::{self, IndexFile, Release, is_contents};
-use crate::deb::hash;
+use crate::deb::{Deb, hash};
 use crate::openpgp::Keyring;
 use crate::parallel;
 
@@ -218,12 +218,10 @@ impl Check<'_> {
         let paths: BTreeSet<&str> = claims.iter().map(|claim| claim.path.as_str()).collect();
         self.found.packages = paths.len();
         let dir = self.dir;
-        let hashed = parallel::map(&claims, |claim| claim.found(dir));
-        for (claim, hashed) in claims.iter().zip(hashed) {
-            match hashed {
-                Err(error) => self.fault(&claim.path, error),
-                Ok(false) => self.fault(&claim.path, "size or hash is not what Packages says"),
-                Ok(true) => {}
+        let found = parallel::map(&claims, |claim| claim.fault(dir));
+        for (claim, fault) in claims.iter().zip(found) {
+            if let Some(fault) = fault {
+                self.fault(&claim.path, fault);
             }
         }
     }
@@ -252,9 +250,16 @@ impl Claim {
         }
     }
 
-    /// Whether that is so.
-    fn found(&self, dir: &Path) -> io::Result<bool> {
-        let (size, sha256) = hash(&mut File::open(dir.join(&self.path))?)?;
-        Ok(size.to_string() == self.size && sha256 == self.sha256)
+    /// What is wrong with the .deb.
+    fn fault(&self, dir: &Path) -> Option<String> {
+        let path = dir.join(&self.path);
+        match File::open(&path).and_then(|mut file| hash(&mut file)) {
+            Err(error) => Some(error.to_string()),
+            Ok((size, sha256)) if size.to_string() != self.size || sha256 != self.sha256 => {
+                Some("size or hash is not what Packages says".into())
+            }
+            // The right hash only says that it is what was published.
+            Ok(_) => Deb::examine(&path).err().map(|error| error.to_string()),
+        }
     }
 }

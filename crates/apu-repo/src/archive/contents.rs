@@ -1,14 +1,14 @@
 //! Contents: which file is in which package, as apt-file reads it.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::index::Entry;
 use super::{Archive, ArchiveError, Refused};
-use crate::deb::{Deb, DebError};
-use crate::{durable, parallel};
+use crate::deb::{self, DebError, Depth};
+use crate::durable;
 
 /// The first line of the record of names.
 const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " names 1");
@@ -28,12 +28,14 @@ impl Archive {
             .filter(|entry| !names.0.contains_key(&entry.deb.sha256))
             .copied()
             .collect();
-        let read = parallel::map(&unknown, |entry| Deb::files(&self.dir.join(&entry.path)));
+        let read = deb::read_all(&unknown, Depth::Whole, |entry| {
+            File::open(self.dir.join(&entry.path))
+        });
         let mut refused: Vec<(PathBuf, DebError)> = Vec::new();
         for (entry, read) in unknown.iter().zip(read) {
             match read {
-                Ok(files) => {
-                    names.0.insert(entry.deb.sha256.clone(), files);
+                Ok(contents) => {
+                    names.0.insert(entry.deb.sha256.clone(), contents.names);
                 }
                 Err(error) => refused.push((entry.path.clone().into(), error)),
             }

@@ -1,5 +1,6 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, CacheFile};
@@ -7,7 +8,7 @@ use super::index::Entry;
 use super::layout::Layout;
 use super::scan::{self, Stamp, scan};
 use super::{Archive, ArchiveError, Refused};
-use crate::deb::{Deb, DebError};
+use crate::deb::{self, Contents, DebError, Depth};
 use crate::parallel;
 
 /// What lies in an archive's folders now.
@@ -32,7 +33,7 @@ impl Archive {
 
     /// Looks, and writes nothing.
     fn look(&self) -> Result<(Known, Vec<RefusedDeb>), ArchiveError> {
-        let file = CacheFile::read(&self.own("cache"));
+        let file = CacheFile::read(&self.cache());
         let cache = Cache::of(&file);
         let pool = self.labels.layout.pool();
         let components = match self.labels.layout {
@@ -55,7 +56,10 @@ impl Archive {
             }
         }
         let (cached, read) = (debs.len(), unknown.len());
-        let refused = read_all(&self.dir, unknown, &mut debs);
+        let mut new = Vec::new();
+        let mut refused = read_all(&self.dir, unknown, self.depth, &mut new);
+        refused.extend(self.without_what_apt_refuses(&mut new)?);
+        debs.append(&mut new);
         let known = Known {
             debs,
             components,
@@ -64,6 +68,14 @@ impl Archive {
             cached: (cache.is_tidy && cache.len() == cached).then_some(cached),
         };
         Ok((known, refused))
+    }
+
+    /// What was judged less is remembered apart.
+    fn cache(&self) -> PathBuf {
+        self.own(match self.depth {
+            Depth::Whole => "cache",
+            Depth::Control => "cache-without-files",
+        })
     }
 
     fn all_good(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
@@ -90,7 +102,7 @@ impl Archive {
 
     /// Writes the cache, where it is not as it should be.
     pub(super) fn remember(&self, known: &mut Known) {
-        let path = self.own("cache");
+        let path = self.cache();
         // Only speed is lost without it.
         let _ = match known.cached {
             Some(cached) if cached == known.debs.len() => Ok(()),
@@ -121,14 +133,14 @@ impl Known {
     }
 }
 
-type RefusedDeb = (PathBuf, DebError);
+pub(super) type RefusedDeb = (PathBuf, DebError);
 
-fn read_all(dir: &Path, files: Vec<(String, Stamp)>, debs: &mut Vec<Entry>) -> Vec<RefusedDeb> {
-    let results = parallel::map(&files, |(path, _)| Deb::read(&dir.join(path)));
+fn read_all(dir: &Path, files: Vec<(String, Stamp)>, depth: Depth, debs: &mut Vec<Entry>) -> Vec<RefusedDeb> {
+    let results = deb::read_all(&files, depth, |(path, _)| File::open(dir.join(path)));
     let mut refused = Vec::new();
     for ((path, stamp), result) in files.into_iter().zip(results) {
         match result {
-            Ok(deb) => debs.push(Entry { path, deb, stamp }),
+            Ok(Contents { deb, .. }) => debs.push(Entry { path, deb, stamp }),
             Err(error) => refused.push((PathBuf::from(path), error)),
         }
     }

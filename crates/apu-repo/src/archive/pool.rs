@@ -10,7 +10,7 @@ use super::known::Known;
 use super::layout::Layout;
 use super::scan::Stamp;
 use super::{Archive, ArchiveError, Published, Refused};
-use crate::deb::Deb;
+use crate::deb::{self, Depth};
 use crate::durable;
 use crate::settings::Word;
 
@@ -63,29 +63,38 @@ impl Archive {
         let home = self.home(component);
         let folder = self.make_folder(&home)?;
         let mut copies = Unfinished::default();
-        let (mut debs, mut refused) = (Vec::new(), Vec::new());
+        let (mut came, mut debs, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
             let path = file.path();
             // What is judged is the archive's own copy: the original may change under our eyes.
             let copy = folder.join(path.file_name().unwrap_or_default());
             let copy = file.copy_beside(&copy).map_err(ArchiveError::io("copy", path))?;
             copies.0.push(copy.clone());
-            match Deb::examine_as(&copy, path) {
-                Ok(deb) => debs.push((copy, deb)),
-                Err(error) => refused.push((path.to_owned(), error)),
+            came.push((copy, path.to_owned()));
+        }
+        let read = deb::read_all(&came, Depth::Whole, |(copy, _)| File::open(copy));
+        for ((copy, path), read) in came.into_iter().zip(read) {
+            match read {
+                Ok(contents) => debs.push((copy, contents.deb)),
+                Err(error) => refused.push((path, error)),
             }
         }
+        let mut new = Vec::new();
+        for (copy, deb) in &debs {
+            let path = home.join(deb.file_name()).display().to_string();
+            let stamp = Stamp::of(copy)
+                .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
+                .map_err(ArchiveError::io("look at", copy))?;
+            let deb = deb.clone();
+            new.push(Entry { path, deb, stamp });
+        }
+        refused.extend(self.without_what_apt_refuses(&mut new)?);
         if let Some(refused) = Refused::of(refused) {
             return Err(ArchiveError::Refused(refused));
         }
         let mut placed = Unfinished::default();
         let mut added = Vec::new();
-        for (copy, deb) in debs {
-            let path = home.join(deb.file_name()).display().to_string();
-            let stamp = Stamp::of(&copy)
-                .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
-                .map_err(ArchiveError::io("look at", &copy))?;
-            let entry = Entry { path, deb, stamp };
+        for ((copy, _), entry) in debs.iter().zip(new) {
             // Also under another file name it would be the same version twice.
             let mut same = known.debs().iter().filter(|there| there.is_named_like(&entry));
             if same.clone().any(|same| same.deb.sha256 != entry.deb.sha256) {
@@ -96,7 +105,7 @@ impl Archive {
                 continue;
             }
             let path = self.dir.join(&entry.path);
-            if !durable::create_from(&copy, &path).map_err(ArchiveError::io("write", &path))? {
+            if !durable::create_from(copy, &path).map_err(ArchiveError::io("write", &path))? {
                 return Err(ArchiveError::Taken { name: entry.name() });
             }
             placed.0.push(path);

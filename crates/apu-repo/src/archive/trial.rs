@@ -1,12 +1,13 @@
 //! What adding would do, found out without doing it.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
 use super::index::{Entry, compare_versions};
 use super::scan::Stamp;
 use super::{Archive, ArchiveError, Refused};
-use crate::deb::Deb;
+use crate::deb::{self, Depth};
 
 /// A .deb that could be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,23 +24,28 @@ impl Archive {
     /// Judges files as [`Archive::add`] does, in their order, and changes nothing.
     pub fn try_add(&self, files: &[PathBuf]) -> Result<Vec<Trial>, ArchiveError> {
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
-        for file in files {
-            match Deb::examine(file) {
-                Ok(deb) => debs.push((file, deb)),
+        let read = deb::read_all(files, Depth::Whole, File::open);
+        for (file, read) in files.iter().zip(read) {
+            match read {
+                Ok(contents) => debs.push((file, contents.deb)),
                 Err(error) => refused.push((file.clone(), error)),
             }
         }
-        if let Some(refused) = Refused::of(refused) {
-            return Err(ArchiveError::Refused(refused));
-        }
-        let mut there = self.list()?;
-        let mut trials = Vec::new();
+        let mut new = Vec::new();
         for (file, deb) in debs {
             let path = self.home(None).join(deb.file_name()).display().to_string();
             let stamp = Stamp::of(file)
                 .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
                 .map_err(ArchiveError::io("look at", file))?;
-            let entry = Entry { path, deb, stamp };
+            new.push(Entry { path, deb, stamp });
+        }
+        refused.extend(self.without_what_apt_refuses(&mut new)?);
+        if let Some(refused) = Refused::of(refused) {
+            return Err(ArchiveError::Refused(refused));
+        }
+        let mut there = self.list()?;
+        let mut trials = Vec::new();
+        for entry in new {
             match there.iter().find(|there| there.is_named_like(&entry)) {
                 Some(same) if same.deb.sha256 != entry.deb.sha256 => {
                     return Err(ArchiveError::Taken { name: entry.name() });

@@ -43,7 +43,8 @@ pub(super) struct Member {
     /// Its name.
     pub(super) name: String,
     start: u64,
-    size: u64,
+    /// In bytes.
+    pub(super) size: u64,
 }
 
 impl Member {
@@ -54,6 +55,15 @@ impl Member {
             at: self.start,
             end: self.start + self.size,
         }
+    }
+}
+
+/// All bytes of a file, from its start.
+pub(super) fn whole(file: &File) -> impl Read + use<'_> {
+    Section {
+        file,
+        at: 0,
+        end: u64::MAX,
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::path::Path;
 use std::str::FromStr;
 
 use memchr::memchr;
 use thiserror::Error;
 
-use super::{DebError, Shared};
+use super::{Shared, fields as values};
 use crate::deb822::{Comments, Deb822Error, Part, paragraphs, part};
 
 /// Why a text is not a control file.
@@ -28,6 +27,19 @@ pub enum ControlError {
     Missing {
         /// Its name.
         field: &'static str,
+    },
+    /// dpkg does not read a last line without its end.
+    #[error("its last line has no line break at its end")]
+    NoLastLineBreak,
+    /// A value that dpkg or apt would not take.
+    #[error("line {line}: {field}: {why}")]
+    Field {
+        /// Where the field starts, counted from 1.
+        line: usize,
+        /// Its name.
+        field: String,
+        /// What is wrong.
+        why: String,
     },
     /// A value that cannot be.
     #[error("{value:?} is not a {field}")]
@@ -93,8 +105,13 @@ fn fields(whole: &str) -> impl Iterator<Item = Field<'_>> {
 fn normal(text: &str) -> Result<String, ControlError> {
     let mut normal = String::with_capacity(text.len() + 1);
     let mut names = HashSet::new();
+    let mut lines = Vec::new();
     let mut open = false;
-    for (line, one) in (1..).zip(text.lines()) {
+    for (line, one) in (1..).zip(text.split_terminator('\n')) {
+        // dpkg ends a paragraph at an empty line, and stops at one of blanks.
+        if !one.is_empty() && one.trim_ascii().is_empty() {
+            return Err(Deb822Error::Line { line }.into());
+        }
         match part(line, one, Comments::Refused)? {
             None => {}
             Some(Part::Blank) => open = false,
@@ -110,21 +127,37 @@ fn normal(text: &str) -> Result<String, ControlError> {
             }
             Some(Part::Field(name, value)) => {
                 open = true;
+                lines.push(line);
                 // A value that starts on the next line has no blank before the line break.
                 let colon = if value.is_empty() { ":" } else { ": " };
                 normal.extend([name, colon, value, "\n"]);
             }
         }
     }
+    for (line, Field { name, value, .. }) in lines.into_iter().zip(fields(&normal)) {
+        values::judge(name, value).map_err(|why| ControlError::Field {
+            line,
+            field: name.to_owned(),
+            why,
+        })?;
+    }
+    let all = |wanted: &str| fields(&normal).find(|field| field.name.eq_ignore_ascii_case(wanted));
+    let is = |field, wanted: &str| all(field).is_some_and(|field| field.value.eq_ignore_ascii_case(wanted));
+    if is("Multi-Arch", "same") && is("Architecture", "all") {
+        let (field, value) = ("Multi-Arch", "same, for Architecture: all,".into());
+        return Err(ControlError::Value { field, value });
+    }
     Ok(normal)
 }
 
 impl Control {
-    /// Reads a control file.
+    /// Reads a control file, as it stands in a .deb.
     pub fn parse(text: &[u8]) -> Result<Self, ControlError> {
-        std::str::from_utf8(text)
-            .map_err(|_| ControlError::NotText)?
-            .parse()
+        let text = std::str::from_utf8(text).map_err(|_| ControlError::NotText)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            return Err(ControlError::NoLastLineBreak);
+        }
+        text.parse()
     }
 
     /// Takes what [`Control::text`] gave; nothing if it is that of no control file.
@@ -191,26 +224,6 @@ impl Control {
         let (_, value) = self.fields().find(|(name, _)| name.eq_ignore_ascii_case(field))?;
         Some(value)
     }
-
-    /// A name of the form NAME_VERSION_ARCHITECTURE.deb must not contradict the control file. What vendors
-    /// write for the version (`current`, `latest`) is no contradiction.
-    pub(super) fn agrees_with_file_name(&self, path: &Path) -> Result<(), DebError> {
-        let Some(file) = path.file_name().and_then(|name| name.to_str()) else {
-            return Ok(());
-        };
-        let parts: Vec<&str> = file.strip_suffix(".deb").unwrap_or(file).split('_').collect();
-        let [package, _, architecture] = parts[..] else {
-            return Ok(());
-        };
-        if package == self.package() && architecture == self.architecture() {
-            return Ok(());
-        }
-        let says = format!("{} for {}", self.package(), self.architecture());
-        Err(DebError::Lies {
-            file: file.to_owned(),
-            says,
-        })
-    }
 }
 
 impl FromStr for Control {
@@ -219,7 +232,7 @@ impl FromStr for Control {
     fn from_str(text: &str) -> Result<Self, ControlError> {
         Self::of(normal(text)?.into(), |field, value| match field {
             "Package" => is_package(value),
-            "Version" => is_version(value),
+            "Version" => is_published_version(value),
             _ => is_architecture(value),
         })
     }
@@ -232,22 +245,33 @@ fn is_package(name: &str) -> bool {
         && name.bytes().all(|byte| lower(&byte) || b"+.-".contains(&byte))
 }
 
-fn is_version(version: &str) -> bool {
-    let upstream = match version.split_once(':') {
+/// A version that dpkg takes in a relation.
+pub(super) fn is_version(version: &str) -> bool {
+    let (upstream, has_epoch) = match version.split_once(':') {
         Some((epoch, rest)) => {
-            if epoch.is_empty() || epoch.len() > 9 || !epoch.bytes().all(|byte| byte.is_ascii_digit()) {
+            let is_number = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_number || epoch.parse::<i32>().is_err() {
                 return false;
             }
-            rest
+            (rest, true)
         }
-        None => version,
+        None => (version, false),
     };
-    upstream.len() <= 128
+    let (upstream, revision) = upstream.rsplit_once('-').unwrap_or((upstream, "0"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".+~".contains(&byte);
+    version.len() <= 256
         && upstream.starts_with(|first: char| first.is_ascii_digit())
-        && !upstream.ends_with('-')
         && upstream
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".+~-".contains(&byte))
+            .all(|byte| plain(byte) || byte == b'-' || (has_epoch && byte == b':'))
+        && !revision.is_empty()
+        && revision.bytes().all(plain)
+}
+
+/// As [`is_version`]; the part after the epoch becomes part of a file's name.
+fn is_published_version(version: &str) -> bool {
+    let rest = version.split_once(':').map_or(version, |(_, rest)| rest);
+    is_version(version) && rest.len() <= 128 && !rest.contains(':')
 }
 
 fn is_architecture(name: &str) -> bool {
@@ -279,10 +303,10 @@ mod tests {
 
     #[test]
     fn its_text_is_read_back_as_the_same() {
-        let text = format!("X-Empty:\n{GOOD}Conffiles:\n /etc/a 0  \nDescription:  short \n long\n");
+        let text = format!("X-Empty:\n{GOOD}X-Files:\n /etc/a 0  \nDescription:  short \n long\n");
         let control: Control = text.parse().unwrap();
         assert_eq!(control.get("X-Empty"), Some(""));
-        assert_eq!(control.get("Conffiles"), Some("\n /etc/a 0"));
+        assert_eq!(control.get("X-Files"), Some("\n /etc/a 0"));
         assert!(control.text().contains("X-Empty:\nPackage: foo\n"), "{control:?}");
         assert_eq!(control.text().parse(), Ok(control.clone()));
         assert_eq!(

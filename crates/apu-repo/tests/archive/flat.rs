@@ -264,16 +264,11 @@ fn a_version_never_changes_its_bytes() {
 fn add_refuses_all_when_one_is_bad() {
     let place = Place::new();
     let good = place.outside("good.deb", &deb("foo", "1", "all"));
-    let liar = place.outside("bar_1_all.deb", &deb("foo", "1", "all"));
-    let error = place.open().add(&[good, liar]).unwrap_err();
-    assert!(
-        error
-            .source()
-            .unwrap()
-            .to_string()
-            .ends_with("its control file says foo for all"),
-        "{error:?}"
-    );
+    let whole = deb("bar", "1", "all");
+    let cut = place.outside("bar_1_all.deb", &whole[..whole.len() - 4]);
+    let error = place.open().add(&[good, cut]).unwrap_err();
+    let source = error.source().unwrap().to_string();
+    assert!(source.contains("truncated: it ends after"), "{error:?}");
     assert_eq!(place.publish().packages, 0);
 }
 

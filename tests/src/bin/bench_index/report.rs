@@ -57,7 +57,7 @@ impl Report {
     fn best_peer(&self, task: Task) -> Option<f64> {
         let peers = Tool::ALL
             .into_iter()
-            .filter(|&tool| tool != Tool::Apu && !tool.is_limit());
+            .filter(|tool| !matches!(tool, Tool::Apu | Tool::ApuWhole) && !tool.is_limit());
         peers
             .filter_map(|tool| self.ratio(tool, task))
             .min_by(f64::total_cmp)

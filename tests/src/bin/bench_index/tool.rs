@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tool {
     Apu,
+    ApuWhole,
     Ftparchive,
     FtparchiveStock,
     FtparchiveCached,
@@ -52,8 +53,9 @@ pub(crate) const DISTRIBUTIONS: &str = "Origin: bench\nCodename: local\nArchitec
      DebIndices: Packages Release . .gz .xz\nSignWith: yes\n";
 
 impl Tool {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Apu,
+        Self::ApuWhole,
         Self::Ftparchive,
         Self::FtparchiveStock,
         Self::FtparchiveCached,
@@ -66,7 +68,8 @@ impl Tool {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Apu => "apu repo publish",
+            Self::Apu => "apu repo publish --without-files",
+            Self::ApuWhole => "apu repo publish",
             Self::Ftparchive => "apt-ftparchive",
             Self::FtparchiveStock => "apt-ftparchive, stock",
             Self::FtparchiveCached => "apt-ftparchive --db",
@@ -82,6 +85,7 @@ impl Tool {
     pub(crate) const fn makes(self) -> &'static str {
         match self {
             Self::Apu => ".xz; by-hash; synced to disk; atomic",
+            Self::ApuWhole => "the same, and every .deb unpacked",
             Self::Ftparchive | Self::FtparchiveCached | Self::Scanpackages => ".xz",
             Self::FtparchiveStock => ".xz; MD5, SHA1, SHA512 too",
             Self::Reprepro => ".xz; a pool of copies; MD5, SHA1 too",
@@ -93,7 +97,7 @@ impl Tool {
     /// The program, and the Debian package that has it; apu is the one that was built here.
     pub(crate) const fn program(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Apu => None,
+            Self::Apu | Self::ApuWhole => None,
             Self::Ftparchive | Self::FtparchiveStock | Self::FtparchiveCached => {
                 Some(("apt-ftparchive", "apt-utils"))
             }
@@ -125,7 +129,8 @@ impl Tool {
             format!("printf '%s\\0' debs/*.deb | xargs -0 -n 25 -P \"$(nproc)\" {program} >/dev/null")
         };
         let script = match (self, task) {
-            (Self::Apu, _) => "\"$APU\" --root \"$SITE\" repo publish debs".to_owned(),
+            (Self::Apu, _) => "\"$APU\" --root \"$SITE\" repo publish --without-files debs".to_owned(),
+            (Self::ApuWhole, _) => "\"$APU\" --root \"$SITE\" repo publish debs".to_owned(),
             (Self::Ftparchive, _) => here(SHA256_ALONE, "apt-ftparchive $hashes packages ."),
             (Self::FtparchiveStock, _) => here("", "apt-ftparchive packages ."),
             (Self::FtparchiveCached, _) => {
@@ -157,6 +162,7 @@ impl Tool {
     pub(crate) const fn leaves(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Apu
+            | Self::ApuWhole
             | Self::Ftparchive
             | Self::FtparchiveStock
             | Self::FtparchiveCached

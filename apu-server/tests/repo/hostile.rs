@@ -1,0 +1,254 @@
+//! .debs made to break what reads them: refused by name, within bounds of memory, and nothing changes.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::server::{Server, deb};
+
+/// In KiB, for each process.
+const MOST_MEMORY: u32 = 128 << 10;
+
+/// A tar header of GNU's form.
+fn header(name: &str, kind: u8, size: u64) -> Vec<u8> {
+    let mut block = vec![0; 512];
+    block[..name.len()].copy_from_slice(name.as_bytes());
+    block[100..108].copy_from_slice(b"0000644\0");
+    block[108..116].copy_from_slice(b"0000000\0");
+    block[116..124].copy_from_slice(b"0000000\0");
+    block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    block[136..148].copy_from_slice(b"00000000000\0");
+    block[156] = kind;
+    block[257..265].copy_from_slice(b"ustar  \0");
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+fn entry(name: &str, kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = header(name, kind, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+    out.resize(out.len().next_multiple_of(512), 0);
+    out
+}
+
+/// A tar archive that starts with `start`, and then has so many zeros; packed by zstd.
+fn packed(start: &[u8], zeros: u64, window: u32) -> Vec<u8> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(window).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(start).unwrap();
+    let part = vec![0; 1 << 20];
+    for _ in 0..zeros >> 20 {
+        encoder.write_all(&part).unwrap();
+    }
+    encoder.write_all(&[0; 1024]).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn package(control_tar: &[u8], data_tar: &[u8]) -> Vec<u8> {
+    let mut out = b"!<arch>\n".to_vec();
+    let members = [
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar.zst", control_tar),
+        ("data.tar.zst", data_tar),
+    ];
+    for (name, bytes) in members {
+        out.extend(
+            format!(
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                0,
+                0,
+                0,
+                644,
+                bytes.len()
+            )
+            .bytes(),
+        );
+        out.extend_from_slice(bytes);
+        out.resize(out.len().next_multiple_of(2), b'\n');
+    }
+    out
+}
+
+const CONTROL: &str =
+    "Package: evil\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\nDescription: x\n";
+
+fn control() -> Vec<u8> {
+    entry("./control", b'0', CONTROL.as_bytes())
+}
+
+/// A .deb with this control file, and these entries beside it and in data.tar.
+fn with(control: &str, beside: &[u8], files: &[u8]) -> Vec<u8> {
+    let control = [&entry("./control", b'0', control.as_bytes()), beside].concat();
+    package(&packed(&control, 0, 20), &packed(files, 0, 20))
+}
+
+fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let good = packed(&control(), 0, 20);
+    let file = |size| [entry("./", b'5', b""), header("./file", b'0', size)].concat();
+    vec![
+        (
+            "long-name",
+            package(
+                &good,
+                &packed(&header("././@LongLink", b'L', 3 << 30), 3 << 30, 20),
+            ),
+            "a name of more than 4096 bytes",
+        ),
+        (
+            "long-name-in-control",
+            package(
+                &packed(&header("././@LongLink", b'L', 3 << 30), 64 << 20, 20),
+                &good,
+            ),
+            "a name of more than 4096 bytes",
+        ),
+        (
+            "bomb",
+            package(&good, &packed(&file(3 << 30), 3 << 30, 20)),
+            "unpacks to more than",
+        ),
+        (
+            "control-bomb",
+            package(&packed(&[control(), file(1 << 30)].concat(), 1 << 30, 20), &good),
+            "unpacks to more than 64 MiB",
+        ),
+        (
+            "large-control",
+            package(&packed(&header("./control", b'0', 65 << 10), 1 << 20, 20), &good),
+            "may have 65536",
+        ),
+        (
+            "window",
+            package(&good, &packed(&file(300 << 20), 300 << 20, 27)),
+            "more than 64 MiB of memory",
+        ),
+    ]
+}
+
+fn limited(server: &Server, words: &[&str]) -> Output {
+    Command::new("sh")
+        .args(["-c", "ulimit -d \"$1\" && shift && exec \"$@\"", "sh"])
+        .arg(MOST_MEMORY.to_string())
+        .arg(env!("CARGO_BIN_EXE_apu"))
+        .arg("--root")
+        .arg(server.dir.path())
+        .arg("repo")
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_is_made_to_take_all_memory_is_refused_in_little() {
+    let server = Server::new();
+    let drop = server.dir.path().join("drop");
+    fs::create_dir(&drop).unwrap();
+    for (name, bytes, why) in hostile() {
+        let path = drop.join(format!("{name}.deb"));
+        fs::write(&path, &bytes).unwrap();
+        let (path, dir) = (path.display().to_string(), drop.display().to_string());
+        for words in [["add", &path], ["publish", &dir]] {
+            let output = limited(&server, &words);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
+            assert!(error.contains(why), "{words:?}: {error}");
+            assert!(error.contains(&format!("{name}.deb")), "{words:?}: {error}");
+        }
+        fs::remove_file(&path).unwrap();
+    }
+    let good = server.deb("good", "1");
+    let output = limited(&server, &["add", &good]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn a_changed_bit_in_the_files_is_found_before_and_after_publishing() {
+    let server = Server::new();
+    let dir = server.dir.path().join("drop");
+    fs::create_dir(&dir).unwrap();
+    let mut bytes = deb("flip", "1");
+    // The data member comes last: its middle is compressed data.
+    let at = bytes.len() - 60;
+    bytes[at] ^= 1;
+    let path = dir.join("flip.deb");
+    fs::write(&path, &bytes).unwrap();
+    let words = dir.display().to_string();
+    let output = server.repo(&["publish", &words]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("flip.deb: data.tar"), "{error}");
+    assert!(!Path::new(&dir).join("InRelease").exists());
+}
+
+#[test]
+fn what_dpkg_or_apt_refuse_is_not_published() {
+    let also = |line: &str| CONTROL.replace("Maintainer", &format!("{line}\nMaintainer"));
+    let conffiles = entry("./conffiles", b'0', b"/etc/evil");
+    let pax = entry("./PaxHeaders/x", b'x', b"20 mtime=1700000.25\n");
+    let sparse = entry("./usr/x", b'S', b"");
+    let debs = [
+        (
+            with(&also("Essential: true"), b"", b""),
+            "line 4: Essential: \"true\" is not yes or no",
+        ),
+        (
+            with(&also("Protected: on"), b"", b""),
+            "line 4: Protected: \"on\" is not yes or no",
+        ),
+        (
+            with(&also("Depends: foo bar"), b"", b""),
+            "line 4: Depends: after foo",
+        ),
+        (
+            with(&also("Conflicts: a | b"), b"", b""),
+            "line 4: Conflicts: alternatives",
+        ),
+        (
+            with(&also("Multi-Arch: yes"), b"", b""),
+            "line 4: Multi-Arch: \"yes\" is not no or same",
+        ),
+        (
+            with(CONTROL.trim_end(), b"", b""),
+            "its last line has no line break",
+        ),
+        (
+            with(CONTROL, &conffiles, b""),
+            "conffiles: its last line has no line break",
+        ),
+        (
+            with(CONTROL, b"", &pax),
+            "\"./PaxHeaders/x\" is a pax header, which dpkg does not take",
+        ),
+        (
+            with(CONTROL, b"", &sparse),
+            "\"./usr/x\" is a sparse file, which dpkg does not take",
+        ),
+    ];
+    let server = Server::new();
+    let dir = server.dir.path().join("drop");
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join("evil.deb");
+    for (bytes, why) in debs {
+        fs::write(&path, bytes).unwrap();
+        for words in [
+            ["add", &path.display().to_string()],
+            ["publish", &dir.display().to_string()],
+        ] {
+            let output = server.repo(&words);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
+            assert!(error.contains(why), "{words:?}: {error}");
+        }
+    }
+    let blanks = format!("{CONTROL} \u{a0}\n \u{3000}\n");
+    fs::write(&path, with(&blanks, b"", b"")).unwrap();
+    server.good(&["publish", &dir.display().to_string()]);
+}
