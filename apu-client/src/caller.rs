@@ -1,12 +1,14 @@
 //! Who asks, and the one line that says for what.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{MAX_REQUEST, ReasonCode, Request};
+use apu_proto::{KeyFingerprint, MAX_REQUEST, ReasonCode, Request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::accounts;
@@ -15,6 +17,35 @@ use crate::verdict::{Stop, own_fault, refused};
 
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who asks, for the log.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: u32,
+    /// What the caller says, in the form of a fingerprint; nothing is decided by it.
+    key: Option<KeyFingerprint>,
+}
+
+impl Caller {
+    pub(crate) fn of(socket: &UnixStream, user: u32) -> Self {
+        let name = socket.peer_addr().ok();
+        let name = name.as_ref().and_then(|name| name.as_abstract_name());
+        Self {
+            user,
+            key: name.and_then(KeyFingerprint::from_peer_name),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user {}", self.user)?;
+        match &self.key {
+            Some(key) => write!(f, " with the key {key}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Only the courier of the push key and root may ask.
 pub(crate) fn judge_caller(site: &Site, caller: u32) -> Result<(), Stop> {
@@ -151,6 +182,27 @@ mod tests {
         });
         assert_eq!(read_request(&mut here).unwrap().operation, Operation::Ping);
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn the_key_is_told_where_the_caller_names_one_and_in_no_other_form() {
+        let key = format!("SHA256:{}", "A".repeat(43));
+        let named = |name: &str| {
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+            let listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+            let here = UnixStream::connect_addr(&address).unwrap();
+            drop(listener);
+            Caller::of(&here, 998).to_string()
+        };
+        let unique = std::process::id();
+        assert_eq!(
+            named(&format!("apu-key/{key}/{unique}")),
+            format!("user 998 with the key {key}")
+        );
+        assert_eq!(named(&format!("apu-key/{key} and root/{unique}")), "user 998");
+        assert_eq!(named(&format!("other/{unique}")), "user 998");
+        let (here, _there) = UnixStream::pair().unwrap();
+        assert_eq!(Caller::of(&here, 0).to_string(), "user 0");
     }
 
     #[test]

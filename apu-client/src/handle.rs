@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use apu_proto::{ClientOutcome, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use crate::caller::{drain, judge_caller, read_request};
+use crate::caller::{Caller, drain, judge_caller, read_request};
 use crate::dpkg::Database;
 use crate::follow::LATEST_BEGIN;
 use crate::housekeeping::{is_for_data, make_room};
@@ -30,12 +30,13 @@ const PATIENCE_IN_PLACE: Duration = Duration::from_secs(60);
 /// Answers the connection that is our standard input.
 pub(crate) fn handle(site: &Site) -> io::Result<()> {
     let stdin = io::stdin();
-    let caller = getsockopt(&stdin, PeerCredentials)?.uid();
+    let user = getsockopt(&stdin, PeerCredentials)?.uid();
     let mut socket = UnixStream::from(stdin.as_fd().try_clone_to_owned()?);
+    let caller = &Caller::of(&socket, user);
     socket.set_write_timeout(Some(SLOWEST_READER))?;
 
-    let answer = judge_caller(site, caller)
-        .and_then(|()| place(site, caller))
+    let answer = judge_caller(site, user)
+        .and_then(|()| place(site, user))
         .and_then(|place| Ok((read_request(&mut socket)?, place)))
         .and_then(|(request, place)| {
             if !place.is_for(&request) {
@@ -54,7 +55,7 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
         Ok(()) => Ok(()),
         Err(stop) => {
             let why = stop.reason.as_ref().map_or("", |reason| reason.text.as_str());
-            syslog::tell(&format!("refused a request of user {caller}: {why}"));
+            syslog::tell(&format!("refused a request of {caller}: {why}"));
             let given = give(&mut socket, None, *stop);
             drain(&mut socket);
             given
@@ -103,7 +104,7 @@ fn too_many() -> Stop {
     failed(ReasonCode::Locked, text)
 }
 
-fn answer(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> Result<(), Stop> {
+fn answer(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
     let started = Instant::now();
     let operation = request.operation;
     if operation == Operation::Ping {
@@ -115,12 +116,12 @@ fn answer(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) 
     let answered = match operation {
         Operation::Attach => return attach(site, socket, caller, request),
         _ if operation.is_a_run() && !request.dry_run => {
-            match configuration(site, request).and_then(|_| judge_removal(caller, request)) {
+            match configuration(site, request).and_then(|_| judge_removal(caller.user, request)) {
                 Ok(()) => return run(site, socket, caller, request),
                 Err(stop) => Err(stop),
             }
         }
-        _ => in_turn(site, caller).and_then(|_slot| in_place(site, request)),
+        _ => in_turn(site, caller.user).and_then(|_slot| in_place(site, request)),
     };
     finish(
         socket,
@@ -189,15 +190,21 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
     }
 }
 
-fn finish(socket: &mut UnixStream, caller: u32, request: &Request, started: Instant, mut result: RunResult) {
+fn finish(
+    socket: &mut UnixStream,
+    caller: &Caller,
+    request: &Request,
+    started: Instant,
+    mut result: RunResult,
+) {
     result.operation = Some(request.operation);
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    syslog::tell(&format!("user {caller} asked, {:?}: {request}", result.outcome));
+    syslog::tell(&format!("{caller} asked, {:?}: {request}", result.outcome));
     let _ = give(socket, None, result);
 }
 
 /// Makes the request a run, or finds the run that it already is, and follows it.
-fn run(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> Result<(), Stop> {
+fn run(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
     let id = match request.run_id {
         Some(id) => id,
         None => new_id().map_err(|error| own_fault("cannot make a run's id", &error))?,
@@ -207,16 +214,16 @@ fn run(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> 
         ..request.clone()
     };
     if Record::find(site, id).is_none() {
-        make_room(site, caller, request)?;
+        make_room(site, caller.user, request)?;
     }
     let claim = Record::claim(site, id, &asked.to_string())
         .map_err(|error| own_fault("cannot make the run's record", &error))?;
     let record = match claim {
         Claim::New(record) => {
             record
-                .save("caller", &caller)
+                .save("caller", &caller.user)
                 .map_err(|error| own_fault("cannot make the run's record", &error))?;
-            syslog::tell(&format!("user {caller} started a run: {asked}"));
+            syslog::tell(&format!("{caller} started a run: {asked}"));
             record
         }
         Claim::Known(record) => {
@@ -247,11 +254,11 @@ fn is_same(known: &str, asked: &Request) -> bool {
     Request::parse(known.as_bytes()).is_ok_and(|known| patient(&known) == patient(asked))
 }
 
-fn attach(site: &Site, socket: &mut UnixStream, caller: u32, request: &Request) -> Result<(), Stop> {
+fn attach(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
     let id = request
         .run_id
         .ok_or_else(|| refused(ReasonCode::Grammar, "attach names no run"))?;
-    syslog::tell(&format!("user {caller} asked: {request}"));
+    syslog::tell(&format!("{caller} asked: {request}"));
     let Some(record) = Record::find(site, id) else {
         return Err(failed(
             ReasonCode::UnknownRun,

@@ -2,12 +2,13 @@
 //!
 //! It runs as user apu and holds no privilege and no policy. It refuses what is no request only so that a mistake ends
 //! early; the process behind the socket judges everything again. Of its surroundings it reads `SSH_ORIGINAL_COMMAND`
-//! and nothing else: no argument, no other variable, no file.
+//! and, for the client's log, the file in which sshd says which key logged in; no argument, nothing else.
+
+mod connect;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use apu_proto::{ClientOutcome, Frame, PROTOCOL, ReasonCode, Request, RunResult};
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 /// one, belongs to the client and goes on.
 fn carry(mut line: Vec<u8>) -> io::Result<()> {
     line.push(b'\n');
-    let mut socket = UnixStream::connect(SOCKET)?;
+    let mut socket = connect::connect(SOCKET)?;
     socket.write_all(&line)?;
     let _ = copy(&mut socket, &mut io::stdout().lock());
     Ok(())

@@ -27,8 +27,9 @@ const ROOT_SIDE: &[&str] = &[
 /// What is linked into the forced command.
 const COURIER: &[&str] = &[
     "apu-wrapper apu-proto",
+    "bitflags cfg-if libc memoffset nix", // a socket with a name
     "itoa memchr serde serde_core serde_json zmij",
-    "block-buffer cfg-if const-oid cpufeatures crypto-common digest hybrid-array sha2 typenum",
+    "block-buffer const-oid cpufeatures crypto-common digest hybrid-array sha2 typenum",
     "thiserror",
 ];
 

@@ -4,6 +4,7 @@
 
 mod frame;
 mod hex;
+mod key;
 mod operation;
 mod package;
 mod request;
@@ -12,6 +13,7 @@ mod status;
 mod transaction;
 
 pub use frame::{Change, ClientOutcome, Frame, MAX_FRAME, MAX_LINE, Phase, Reason, ReasonCode, RunResult};
+pub use key::{KeyFingerprint, KeyFingerprintError};
 pub use operation::Operation;
 pub use package::{Architecture, PackageArg, PackageError, PackageName, Version};
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
