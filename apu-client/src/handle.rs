@@ -15,7 +15,7 @@ use crate::dpkg::Database;
 use crate::follow::LATEST_BEGIN;
 use crate::housekeeping::{is_for_data, make_room};
 use crate::record::{Claim, Record};
-use crate::run::{brings_apu_data, configuration, preflight, wanted};
+use crate::run::{ask_apt, brings_apu_data, configuration, preflight, wanted};
 use crate::site::Site;
 use crate::slots::{self, Kind, Slot};
 use crate::verdict::{Stop, advise, failed, own_fault, refused};
@@ -160,18 +160,24 @@ fn in_turn(site: &Site, caller: u32) -> Result<Option<Slot>, Stop> {
 /// What is answered without a record: it changes nothing.
 fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
     let policy = configuration(site, request)?;
+    ask_apt(site)?;
     match request.operation {
         Operation::Status => status::status(site),
         Operation::Check => check::check(site),
         _ => {
-            if brings_apu_data(request) {
+            let notes = if brings_apu_data(request) {
                 wanted(site)?;
+                Vec::new()
             } else {
-                preflight(site, request.operation)?;
-            }
+                preflight(site, request.operation)?
+            };
             let database = Database::read(&site.dpkg())
                 .map_err(|error| own_fault("cannot read dpkg's database", &error))?;
-            let (call, plan) = planning::plan(site, request, policy.conffiles, &database)?;
+            let planned = planning::plan(site, request, policy.conffiles, &database);
+            let (call, plan) = planned.map_err(|mut stop| {
+                stop.notes.splice(0..0, notes.iter().cloned());
+                stop
+            })?;
             let mut found = plan.transaction();
             if request.plan.is_some_and(|approved| approved != found.id()) {
                 return Err(crate::run::drifted(found));
@@ -181,6 +187,7 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
             }
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             result.marked_manual = planning::automatic(request, &database)?;
+            result.notes = notes;
             result.kept_back.clone_from(&found.kept_back);
             result.broken = database.broken();
             result.transaction = Some(found);

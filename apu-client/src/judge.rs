@@ -62,6 +62,7 @@ fn is_reached(after: &Database, change: &Change) -> bool {
 fn is_done(step: &Step, after: &Database) -> bool {
     match step {
         Step::Install { package, new, .. } => {
+            // dpkg writes `0:1.0` as `1.0`.
             let version = after.version(package);
             version.is_some_and(|version| compare(version, new).is_eq()) && after.is_whole(package)
         }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::apt::Target;
+use crate::record::replace;
 use crate::site::Site;
 
 /// What tells two states of the lists apart.
@@ -22,28 +24,80 @@ pub(crate) fn read(directory: &Path) -> Lists {
     files.collect()
 }
 
-/// Seconds since everything was last fetched; none where nothing ever was.
+/// When each archive was last fetched by a run of ours that could not fetch all: its prefix, in seconds since 1970.
+type Fetched = BTreeMap<String, u64>;
+
+/// From here on complaints may be missing.
+const MOST_COMPLAINTS: usize = 50;
+
+/// Seconds since the archive that was fetched least recently was fetched; none where none ever was.
 ///
-/// Our own stamp and the one of apt's daily job are written after a success. Before either there was one, the
-/// directory's own time has to do.
-pub(crate) fn age(site: &Site) -> Option<u64> {
+/// Our own stamp and the one of apt's daily job are written after everything was fetched. A Release file's own time is
+/// when its archive was made, and so it was not fetched before that.
+pub(crate) fn age(site: &Site, archives: &[Target]) -> Option<u64> {
     let lists = site.lists();
-    let is_release = |name: &String| name.ends_with("Release");
-    if !read(&lists).keys().any(is_release) {
-        return None;
+    let mut prefixes: Vec<String> = archives.iter().map(|archive| archive.prefix.clone()).collect();
+    if prefixes.is_empty() {
+        let ends = |name: &String| {
+            let prefix = ["InRelease", "Release"]
+                .iter()
+                .find_map(|ending| name.strip_suffix(ending))?;
+            Some(prefix.to_owned())
+        };
+        prefixes = read(&lists).keys().filter_map(ends).collect();
     }
     let mut stamps = vec![site.update_stamp()];
     if !site.is_exclusive() {
         stamps.push(site.path("/var/lib/apt/periodic/update-success-stamp"));
     }
-    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let stamped = stamps.iter().filter_map(|path| time(path)).max();
-    let fetched = stamped.max(time(&lists))?;
-    Some(
-        SystemTime::now()
-            .duration_since(fetched)
-            .map_or(0, |age| age.as_secs()),
-    )
+    let all = stamps.iter().filter_map(|path| modified(path)).max();
+    let fetched = read_fetched(site);
+    let of = |prefix: &String| {
+        let made = ["InRelease", "Release"]
+            .iter()
+            .find_map(|ending| modified(&lists.join(format!("{prefix}{ending}"))));
+        all.max(made).max(fetched.get(prefix).copied())
+    };
+    // An archive that was never fetched has no lists that could be old.
+    let oldest = prefixes.iter().filter_map(of).min()?;
+    Some(now().saturating_sub(oldest))
+}
+
+/// Notes which archives an update that did not fetch everything did fetch: those whose address no complaint names.
+pub(crate) fn note_fetched(site: &Site, archives: &[Target], complaints: &[String]) {
+    let mut fetched = read_fetched(site);
+    if complaints.len() >= MOST_COMPLAINTS {
+        // Some may not have been kept.
+        return;
+    }
+    fetched.retain(|prefix, _| archives.iter().any(|archive| archive.prefix == *prefix));
+    for archive in archives {
+        if !complaints.iter().any(|line| line.contains(&archive.site)) {
+            fetched.insert(archive.prefix.clone(), now());
+        }
+    }
+    if let Ok(text) = serde_json::to_vec(&fetched) {
+        // It is only shown; nothing depends on it.
+        let _ = replace(&site.fetched(), &text);
+    }
+}
+
+fn read_fetched(site: &Site) -> Fetched {
+    fs::read(site.fetched())
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
+}
+
+fn modified(path: &Path) -> Option<u64> {
+    let time = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
 }
 
 /// The times by which the lists' age is told and which apt sets whatever it fetched.
@@ -70,17 +124,77 @@ pub(crate) fn set_back(times: &[(PathBuf, SystemTime)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn lists_that_were_never_fetched_have_no_age() {
         let root = tempfile::tempdir().unwrap();
         let site = Site::below(root.path());
-        assert_eq!(age(&site), None);
+        assert_eq!(age(&site, &[]), None);
         fs::create_dir_all(site.lists()).unwrap();
         fs::write(site.lists().join("lock"), "").unwrap();
-        assert_eq!(age(&site), None);
+        assert_eq!(age(&site, &[]), None);
         fs::write(site.lists().join("example.org_dists_x_InRelease"), "").unwrap();
-        assert!(age(&site).is_some_and(|age| age < 60));
+        assert!(age(&site, &[]).is_some_and(|age| age < 60));
+    }
+
+    const DAY: u64 = 24 * 3600;
+
+    /// A client whose archives have Release files of this age in days.
+    fn client(archives: &[(&str, u64)]) -> (tempfile::TempDir, Site) {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        fs::create_dir_all(site.lists()).unwrap();
+        fs::create_dir_all(site.state()).unwrap();
+        for (name, days) in archives {
+            let path = site.lists().join(format!("{name}_InRelease"));
+            fs::write(&path, "").unwrap();
+            set_back(&[(path, SystemTime::now() - Duration::from_secs(days * DAY))]);
+        }
+        (root, site)
+    }
+
+    fn days(site: &Site, archives: &[Target]) -> Option<u64> {
+        age(site, archives).map(|age| age / DAY)
+    }
+
+    fn archive(name: &str) -> Target {
+        let line = format!(
+            "/l/{name}_Packages\tPackages\thttp://{name}.example.org\t./\t/a.list:1\tno\t$(ALLOW_INSECURE)\t\t\t"
+        );
+        Target::parse_all(&line).unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_archive_that_was_not_fetched() {
+        let (_root, site) = client(&[("debian", 40), ("vendor", 90)]);
+        let archives = [archive("debian"), archive("vendor")];
+        assert_eq!(days(&site, &archives), Some(90));
+        replace(&site.update_stamp(), b"").unwrap();
+        set_back(&[(
+            site.update_stamp(),
+            SystemTime::now() - Duration::from_secs(30 * DAY),
+        )]);
+        assert_eq!(days(&site, &archives), Some(30));
+        let complaints = ["E: Failed to fetch http://debian.example.org/./InRelease".to_owned()];
+        note_fetched(&site, &archives, &complaints);
+        assert_eq!(
+            days(&site, &archives),
+            Some(30),
+            "the vendor's alone were fetched"
+        );
+        note_fetched(
+            &site,
+            &archives,
+            &["E: Failed to fetch http://vendor.example.org/./InRelease".into()],
+        );
+        assert_eq!(days(&site, &archives), Some(0), "each was fetched by now");
+    }
+
+    #[test]
+    fn what_no_source_names_has_no_age_that_counts() {
+        let (_root, site) = client(&[("debian", 0), ("gone", 90)]);
+        assert_eq!(days(&site, &[archive("debian")]), Some(0));
     }
 
     #[test]
@@ -96,20 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_which_only_some_were_fetched_stay_as_old_as_they_were() {
-        let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        fs::create_dir_all(site.lists()).unwrap();
-        fs::write(site.lists().join("example.org_dists_x_InRelease"), "").unwrap();
-        let day = std::time::Duration::from_secs(24 * 3600);
-        let yesterday = [(site.lists(), SystemTime::now() - day)];
-        set_back(&yesterday);
-        assert!(age(&site).is_some_and(|age| age >= day.as_secs()));
-
+    fn a_time_that_apt_set_is_set_back() {
+        let (_root, site) = client(&[]);
+        let yesterday = SystemTime::now() - Duration::from_secs(DAY);
+        set_back(&[(site.lists(), yesterday)]);
         let before = times(&site);
         fs::write(site.lists().join("site_._InRelease"), "").unwrap();
-        assert!(age(&site).is_some_and(|age| age < 60));
         set_back(&before);
-        assert!(age(&site).is_some_and(|age| age >= day.as_secs()));
+        assert_eq!(times(&site), [(site.lists(), yesterday)]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
 
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, environment, providers,
+    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, providers,
 };
 use crate::dpkg::{Database, compare};
 use crate::launch;
@@ -55,9 +55,9 @@ pub(crate) fn plan(
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
         let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
-        return Err(with_providers(stop, request));
+        return Err(with_providers(site, stop, request));
     }
-    judge(request, &plan, database).map_err(|stop| with_providers(stop, request))?;
+    judge(request, &plan, database).map_err(|stop| with_providers(site, stop, request))?;
     Ok((call, plan))
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
 }
 
 /// Adds who provides a package that does not exist itself.
-fn with_providers(mut stop: Stop, request: &Request) -> Stop {
+fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
     if let Some(reason) = stop
         .reason
         .as_mut()
@@ -82,7 +82,8 @@ fn with_providers(mut stop: Stop, request: &Request) -> Stop {
             if name.contains(['.', '+']) {
                 continue;
             }
-            let captured = launch::capture(APT_CACHE, &["showpkg", name], &ENVIRONMENT, HINT_PATIENCE);
+            let words = cache_call(site, &["showpkg".to_owned(), name.to_owned()]);
+            let captured = launch::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_PATIENCE);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
                 let shown = found

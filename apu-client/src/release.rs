@@ -1,32 +1,58 @@
-//! Release files of the fetched lists: until when they are valid. apt asks that only when it fetches, never when it installs.
+//! Release files of the fetched lists: when they were made, and until when they are valid. apt asks that only when it
+//! fetches, never when it installs.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The first list whose validity is over: its file name, and until when it was valid.
-pub(crate) fn expired(lists: &Path, now: SystemTime) -> Option<(String, String)> {
-    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    let mut names: Vec<String> = (fs::read_dir(lists).into_iter().flatten().flatten())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with("Release"))
-        .collect();
-    names.sort();
-    names.into_iter().find_map(|name| {
-        // The fields that matter stand before the long lists of hashes.
-        let mut start = String::new();
-        File::open(lists.join(&name))
-            .ok()?
-            .take(8192)
-            .read_to_string(&mut start)
-            .ok()?;
-        let until = start
-            .lines()
-            .find_map(|line| line.strip_prefix("Valid-Until:"))?
-            .trim();
-        (seconds(until)? < now).then(|| (name, until.to_owned()))
-    })
+/// The most of a Release file that is read, in bytes; apt itself takes no more of one.
+const LARGEST: u64 = 10_000_000;
+
+/// The dates of one Release file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// When it was made, in seconds since 1970; none where it does not say so in a form that is understood.
+    pub(crate) date: Option<u64>,
+    /// Until when it is valid, as it says so; none where it does not.
+    pub(crate) valid_until: Option<String>,
+}
+
+impl Release {
+    /// Reads the Release file whose name is `prefix` and `InRelease` or `Release`; none where there is neither.
+    pub(crate) fn read(lists: &Path, prefix: &str) -> io::Result<Option<Self>> {
+        for ending in ["InRelease", "Release"] {
+            match File::open(lists.join(format!("{prefix}{ending}"))) {
+                Ok(file) => {
+                    let mut bytes = Vec::new();
+                    file.take(LARGEST).read_to_end(&mut bytes)?;
+                    return Ok(Some(Self::parse(&String::from_utf8_lossy(&bytes))));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Its fields may stand in any order and any case.
+    fn parse(text: &str) -> Self {
+        let field = |name: &str| {
+            text.lines().find_map(|line| {
+                let (found, value) = line.split_once(':')?;
+                found.eq_ignore_ascii_case(name).then(|| value.trim())
+            })
+        };
+        Self {
+            date: field("Date").and_then(seconds),
+            valid_until: field("Valid-Until").map(str::to_owned),
+        }
+    }
+
+    /// Until when it was valid, where that is over at `now`, in seconds since 1970. A time that is not understood is over.
+    pub(crate) fn expired(&self, now: u64) -> Option<&str> {
+        let until = self.valid_until.as_deref()?;
+        seconds(until).is_none_or(|until| until < now).then_some(until)
+    }
 }
 
 /// A date as archives write it, `Sat, 29 Nov 2026 02:10:04 UTC`, in seconds since 1970.
@@ -67,7 +93,6 @@ fn seconds(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn dates_are_read_as_date_reads_them() {
@@ -90,20 +115,36 @@ mod tests {
     }
 
     #[test]
-    fn a_list_whose_time_is_over_is_found_and_one_without_a_time_is_not() {
+    fn a_release_whose_time_is_over_or_not_understood_is_expired() {
+        let until = |text: &str| Release::parse(&format!("Suite: b\n{text}\n"));
+        let minute = "Valid-Until: Thu, 01 Jan 1970 00:01:00 UTC";
+        assert_eq!(until(minute).expired(60), None);
+        assert_eq!(until(minute).expired(61), Some("Thu, 01 Jan 1970 00:01:00 UTC"));
+        assert_eq!(
+            until(&minute.to_uppercase()).expired(61),
+            Some("THU, 01 JAN 1970 00:01:00 UTC")
+        );
+        assert_eq!(until("Date: x").expired(61), None);
+        for text in [
+            "Valid-Until:",
+            "Valid-Until: tomorrow",
+            "valid-until: Thu, 01 Jan 2100 00:00:00 PST",
+        ] {
+            assert!(until(text).expired(0).is_some(), "{text}");
+        }
+        let hashes = " 00 1 x\n".repeat(5000);
+        assert!(until(&format!("SHA256:\n{hashes}{minute}")).expired(61).is_some());
+    }
+
+    #[test]
+    fn a_release_is_read_whatever_bytes_are_in_it() {
         let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-        write(
-            "a_InRelease",
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nSuite: a\n",
-        );
-        write(
-            "b_InRelease",
-            "Suite: b\nValid-Until: Thu, 01 Jan 1970 00:01:00 UTC\n",
-        );
-        write("b_Packages", "Valid-Until: Thu, 01 Jan 1970 00:00:00 UTC\n");
-        let at = |second| expired(directory.path(), UNIX_EPOCH + Duration::from_secs(second));
-        assert_eq!(at(60), None);
-        assert_eq!(at(61).unwrap().0, "b_InRelease");
+        let text =
+            b"Label: \xff\nDate: Thu, 01 Jan 1970 00:01:00 UTC\nValid-Until: Thu, 01 Jan 1970 00:01:00 UTC\n";
+        std::fs::write(directory.path().join("b_InRelease"), text).unwrap();
+        let release = Release::read(directory.path(), "b_").unwrap().unwrap();
+        assert_eq!(release.date, Some(60));
+        assert!(release.expired(61).is_some());
+        assert_eq!(Release::read(directory.path(), "c_").unwrap(), None);
     }
 }

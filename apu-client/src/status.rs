@@ -1,6 +1,5 @@
 //! The answer to `status`: files that are read here, and one simulation by apt.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,16 +8,18 @@ use std::time::Duration;
 use apu_proto::{ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
 use nix::sys::statvfs::statvfs;
 
-use crate::apt::{APT_GET, Call, ENVIRONMENT, Plan, Verb, is_security};
+use crate::apt::{
+    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, is_security, source_options,
+    targets_call,
+};
 use crate::at_work::{at_work, notice};
 use crate::composed;
-use crate::dpkg::{Database, compare};
-use crate::launch;
-use crate::lists;
+use crate::dpkg::Database;
 use crate::planning::errors;
 use crate::policy::Conffiles;
 use crate::site::Site;
 use crate::verdict::{Stop, own_fault};
+use crate::{kernel, launch, lists, releases, security};
 
 /// Everything that a client says of itself.
 pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
@@ -32,6 +33,9 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
     };
     let release = os_release(&text("/etc/os-release"));
     let word = |name: &str| release.get(name).cloned().unwrap_or_default();
+    let targets = targets(site);
+    let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
+    let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
         distribution: word("ID"),
         release: word("VERSION_ID"),
@@ -40,10 +44,10 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
         held: database.held(),
         broken: database.broken(),
         reboot_required: site.reboot_required(),
-        kernel: text("/proc/sys/kernel/osrelease"),
-        newest_kernel: newest_kernel(&database),
+        newest_kernel: kernel::newest(&database, &running),
+        kernel: running,
         boot_id: text("/proc/sys/kernel/random/boot_id"),
-        lists_age: lists::age(site),
+        lists_age: lists::age(site, &known),
         free: free_space(site),
         client: env!("CARGO_PKG_VERSION").to_owned(),
         data: database
@@ -51,6 +55,7 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             .map(str::to_owned),
         pending: Vec::new(),
         sources_left_out: composed::left_out(site),
+        releases: releases::releases(site, &known),
     };
     let runs = at_work(site);
     let mut result = match plan(site, &database) {
@@ -58,6 +63,11 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             result.kept_back = plan.kept_back;
+            if let Err(error) = security::mark(site, &targets, &mut status.pending) {
+                result
+                    .notes
+                    .push(format!("cannot ask which updates are security updates: {error}"));
+            }
             result
         }
         // dpkg's database and apt's answer are in the middle of a change.
@@ -69,6 +79,16 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
     result.broken.clone_from(&status.broken);
     result.status = Some(Box::new(status));
     Ok(result)
+}
+
+/// The indexes of this client's sources; none where apt cannot tell, which the plan then says.
+fn targets(site: &Site) -> Vec<Target> {
+    let arguments = targets_call(site, &source_options(site), Some(&site.lists()), FORMAT);
+    launch::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
+        .ok()
+        .filter(launch::Captured::succeeded)
+        .and_then(|captured| Target::parse_all(&captured.stdout))
+        .unwrap_or_default()
 }
 
 /// What an upgrade of everything could bring.
@@ -121,21 +141,6 @@ fn os_release(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(assignment).collect()
 }
 
-/// The release of the newest kernel that is installed, as `uname -r` would say it.
-fn newest_kernel(database: &Database) -> Option<String> {
-    let release = |key: &String| {
-        let name = key.split(':').next()?.strip_prefix("linux-image-")?;
-        let name = name.strip_prefix("unsigned-").unwrap_or(name);
-        let is_kernel = name.starts_with(|first: char| first.is_ascii_digit()) && !name.ends_with("-dbg");
-        (is_kernel && database.version(key).is_some()).then(|| name.to_owned())
-    };
-    database
-        .packages
-        .keys()
-        .filter_map(release)
-        .max_by(|one, other| compare(one, other).then(Ordering::Equal))
-}
-
 /// The file systems that packages go to, each once.
 fn free_space(site: &Site) -> Vec<FreeSpace> {
     let mut seen = Vec::new();
@@ -146,7 +151,7 @@ fn free_space(site: &Site) -> Vec<FreeSpace> {
         "/usr",
         "/var",
         "/var/lib/dpkg",
-        "/var/cache/apt/archives",
+        &site.archives().display().to_string(),
     ] {
         let place = site.path(path);
         let (Ok(metadata), Ok(room)) = (fs::metadata(&place), statvfs(&place)) else {
@@ -169,27 +174,6 @@ fn free_space(site: &Site) -> Vec<FreeSpace> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn installed(names: &[&str]) -> Database {
-        let of = |name: &&str| {
-            format!("Package: {name}\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n\n")
-        };
-        let text: String = names.iter().map(of).collect();
-        Database::parse([text.as_str()])
-    }
-
-    #[test]
-    fn the_newest_kernel_is_neither_a_meta_package_nor_symbols() {
-        let database = installed(&[
-            "linux-image-amd64",
-            "linux-image-6.1.0-9-amd64",
-            "linux-image-6.1.0-37-amd64",
-            "linux-image-6.1.0-38-amd64-dbg",
-            "linux-image-unsigned-6.1.0-36-amd64",
-        ]);
-        assert_eq!(newest_kernel(&database).as_deref(), Some("6.1.0-37-amd64"));
-        assert_eq!(newest_kernel(&installed(&["linux-image-amd64"])), None);
-    }
 
     #[test]
     fn os_release_is_read_with_and_without_quotes() {

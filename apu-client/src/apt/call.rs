@@ -2,8 +2,11 @@
 //!
 //! apt reads its arguments as a language, so a name reaches it only inside `?and(?exact-name(N),?architecture(A))`.
 
+use std::path::Path;
+
 use apu_proto::{Operation, PackageName};
 
+use super::pins::PINS;
 use crate::launch::STATUS_FD;
 use crate::policy::Conffiles;
 use crate::site::Site;
@@ -31,20 +34,6 @@ pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
     };
     ENVIRONMENT.into_iter().chain([ucf]).collect()
 }
-
-/// What weakens apt's trust or lets it do more than was asked, switched off where no configuration file can turn it on.
-const INVARIANTS: [&str; 10] = [
-    "APT::Get::AllowUnauthenticated=false",
-    "Acquire::AllowInsecureRepositories=false",
-    "Acquire::AllowWeakRepositories=false",
-    "Acquire::AllowDowngradeToInsecureRepositories=false",
-    "Acquire::Check-Valid-Until=true",
-    "Acquire::Check-Date=true",
-    "APT::Update::Error-Mode=any",
-    "APT::Get::allow-downgrades=false",
-    "APT::Get::allow-remove-essential=false",
-    "APT::Get::allow-change-held-packages=false",
-];
 
 /// What apt-get is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +70,7 @@ impl Verb {
             Self::Update => &["update"],
             Self::Upgrade => &["upgrade"],
             Self::DistUpgrade => &["dist-upgrade"],
-            Self::Install => &["install"],
-            Self::Reinstall => &["--reinstall", "install"],
-            Self::FixBroken => &["--fix-broken", "install"],
+            Self::Install | Self::Reinstall | Self::FixBroken => &["install"],
             Self::Remove => &["remove"],
             Self::Autoremove => &["autoremove"],
             Self::Clean => &["clean"],
@@ -103,6 +90,8 @@ pub(crate) struct Call {
     pub(crate) conffiles: Conffiles,
     /// Which sources apt reads and where it keeps their lists; empty for the machine's own ways.
     sources: Vec<String>,
+    /// What takes back settings of this machine, and what its site has in common.
+    machine: Vec<String>,
 }
 
 impl Call {
@@ -112,7 +101,8 @@ impl Call {
             packages: Vec::new(),
             remove: matches!(verb, Verb::Remove | Verb::Autoremove),
             conffiles,
-            sources: exclusive_options(site),
+            sources: source_options(site),
+            machine: site.apt_overrides().to_vec(),
         }
     }
 
@@ -166,7 +156,8 @@ impl Call {
     /// The arguments that only say what would be done.
     pub(crate) fn simulation(&self) -> Vec<String> {
         self.arguments(&[
-            "-s",
+            "-o",
+            "APT::Get::Simulate=true",
             "-o",
             "Debug::NoLocking=true",
             // apt would put a compressed copy of what it planned with over that of the last real run, and take longer
@@ -178,29 +169,47 @@ impl Call {
 
     /// The arguments that only say what would be fetched, and what would be needed on disk.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.arguments(&["--print-uris", "-o", "Debug::NoLocking=true"])
+        self.arguments(&[
+            "--print-uris",
+            "-o",
+            "APT::Get::Simulate=false",
+            "-o",
+            "Debug::NoLocking=true",
+        ])
     }
 
     /// The arguments that do it, with apt's progress on [`STATUS_FD`] and `lock_wait` seconds for dpkg's lock.
     pub(crate) fn action(&self, lock_wait: u64) -> Vec<String> {
         let timeout = format!("DPkg::Lock::Timeout={lock_wait}");
         let status = format!("APT::Status-Fd={STATUS_FD}");
-        self.arguments(&["-o", &timeout, "-o", &status])
+        self.arguments(&["-o", "APT::Get::Simulate=false", "-o", &timeout, "-o", &status])
     }
 
     fn arguments(&self, more: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> = vec!["-q".into(), "-y".into()];
+        let mut arguments: Vec<String> = vec!["-y".into()];
+        let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
+        PINS.into_iter().for_each(&mut option);
+        self.machine.iter().for_each(|value| option(value));
+        for (verb, name) in [
+            (Verb::Reinstall, "APT::Get::ReInstall"),
+            (Verb::FixBroken, "APT::Get::Fix-Broken"),
+        ] {
+            option(&format!("{name}={}", self.verb == verb));
+        }
+        // Before what may be otherwise for some sources.
+        option("APT::Get::List-Cleanup=true");
         arguments.extend(more.iter().map(|word| (*word).to_owned()));
         let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
-        INVARIANTS.into_iter().for_each(&mut option);
         option(if self.remove {
             "APT::Get::Remove=true"
         } else {
             "APT::Get::Remove=false"
         });
-        if self.verb != Verb::Autoremove {
-            option("APT::Get::AutomaticRemove=false");
-        }
+        option(if self.verb == Verb::Autoremove {
+            "APT::Get::AutomaticRemove=true"
+        } else {
+            "APT::Get::AutomaticRemove=false"
+        });
         for force in dpkg_forces(self.conffiles) {
             option(&format!("DPkg::Options::={force}"));
         }
@@ -225,6 +234,47 @@ pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str]
         // confdef would keep the old file wherever dpkg's own default is to keep it, confold everywhere.
         Conffiles::New => &["--refuse-confdef", "--refuse-confold", "--force-confnew"],
     }
+}
+
+/// The arguments with which apt-get says what the sources are, one index a line in `format`.
+///
+/// `lists` is the directory whose files tell which indexes there are; without one all that could be are told, and
+/// nothing of whether they are trusted.
+pub(crate) fn targets_call(
+    site: &Site,
+    sources: &[String],
+    lists: Option<&Path>,
+    format: &str,
+) -> Vec<String> {
+    let mut arguments = vec!["indextargets".to_owned()];
+    let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
+    PINS.into_iter().for_each(&mut option);
+    site.apt_overrides().iter().for_each(|value| option(value));
+    sources.iter().for_each(|value| option(value));
+    match lists {
+        Some(lists) => option(&format!("Dir::State::lists={}", lists.display())),
+        None => option("APT::Get::IndexTargets::ReleaseInfo=false"),
+    }
+    arguments.extend(["--format".to_owned(), format.to_owned()]);
+    arguments
+}
+
+/// The arguments with which apt-cache answers a question that changes nothing.
+pub(crate) fn cache_call(site: &Site, words: &[String]) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
+    PINS.into_iter().for_each(&mut option);
+    option("APT::Cache::AllVersions=true");
+    (site.apt_overrides().iter().chain(&source_options(site))).for_each(|value| option(value));
+    arguments.extend_from_slice(words);
+    arguments
+}
+
+/// What was judged, where something was; else what this client reads.
+pub(crate) fn source_options(site: &Site) -> Vec<String> {
+    let mut options = exclusive_options(site);
+    options.extend_from_slice(site.judged_options());
+    options
 }
 
 /// Narrowing the sources without lists of our own would delete the machine's other lists.
@@ -279,8 +329,24 @@ mod tests {
     #[test]
     fn the_simulation_is_the_action_but_for_locks_progress_and_log() {
         let call = call(Verb::DistUpgrade);
-        let of = |arguments: Vec<String>, more: usize| [&arguments[..2], &arguments[2 + more..]].concat();
-        assert_eq!(of(call.simulation(), 5), of(call.action(60), 4));
+        let differs = |word: &String| {
+            [
+                "APT::Get::Simulate=",
+                "Debug::NoLocking=",
+                "Dir::Log::Planner=",
+                "DPkg::Lock::Timeout=",
+                "APT::Status-Fd=",
+            ]
+            .iter()
+            .any(|name| word.starts_with(name))
+        };
+        let of = |arguments: Vec<String>| {
+            let kept = arguments
+                .into_iter()
+                .filter(|word| word != "-o" && !differs(word));
+            kept.collect::<Vec<_>>()
+        };
+        assert_eq!(of(call.simulation()), of(call.action(60)));
     }
 
     #[test]

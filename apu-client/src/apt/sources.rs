@@ -1,6 +1,5 @@
-//! The audit of the source files: options that make apt trust an archive without a valid signature.
-//!
-//! No option of apt's own overrides `trusted=yes`, and `apt-get indextargets` does not tell it, so the files are read.
+//! What apt does not tell of the sources, read from their files: who may sign, whose time does not count, and options
+//! that lower the demands on a signature. Which sources need no signature at all, apt tells itself (`targets`).
 
 use thiserror::Error;
 
@@ -34,10 +33,90 @@ pub(crate) fn audit(text: &str, deb822: bool) -> Result<(), Insecure> {
     Ok(())
 }
 
-/// Whether the administrator takes lists of some source after their time is over, as for a snapshot.
-pub(crate) fn waives_expiry(text: &str, deb822: bool) -> bool {
-    let mut options = options(text, deb822).into_iter();
-    options.any(|(_, name, value)| name == "check-valid-until" && is_no(value))
+/// What lowers the demands on a signature and what apt tells of no source: found by name wherever it stands outside of a
+/// comment, in apt's own ways to write a name, switched off or not.
+const UNTOLD: [&str; 3] = ["allow-insecure", "allow-weak", "allow-downgrade-to-insecure"];
+
+/// Finds an option that apt does not tell of a source, set to anything but no.
+pub(crate) fn untold(text: &str) -> Result<(), Insecure> {
+    for (at, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with('#') {
+            continue;
+        }
+        let line = plain(line);
+        for name in UNTOLD {
+            for (found, _) in line.match_indices(name) {
+                let value = line[found + name.len()..].trim_start_matches(['+', '-', ' ', '\t', '=', ':']);
+                let value = value.split([' ', '\t', ']']).next().unwrap_or_default();
+                if !is_no(value) {
+                    let option = format!("{name}={value}");
+                    return Err(Insecure { at, option });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A line in lower case as apt reads its words: without quotes, and what is percent-encoded decoded.
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let code = rest
+            .strip_prefix('%')
+            .and_then(|rest| rest.get(..2))
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        match code {
+            Some(code) => {
+                plain.push(char::from(code));
+                rest = &rest[3..];
+            }
+            None => {
+                if first != '"' {
+                    plain.push(first);
+                }
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    plain.to_ascii_lowercase()
+}
+
+/// Whether the administrator takes lists of this archive after their time is over, as for a snapshot. `at` is the line
+/// or the stanza that names it, as apt counts. What is not understood waives nothing.
+pub(crate) fn waives_expiry(text: &str, deb822: bool, at: usize, archive: (&str, &str)) -> bool {
+    let Some(nth) = at.checked_sub(1) else {
+        return false;
+    };
+    let same = |uri: &str, suite: &str| (uri.trim_end_matches('/'), suite) == archive;
+    let waiver = |name: &str| name.eq_ignore_ascii_case("check-valid-until");
+    if deb822 {
+        let Some(fields) = paragraphs(text).nth(nth) else {
+            return false;
+        };
+        let named = paragraph_sources(&fields)
+            .iter()
+            .any(|source| same(&source.uri, &source.suite));
+        let mut values = fields.iter().filter(|field| waiver(field.name));
+        let is_waived = values.next().is_some_and(|field| is_no(field.value)) && values.next().is_none();
+        return named && is_waived;
+    }
+    let Some(line) = text.lines().nth(nth) else {
+        return false;
+    };
+    let is_plain = !line.contains(['"', '%', '#']);
+    let named = line_source(line).is_some_and(|source| same(&source.uri, &source.suite));
+    let inside = line
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("", |(inside, _)| inside);
+    let mut values = inside
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .filter(|(name, _)| waiver(name));
+    let is_waived = values.next().is_some_and(|(_, value)| is_no(value)) && values.next().is_none();
+    is_plain && named && is_waived
 }
 
 /// One archive that a file names, and the key that may sign for it.
@@ -205,13 +284,60 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_may_be_out_of_date_is_known() {
-        assert!(waives_expiry("deb [check-valid-until=no] http://x/ a b\n", false));
-        assert!(waives_expiry("Types: deb\nCheck-Valid-Until: no\n", true));
-        assert!(!waives_expiry(
-            "deb [check-valid-until=yes] http://x/ a b\n",
-            false
+    fn a_waiver_counts_for_the_archive_that_it_stands_beside_and_for_no_other() {
+        let waives = |text: &str, deb822: bool, at: usize| waives_expiry(text, deb822, at, ("http://x", "a"));
+        let waived = "deb [check-valid-until=no] http://x/ a b\n";
+        assert!(waives(waived, false, 1));
+        assert!(waives(&format!("deb http://y/ a b\n{waived}"), false, 2));
+        assert!(!waives(&format!("{waived}deb http://x/ a b\n"), false, 2));
+        assert!(!waives(waived, false, 0) && !waives(waived, false, 2));
+        let stanza = "Types: deb\nURIs: http://x/\nSuites: a\nCheck-Valid-Until: no\n";
+        assert!(waives(stanza, true, 1));
+        assert!(!waives(
+            &format!("{stanza}\n{}", stanza.replace("no", "yes")),
+            true,
+            2
         ));
+    }
+
+    #[test]
+    fn a_waiver_that_is_not_understood_is_none() {
+        for line in [
+            "deb [check-valid-until=yes] http://x/ a b",
+            "deb [check-valid-until=nope] http://x/ a b",
+            "deb [check-valid-until=no check-valid-until=yes] http://x/ a b",
+            "deb [lang=en#x check-valid-until=no] http://x/ a b",
+            "deb [check-valid-until=%6eo] http://x/ a b",
+            "deb [check-valid-until=no] http://y/ a b",
+            "deb [check-valid-until=no] http://x/ c b",
+        ] {
+            assert!(!waives_expiry(line, false, 1, ("http://x", "a")), "{line}");
+        }
+        let twice = "Types: deb\nURIs: http://x/\nSuites: a\nCheck-Valid-Until: no\nCheck-Valid-Until: yes\n";
+        assert!(!waives_expiry(twice, true, 1, ("http://x", "a")));
+    }
+
+    #[test]
+    fn what_apt_does_not_tell_of_a_source_is_found_however_it_is_spelled() {
+        for text in [
+            "deb [allow-weak=yes] http://x/ ./\n",
+            "deb [lang=en#x allow-weak=yes] http://x/ ./\n",
+            "deb [allow%2dweak=yes] http://x/ ./\n",
+            "deb [allow-we\"ak\"=yes] http://x/ ./\n",
+            "deb [allow-insecure+=1] http://x/ ./\n",
+            "Types: deb\nAllow-Weak:\n yes\n",
+            "Enabled: no\nEnabled: yes\nALLOW-DOWNGRADE-TO-INSECURE: yes\n",
+        ] {
+            assert!(untold(text).is_err(), "{text}");
+        }
+        for text in [
+            "deb http://x/ ./\n",
+            "# deb [allow-weak=yes] http://x/ ./\n",
+            "deb [allow-weak=no] http://x/ ./\n",
+            "Allow-Insecure: no\n",
+        ] {
+            assert_eq!(untold(text), Ok(()), "{text}");
+        }
     }
 
     #[test]

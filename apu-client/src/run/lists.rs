@@ -13,6 +13,7 @@ use crate::launch::Ended;
 use crate::lists;
 use crate::locks::{self, Held};
 use crate::record::replace;
+use crate::releases;
 use crate::verdict::{Stop, failed};
 use crate::work::Worked;
 
@@ -44,7 +45,11 @@ impl Run<'_> {
             lists::set_back(&times);
         } else if result.reason.is_none() {
             let _ = replace(&self.site.update_stamp(), b"");
+        } else if matches!(worked.ended, Ended::Exit(0 | 100)) {
+            let said = worked.complaints.iter().map(|complaint| complaint.text.clone());
+            lists::note_fetched(self.site, self.site.judged_archives(), &said.collect::<Vec<_>>());
         }
+        result.releases = releases::releases(self.site, self.site.judged_archives());
         result.apt_exit = worked.ended.code();
         Ok(result)
     }

@@ -26,7 +26,7 @@ use crate::work::Signals;
 
 pub(crate) use interrupted::conclude;
 pub(crate) use packages::drifted;
-pub(crate) use preflight::{configuration, preflight};
+pub(crate) use preflight::{ask_apt, configuration, preflight};
 pub(crate) use site_archives::{brings_apu_data, lie_apart, wanted};
 
 /// How long a supervisor tries to get its run's lock, which others hold only to look.
@@ -116,6 +116,7 @@ fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
     let request = Request::parse(line.as_bytes())
         .map_err(|error| crate::verdict::refused(apu_proto::ReasonCode::Grammar, error.to_string()))?;
     let policy = configuration(site, &request)?;
+    ask_apt(site)?;
     Ok((request, policy))
 }
 

@@ -37,11 +37,22 @@ impl Run<'_> {
         self.wait_until_free(&locks::package_locks(self.site))?;
         // Nobody may fetch other lists between the plan and the deed.
         let _lists = self.take(&self.site.lists().join("lock"))?;
-        if brings_apu_data(&self.request) {
+        let left_out = if brings_apu_data(&self.request) {
             wanted(self.site)?;
+            Vec::new()
         } else {
-            preflight(self.site, self.request.operation)?;
-        }
+            preflight(self.site, self.request.operation)?
+        };
+        // Told however it ends: what is missing may be missing for that.
+        let mut result = self.change();
+        let notes = result
+            .as_mut()
+            .map_or_else(|stop| &mut stop.notes, |result| &mut result.notes);
+        notes.splice(0..0, left_out);
+        result
+    }
+
+    fn change(&mut self) -> Result<RunResult, Stop> {
         space(self.site)?;
         self.is_wanted()?;
 

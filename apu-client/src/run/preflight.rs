@@ -1,20 +1,30 @@
 //! What must be right before a run may begin: the policy, the sources, the lists' time, and some space.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apu_proto::{Operation, ReasonCode, Request};
 use nix::sys::statvfs::statvfs;
 
-use crate::apt::{audit, waives_expiry};
+use crate::apt::{
+    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, misfit, targets_call,
+    untold, waives_expiry,
+};
+use crate::planning::errors;
 use crate::policy::Policy;
-use crate::release;
+use crate::record::private_directory;
+use crate::release::Release;
 use crate::site::Site;
 use crate::verdict::{Stop, advise, failed, own_fault, refused};
+use crate::{launch, lists};
 
 /// Below this a transaction does not begin: dpkg and the log need room themselves.
 const LEAST_SPACE: u64 = 16 * 1024 * 1024;
+
+/// Longer than apt takes to read its sources; only a guard against one that never ends.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the policy and asks it.
 pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, Stop> {
@@ -36,46 +46,205 @@ pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, St
     Ok(policy)
 }
 
-/// Looks at what must be right before apt may fetch or install anything.
-pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<(), Stop> {
-    let mut may_be_old = false;
-    for path in source_files(site) {
-        let text =
-            fs::read(&path).map_err(|error| own_fault(&format!("cannot read {}", path.display()), &error))?;
-        let text = String::from_utf8_lossy(&text);
-        let deb822 = is_deb822(&path);
-        judge_source(&path, &text, deb822)?;
-        may_be_old |= waives_expiry(&text, deb822);
+/// Asks apt for its configuration, once for a request, and refuses what would make it do something else than it is told.
+pub(crate) fn ask_apt(site: &Site) -> Result<(), Stop> {
+    let settings = Settings::ask().map_err(|error| {
+        let text = format!("apt cannot read its configuration: {error}");
+        advise(
+            refused(ReasonCode::Configuration, text),
+            "on the client: apt-config dump",
+        )
+    })?;
+    let unknown = |error: std::io::Error| own_fault("cannot ask apt-config", &error);
+    // Asked only where something is odd: on most machines nothing is.
+    let built_in = if misfit(&settings, &Settings::default()).is_some() {
+        private_directory(&site.state()).map_err(unknown)?;
+        Settings::built_in(&site.state().join("no-files.conf")).map_err(unknown)?
+    } else {
+        Settings::default()
+    };
+    if let Some(Setting { shown, value, .. }) = misfit(&settings, &built_in) {
+        let text = format!(
+            "apt's configuration sets {shown} \"{value}\", and under that apt may do something else than it is asked for"
+        );
+        let advice = format!(
+            "on the client: grep -ri '{}' /etc/apt/apt.conf /etc/apt/apt.conf.d",
+            word_of(shown)
+        );
+        return Err(advise(refused(ReasonCode::Configuration, text), advice));
     }
-    let installs = matches!(
+    site.set_up(&settings);
+    Ok(())
+}
+
+/// The part of a setting's name to look for in a file, where its scopes may stand apart.
+fn word_of(name: &str) -> String {
+    let is_plain = |word: &&str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let words: Vec<&str> = name.split("::").filter(is_plain).collect();
+    words.last().copied().unwrap_or("apt").to_owned()
+}
+
+/// Looks at what must be right before apt may fetch or install anything. From then on its calls read the sources that were
+/// judged, without those archives whose lists are too old to install by; returns a line for each of these.
+pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Vec<String>, Stop> {
+    let fault = |error: &io::Error| own_fault("cannot look at the sources", error);
+    let view = View::of(site).map_err(|error| fault(&error))?;
+    for (own, copy) in view.files(site).map_err(|error| fault(&error))? {
+        // One that came after the copies were made is not read either.
+        let Ok(text) = fs::read(&copy) else { continue };
+        untold(&String::from_utf8_lossy(&text))
+            .map_err(|insecure| without_signature(&own, &insecure.to_string()))?;
+    }
+    let mut options = view.source_options();
+    let lists = site.lists();
+    let names = match operation {
+        Operation::Update => all_indexes(site, &view, &options)?,
+        _ => lists::read(&lists).into_keys().collect(),
+    };
+    view.pretend(names).map_err(|error| fault(&error))?;
+    let said = ask_targets(site, &view, &options, Some(&view.lists()), FORMAT)?;
+    let targets = Target::parse_all(&said).ok_or_else(|| {
+        let text = "apt describes its sources in a way that is not understood";
+        failed(ReasonCode::Client, text)
+    })?;
+    for target in &targets {
+        if target.is_trusted || target.is_insecure {
+            let (file, at) = target.entry.rsplit_once(':').unwrap_or((&target.entry, "?"));
+            let file = PathBuf::from(view.original(file));
+            let what = if target.is_trusted {
+                "trusted"
+            } else {
+                "allow-insecure"
+            };
+            let said = format!(
+                "line or paragraph {at} sets {what} for {} {}",
+                target.site, target.suite
+            );
+            return Err(without_signature(&file, &said));
+        }
+    }
+    let mut notes = Vec::new();
+    if matches!(
         operation,
         Operation::Install | Operation::Upgrade | Operation::DistUpgrade
-    );
-    if let Some((list, until)) = release::expired(&site.lists(), SystemTime::now())
-        && installs
-        && !may_be_old
-    {
-        let text = format!("the package lists are out of date: {list} was valid until {until}");
+    ) {
+        let left_out = leave_out_expired(&view, &lists, &targets, &mut notes)?;
+        if !left_out.is_empty() {
+            let is_left_out = |name: &str| left_out.iter().any(|start| name.starts_with(start.as_str()));
+            let narrowed = view.without(&lists, is_left_out).map_err(|error| fault(&error))?;
+            options.extend(narrowed);
+        }
+    }
+    let known = archives(&targets).into_iter().cloned().collect();
+    site.reads(view, options, known);
+    Ok(notes)
+}
+
+/// The names of the files of archives whose time is over and which nobody waived, each with a note. Where nothing else
+/// would be left to install from, that is the answer.
+fn leave_out_expired(
+    view: &View,
+    lists: &Path,
+    targets: &[Target],
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, Stop> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(u64::MAX, |now| now.as_secs());
+    let mut left_out = Vec::new();
+    let mut texts = Vec::new();
+    let mut remain = 0;
+    for archive in archives(targets) {
+        let Target {
+            prefix, site, suite, ..
+        } = archive;
+        let release = Release::read(lists, prefix)
+            .map_err(|error| own_fault(&format!("cannot read the Release file of {site} {suite}"), &error))?;
+        let same = || targets.iter().filter(|target| target.prefix == *prefix);
+        let until = release.as_ref().and_then(|release| release.expired(now));
+        match until {
+            Some(until) if !same().all(|target| is_waived(view, target)) => {
+                texts.push(format!(
+                    "{site} {suite} was valid until {until}, named in {}",
+                    view.original(&archive.entry)
+                ));
+                left_out.extend(same().map(|target| target.file.clone()));
+                left_out.extend(["InRelease", "Release"].map(|ending| format!("{prefix}{ending}")));
+            }
+            _ => remain += 1,
+        }
+    }
+    if remain == 0 && !texts.is_empty() {
+        let text = format!("the package lists are out of date: {}", texts.join("\n"));
         return Err(advise(
             failed(ReasonCode::Lists, text),
             "on the client: apt-get update",
         ));
     }
-    Ok(())
+    let gives_nothing = |text: String| format!("nothing is taken from an archive whose time is over: {text}");
+    notes.extend(texts.into_iter().map(gives_nothing));
+    Ok(left_out)
+}
+
+fn is_waived(view: &View, target: &Target) -> bool {
+    let Some((path, at)) = view.entry(&target.entry) else {
+        return false;
+    };
+    let Ok(text) = fs::read(&path) else {
+        return false;
+    };
+    let archive = (target.site.as_str(), target.suite.as_str());
+    waives_expiry(&String::from_utf8_lossy(&text), is_deb822(&path), at, archive)
+}
+
+/// The indexes that an update could fetch.
+fn all_indexes(site: &Site, view: &View, options: &[String]) -> Result<Vec<String>, Stop> {
+    let said = ask_targets(site, view, options, None, "$(FILENAME)")?;
+    let name = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+    Ok(said.lines().map(name).filter(|name| !name.is_empty()).collect())
+}
+
+/// Lets apt read the sources. What it cannot read is told with the names of the machine's own files.
+fn ask_targets(
+    site: &Site,
+    view: &View,
+    options: &[String],
+    lists: Option<&Path>,
+    format: &str,
+) -> Result<String, Stop> {
+    let arguments = targets_call(site, options, lists, format);
+    let captured = launch::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
+        .map_err(|error| own_fault("cannot ask apt about the sources", &error))?;
+    if captured.succeeded() {
+        return Ok(captured.stdout);
+    }
+    let why = view.original(&errors(&captured.stderr));
+    let text = format!("apt cannot read the sources of this client: {why}");
+    Err(advise(
+        failed(ReasonCode::Configuration, text),
+        "on the client: apt-get indextargets",
+    ))
+}
+
+fn without_signature(path: &Path, what: &str) -> Stop {
+    let text = format!(
+        "{}: {what}: apt would take packages without a signature",
+        path.display()
+    );
+    advise(
+        refused(ReasonCode::Configuration, text),
+        path.display().to_string(),
+    )
 }
 
 /// Refuses a file that names an archive which apt would trust unsigned.
 pub(super) fn judge_source(path: &Path, text: &str, deb822: bool) -> Result<(), Stop> {
-    audit(text, deb822).map_err(|insecure| {
-        let text = format!(
-            "{}: {insecure}: apt would take packages without a signature",
-            path.display()
-        );
-        advise(
-            refused(ReasonCode::Configuration, text),
-            path.display().to_string(),
-        )
-    })
+    audit(text, deb822).map_err(|insecure| without_signature(path, &insecure.to_string()))
 }
 
 /// Whether a source file is in deb822, by its name as apt has it.
@@ -83,25 +252,9 @@ pub(super) fn is_deb822(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "sources")
 }
 
-/// The source files that our apt calls read.
+/// The source files that our apt calls read; none that cannot be listed.
 pub(super) fn source_files(site: &Site) -> Vec<PathBuf> {
-    let (mut files, directory) = if site.is_exclusive() {
-        (Vec::new(), site.exclusive_sources())
-    } else {
-        (
-            vec![site.path("/etc/apt/sources.list")],
-            site.path("/etc/apt/sources.list.d"),
-        )
-    };
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_source = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|end| end == "list" || end == "sources")
-    };
-    files.extend(entries.map(|entry| entry.path()).filter(is_source));
-    files.retain(|path| path.is_file());
-    files.sort();
-    files
+    site.source_files().unwrap_or_default()
 }
 
 /// Whether dpkg and the run's record have room to work at all.
@@ -149,9 +302,11 @@ mod tests {
             ("/etc/apt/sources.list", "deb http://x/ stable main\n"),
             (
                 "/etc/apt/sources.list.d/a.list",
-                "deb [trusted=yes] http://y/ ./\n",
+                "deb [lang=en#x trusted=yes] http://y/ ./\n",
             ),
+            ("/var/lib/apt/lists/y_._Packages", ""),
         ]);
+        assert!(preflight(&site, Operation::Update).is_err());
         let reason = preflight(&site, Operation::Install).unwrap_err().reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         assert!(
@@ -164,10 +319,12 @@ mod tests {
     #[test]
     fn nothing_is_installed_from_lists_whose_time_is_over() {
         let release = (
-            "/var/lib/apt/lists/x_InRelease",
+            "/var/lib/apt/lists/x_dists_a_InRelease",
             "Valid-Until: Sat, 01 Jan 2000 00:00:00 UTC\n",
         );
-        let (_root, site) = site_with(&[release]);
+        let packages = ("/var/lib/apt/lists/x_dists_a_b_binary-amd64_Packages", "");
+        let source = ("/etc/apt/sources.list", "deb [arch=amd64] http://x/ a b\n");
+        let (_root, site) = site_with(&[release, packages, source]);
         let code = |operation| {
             preflight(&site, operation)
                 .err()
@@ -179,9 +336,9 @@ mod tests {
         assert_eq!(code(Operation::Remove), None);
         let waived = (
             "/etc/apt/sources.list",
-            "deb [check-valid-until=no] http://x/ a b\n",
+            "deb [arch=amd64 check-valid-until=no] http://x/ a b\n",
         );
-        let (_root, site) = site_with(&[release, waived]);
+        let (_root, site) = site_with(&[release, packages, waived]);
         assert!(preflight(&site, Operation::DistUpgrade).is_ok());
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
 use crate::run_id::RunId;
-use crate::status::{Broken, Status};
+use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Transaction;
 
 /// The longest frame in bytes, with its line end: a status with thousands of pending packages fits.
@@ -221,6 +221,9 @@ pub struct RunResult {
     /// What would be done, in answer to a dry run, or what was found instead of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<Transaction>,
+    /// After `update`: when each archive's lists were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<ReleaseDate>,
     /// The answer to `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<Status>>,
@@ -245,6 +248,7 @@ impl RunResult {
             apt_exit: None,
             seconds: 0.0,
             transaction: None,
+            releases: Vec::new(),
             status: None,
         }
     }

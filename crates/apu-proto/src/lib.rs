@@ -18,7 +18,7 @@ pub use operation::Operation;
 pub use package::{Architecture, PackageArg, PackageError, PackageName, Version};
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
 pub use run_id::{RunId, RunIdError};
-pub use status::{Broken, FreeSpace, Pending, SourceLeftOut, Status};
+pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
 pub use transaction::{Sizes, Step, Transaction, TransactionId, TransactionIdError};
 
 /// The protocol versions that this crate speaks.

@@ -24,11 +24,12 @@ pub struct Status {
     pub reboot_required: bool,
     /// The running kernel's release.
     pub kernel: String,
-    /// The newest installed kernel's release; none where no kernel is installed, as in a container.
+    /// The release of the kernel that a restart would bring: the newest of the running one's flavour. None where no
+    /// kernel of that flavour is installed, as in a container.
     pub newest_kernel: Option<String>,
     /// The kernel's random id of this boot.
     pub boot_id: String,
-    /// Seconds since the package lists were last fetched; none where they never were.
+    /// Seconds since the archive that was fetched least recently was fetched; none where no list ever was.
     pub lists_age: Option<u64>,
     /// Free space where packages go.
     pub free: Vec<FreeSpace>,
@@ -39,6 +40,9 @@ pub struct Status {
     /// Sources of apu-data that apt does not read beside the machine's own, and so are not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources_left_out: Vec<SourceLeftOut>,
+    /// When each archive's lists were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<ReleaseDate>,
 }
 
 /// A source that does not go with the machine's own.
@@ -51,6 +55,24 @@ pub struct SourceLeftOut {
     pub files: String,
     /// What apt says.
     pub words: String,
+}
+
+/// When the lists of an archive that a client has were made, as their Release file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseDate {
+    /// The archive's address, without a slash at its end.
+    pub uri: String,
+    /// Its suite, or its path where it is flat, such as `./`.
+    pub suite: String,
+    /// `Date`, in seconds since 1970; none where the file does not say it in a form that is understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<u64>,
+    /// `Valid-Until`, as it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// Whether apu-data calls it one of the site's own archives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// A newer version that a source offers for an installed package.

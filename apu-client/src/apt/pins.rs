@@ -1,0 +1,493 @@
+//! What apt's configuration may say on a client: which settings are pinned on every call, which are the administrator's
+//! own choice, and which make apu refuse, since no option on the command line can take them back.
+//!
+//! Names come from apt's own index (`/usr/share/doc/apt/examples/configure-index`); values that apt has by itself are
+//! what is pinned, so that a machine without such settings is served as before.
+
+use super::settings::{Setting, Settings};
+
+/// Set on every call of apt-get, whatever a configuration file says.
+pub(crate) const PINS: [&str; 86] = [
+    // What weakens apt's trust, or lets it do more than was asked.
+    "APT::Get::AllowUnauthenticated=false",
+    "Acquire::AllowInsecureRepositories=false",
+    "Acquire::AllowWeakRepositories=false",
+    "Acquire::AllowDowngradeToInsecureRepositories=false",
+    "Acquire::AllowUnsizedPackages=false",
+    "Acquire::Check-Valid-Until=true",
+    "Acquire::Check-Date=true",
+    "APT::Authentication::TrustCDROM=false",
+    "APT::Update::Error-Mode=any",
+    "APT::Get::allow-downgrades=false",
+    "APT::Get::allow-remove-essential=false",
+    "APT::Get::allow-solver-remove-essential=false",
+    "APT::Get::allow-change-held-packages=false",
+    "APT::Get::Force-Yes=false",
+    "APT::Ignore-Hold=false",
+    "APT::Force-LoopBreak=false",
+    "pkgCacheGen::Essential=native",
+    "pkgCacheGen::Protected=native",
+    // What makes another request of it.
+    "APT::Get::Download=true",
+    "APT::Get::Download-Only=false",
+    "APT::Get::Print-URIs=false",
+    "APT::Get::Assume-No=false",
+    "APT::Get::Trivial-Only=false",
+    "APT::Get::Mark-Auto=false",
+    "APT::Get::Purge=false",
+    "APT::Get::Fix-Missing=false",
+    "APT::Get::Fix-Policy-Broken=false",
+    "APT::Get::Upgrade=true",
+    "APT::Get::Only-Upgrade=false",
+    "APT::Get::Upgrade-Allow-New=false",
+    "APT::Get::Upgrade-By-Source-Package=true",
+    "APT::Get::AutomaticRemove::Kernels=false",
+    "APT::Get::Autosolving=true",
+    "APT::Get::CallResolver=true",
+    "APT::Get::Only-Source=false",
+    "APT::Get::Arch-Only=false",
+    "APT::Get::Indep-Only=false",
+    "APT::Get::Compile=false",
+    "APT::Get::Diff-Only=false",
+    "APT::Get::Tar-Only=false",
+    "APT::Get::Dsc-Only=false",
+    "APT::Get::Satisfy-Automatic=false",
+    "APT::Get::Build-Dep-Automatic=false",
+    "APT::Get::Host-Architecture=",
+    "APT::Clean-Installed=true",
+    "APT::Planner=internal",
+    "APT::Mark::Simulate=false",
+    // How much and in which form it prints.
+    "quiet=1",
+    "quiet::NoUpdate=true",
+    "quiet::NoProgress=true",
+    "quiet::NoStatistic=false",
+    "APT::Color=false",
+    "APT::Output-Version=0",
+    "APT::Get::Show-Versions=false",
+    "APT::Get::Show-Upgraded=true",
+    "APT::Get::HideAutoRemove=false",
+    "APT::Get::Show-User-Simulation-Note=false",
+    "APT::Get::IndexTargets::ReleaseInfo=true",
+    "APT::Get::IndexTargets::Format=",
+    "APT::Internal::OpProgress::Absolute=false",
+    "APT::Cmd::Show-Update-Stats=false",
+    "APT::Cmd::Use-Format=false",
+    "APT::Cmd::Pattern-Only=false",
+    "APT::Cmd::Use-Regexp=false",
+    "APT::Status-deb822-Fd=-1",
+    "help=false",
+    "version=false",
+    // How dpkg is called. Without a terminal of its own a broken stream stops it half-way.
+    "DPkg::Use-Pty=true",
+    "DPkg::Progress=false",
+    "DPkg::Progress-Fancy=false",
+    "DPkgPM::Progress=false",
+    "DPkg::Path=/usr/sbin:/usr/bin:/sbin:/bin",
+    "DPkg::Run-Directory=/",
+    "DPkg::StopOnError=true",
+    "DPkg::NoTriggers=false",
+    "DPkg::ConfigurePending=true",
+    "DPkg::TriggersPending=true",
+    "DPkg::FlushSTDIN=true",
+    "DPkg::MaxArgBytes=32768",
+    "DPkgPM::Reporting-Steps=1",
+    // Numbers under which apt ends before its answer.
+    "APT::Cache-Start=25165824",
+    "APT::Cache-Grow=1048576",
+    "APT::Cache-Limit=0",
+    "APT::pkgPackageManager::MaxLoopCount=5000",
+    "pkgProblemResolver::MaxCounter=20",
+    "pkgProblemResolver::FixByInstall=true",
+];
+
+/// Settings whose value depends on the call, and is set on each.
+const PINNED_BY_CALL: [&str; 9] = [
+    "apt::get::assume-yes",
+    "apt::get::remove",
+    "apt::get::automaticremove",
+    "apt::get::simulate",
+    "apt::get::reinstall",
+    "apt::get::fix-broken",
+    "apt::get::list-cleanup",
+    "apt::status-fd",
+    "dpkg::lock::timeout",
+];
+
+/// Scopes and settings that decide what the administrator may decide, or that no call of apu's reads. A name stands for
+/// all that is below it.
+const ALLOWED: [&str; 100] = [
+    "apt::architectures",
+    "apt::archives",
+    "apt::autoremove",
+    "apt::barbarianarchitectures",
+    "apt::build-essential",
+    "apt::build-profiles",
+    "apt::cache",
+    "apt::cache-fallback",
+    "apt::cdrom",
+    "apt::changelogs",
+    "apt::cmd",
+    "apt::color",
+    "apt::compressor",
+    "apt::config",
+    "apt::default-release",
+    "apt::extracttemplates",
+    "apt::ftparchive",
+    "apt::get::always-include-phased-updates",
+    "apt::get::never-include-phased-updates",
+    "apt::get::phase-policy",
+    "apt::get::update",
+    "apt::history",
+    "apt::immediate-configure",
+    "apt::immediate-configure-all",
+    "apt::install-recommends",
+    "apt::install-suggests",
+    "apt::keep-downloaded-packages",
+    "apt::keep-fds",
+    "apt::key::assert-pubkey-algo",
+    "apt::lastinstalledkernel",
+    "apt::list-cleanup",
+    "apt::listchanges",
+    "apt::machine-id",
+    "apt::markauto",
+    "apt::moo",
+    "apt::move-autobit-sections",
+    "apt::never-markauto-sections",
+    "apt::neverautoremove",
+    "apt::periodic",
+    "apt::protect-kernels",
+    "apt::sandbox",
+    "apt::snapshots",
+    "apt::sortpkgs",
+    "apt::system",
+    "apt::update",
+    "apt::versionedkernelpackages",
+    "acquire::allowreleaseinfochange",
+    "acquire::allowtls",
+    "acquire::by-hash",
+    "acquire::cdrom",
+    "acquire::changelogs",
+    "acquire::compressiontypes",
+    "acquire::forcehash",
+    "acquire::forceipv4",
+    "acquire::forceipv6",
+    "acquire::ftp",
+    "acquire::gzipindexes",
+    "acquire::http",
+    "acquire::https",
+    "acquire::enablesrvrecords",
+    "acquire::languages",
+    "acquire::max-futuretime",
+    "acquire::max-pipeline-depth",
+    "acquire::max-validtime",
+    "acquire::maxreleasefilesize",
+    "acquire::min-validtime",
+    "acquire::pdiffs",
+    "acquire::progress",
+    "acquire::queue-mode",
+    "acquire::queuehost",
+    "acquire::retries",
+    "acquire::samemirrorforallindexes",
+    "acquire::send-uri-encoded",
+    "acquire::snapshots",
+    "acquire::source-symlinks",
+    "acquire::uriencode",
+    "acquire::indextargets",
+    "dir::bin",
+    "dir::boot",
+    "dir::cache",
+    "dir::etc",
+    "dir::ignore-files-silently",
+    "dir::locale",
+    "dir::log",
+    "dir::media",
+    "dir::state",
+    "dir::usr",
+    "dpkg::build-options",
+    "dpkg::inhibit-shutdown",
+    "dpkg::lock",
+    "dpkg::options",
+    "dpkg::post-invoke",
+    "dpkg::pre-install-pkgs",
+    "dpkg::pre-invoke",
+    "dpkg::progress-fancy",
+    "dpkg::source-options",
+    "dpkg::tools",
+    "dpkg::useionice",
+    "pkgcachefile::generate",
+    "pkgcachegen::forceimportant",
+];
+
+/// The top scopes that apt-get reads itself. What stands elsewhere belongs to other programs.
+const OWN: [&str; 16] = [
+    "apt",
+    "acquire",
+    "dir",
+    "dpkg",
+    "dpkgpm",
+    "pkgcachefile",
+    "pkgcachegen",
+    "pkgproblemresolver",
+    "packagemanager",
+    "orderlist",
+    "quiet",
+    "rootdir",
+    "edsp",
+    "eipp",
+    "help",
+    "version",
+];
+
+/// What makes dpkg decide otherwise about files, and nothing else. `--force-conf…` stands on apu's own calls, too.
+const DPKG_OPTIONS: [&str; 14] = [
+    "--force-confdef",
+    "--force-confold",
+    "--force-confnew",
+    "--force-confmiss",
+    "--force-confask",
+    "--force-unsafe-io",
+    "--force-overwrite",
+    "--force-overwrite-dir",
+    "--force-overwrite-diverted",
+    "--force-statoverride-add",
+    "--no-debsig",
+    "--no-pager",
+    "--refuse-unsafe-io",
+    "--refuse-overwrite",
+];
+
+/// The same, for options that take a value.
+const DPKG_OPTIONS_WITH_VALUE: [&str; 4] = ["--path-exclude=", "--path-include=", "--log=", "--debug="];
+
+/// The first setting under which a request could mean something else, and which no call can take back. What apt has by
+/// itself, in `built_in`, is no setting of this machine: a later apt may have more of it.
+pub(crate) fn misfit<'a>(settings: &'a Settings, built_in: &Settings) -> Option<&'a Setting> {
+    let is_built_in = |setting: &Setting| {
+        built_in
+            .iter()
+            .any(|other| (&other.name, &other.value) == (&setting.name, &setting.value))
+    };
+    settings
+        .iter()
+        .find(|setting| !fits(setting, settings) && !is_built_in(setting))
+}
+
+/// Options that take back what only some machines have set: whatever makes apt print more than its answer.
+pub(crate) fn overrides(settings: &Settings) -> Vec<String> {
+    let talks = |setting: &&Setting| setting.name.starts_with("debug::") && !setting.name.ends_with("::");
+    settings
+        .iter()
+        .filter(talks)
+        .map(|setting| format!("{}=false", setting.name))
+        .collect()
+}
+
+fn fits(setting: &Setting, settings: &Settings) -> bool {
+    let (name, value) = (setting.name.as_str(), setting.value.as_str());
+    let scope = name.split("::").next().unwrap_or_default();
+    if scope == "debug" {
+        // A list below Debug is nothing that an option could take back.
+        return !name.ends_with("::");
+    }
+    // A scope prints as a setting without a value.
+    if !OWN.contains(&scope) || value.is_empty() {
+        return true;
+    }
+    match name {
+        "apt" | "acquire" | "dpkg" | "dpkgpm" => return true,
+        "dir" | "rootdir" => return value == "/",
+        "apt::architecture" => return value == usual_architecture(),
+        "apt::solver" => return matches!(value, "internal" | "3.0"),
+        "dpkg::chroot-directory" => return value == "/",
+        "dir::state::status" => return settings.path(name).as_os_str() == "/var/lib/dpkg/status",
+        "dir::bin::dpkg" => return settings.path(name).as_os_str() == super::DPKG,
+        "dir::bin::methods" => return value.trim_end_matches('/') == "/usr/lib/apt/methods",
+        "acquire::indextargets::randomized" => return true,
+        _ => {}
+    }
+    if let Some(option) = name.strip_prefix("dpkg::options::").map(|_| value) {
+        return DPKG_OPTIONS.contains(&option)
+            || DPKG_OPTIONS_WITH_VALUE
+                .iter()
+                .any(|known| option.starts_with(known));
+    }
+    if REFUSED.iter().any(|refused| is_below(name, refused)) {
+        return false;
+    }
+    if let Some(target) = name.strip_prefix("acquire::indextargets::") {
+        return is_usual_target(target, value);
+    }
+    is_pinned(name) || ALLOWED.iter().any(|allowed| is_below(name, allowed))
+}
+
+/// Debian's name for the architecture that this program was compiled for; empty where that is not known here, and apt is
+/// asked what it has by itself.
+fn usual_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "i386",
+        "riscv64" => "riscv64",
+        "s390x" => "s390x",
+        _ => "",
+    }
+}
+
+/// Below a scope that is allowed otherwise.
+const REFUSED: [&str; 13] = [
+    // These take packages or indexes from elsewhere, or another verifier.
+    "apt::sources::with",
+    "apt::hashes",
+    "acquire::gpgv",
+    "dir::bin::methods",
+    "dir::bin::gpg",
+    "dir::bin::gpgv",
+    "dir::bin::apt-key",
+    "dir::bin::sqv",
+    "dir::bin::dpkg-deb",
+    "pkgcachegen::forceessential",
+    "dpkg::options",
+    "orderlist",
+    "edsp",
+];
+
+/// The indexes that packages come from are apt's own; others, such as Contents, may be added.
+fn is_usual_target(target: &str, value: &str) -> bool {
+    let mut words = target.split("::");
+    let (kind, name, field) = (words.next(), words.next(), words.next());
+    match (kind, name, field) {
+        (Some("deb"), Some("packages"), Some(field)) => match field {
+            "metakey" => value == "$(COMPONENT)/binary-$(ARCHITECTURE)/Packages",
+            "flatmetakey" => value == "Packages",
+            "shortdescription" => value == "Packages",
+            "description" => value == "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Packages",
+            "flatdescription" => value == "$(RELEASE) Packages",
+            "optional" => value == "0",
+            "pdiffs" | "by-hash" | "keepcompressed" | "keepcompressedas" => true,
+            "defaultenabled" => matches!(value, "1" | "true" | "yes"),
+            _ => false,
+        },
+        (_, _, Some("identifier")) => !value.eq_ignore_ascii_case("packages"),
+        (_, _, Some("fallback-of")) => !value.eq_ignore_ascii_case("packages"),
+        _ => true,
+    }
+}
+
+fn is_pinned(name: &str) -> bool {
+    let same = |pin: &str| {
+        pin.split_once('=')
+            .is_some_and(|(pinned, _)| pinned.eq_ignore_ascii_case(name))
+    };
+    PINNED_BY_CALL.contains(&name) || PINS.iter().any(|pin| same(pin)) || is_below(name, "quiet")
+}
+
+/// Whether a name is a scope, or stands below it.
+fn is_below(name: &str, scope: &str) -> bool {
+    name.strip_prefix(scope)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The setting that is refused beside those of Debian's own.
+    fn refused(lines: &str) -> Option<String> {
+        let text = format!("Dir=/\nDir::State=var/lib/apt\nAPT=\nDPkg=\n{lines}");
+        let settings = Settings::parse(&text).unwrap();
+        misfit(&settings, &Settings::default()).map(|setting| setting.shown.clone())
+    }
+
+    #[test]
+    fn what_apt_has_by_itself_is_no_setting_of_the_machine() {
+        let settings = Settings::parse("Dir=/\nAPT::Later=1\nAPT::Other=2\n").unwrap();
+        let built_in = Settings::parse("Dir=/\nAPT::Later=1\nAPT::Other=1\n").unwrap();
+        let found = misfit(&settings, &built_in).map(|setting| setting.shown.as_str());
+        assert_eq!(found, Some("APT::Other"));
+    }
+
+    #[test]
+    fn what_debian_and_its_packages_set_is_served() {
+        for line in [
+            "APT::Install-Recommends=1",
+            "APT::Periodic::Update-Package-Lists=1",
+            "Unattended-Upgrade::Origins-Pattern::=x",
+            "DPkg::Pre-Install-Pkgs::=/usr/sbin/dpkg-preconfigure%20--apt",
+            "DPkg::Post-Invoke::=x",
+            "DPkg::Options::=--force-confold",
+            "DPkg::Options::=--path-exclude=/usr/share/doc/*",
+            "Dir::Cache::Archives=/srv/cache",
+            "Acquire::IndexTargets::deb::Contents-deb::MetaKey=$(COMPONENT)/Contents-$(ARCHITECTURE)",
+            "Acquire::http::Proxy::mirror.example.org=DIRECT",
+            "APT::Get::Show-Versions=true",
+            "Debug::pkgDPkgPM=true",
+            "DPkg::Tools::Options::/usr/bin/apt-listchanges::Version=2",
+        ] {
+            assert_eq!(refused(line), None);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_is_refused_by_its_name() {
+        for line in [
+            "DPkg::Options::=--root=/srv",
+            "DPkg::Options::=--no-act",
+            "DPkg::Options::x=--instdir=/srv",
+            "Binary::apt-get::DPkg::Options::=--simulate",
+            "DPkg::Chroot-Directory=/srv",
+            "Dir::Bin::dpkg=/usr/local/bin/dpkg",
+            "Dir::Bin::Methods::http=/usr/local/bin/http",
+            "dir::state::STATUS=/srv/status",
+            "RootDir=/srv",
+            "APT::Sources::With::=/srv/a.deb",
+            "APT::Solver=dump",
+            "APT::Hashes::SHA1::Untrusted=false",
+            "APT::Key::GPGVCommand=/usr/local/bin/gpgv",
+            "APT::Snapshot=20260101T000000Z",
+            "APT::Architecture=m68k",
+            "Acquire::gpgv::Options::=--ignore-time-conflict",
+            "Acquire::IndexTargets::deb::Packages::MetaKey=x",
+            "Acquire::IndexTargets::deb::X::Identifier=Packages",
+            "pkgCacheGen::ForceEssential::=x",
+            "Debug::x::=1",
+        ] {
+            let name = line.split('=').next().unwrap();
+            assert_eq!(refused(line).as_deref(), Some(name), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_setting_of_apt_get_that_nobody_knows_is_refused() {
+        for name in [
+            "APT::Get::Something-New",
+            "APT::Something",
+            "DPkg::Something",
+            "Acquire::X",
+        ] {
+            assert_eq!(refused(&format!("{name}=1")).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn whatever_makes_apt_say_more_is_taken_back() {
+        let settings = Settings::parse("Dir=/\nDebug=\nDebug::pkgAcquire=1\nDebug::pkgAcquire::Auth=true\n");
+        assert_eq!(
+            overrides(&settings.unwrap()),
+            ["debug::pkgacquire=false", "debug::pkgacquire::auth=false"]
+        );
+    }
+
+    #[test]
+    fn each_pin_is_a_name_and_a_value_and_stands_once() {
+        let mut names: Vec<String> = PINS
+            .iter()
+            .map(|pin| pin.split_once('=').unwrap().0.to_ascii_lowercase())
+            .collect();
+        names.extend(PINNED_BY_CALL.map(str::to_owned));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

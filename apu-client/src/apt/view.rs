@@ -1,0 +1,217 @@
+//! A process's own copy of the source files, with a lists directory beside it: what was judged is what apt reads then.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::site::Site;
+
+/// The most bytes of a source file, and the most of such files. Real ones have a few lines.
+const LARGEST: u64 = 1024 * 1024;
+const MOST_FILES: usize = 2000;
+
+/// How many of this process there were.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// The directory; it goes with this value.
+#[derive(Debug)]
+pub(crate) struct View {
+    directory: PathBuf,
+    /// The main source file: of the machine, and the copy.
+    list: (PathBuf, PathBuf),
+    /// The directory of the others.
+    parts: (PathBuf, PathBuf),
+}
+
+impl View {
+    /// Copies the sources that apt would read on this client.
+    pub(crate) fn of(site: &Site) -> io::Result<Self> {
+        let home = site.state().join("views");
+        let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
+        private(&home)?;
+        remove_stale(&home);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let directory = home.join(format!("{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        let (list, parts) = (site.source_list(), site.source_parts());
+        let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
+        let view = Self {
+            list: (list, directory.join("main").join(name)),
+            parts: (parts, directory.join("parts")),
+            directory,
+        };
+        for path in ["main", "parts", "lists/partial"] {
+            private(&view.directory.join(path))?;
+        }
+        for (from, to) in view.files(site)? {
+            copy(&from, &to).map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot read {}: {error}", from.display()))
+            })?;
+        }
+        Ok(view)
+    }
+
+    /// The source files: of the machine, and the copy of each.
+    pub(crate) fn files(&self, site: &Site) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
+        for path in site.source_files()? {
+            let to = if path == self.list.0 {
+                self.list.1.clone()
+            } else {
+                self.parts.1.join(path.file_name().unwrap_or_default())
+            };
+            files.push((path, to));
+        }
+        if files.len() > MOST_FILES {
+            return Err(io::Error::other(format!(
+                "there are more than {MOST_FILES} source files"
+            )));
+        }
+        Ok(files)
+    }
+
+    /// Options that make apt read the copies.
+    pub(crate) fn source_options(&self) -> Vec<String> {
+        vec![
+            format!("Dir::Etc::SourceList={}", self.list.1.display()),
+            format!("Dir::Etc::SourceParts={}", self.parts.1.display()),
+        ]
+    }
+
+    /// The directory of empty indexes, which has no Release file.
+    pub(crate) fn lists(&self) -> PathBuf {
+        self.directory.join("lists")
+    }
+
+    /// Puts an empty file for each index into [`Self::lists`].
+    pub(crate) fn pretend(&self, names: impl IntoIterator<Item = String>) -> io::Result<()> {
+        let lists = self.lists();
+        for name in names {
+            if !name.ends_with("Release") && !name.ends_with("Release.gpg") && !name.contains('/') {
+                File::create(lists.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Options that make apt read all lists of a directory but those that are left out.
+    pub(crate) fn without(
+        &self,
+        lists: &Path,
+        is_left_out: impl Fn(&str) -> bool,
+    ) -> io::Result<Vec<String>> {
+        let shown = self.directory.join("shown");
+        DirBuilder::new()
+            .mode(0o700)
+            .recursive(true)
+            .create(shown.join("partial"))?;
+        for name in crate::lists::read(lists).into_keys() {
+            if !is_left_out(&name) {
+                symlink(lists.join(&name), shown.join(&name))?;
+            }
+        }
+        let cache = |name: &str| self.directory.join(name).display().to_string();
+        Ok(vec![
+            format!("Dir::State::lists={}", shown.display()),
+            format!("Dir::Cache::pkgcache={}", cache("pkgcache.bin")),
+            format!("Dir::Cache::srcpkgcache={}", cache("srcpkgcache.bin")),
+        ])
+    }
+
+    /// A text of apt's with the names that the machine's own files have.
+    pub(crate) fn original(&self, text: &str) -> String {
+        let named = |text: &str, (own, copy): &(PathBuf, PathBuf)| {
+            text.replace(&copy.display().to_string(), &own.display().to_string())
+        };
+        named(&named(text, &self.list), &self.parts)
+    }
+
+    /// The copy of the file that an entry of [`Target`](super::Target) names, and where in it.
+    pub(crate) fn entry(&self, entry: &str) -> Option<(PathBuf, usize)> {
+        let (path, at) = entry.rsplit_once(':')?;
+        let path = PathBuf::from(path);
+        let is_copy = path == self.list.1 || path.parent() == Some(self.parts.1.as_path());
+        is_copy.then_some((path, at.parse().ok()?))
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Removes what processes left that were killed.
+fn remove_stale(home: &Path) {
+    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Copies a file with its time: apt builds its cache anew where a source file is younger than the cache.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let file = File::open(from)?;
+    let modified = file.metadata()?.modified()?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than a source file may be"));
+    }
+    fs::write(to, bytes)?;
+    File::open(to)?.set_modified(modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copies_have_the_text_and_the_time_of_the_sources_and_go_with_the_view() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let write = |path: &str| {
+            let path = site.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, format!("# {}\n", path.display())).unwrap();
+            path
+        };
+        let old = write("/etc/apt/sources.list");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::options()
+            .write(true)
+            .open(&old)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        write("/etc/apt/sources.list.d/a.sources");
+        write("/etc/apt/sources.list.d/a.sources.save");
+        let view = View::of(&site).unwrap();
+        let files = view.files(&site).unwrap();
+        assert_eq!(files.len(), 2);
+        for (own, copy) in &files {
+            assert_eq!(fs::read(own).unwrap(), fs::read(copy).unwrap());
+            let said = format!("E: Malformed entry 1 in {}", copy.display());
+            assert!(view.original(&said).ends_with(&own.display().to_string()));
+        }
+        let copied = files[0].1.clone();
+        assert_eq!(copied.metadata().unwrap().modified().unwrap(), time);
+        drop(view);
+        assert!(!copied.exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        let stale = site.state().join("views/4194999-0/lists");
+        fs::create_dir_all(&stale).unwrap();
+        drop(View::of(&site).unwrap());
+        assert!(!stale.exists());
+    }
+}

@@ -1,0 +1,121 @@
+//! Which pending updates count as security updates, by the rule of apt itself: some version newer than the installed one
+//! and no newer than the candidate comes from a security archive, whatever archive the candidate itself comes from.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use apu_proto::Pending;
+
+use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_call, is_security};
+use crate::dpkg::compare;
+use crate::launch;
+use crate::site::Site;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many packages are asked for in one call: a command line has an end.
+const AT_ONCE: usize = 500;
+
+/// Marks the pending updates that a security archive has a part in.
+///
+/// # Errors
+/// apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
+pub(crate) fn mark(site: &Site, targets: &[Target], pending: &mut [Pending]) -> std::io::Result<()> {
+    for one in pending.iter_mut() {
+        one.security = is_security(&one.origin);
+    }
+    let indexes: BTreeSet<&str> = (targets.iter())
+        .filter(|target| target.is_security || is_security(&format!(":{}", target.suite)))
+        .map(|target| target.description.as_str())
+        .filter(|description| description.ends_with(" Packages"))
+        .collect();
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let mut unknown: Vec<&mut Pending> = pending.iter_mut().filter(|one| !one.security).collect();
+    for some in unknown.chunks_mut(AT_ONCE) {
+        let mut words = vec!["madison".to_owned()];
+        words.extend(some.iter().map(|one| one.package.clone()));
+        let captured = launch::capture(APT_CACHE, &cache_call(site, &words), &ENVIRONMENT, PATIENCE)?;
+        let offered: Vec<Offer<'_>> = captured.stdout.lines().filter_map(offer).collect();
+        for one in some.iter_mut() {
+            one.security = offered.iter().any(|offer| {
+                is_of(offer, one) && indexes.contains(offer.index) && is_between(offer.version, one)
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A version that an index has: `NAME | VERSION | INDEX`.
+struct Offer<'a> {
+    name: &'a str,
+    version: &'a str,
+    index: &'a str,
+}
+
+fn offer(line: &str) -> Option<Offer<'_>> {
+    let mut fields = line.splitn(3, '|').map(str::trim);
+    Some(Offer {
+        name: fields.next()?,
+        version: fields.next()?,
+        index: fields.next()?,
+    })
+}
+
+/// The index names the architecture, so `madison` leaves it out of the name.
+fn is_of(offer: &Offer<'_>, pending: &Pending) -> bool {
+    let (name, architecture) = pending.package.split_once(':').unwrap_or((&pending.package, ""));
+    let index = format!(" {architecture} Packages");
+    let fits = [index.as_str(), " all Packages"]
+        .iter()
+        .any(|end| offer.index.ends_with(end));
+    // The index of a flat archive has every architecture.
+    let is_flat = offer.index.split(' ').count() <= 3;
+    offer.name.split(':').next() == Some(name) && (fits || is_flat)
+}
+
+fn is_between(version: &str, pending: &Pending) -> bool {
+    compare(&pending.old, version).is_lt() && compare(version, &pending.new).is_le()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(package: &str, old: &str, new: &str) -> Pending {
+        Pending {
+            package: package.into(),
+            old: old.into(),
+            new: new.into(),
+            origin: String::new(),
+            security: false,
+        }
+    }
+
+    #[test]
+    fn a_version_counts_between_the_installed_one_and_the_candidate() {
+        let one = pending("a:amd64", "1.0", "1.2");
+        for (version, counts) in [
+            ("0.9", false),
+            ("1.0", false),
+            ("0:1.0", false),
+            ("1.1", true),
+            ("1.2", true),
+            ("1.3", false),
+        ] {
+            assert_eq!(is_between(version, &one), counts, "{version}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_that_of_the_package_and_its_architecture() {
+        let line = "   a | 1.1 | http://x/debian-security bookworm-security/main amd64 Packages";
+        let found = offer(line).unwrap();
+        assert_eq!(found.version, "1.1");
+        assert!(is_of(&found, &pending("a:amd64", "1", "2")));
+        assert!(!is_of(&found, &pending("a:i386", "1", "2")));
+        assert!(!is_of(&found, &pending("b:amd64", "1", "2")));
+        assert!(offer("a | 1").is_none());
+    }
+}
