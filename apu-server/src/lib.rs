@@ -9,6 +9,7 @@ pub mod failure;
 pub mod ground;
 pub mod interrupt;
 mod program;
+mod published;
 pub mod repo;
 pub mod serve;
 pub mod setup;

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{Host, HostName, Job, JsonLines, Limits, Purpose, Sinks, Task, run};
-use apu_proto::{PackageArg, Request, RunId, Transaction};
+use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
+use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
 use apu_repo::output::{Stdout, all_written, complain, show};
 use apu_repo::{Failure, say, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -18,6 +18,7 @@ use super::words::{Course, Words};
 use crate::failure;
 use crate::ground::Ground;
 use crate::interrupt::stops;
+use crate::published::published;
 use crate::repo::Local;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
@@ -64,6 +65,12 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         ssh,
         local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
         may_replace: &ground.settings.archive.may_replace,
+        // Read before a host is asked: what is published meanwhile may come too late for some.
+        published: if request.operation == Operation::Update {
+            published(&ground.site, &ground.settings)?
+        } else {
+            Vec::new()
+        },
         limits: Limits {
             parallel: words.parallel.unwrap_or(run.parallel),
             timeout: words.timeout.unwrap_or(run.timeout),
@@ -97,6 +104,8 @@ pub(super) struct Button<'a> {
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
     pub(super) may_replace: &'a [settings::PackageName],
+    /// What this server has published of its own archives.
+    published: Vec<PublishedArchive>,
     limits: Limits,
     lock_wait: u32,
     pub(super) telling: Telling,
@@ -235,6 +244,7 @@ impl Button<'_> {
             purpose,
             operation: operation.unwrap_or(self.words.operation),
             tasks,
+            published: self.published.clone(),
         };
         let mut sinks = if self.words.json {
             Sinks::default().with(JsonLines(Stdout))

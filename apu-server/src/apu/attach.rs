@@ -49,6 +49,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
                 request: request.clone(),
             })
             .collect(),
+        published: Vec::new(),
     };
     let settings = &ground.settings.run;
     let limits = Limits {

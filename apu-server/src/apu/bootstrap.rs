@@ -186,6 +186,7 @@ async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostNam
             purpose: Purpose::Run,
             operation: Operation::Status,
             tasks: left.iter().map(ask).collect(),
+            published: Vec::new(),
         };
         let board = apu_fleet::run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
         // sshd was just told to read its configuration anew, and may not listen for a moment.

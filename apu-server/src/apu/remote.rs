@@ -68,6 +68,7 @@ pub(super) async fn asked(
         purpose: Purpose::Run,
         operation,
         tasks: hosts.iter().map(task).collect(),
+        published: Vec::new(),
     };
     let settings = &ground.settings.run;
     let limits = Limits {

@@ -37,7 +37,11 @@ impl Paint {
             match outcome {
                 Outcome::Changed => "32",
                 Outcome::Unchanged => "36",
-                Outcome::Partial | Outcome::Refused | Outcome::Drifted | Outcome::Skipped => "33",
+                Outcome::Partial
+                | Outcome::Stale
+                | Outcome::Refused
+                | Outcome::Drifted
+                | Outcome::Skipped => "33",
                 Outcome::Failed | Outcome::Unreachable | Outcome::Lost | Outcome::TimedOut => "31",
             },
             text,

@@ -14,6 +14,7 @@ use crate::attend::{Report, Reporter, Task, attach_advice, attend};
 use crate::board::Board;
 use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, package_words};
 use crate::outcome::{Ending, Obstacle, Outcome, Why};
+use crate::published::{self, PublishedArchive};
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
@@ -38,6 +39,8 @@ pub struct Job {
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
     pub tasks: Vec<Task>,
+    /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
+    pub published: Vec<PublishedArchive>,
 }
 
 /// Asks all hosts of a job and tells what happens as events; the board of all their ends is what comes back.
@@ -58,6 +61,8 @@ pub async fn run<T: Transport>(
         queue: (0..job.tasks.len()).collect(),
         running: HashMap::new(),
         tasks: job.tasks,
+        operation: job.operation,
+        published: job.published,
     };
     let packages = deciding
         .tasks
@@ -145,6 +150,8 @@ struct Deciding<'a, 'b> {
     board: Board,
     sinks: &'a mut Sinks<'b>,
     tasks: Vec<Task>,
+    operation: Operation,
+    published: Vec<PublishedArchive>,
     queue: VecDeque<usize>,
     running: HashMap<usize, Instant>,
 }
@@ -196,10 +203,11 @@ impl Deciding<'_, '_> {
         }
     }
 
-    fn end(&mut self, place: usize, ending: Ending) {
+    fn end(&mut self, place: usize, mut ending: Ending) {
         let Some(begun) = self.running.remove(&place) else {
             return;
         };
+        published::judge(&mut ending, self.operation, &self.published);
         let host = self.tasks[place].host.name.clone();
         let seconds = seconds_since(begun);
         self.tell(Event::End {

@@ -15,6 +15,8 @@ pub enum Outcome {
     Changed,
     /// Something was changed and something is wrong.
     Partial,
+    /// All went well on the client, and the lists that it has are older than what this server published last.
+    Stale,
     /// The client does not do that.
     Refused,
     /// The transaction is no longer the approved one.
@@ -33,10 +35,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order in which a summary counts them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Changed,
         Self::Unchanged,
         Self::Partial,
+        Self::Stale,
         Self::Refused,
         Self::Drifted,
         Self::Failed,
@@ -59,6 +62,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Changed => "changed",
             Self::Partial => "partial",
+            Self::Stale => "stale",
             Self::Refused => "refused",
             Self::Drifted => "drifted",
             Self::Failed => "failed",
@@ -117,6 +121,8 @@ pub enum Obstacle {
     Other,
     /// The connection ended without a result.
     Lost,
+    /// The lists that the host has are older than what was published here.
+    Stale,
     /// The time was up.
     TimeUp,
     /// An administrator's Ctrl-C.

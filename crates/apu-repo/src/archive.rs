@@ -35,6 +35,7 @@ pub use layout::{Layout, Suite};
 pub use listed::{indexes, suites};
 pub use newest::newest_version;
 pub use publish::Published;
+pub use release::release_date;
 pub use trial::Trial;
 
 use crate::deb::Depth;

@@ -121,6 +121,7 @@ fn update(names: &[&str]) -> Job {
         purpose: Purpose::Run,
         operation: Operation::Update,
         tasks: names.iter().map(task).collect(),
+        published: Vec::new(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The Release file: what the archive is, how long that is true, and the hashes of its indexes.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Labels;
 use super::layout::Layout;
 use super::shape::Shape;
+use crate::Failure;
 
 /// One index file as Release names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +140,30 @@ pub(super) fn parse(text: &str) -> Option<Release> {
         architectures: words("Architectures"),
         files,
     })
+}
+
+/// When the archive in `dir` was published last, in seconds since 1970: `Date` of its Release, or of that of one suite.
+/// None where it never was.
+///
+/// # Errors
+/// A Release file that cannot be read, or does not say it.
+pub fn release_date(dir: &Path, suite: Option<&str>) -> Result<Option<u64>, Failure> {
+    let path = match suite {
+        Some(suite) => dir.join("dists").join(suite).join("Release"),
+        None => dir.join("Release"),
+    };
+    let failed = || {
+        Failure::machine(format!("cannot read when {} was made", path.display()))
+            .advise(format!("apu repo check {}", dir.display()))
+    };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed().why(error)),
+    };
+    let release = parse(&text).ok_or_else(failed)?;
+    let seconds = u64::try_from(release.date.as_second()).map_err(|_| failed())?;
+    Ok(Some(seconds))
 }
 
 /// The date of a new Release: now, but never before the last one, which clients hold on to. (A last one far in

@@ -1,0 +1,155 @@
+//! Whether a client's lists are those that this server published last.
+//!
+//! A client takes any list with a good signature that is not too old: a mirror or a proxy that stopped, or somebody on the
+//! way, can hold updates back for as long as a Release is valid. The server knows better for its own archives.
+
+use apu_proto::{Operation, ReleaseDate};
+
+use crate::outcome::{Ending, Obstacle, Outcome, Why};
+
+/// An archive of this server, as it was published last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedArchive {
+    /// The address that apu-data gives to clients, without a slash at its end.
+    pub uri: String,
+    /// Its suite, or `./` where it is flat.
+    pub suite: String,
+    /// `Date` of its Release, in seconds since 1970.
+    pub date: u64,
+}
+
+/// Calls an update stale that went well on the client and left lists there which are older than what was published before
+/// it was asked. A client that tells no dates, as an old one, is left as it is.
+pub(crate) fn judge(ending: &mut Ending, operation: Operation, published: &[PublishedArchive]) {
+    if operation != Operation::Update || !ending.outcome.is_well() {
+        return;
+    }
+    let releases = ending.result.as_ref().map_or(&[][..], |result| &result.releases);
+    let stale: Vec<String> = releases
+        .iter()
+        .filter_map(|release| {
+            Some((
+                release,
+                published.iter().find(|archive| is_same(archive, release))?,
+            ))
+        })
+        .filter(|(release, archive)| release.date.is_none_or(|date| date < archive.date))
+        .map(|(release, archive)| older(release, archive))
+        .collect();
+    let Some(first) = releases
+        .iter()
+        .find(|release| stale.iter().any(|line| line.contains(&release.uri)))
+    else {
+        return;
+    };
+    let advice = format!("on the client: curl -s {}/InRelease | grep Date", place(first));
+    ending.outcome = Outcome::Stale;
+    ending.reason = Some(Why::here(Obstacle::Stale, stale.join("\n"), advice));
+}
+
+fn is_same(archive: &PublishedArchive, release: &ReleaseDate) -> bool {
+    archive.uri.trim_end_matches('/') == release.uri.trim_end_matches('/')
+        && archive.suite.trim_end_matches('/') == release.suite.trim_end_matches('/')
+}
+
+fn older(release: &ReleaseDate, archive: &PublishedArchive) -> String {
+    let what = format!("{} {}", release.uri, release.suite);
+    match release.date {
+        Some(date) => format!(
+            "{what} gave it lists that are {} older than what this server published last",
+            span(archive.date - date)
+        ),
+        None => format!("{what} gave it lists that do not say when they were made"),
+    }
+}
+
+/// Where the Release file of an archive lies.
+fn place(release: &ReleaseDate) -> String {
+    let uri = release.uri.trim_end_matches('/');
+    match release.suite.trim_end_matches('/') {
+        "." | "" => uri.to_owned(),
+        suite => format!("{uri}/dists/{suite}"),
+    }
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apu_proto::{ClientOutcome, RunResult};
+
+    fn release(uri: &str, suite: &str, date: Option<u64>) -> ReleaseDate {
+        ReleaseDate {
+            uri: uri.into(),
+            suite: suite.into(),
+            date,
+            valid_until: None,
+            own: true,
+        }
+    }
+
+    /// How an operation ends whose client tells of these releases, where one archive was published at second 1,000.
+    fn judged(operation: Operation, outcome: ClientOutcome, releases: &[ReleaseDate]) -> Ending {
+        let mut result = RunResult::new(outcome);
+        result.releases = releases.to_vec();
+        let mut ending = Ending::of_result(Box::new(result), None);
+        let archive = |suite: &str| PublishedArchive {
+            uri: "http://server/local".into(),
+            suite: suite.into(),
+            date: 1000,
+        };
+        judge(&mut ending, operation, &[archive("./"), archive("stable")]);
+        ending
+    }
+
+    #[test]
+    fn lists_that_are_older_than_what_was_published_are_stale() {
+        for date in [Some(999), Some(0), None] {
+            let releases = [release("http://server/local", "./", date)];
+            let ending = judged(Operation::Update, ClientOutcome::Unchanged, &releases);
+            assert_eq!(ending.outcome, Outcome::Stale, "{date:?}");
+            assert!(!ending.outcome.is_well());
+        }
+        let releases = [release("http://server/local", "stable", Some(1))];
+        let why = judged(Operation::Update, ClientOutcome::Changed, &releases)
+            .reason
+            .unwrap();
+        assert!(why.text.contains("16 min older"), "{}", why.text);
+        assert!(
+            why.advice.contains("http://server/local/dists/stable/InRelease"),
+            "{}",
+            why.advice
+        );
+    }
+
+    #[test]
+    fn newer_lists_and_archives_of_others_are_not() {
+        for releases in [
+            vec![release("http://server/local", "./", Some(1000))],
+            vec![release("http://server/local", "./", Some(2000))],
+            vec![release("http://mirror.example.org/debian", "stable", Some(1))],
+            vec![release("http://server/local", "other", Some(1))],
+            vec![],
+        ] {
+            let ending = judged(Operation::Update, ClientOutcome::Unchanged, &releases);
+            assert_eq!(ending.outcome, Outcome::Unchanged, "{releases:?}");
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_on_the_client_and_other_operations_stay_as_they_are() {
+        let releases = [release("http://server/local", "./", Some(1))];
+        let failed = judged(Operation::Update, ClientOutcome::Failed, &releases);
+        assert_eq!(failed.outcome, Outcome::Failed);
+        let upgraded = judged(Operation::Upgrade, ClientOutcome::Unchanged, &releases);
+        assert_eq!(upgraded.outcome, Outcome::Unchanged);
+    }
+}
