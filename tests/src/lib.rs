@@ -32,6 +32,7 @@ mod store;
 pub mod systemd;
 mod tool;
 mod upstream;
+mod vendor;
 mod watch;
 mod web;
 
@@ -47,5 +48,6 @@ pub use run::{Run, Running};
 pub use service::Service;
 pub use tool::Finished;
 pub use upstream::Stage;
+pub use vendor::Vendor;
 pub use watch::Watch;
 pub use web::{Answered, Manner, Web};

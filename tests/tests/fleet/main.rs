@@ -20,6 +20,7 @@ mod local_debs;
 mod local_trust;
 mod proxies;
 mod quota;
+mod real_reader;
 mod republish;
 mod rotation;
 mod silent;

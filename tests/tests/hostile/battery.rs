@@ -19,8 +19,9 @@ const SHELL: &str = "/bin/sh";
 const WRAPPER: &str = "/usr/lib/apu/apu-wrapper";
 const ROOT_SIDE: &str = "/usr/sbin/apu-client";
 const APT: &str = "/usr/bin/apt-get";
+const APT_CONFIG: &str = "/usr/bin/apt-config";
 /// What looks a name up: the handler, the run, and a simulation of apt, which asks dpkg for its architectures.
-const LOOK_UP: [&str; 4] = [ROOT_SIDE, APT, "/usr/bin/apt-cache", "/usr/bin/dpkg"];
+const LOOK_UP: [&str; 5] = [ROOT_SIDE, APT_CONFIG, APT, "/usr/bin/apt-cache", "/usr/bin/dpkg"];
 /// apt starts it before it changes lists or packages, and never for a simulation.
 const TELL_TALE: &str = "/usr/local/bin/tell-tale";
 
