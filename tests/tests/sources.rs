@@ -45,7 +45,7 @@ struct Case {
 const URIS: [&str; 7] = [
     "http://v.example.org/apt",
     "https://v.example.org/apt/",
-    "http://deb.debian.org/debian",
+    "http://mirror.example.org/debian",
     "http://v.example.org:8080/x/y",
     "https://v.example.org/$(ARCH)/apt",
     "file:///srv/archive",

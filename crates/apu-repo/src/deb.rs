@@ -139,7 +139,7 @@ impl Deb {
     }
 
     fn to(path: &Path, depth: Depth) -> Result<Self, DebError> {
-        let mut read = read_all(&[path], depth, |path| File::open(path));
+        let mut read = read_all(&[path], depth, File::open);
         let only = read
             .pop()
             .unwrap_or_else(|| Err(io::Error::other("nothing read it").into()));

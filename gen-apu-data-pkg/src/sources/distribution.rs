@@ -123,9 +123,9 @@ mod tests {
     fn a_mirror_is_known_by_all_that_makes_one() {
         let of = |uri, suite, component| Distribution::of_mirror(uri, &[suite], &[component]);
         for uri in [
-            "http://deb.debian.org/debian",
+            "http://mirror.debian.org/debian",
             "http://security.debian.org/debian-security",
-            "http://ftp.de.debian.org/debian/",
+            "http://ftp.example.debian.org/debian/",
             "http://mirror.example.org/debian",
             "http://mirror.example.org/pub/debian/",
             "http://10.0.0.1:3142/debian",

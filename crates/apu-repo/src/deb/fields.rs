@@ -27,7 +27,7 @@ pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
     if is(&"Multi-Arch") {
         return one_of(&["no", "same", "foreign", "allowed"]);
     }
-    if NOT_IN_A_PACKAGE.iter().any(|name| is(name)) {
+    if NOT_IN_A_PACKAGE.iter().any(is) {
         return Err("this field cannot stand in a package".into());
     }
     if is(&"Description-md5") && !(value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit())) {

@@ -22,6 +22,7 @@ use wire::{Answer, Job};
 use super::compression::Memory;
 use super::{Deb, DebError, LARGE, control_and_names, hash};
 use crate::deb::control::Control;
+use crate::output::complain;
 use crate::parallel;
 
 /// How a child is told what it is.
@@ -201,7 +202,9 @@ impl Reader {
         static TOLD: Once = Once::new();
         if let Some(missing) = wire::read_hello(&mut reader.answers)? {
             TOLD.call_once(|| {
-                eprintln!("note: .debs are read without {missing}, which this kernel does not have")
+                complain(&format!(
+                    "note: .debs are read without {missing}, which this kernel does not have\n"
+                ));
             });
         }
         Ok(reader)
