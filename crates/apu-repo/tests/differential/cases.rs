@@ -292,7 +292,7 @@ impl Case {
                     oddities.push(format!("cut at {at}"));
                 }
                 1 => {
-                    bytes.extend_from_slice(random.pick(&[
+                    bytes.extend_from_slice(random.pick::<&[u8]>(&[
                         &b"x"[..],
                         b"\n",
                         b"\n\n",
@@ -621,7 +621,7 @@ impl Parts {
             _ => {
                 let at = 124;
                 let last = self.files.len() - 1;
-                let size: &[u8] = random.pick(&[
+                let size: &[u8] = random.pick::<&[u8]>(&[
                     &b"77777777777\0"[..],
                     b"00000000013 ",
                     b"          13",
