@@ -420,7 +420,7 @@ fn what_is_wrong_is_said_with_what_why_and_try() {
         (
             write(
                 "sources.list",
-                "deb [signed-by=/k.gpg] http://apu.example.org/local/ ./\n",
+                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://apu.example.org/local/ ./\n",
             ),
             ["cannot use ", "this server's own archive", "remove line 1 from "],
         ),

@@ -67,11 +67,12 @@ impl Distribution {
         }
     }
 
+    /// A name that moves, such as `stable`, tells nothing: vendors have suites of that name too.
     fn has_suite(self, suite: &str) -> bool {
         let name = first_part(suite);
         match self {
-            Self::Debian => DEBIAN.contains(&name) || UNRELEASED.contains(&name) || is_moving(name),
-            Self::Ubuntu => UBUNTU.contains(&name) || name == "devel",
+            Self::Debian => DEBIAN.contains(&name) || name == "sid",
+            Self::Ubuntu => UBUNTU.contains(&name),
         }
     }
 }
@@ -88,9 +89,6 @@ pub(crate) const UBUNTU: [&str; 31] = [
     "bionic", "cosmic", "disco", "eoan", "focal", "groovy", "hirsute", "impish", "jammy", "kinetic", "lunar",
     "mantic", "noble", "oracular", "plucky", "questing", "resolute", "maverick", "natty", "oneiric", "saucy",
 ];
-
-/// Debian's suites that are no release yet, by the names that stay.
-const UNRELEASED: [&str; 4] = ["testing", "unstable", "experimental", "rc-buggy"];
 
 /// Whether a suite's name means another release on the day of the next one.
 pub(crate) fn is_moving(suite: &str) -> bool {

@@ -346,7 +346,7 @@ Architectures: amd64#x
     #[test]
     fn a_suite_that_moves_to_the_next_release_is_refused_for_a_distribution_alone() {
         for suite in ["stable", "oldstable", "stable-updates", "oldstable-security"] {
-            let line = format!("deb http://mirror.example.org/debian {suite} main");
+            let line = format!("deb http://mirror.debian.org/debian {suite} main");
             let error = parse(&line).unwrap_err().to_string();
             assert!(error.contains("another release on the day"), "{suite}: {error}");
         }

@@ -45,6 +45,24 @@ pub enum SettingsError {
     },
 }
 
+/// A line whose addresses have no user name and password: an error is read by more people than the file.
+fn without_passwords(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
+        let (authority, left) = after.split_at(end);
+        shown += before;
+        shown += "://";
+        match authority.rsplit_once('@') {
+            Some((_, host)) => shown += &format!("…@{host}"),
+            None => shown += authority,
+        }
+        rest = left;
+    }
+    shown + rest
+}
+
 impl SettingsError {
     pub(super) fn new(text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -64,10 +82,10 @@ impl SettingsError {
                 known: quoted.collect(),
             };
         }
-        let text = text.lines().nth(line - 1).unwrap_or_default().trim().to_owned();
+        let text = text.lines().nth(line - 1).unwrap_or_default().trim();
         Self::Value {
             line,
-            text,
+            text: without_passwords(text),
             message: message.replace('\n', "; "),
         }
     }
