@@ -15,7 +15,8 @@ const NOT_IN_A_PACKAGE: &[&str] = &[
 pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
     let is = |name: &&str| field.eq_ignore_ascii_case(name);
     let one_of = |words: &[&str]| {
-        let found = words.iter().any(|word| word.eq_ignore_ascii_case(value));
+        // An empty value is none.
+        let found = value.is_empty() || words.iter().any(|word| word.eq_ignore_ascii_case(value));
         let expected = words.join(" or ");
         found
             .then_some(())
@@ -50,6 +51,7 @@ mod tests {
         for (field, value) in [
             ("Essential", "yes"),
             ("essential", "NO"),
+            ("Essential", ""),
             ("Multi-Arch", "Same"),
             ("Section", "whatever"),
         ] {
@@ -58,7 +60,6 @@ mod tests {
         for (field, value) in [
             ("Essential", "true"),
             ("Essential", "1"),
-            ("Essential", ""),
             ("Protected", "on"),
             ("Multi-Arch", "yes"),
             ("Status", "install ok installed"),

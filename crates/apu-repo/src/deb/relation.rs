@@ -25,6 +25,9 @@ pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
     if value.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Ok(());
     }
+    if value.starts_with('\n') {
+        return Err("dpkg wants the first package on the line of the field's name".into());
+    }
     value.split(',').try_for_each(|group| {
         let mut alternatives = group.split('|');
         let one = alternatives.next().unwrap_or_default();
@@ -134,6 +137,7 @@ mod tests {
             ("Depends", "${shlibs:Depends}", "is no package's name"),
             ("Pre-Depends", "foo [amd64]", "is no version in brackets"),
             ("Suggests", "foo:", "names no architecture"),
+            ("Depends", "\n foo,\n bar", "on the line of the field's name"),
             (
                 "Conflicts",
                 "foo | bar",

@@ -306,11 +306,7 @@ fn decode(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
     if size > 1 << 48 {
         return Err("an impossible size");
     }
-    for (place, what) in [
-        (100..108, "a damaged mode"),
-        (108..116, "a damaged uid"),
-        (116..124, "a damaged gid"),
-    ] {
+    for (place, what) in [(108..116, "a damaged uid"), (116..124, "a damaged gid")] {
         let value = number(&block[place]).ok_or(what)?;
         if u32::try_from(value).is_err() {
             return Err(what);
@@ -319,9 +315,13 @@ fn decode(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
     signed(&block[136..148]).ok_or("a damaged time")?;
     let kind = block[156];
     if matches!(kind, b'3' | b'4') {
-        number(&block[329..337])
-            .and(number(&block[337..345]))
-            .ok_or("a damaged device number")?;
+        // Linux has 12 bits of major and 20 of minor numbers.
+        let fits = |place: std::ops::Range<usize>, bits: u32| {
+            number(&block[place]).is_some_and(|value| value >> bits == 0)
+        };
+        if !fits(329..337, 12) || !fits(337..345, 20) {
+            return Err("an impossible device number");
+        }
     }
     Ok(Header {
         name,
