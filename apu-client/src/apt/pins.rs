@@ -60,7 +60,8 @@ pub(crate) const PINS: [&str; 86] = [
     // How much and in which form it prints.
     "quiet=1",
     "quiet::NoUpdate=true",
-    "quiet::NoProgress=true",
+    // true would leave out Hit, Get and Err too.
+    "quiet::NoProgress=false",
     "quiet::NoStatistic=false",
     "APT::Color=false",
     "APT::Output-Version=0",
