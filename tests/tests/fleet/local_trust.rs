@@ -42,7 +42,7 @@ fn what_debian_has_is_replaced_only_where_apu_toml_says_so() {
         said.stdout
     );
     assert!(
-        said.stdout.contains("gen-apu-data-pkg --push web[1-2]\n"),
+        said.stdout.contains("gen-apu-data-pkg --push 'web[1-2]'\n"),
         "{}",
         said.stdout
     );
