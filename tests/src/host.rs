@@ -342,6 +342,20 @@ impl Host {
     #[track_caller]
     pub fn start_sshd(&self) {
         self.exec(&["/usr/sbin/sshd"]).ok();
+        // It goes into the background before it listens.
+        let octets: Vec<u8> = self
+            .address()
+            .split('.')
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        let local: String = octets.iter().rev().map(|octet| format!("{octet:02X}")).collect();
+        let listens = format!("grep -q ' {local}:0016 .* 0A ' /proc/net/tcp");
+        for _ in 0..200 {
+            if self.sh(&listens).code == 0 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
     }
 
     /// Gives it another host key, as a new installation under the same name would have.

@@ -8,7 +8,7 @@ use apu_tests::Host;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The process that stands behind the root socket, stopped until this is dropped.
 pub(crate) struct Held(Pid);
