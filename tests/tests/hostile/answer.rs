@@ -83,7 +83,16 @@ impl<'a> Connection<'a> {
     /// Logs in, with more options of ssh.
     #[track_caller]
     pub(crate) fn open(fleet: &'a Fleet, client: &'a str, options: &[&str]) -> Self {
-        Self::try_open(fleet, client, options).unwrap_or_else(|| panic!("cannot log in to {client}"))
+        // An sshd that has just been started, or that punishes this address for the tries before, hangs up at first.
+        let mut tries = (0..30).map(|_| {
+            let opened = Self::try_open(fleet, client, options);
+            if opened.is_none() {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            opened
+        });
+        let opened = tries.find_map(|opened| opened);
+        opened.unwrap_or_else(|| panic!("cannot log in to {client}"))
     }
 
     /// Logs in; nothing where ssh gives up.
