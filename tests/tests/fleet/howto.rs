@@ -31,15 +31,19 @@ fn types(host: &Host, line: &str) -> String {
         .spawn()
         .expect("script runs");
     let mut keyboard = shell.stdin.take().expect("a keyboard");
-    // script(1) holds what is typed early until it is read.
-    keyboard.write_all(b"y\n").expect("typed");
-    let mut shown = String::new();
-    shell
-        .stdout
-        .take()
-        .expect("a screen")
-        .read_to_string(&mut shown)
-        .expect("text");
+    let mut screen = shell.stdout.take().expect("a screen");
+    let (mut shown, mut answered) = (Vec::new(), 0);
+    let mut bytes = [0; 4096];
+    while let Ok(length @ 1..) = screen.read(&mut bytes) {
+        shown.extend_from_slice(&bytes[..length]);
+        // Keys that are pressed before a question are no answer to it.
+        let news = String::from_utf8_lossy(&shown[answered..]).to_lowercase();
+        if news.contains("[y/n] ") {
+            keyboard.write_all(b"y\n").expect("typed");
+            answered = shown.len();
+        }
+    }
+    let shown = String::from_utf8_lossy(&shown).into_owned();
     let status = shell.wait().expect("script ends");
     assert!(status.success(), "`{line}` ended with {status}: {shown}");
     shown
