@@ -318,6 +318,8 @@ impl Host {
     #[track_caller]
     pub fn kill_sshd(&self) {
         self.signal_sshd(Signal::SIGKILL);
+        // A connection to one that is not gone yet would be reset.
+        self.wait_for_sshd(false);
     }
 
     /// Stops sshd: it listens and never answers.
@@ -343,15 +345,20 @@ impl Host {
     pub fn start_sshd(&self) {
         self.exec(&["/usr/sbin/sshd"]).ok();
         // It goes into the background before it listens.
+        self.wait_for_sshd(true);
+    }
+
+    /// Waits until the port of sshd is open, or closed; for ten seconds at most.
+    fn wait_for_sshd(&self, listens: bool) {
         let octets: Vec<u8> = self
             .address()
             .split('.')
             .filter_map(|part| part.parse().ok())
             .collect();
         let local: String = octets.iter().rev().map(|octet| format!("{octet:02X}")).collect();
-        let listens = format!("grep -q ' {local}:0016 .* 0A ' /proc/net/tcp");
+        let look = format!("grep -q ' {local}:0016 .* 0A ' /proc/net/tcp");
         for _ in 0..200 {
-            if self.sh(&listens).code == 0 {
+            if (self.sh(&look).code == 0) == listens {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
