@@ -1,7 +1,7 @@
 //! What apt, dpkg and maintainer scripts complained of, each cause with what it belongs to.
 //!
 //! dpkg tells the cause of an error on the indented lines below it, and so does apt below `Err:`. What a maintainer script
-//! prints stands between the step that runs it and dpkg's error: it is told as that script's words, whatever it looks like.
+//! prints comes between the step that runs it and dpkg's error, and is always reported as the script's words.
 
 /// What a complaint is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -92,7 +92,7 @@ impl RecordLock {
     }
 }
 
-/// Makes a lock file root's alone: whoever can open it for reading can hold a read lock, and so keep every run waiting.
+/// Gives a lock file mode 0600: any user who can open it for reading can hold a read lock and keep every run waiting.
 /// One that others could open is replaced, since one of them may hold it for ever, unless a process of root's has it.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     let metadata = match fs::metadata(path) {
