@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use apu_proto::MAX_LINE;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 
 /// Reads a growing file line by line.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct Tail {
     /// The start of a line whose end has not come yet.
     rest: Vec<u8>,
     position: u64,
+    /// How much of the file's start was given back to the disk.
+    freed: u64,
 }
 
 impl Tail {
@@ -27,6 +31,7 @@ impl Tail {
             file,
             rest: Vec::new(),
             position: 0,
+            freed: 0,
         })
     }
 
@@ -58,11 +63,16 @@ impl Tail {
         lines
     }
 
+    /// How much of the disk the file takes, in bytes.
+    pub(crate) fn held(&self) -> u64 {
+        self.length() - self.freed
+    }
+
     /// How long the file is, or how much of it was read where that cannot be asked.
-    pub(crate) fn length(&self) -> u64 {
+    fn length(&self) -> u64 {
         self.file
             .metadata()
-            .map_or(self.position, |metadata| metadata.len())
+            .map_or(self.position, |metadata| metadata.len().max(self.position))
     }
 
     /// Whether there is more in the file than was read.
@@ -78,10 +88,21 @@ impl Tail {
         Ok(())
     }
 
-    /// Starts over in a file that was emptied.
-    pub(crate) fn rewind(&mut self) -> io::Result<()> {
-        self.position = 0;
-        self.file.seek(SeekFrom::Start(0)).map(drop)
+    /// Gives what was read back to the disk; `file` is the same file, open for writing. Another may write meanwhile, so
+    /// the file is not cut: what came between our last look and the cut would be lost. Only where the file system
+    /// cannot make holes (fallocate(2)) that is the way.
+    pub(crate) fn free(&mut self, file: &File) {
+        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        let length = i64::try_from(self.position).unwrap_or(i64::MAX);
+        match fallocate(file, hole, 0, length) {
+            Ok(()) => self.freed = self.position,
+            Err(Errno::EOPNOTSUPP) => {
+                if file.set_len(0).is_ok() && self.file.rewind().is_ok() {
+                    (self.position, self.freed) = (0, 0);
+                }
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -144,5 +165,37 @@ mod tests {
         let mut tail = Tail::open(&path).unwrap();
         assert!(tail.lines(false).len() <= 600 * 1024);
         assert_eq!(tail.length(), 8 * 1024 * 1024);
+    }
+
+    #[test]
+    fn nothing_is_lost_while_what_was_read_is_given_back() {
+        use std::os::unix::fs::MetadataExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        let file = File::options().create(true).append(true).open(&path).unwrap();
+        let mut tail = Tail::open(&path).unwrap();
+        let mut child = std::process::Command::new("/usr/bin/seq")
+            .arg("1000000")
+            .stdout(file.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut expected = 0;
+        let mut hear = |tail: &mut Tail| {
+            let lines = tail.lines(false);
+            for line in &lines {
+                expected += 1;
+                assert_eq!(*line, expected.to_string());
+            }
+            lines.len()
+        };
+        while child.try_wait().unwrap().is_none() {
+            hear(&mut tail);
+            tail.free(&file);
+        }
+        while hear(&mut tail) > 0 {}
+        assert_eq!(expected, 1_000_000);
+        tail.free(&file);
+        assert_eq!(tail.held(), 0);
+        assert!(file.metadata().unwrap().blocks() <= 8);
     }
 }

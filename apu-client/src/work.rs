@@ -122,7 +122,8 @@ impl Worked {
     }
 }
 
-/// The most of what one call prints that goes to the log, in bytes; a file of output or progress is emptied beyond it.
+/// The most of what one call prints that goes to the log, in bytes; beyond it, what was read of a file of output or
+/// progress is given back to the disk.
 const MOST: u64 = 4 * 1024 * 1024;
 
 /// What a frame adds to the line that it carries, in bytes.
@@ -172,19 +173,18 @@ pub(crate) fn act(
             log.frame(&Frame::Line { text });
         }
         watch.look(log, false);
-        if watch.output.length() > MOST {
+        if watch.output.held() > MOST {
             if watch.output.is_behind() {
                 // What was printed last tells most.
                 watch.has_lost = true;
                 let _ = watch.output.skip();
                 watch.look(log, false);
             }
-            if output.set_len(0).is_ok() {
-                let _ = watch.output.rewind();
-            }
+            watch.output.free(&output);
         }
-        if watch.progress.length() > MOST && progress.set_len(0).is_ok() {
-            let _ = watch.progress.rewind();
+        if watch.progress.held() > MOST {
+            let _ = watch.progress.skip();
+            watch.progress.free(&progress);
         }
     };
     while watch.look(log, false) {}
