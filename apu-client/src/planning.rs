@@ -5,7 +5,8 @@ use std::time::Duration;
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
 
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, providers,
+    APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment,
+    providers,
 };
 use crate::dpkg::{Database, compare};
 use crate::launch;
@@ -55,10 +56,60 @@ pub(crate) fn plan(
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
         let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
-        return Err(with_providers(site, stop, request));
+        return Err(explained(site, stop, request, database));
     }
-    judge(request, &plan, database).map_err(|stop| with_providers(site, stop, request))?;
+    judge(request, &plan, database).map_err(|stop| explained(site, stop, request, database))?;
     Ok((call, plan))
+}
+
+/// Adds why there is no such package.
+fn explained(site: &Site, stop: Stop, request: &Request, database: &Database) -> Stop {
+    let is_unknown = |stop: &Stop| {
+        let reason = stop.reason.as_ref();
+        reason.is_some_and(|reason| reason.code == ReasonCode::UnknownPackage)
+    };
+    if !is_unknown(&stop) {
+        return stop;
+    }
+    let foreign = || {
+        let words = ["--print-foreign-architectures"];
+        let captured = launch::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
+        captured.succeeded().then_some(captured.stdout)
+    };
+    match of_other_architecture(request, &database.architecture, foreign) {
+        Some(stop) => stop,
+        None => with_providers(site, stop, request),
+    }
+}
+
+/// The refusal of packages for machines of another kind, in dpkg's own words; `foreign` asks it what it takes besides
+/// its own.
+fn of_other_architecture(
+    request: &Request,
+    own: &str,
+    foreign: impl FnOnce() -> Option<String>,
+) -> Option<Stop> {
+    let named = |package: &PackageArg| package.architecture.as_ref().map(ToString::to_string);
+    let is_other = |architecture: &String| architecture != own;
+    let others: Vec<(&PackageArg, String)> = (request.packages.iter())
+        .filter_map(|package| Some((package, named(package).filter(is_other)?)))
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let foreign = foreign()?;
+    let is_taken = |architecture: &str| foreign.lines().any(|line| line == architecture);
+    let (package, architecture) = others
+        .into_iter()
+        .find(|(_, architecture)| !is_taken(architecture))?;
+    let text = format!(
+        "{}: package architecture ({architecture}) does not match system ({own})",
+        package.name
+    );
+    let advice = format!(
+        "give the package built for {own}; or, on a client that is to take both: dpkg --add-architecture {architecture}"
+    );
+    Some(advise(refused(ReasonCode::UnknownPackage, text), advice))
 }
 
 /// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
@@ -71,11 +122,7 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
 
 /// Adds who provides a package that does not exist itself.
 fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
-    if let Some(reason) = stop
-        .reason
-        .as_mut()
-        .filter(|reason| reason.code == ReasonCode::UnknownPackage)
-    {
+    if let Some(reason) = &mut stop.reason {
         for package in request.packages.iter().take(MOST_HINTS) {
             let name = package.name.as_str();
             // apt-cache would read these as a regular expression.
@@ -299,6 +346,26 @@ mod tests {
         for name in PROTECTED {
             let output = format!("Remv {name} [2]\n");
             assert_eq!(code("remove lab", &output), Some(ReasonCode::Protected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_package_for_another_kind_of_machine_is_named_as_that() {
+        let why = |request: &str, foreign: Option<&str>| {
+            let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
+            let stop = of_other_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
+            Some(stop.reason.unwrap().text)
+        };
+        let refused = "lab: package architecture (arm64) does not match system (amd64)";
+        assert_eq!(why("install lab:arm64=1", Some("")).as_deref(), Some(refused));
+        assert_eq!(
+            why("install foo:i386 lab:arm64", Some("i386\n")).as_deref(),
+            Some(refused)
+        );
+        // What dpkg takes, what names no architecture, and a dpkg that does not answer: nothing is claimed.
+        for request in ["install lab:arm64", "install lab:amd64", "install lab"] {
+            assert_eq!(why(request, Some("i386\narm64\n")), None, "{request}");
+            assert_eq!(why(request, None), None, "{request}");
         }
     }
 

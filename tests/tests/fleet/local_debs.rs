@@ -192,3 +192,27 @@ fn a_dry_run_judges_the_file_and_publishes_nothing_and_asks_nobody() {
     assert_eq!(watch.programs().unwrap(), [""; 0]);
     assert_eq!(archive(), before);
 }
+
+#[test]
+fn a_package_for_another_kind_of_machine_is_refused_in_dpkgs_own_words() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    let native = web1.sh("dpkg --print-architecture").ok().trim().to_owned();
+    let other = if native == "arm64" { "riscv64" } else { "arm64" };
+    let fields = format!("Package: foreign-tool\nVersion: 1.0\nArchitecture: {other}");
+    let file = put(&fleet, &format!("foreign-tool_1.0_{other}.deb"), &fields);
+    let run = fleet.apt_all(&format!("web1 install {file} --yes"));
+    let refused = format!("package architecture ({other}) does not match system ({native})");
+    run.ended("web1", "refused")
+        .because("web1", &refused)
+        .because("web1", &format!("dpkg --add-architecture {other}"))
+        .exited(1);
+    has(web1, "foreign-tool", None);
+
+    // What is advised is what helps.
+    web1.sh(&format!("dpkg --add-architecture {other}")).ok();
+    fleet
+        .apt_all(&format!("web1 install {file} --yes"))
+        .ended("web1", "changed")
+        .exited(0);
+}
