@@ -151,7 +151,7 @@ fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
     for (host, state) in board.hosts() {
         match state {
             State::Queued => {}
-            State::Running { since, at } => {
+            State::Running { since, at, .. } => {
                 let seconds = (now - since).max(0.0);
                 running.push(format!("{seconds:5.0} s  {host}  {}", stage(at)));
             }

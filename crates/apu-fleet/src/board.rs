@@ -19,6 +19,8 @@ pub enum State {
         since: f64,
         /// At what.
         at: Stage,
+        /// Since when it is at that.
+        at_since: f64,
     },
     /// It is done.
     Ended {
@@ -52,6 +54,51 @@ pub enum Stage {
     },
     /// Being asked again after a lost connection.
     Again,
+}
+
+impl Stage {
+    /// Whether the other is the same work, further on.
+    fn goes_on_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Progress { phase, package, .. },
+                Self::Progress {
+                    phase: next,
+                    package: other,
+                    ..
+                },
+            ) => phase == next && package == other,
+            _ => self == other,
+        }
+    }
+
+    /// What the host is at, as the rest of a sentence about it; names in it are the client's own words. Nothing where
+    /// the connection broke, since nobody knows then.
+    fn words(&self) -> Option<String> {
+        Some(match self {
+            Self::Again => return None,
+            Self::Connecting => "it has not been reached".to_owned(),
+            Self::Asked => "it has been asked and is silent".to_owned(),
+            Self::Waiting { holder } if holder.is_empty() => "it waits for a lock".to_owned(),
+            Self::Waiting { holder } => format!("it waits for {}", in_one_line(holder)),
+            Self::Progress { phase, package, .. } => {
+                let what = match phase {
+                    Phase::Repair => "it repairs what an interrupted dpkg left",
+                    Phase::Download => "it fetches",
+                    Phase::Install | Phase::Other => "it installs",
+                };
+                format!("{what} {}", in_one_line(package)).trim_end().to_owned()
+            }
+        })
+    }
+}
+
+/// The longest word of a client in a sentence of ours, in characters.
+const LONGEST_WORD: usize = 160;
+
+fn in_one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(LONGEST_WORD).collect()
 }
 
 /// All hosts of one operation.
@@ -92,13 +139,16 @@ impl Board {
                     State::Running {
                         since,
                         at: Stage::Connecting,
+                        at_since: since,
                     },
                 );
             }
-            Event::Connected { host, .. } | Event::Hello { host, .. } => self.at(host, Stage::Asked),
+            Event::Connected { host, .. } | Event::Hello { host, .. } => {
+                self.at(host, Stage::Asked, stamped.at)
+            }
             Event::Waiting { host, holder, .. } => {
                 let holder = holder.clone();
-                self.at(host, Stage::Waiting { holder });
+                self.at(host, Stage::Waiting { holder }, stamped.at);
             }
             Event::Progress {
                 host,
@@ -114,10 +164,11 @@ impl Board {
                         percent,
                         package,
                     },
+                    stamped.at,
                 );
             }
             Event::Line { .. } => {}
-            Event::Again { host, .. } => self.at(host, Stage::Again),
+            Event::Again { host, .. } => self.at(host, Stage::Again, stamped.at),
             Event::End {
                 host,
                 seconds,
@@ -137,12 +188,26 @@ impl Board {
         }
     }
 
-    fn at(&mut self, host: &HostName, stage: Stage) {
+    fn at(&mut self, host: &HostName, stage: Stage, now: f64) {
         if let Some(&place) = self.places.get(host)
-            && let State::Running { at, .. } = &mut self.hosts[place].1
+            && let State::Running { at, at_since, .. } = &mut self.hosts[place].1
         {
+            if !at.goes_on_as(&stage) {
+                *at_since = now;
+            }
             *at = stage;
         }
+    }
+
+    /// What a host at work is at and for how long, as of `now` (in seconds since 1970): why it has not ended.
+    #[must_use]
+    pub fn why_not_ended(&self, host: &HostName, now: f64) -> Option<String> {
+        let place = *self.places.get(host)?;
+        let State::Running { at, at_since, .. } = &self.hosts[place].1 else {
+            return None;
+        };
+        let seconds = (now - at_since).max(0.0);
+        Some(format!("{}, for {seconds:.0} s by then", at.words()?))
     }
 
     /// Every host with its state, in the order of their turns.
@@ -183,5 +248,82 @@ impl Board {
     pub fn all_well(&self) -> bool {
         self.endings().count() == self.hosts.len()
             && self.endings().all(|(_, ending)| ending.outcome.is_well())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A board on which `web1` did this, each at its second.
+    fn board(events: &[(f64, Event)]) -> Board {
+        let mut board = Board::default();
+        let begin = Event::Begin {
+            version: 1,
+            purpose: Purpose::Run,
+            operation: Operation::Upgrade,
+            packages: Vec::new(),
+            hosts: vec![web1()],
+        };
+        let start = Event::Start {
+            host: web1(),
+            run: None,
+        };
+        for (at, event) in [(0.0, begin), (0.0, start)].iter().chain(events) {
+            let (at, event) = (*at, event.clone());
+            board.apply(&Stamped { at, event });
+        }
+        board
+    }
+
+    fn web1() -> HostName {
+        "web1".parse().unwrap()
+    }
+
+    fn installs(percent: f32, package: &str) -> Event {
+        Event::Progress {
+            host: web1(),
+            phase: Phase::Install,
+            percent,
+            package: package.into(),
+        }
+    }
+
+    fn waits(holder: &str) -> Event {
+        Event::Waiting {
+            host: web1(),
+            lock: String::new(),
+            holder: holder.into(),
+        }
+    }
+
+    #[test]
+    fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
+        let why = |events: &[(f64, Event)]| board(events).why_not_ended(&web1(), 20.0).unwrap();
+        assert_eq!(why(&[]), "it has not been reached, for 20 s by then");
+        // Further on with one package is not a new package.
+        let events = [
+            (2.0, installs(10.0, "a")),
+            (5.0, installs(20.0, "b")),
+            (9.0, installs(30.0, "b")),
+        ];
+        assert_eq!(why(&events), "it installs b, for 15 s by then");
+        assert_eq!(
+            why(&[(8.0, waits("the run before it:\nupgrade"))]),
+            "it waits for the run before it: upgrade, for 12 s by then"
+        );
+        assert_eq!(why(&[(8.0, waits(""))]), "it waits for a lock, for 12 s by then");
+        assert!(why(&[(8.0, waits(&"x".repeat(9999)))]).len() < 300);
+    }
+
+    #[test]
+    fn a_host_that_has_ended_or_has_no_connection_is_at_nothing_that_is_known() {
+        let again = Event::Again {
+            host: web1(),
+            text: String::new(),
+        };
+        assert_eq!(board(&[(3.0, again)]).why_not_ended(&web1(), 20.0), None);
+        let web2 = "web2".parse().unwrap();
+        assert_eq!(board(&[]).why_not_ended(&web2, 20.0), None);
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::attend::{Report, Reporter, Task, attach_advice, attend};
 use crate::board::Board;
-use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, package_words};
-use crate::outcome::{Ending, Obstacle, Outcome, Why};
+use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, now, package_words};
+use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
 use crate::published::{self, PublishedArchive};
 use crate::sink::Sinks;
 use crate::transport::Transport;
@@ -209,6 +209,12 @@ impl Deciding<'_, '_> {
         };
         published::judge(&mut ending, self.operation, &self.published);
         let host = self.tasks[place].host.name.clone();
+        if let Some(why) = ending.reason.as_mut()
+            && matches!(why.code, Code::Here(Obstacle::TimeUp | Obstacle::Interrupted))
+            && let Some(words) = self.board.why_not_ended(&host, now())
+        {
+            why.text += &format!("; {words}");
+        }
         let seconds = seconds_since(begun);
         self.tell(Event::End {
             host,

@@ -134,3 +134,26 @@ fn no_other_user_of_the_client_can_hold_a_run_up() {
         assert_ne!(opened.code, 0, "user nobody can open {file}");
     }
 }
+
+#[test]
+fn when_the_time_is_up_the_package_at_work_is_named_and_what_a_second_run_waits_for() {
+    let fleet = fleet_with_a_silent_upgrade();
+    let web1 = fleet.host("web1");
+    let first = fleet.start_apt_all("web1 upgrade --yes --timeout 30");
+    wait_until_silent(web1);
+    let second = fleet.apt_all("web1 install pkg-x --yes --timeout 10");
+    second
+        .ended("web1", "timed-out")
+        .because("web1", "it waits for the run before it: upgrade, since 2")
+        .because("web1", " s by then");
+    let first = first.finish();
+    first
+        .ended("web1", "timed-out")
+        .because("web1", "it installs hurts-silent")
+        .because("web1", " s by then");
+    let_go(web1);
+    let run = first.end_of("web1")["run"].as_str().unwrap().to_owned();
+    // It went on, and has an end.
+    let attached = fleet.apu(&format!("attach web1 {run}"));
+    assert_eq!(attached.code, 0, "{attached:?}");
+}

@@ -103,6 +103,8 @@ impl Transport for Script {
 
 const CHANGED: &str = "{\"frame\":\"result\",\"outcome\":\"changed\"}\n";
 const HELLO: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.1.0\"}\n";
+const INSTALLS: &str =
+    "{\"frame\":\"progress\",\"phase\":\"install\",\"percent\":50.0,\"package\":\"pkg-a\"}\n";
 const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
 
 fn run_id() -> RunId {
@@ -334,7 +336,7 @@ async fn what_no_further_try_can_mend_ends_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
-    let ran = play([("slow", vec![Act::Hangs(HELLO)]), ("quick", vec![])], LIMITS).await;
+    let ran = play([("slow", vec![Act::Hangs(INSTALLS)]), ("quick", vec![])], LIMITS).await;
     assert_eq!(ran.outcome("slow"), Outcome::TimedOut);
     let why = ran
         .board
@@ -344,6 +346,10 @@ async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
         .clone()
         .unwrap();
     assert_eq!(why.advice, format!("apu attach slow {}", run_id()));
+    assert_eq!(
+        why.text,
+        "no result within 60 s; what was begun there goes on; it installs pkg-a, for 0 s by then"
+    );
     assert_eq!(ran.outcome("quick"), Outcome::Changed);
 }
 
@@ -389,7 +395,7 @@ async fn ctrl_c_twice_leaves() {
     assert_eq!(ran.outcome("a"), Outcome::Lost);
     assert_eq!(
         ran.why("a"),
-        "left while it was at work; what was begun there goes on"
+        "left while it was at work; what was begun there goes on; it has been asked and is silent, for 0 s by then"
     );
     assert!(ran.board.seconds.unwrap() < 3.0);
 }
