@@ -66,7 +66,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
         may_replace: &ground.settings.archive.may_replace,
         // Read before a host is asked: what is published meanwhile may come too late for some.
-        published: if request.operation == Operation::Update {
+        published: if matches!(request.operation, Operation::Update | Operation::Status) {
             published(&ground.site, &ground.settings)?
         } else {
             Vec::new()

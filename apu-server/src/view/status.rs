@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::{Pending, SourceLeftOut, Status};
+use apu_proto::{Pending, ReleaseDate, SourceLeftOut, Status};
+use jiff::Timestamp;
 
 use super::clean::{clean, package, version};
 use super::columns::columns;
@@ -15,15 +16,19 @@ use super::paint::Paint;
 /// With `verbose` nothing is left out, however wide that is.
 #[must_use]
 pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose: bool) -> String {
-    let states: Vec<(&HostName, &Status)> = endings
+    let states: Vec<State<'_>> = endings
         .iter()
-        .filter_map(|(host, ending)| Some((host, ending.result.as_ref()?.status.as_deref()?)))
+        .filter_map(|(host, ending)| {
+            let status = ending.result.as_ref()?.status.as_deref()?;
+            let stale = &ending.stale;
+            Some(State { host, status, stale })
+        })
         .collect();
     if states.is_empty() {
         return String::new();
     }
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
-    rows.extend(states.iter().map(|(host, status)| row(host, status)));
+    rows.extend(states.iter().map(row));
     let width = if verbose { usize::MAX } else { width };
     let left_out = fit(&mut rows, width);
     let mut lines = columns(&rows, "  ").into_iter();
@@ -38,15 +43,13 @@ pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose
         let note = format!("-v also shows {}", left_out.join(", "));
         let _ = writeln!(text, "{}", paint.faint(&cut(&note, width)));
     }
-    let pending = states.iter().filter(|(_, status)| !status.pending.is_empty());
-    for (list, hosts) in groups(pending.map(|(host, status)| (*host, pending_lines(&status.pending)))) {
+    let pending = states.iter().filter(|state| !state.status.pending.is_empty());
+    for (list, hosts) in groups(pending.map(|state| (state.host, pending_lines(&state.status.pending)))) {
         let _ = writeln!(text, "\n{}: {} pending", paint.strong(&set(&hosts)), list.len());
         shorten(&mut text, &list, verbose);
     }
-    let trouble = states.iter().filter(|(_, status)| {
-        !(status.broken.is_empty() && status.held.is_empty() && status.sources_left_out.is_empty())
-    });
-    for (list, hosts) in groups(trouble.map(|(host, status)| (*host, trouble_lines(status)))) {
+    let trouble = states.iter().map(|state| (state.host, state.trouble()));
+    for (list, hosts) in groups(trouble.filter(|(_, lines)| !lines.is_empty())) {
         let _ = writeln!(
             text,
             "\n{}: {}",
@@ -55,7 +58,30 @@ pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose
         );
         shorten(&mut text, &list, verbose);
     }
+    if verbose {
+        let lists = states
+            .iter()
+            .map(|state| (state.host, release_lines(&state.status.releases)));
+        for (list, hosts) in groups(lists.filter(|(_, lines)| !lines.is_empty())) {
+            let _ = writeln!(text, "\n{}: package lists were made", paint.strong(&set(&hosts)));
+            shorten(&mut text, &list, verbose);
+        }
+    }
     paint.letters(text)
+}
+
+/// What a host answered, and what this server found in it.
+struct State<'a> {
+    host: &'a HostName,
+    status: &'a Status,
+    stale: &'a [String],
+}
+
+impl State<'_> {
+    fn trouble(&self) -> Vec<String> {
+        let stale = self.stale.iter().map(|line| format!("stale: {}", clean(line)));
+        trouble_lines(self.status).into_iter().chain(stale).collect()
+    }
 }
 
 const HEAD: [&str; 11] = [
@@ -174,7 +200,8 @@ fn shorten(text: &mut String, lines: &[String], verbose: bool) {
     }
 }
 
-fn row(host: &HostName, status: &Status) -> Vec<String> {
+fn row(state: &State<'_>) -> Vec<String> {
+    let State { host, status, stale } = state;
     let count = |number: usize| {
         if number == 0 {
             "-".to_owned()
@@ -194,7 +221,11 @@ fn row(host: &HostName, status: &Status) -> Vec<String> {
         count(status.held.len()),
         count(status.broken.len()),
         restart.to_owned(),
-        status.lists_age.map_or_else(|| "never".to_owned(), age),
+        match status.lists_age {
+            Some(seconds) if !stale.is_empty() => format!("{} stale", age(seconds)),
+            Some(seconds) => age(seconds),
+            None => "never".to_owned(),
+        },
         least.map_or_else(|| "?".to_owned(), size),
         clean(&status.client),
         clean(status.data.as_deref().unwrap_or("none")),
@@ -225,6 +256,22 @@ fn pending_lines(pending: &[Pending]) -> Vec<String> {
         ]
     };
     columns(&pending.iter().map(row).collect::<Vec<_>>(), "  ")
+}
+
+/// When the lists of each archive were made, as their Release file says.
+fn release_lines(releases: &[ReleaseDate]) -> Vec<String> {
+    let row = |release: &ReleaseDate| {
+        let seconds = release.date.and_then(|date| i64::try_from(date).ok());
+        let date = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        vec![
+            clean(&format!("{} {}", release.uri, release.suite)),
+            date.map_or_else(
+                || "at an unknown time".to_owned(),
+                |date| date.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            ),
+        ]
+    };
+    columns(&releases.iter().map(row).collect::<Vec<_>>(), "  ")
 }
 
 fn trouble_lines(status: &Status) -> Vec<String> {
@@ -281,6 +328,45 @@ mod tests {
         let mut result = RunResult::new(ClientOutcome::Unchanged);
         result.status = Some(Box::new(status));
         Ending::of_result(Box::new(result), None)
+    }
+
+    #[test]
+    fn old_lists_of_the_sites_archives_are_stale_and_every_date_is_told_when_asked_for() {
+        let release = |uri: &str, date| ReleaseDate {
+            uri: uri.into(),
+            suite: "./".into(),
+            date,
+            valid_until: None,
+            own: false,
+        };
+        let mut old = ending(Status {
+            lists_age: Some(30),
+            releases: vec![
+                release("http://server/local", Some(1_764_392_400)),
+                release("http://v/\u{1b}", None),
+            ],
+            ..Status::default()
+        });
+        old.stale = vec!["lists of http://server/local ./ are 2 h older".into()];
+        let endings = [("web1".parse().unwrap(), old)];
+        let paint = Paint {
+            colour: false,
+            unicode: true,
+        };
+        let text = table(&endings, 99, paint, false);
+        assert!(text.contains("  30 s stale  "), "{text}");
+        assert!(
+            text.ends_with("\nweb1: not as usual\n  stale: lists of http://server/local ./ are 2 h older\n"),
+            "{text}"
+        );
+        let text = table(&endings, 99, paint, true);
+        assert!(
+            text.ends_with(
+                "\nweb1: package lists were made\n  \
+                 http://server/local ./  2025-11-29 05:00 UTC\n  http://v/\u{fffd} ./         at an unknown time\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -177,6 +177,9 @@ pub struct Ending {
     /// The run to attach to, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// Which lists of the client are older than what this server published last, for `status`; each a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<String>,
     /// Lines of the answer that were no frames.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub garbage: u64,
@@ -202,6 +205,7 @@ impl Ending {
             reason,
             result: Some(result),
             run,
+            stale: Vec::new(),
             garbage: 0,
         }
     }
@@ -214,6 +218,7 @@ impl Ending {
             reason: Some(reason),
             result: None,
             run,
+            stale: Vec::new(),
             garbage: 0,
         }
     }

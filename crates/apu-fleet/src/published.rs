@@ -19,32 +19,55 @@ pub struct PublishedArchive {
 }
 
 /// Calls an update stale that went well on the client and left lists there which are older than what was published before
-/// it was asked. A client that tells no dates, as an old one, is left as it is.
+/// it was asked; and notes such lists of a client that was asked for its status. A client that tells no dates, as an old
+/// one, is left as it is.
 pub(crate) fn judge(ending: &mut Ending, operation: Operation, published: &[PublishedArchive]) {
-    if operation != Operation::Update || !ending.outcome.is_well() {
-        return;
-    }
-    let releases = ending.result.as_ref().map_or(&[][..], |result| &result.releases);
-    let stale: Vec<String> = releases
-        .iter()
+    let result = ending.result.as_ref().filter(|_| ending.outcome.is_well());
+    let releases = match operation {
+        Operation::Update => result.map(|result| &result.releases),
+        Operation::Status => {
+            (result.and_then(|result| result.status.as_deref())).map(|status| &status.releases)
+        }
+        _ => None,
+    };
+    let stale: Vec<(&ReleaseDate, &PublishedArchive)> = (releases.into_iter().flatten())
         .filter_map(|release| {
-            Some((
-                release,
-                published.iter().find(|archive| is_same(archive, release))?,
-            ))
+            let archive = published.iter().find(|archive| is_same(archive, release))?;
+            let is_old = release.date.is_none_or(|date| date < archive.date);
+            is_old.then_some((release, archive))
         })
-        .filter(|(release, archive)| release.date.is_none_or(|date| date < archive.date))
-        .map(|(release, archive)| older(release, archive))
         .collect();
-    let Some(first) = releases
-        .iter()
-        .find(|release| stale.iter().any(|line| line.contains(&release.uri)))
-    else {
+    let Some((first, _)) = stale.first() else {
         return;
     };
+    if operation == Operation::Status {
+        ending.stale = stale
+            .iter()
+            .map(|(release, archive)| {
+                format!(
+                    "lists of {} {} {}",
+                    release.uri,
+                    release.suite,
+                    age(release, archive)
+                )
+            })
+            .collect();
+        return;
+    }
+    let lines: Vec<String> = stale
+        .iter()
+        .map(|(release, archive)| {
+            format!(
+                "{} {} gave it lists that {}",
+                release.uri,
+                release.suite,
+                age(release, archive)
+            )
+        })
+        .collect();
     let advice = format!("on the client: curl -s {}/InRelease | grep Date", place(first));
     ending.outcome = Outcome::Stale;
-    ending.reason = Some(Why::here(Obstacle::Stale, stale.join("\n"), advice));
+    ending.reason = Some(Why::here(Obstacle::Stale, lines.join("\n"), advice));
 }
 
 fn is_same(archive: &PublishedArchive, release: &ReleaseDate) -> bool {
@@ -52,14 +75,13 @@ fn is_same(archive: &PublishedArchive, release: &ReleaseDate) -> bool {
         && archive.suite.trim_end_matches('/') == release.suite.trim_end_matches('/')
 }
 
-fn older(release: &ReleaseDate, archive: &PublishedArchive) -> String {
-    let what = format!("{} {}", release.uri, release.suite);
+fn age(release: &ReleaseDate, archive: &PublishedArchive) -> String {
     match release.date {
         Some(date) => format!(
-            "{what} gave it lists that are {} older than what this server published last",
+            "are {} older than what this server published last",
             span(archive.date - date)
         ),
-        None => format!("{what} gave it lists that do not say when they were made"),
+        None => "do not say when they were made".to_owned(),
     }
 }
 
@@ -142,6 +164,30 @@ mod tests {
             let ending = judged(Operation::Update, ClientOutcome::Unchanged, &releases);
             assert_eq!(ending.outcome, Outcome::Unchanged, "{releases:?}");
         }
+    }
+
+    #[test]
+    fn the_status_of_a_client_notes_old_lists_and_stays_well() {
+        let mut result = RunResult::new(ClientOutcome::Unchanged);
+        result.status = Some(Box::new(apu_proto::Status {
+            releases: vec![
+                release("http://server/local", "./", Some(400)),
+                release("http://server/local", "stable", Some(1000)),
+            ],
+            ..apu_proto::Status::default()
+        }));
+        let mut ending = Ending::of_result(Box::new(result), None);
+        let published = ["./", "stable"].map(|suite| PublishedArchive {
+            uri: "http://server/local/".into(),
+            suite: suite.into(),
+            date: 1000,
+        });
+        judge(&mut ending, Operation::Status, &published);
+        assert_eq!(
+            ending.stale,
+            ["lists of http://server/local ./ are 10 min older than what this server published last"]
+        );
+        assert!(ending.outcome.is_well());
     }
 
     #[test]

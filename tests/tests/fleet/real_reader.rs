@@ -297,10 +297,17 @@ fn a_client_that_is_shown_the_archive_of_yesterday_is_stale() {
     assert!(plain.stdout.contains("stale"), "{plain:?}");
     let releases = run.answer("web1")["releases"].clone();
     assert_eq!(releases[0]["own"], true, "{releases}");
+    let status = fleet.plain_apt_all("web1,web2 status -v");
+    assert_eq!(status.code, 0, "{status:?}");
+    let stale = "stale: lists of http://apu.example.org/local ./ are ";
+    assert!(status.stdout.contains(stale), "{status:?}");
+    assert!(status.stdout.contains("package lists were made"), "{status:?}");
 
     web1.sh("sed 's/^127.9.0.2 /127.9.0.1 /' /etc/hosts >/tmp/hosts && cat /tmp/hosts >/etc/hosts")
         .ok();
     fleet.apt_all("web1 update").ended("web1", "changed").exited(0);
+    let status = fleet.plain_apt_all("web1 status");
+    assert!(!status.stdout.contains("stale"), "{status:?}");
 }
 
 #[test]
