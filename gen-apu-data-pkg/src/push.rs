@@ -90,18 +90,21 @@ impl Programs {
             return Err(self.apt_all(&self.install(args, &[], target, deb)).exec());
         };
         if !args.quiet && hosts.len() > 1 {
-            complain(&format!(
-                "{first} first: the other {} hosts follow once apt works there with it\n",
-                hosts.len() - 1
-            ));
+            let others = match hosts.len() - 1 {
+                1 => "the other host follows".to_owned(),
+                others => format!("the other {others} hosts follow"),
+            };
+            complain(&format!("{first} first: {others} once apt works there with it\n"));
         }
         let status = self.apt_all(&self.install(args, &[], &first, deb)).status()?;
         let others = hosts.len() - 1;
+        let untouched = match others {
+            1 => "the other host was not touched".to_owned(),
+            _ => format!("the other {others} hosts were not touched"),
+        };
         if !status.success() {
             if others > 0 {
-                complain(&format!(
-                    "{first} has not got it; the other {others} hosts were not touched\n"
-                ));
+                complain(&format!("{first} has not got it; {untouched}\n"));
             }
             return Ok(status
                 .code()
@@ -118,7 +121,7 @@ impl Programs {
                 "{said}error: apt does not work on {first} with the new apu-data\n  why: `apt-all {first} check` says so\n"
             ));
             if others > 0 {
-                complain(&format!("  the other {others} hosts were not touched\n"));
+                complain(&format!("  {untouched}\n"));
             }
             complain(&format!(
                 "  try: correct /etc/apu-server/sources.list, or what is named above on {first}; then gen-apu-data-pkg \

@@ -359,7 +359,7 @@ fn one_host_first(fleet: &Fleet) {
         said.stderr
     );
     assert!(
-        said.stderr.contains("1 hosts were not touched"),
+        said.stderr.contains("the other host was not touched"),
         "{}",
         said.stderr
     );
@@ -374,6 +374,58 @@ fn one_host_first(fleet: &Fleet) {
     one.sh("rm /etc/apt/sources.list.d/bad.list; dpkg-reconfigure apu-data")
         .ok();
     all_work(fleet, "one host first");
+}
+
+/// The machine has an archive of apu-data's under another spelling, or its sources alone: the archive is there either way.
+fn one_archive_by_both(fleet: &Fleet, release: &str) {
+    const MINE: &str = "/etc/apt/sources.list.d/mine.list";
+    let one = fleet.host("one");
+    let composed = || one.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
+    let debians = format!(
+        "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example.org/debian {release}-y main\n"
+    );
+    for (case, theirs, ours, stays) in [
+        (
+            "its sources",
+            format!("deb-src {debians}"),
+            format!("deb {debians}"),
+            true,
+        ),
+        (
+            "itself",
+            format!("deb {debians}"),
+            format!("deb {debians}"),
+            false,
+        ),
+        (
+            "a file:///",
+            format!("deb [signed-by={KEYRING}] file:///srv/vendor ./\n"),
+            "deb [signed-by=/usr/share/keyrings/other.gpg] file:/srv/vendor ./\n".to_owned(),
+            false,
+        ),
+        (
+            "an https with another key",
+            format!("deb [signed-by={KEYRING}] https://v.example.org/c/ ./\n"),
+            "deb [signed-by=/usr/share/keyrings/other.gpg] https://v.example.org/c /\n".to_owned(),
+            // For apt, too, `./` and `/` are two places.
+            true,
+        ),
+    ] {
+        one.write(MINE, &theirs);
+        fleet.server().write(LIST, &ours);
+        let said = push(fleet);
+        assert!(apt_reads(one), "{case}: {said:?}");
+        assert_eq!(data(one), data(fleet.host("two")), "{case}: {said:?}");
+        let address = ours
+            .split(' ')
+            .find(|word| word.contains(":/"))
+            .expect("an address");
+        assert_eq!(composed().contains(address), stays, "{case}: {}", composed());
+        one.sh(&format!("rm {MINE}")).ok();
+        fleet.server().write(LIST, "");
+        assert_eq!(push(fleet).code, 0, "{case}");
+        all_work(fleet, case);
+    }
 }
 
 fn up(suite: Suite) -> Fleet {
@@ -400,6 +452,7 @@ fn a_fault_is_named_and_mended(suite: Suite) {
         .sh("cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
         .ok();
     sources_of_other_releases(&fleet, suite.name());
+    one_archive_by_both(&fleet, suite.name());
 }
 
 #[test]
