@@ -51,39 +51,29 @@ pub(crate) fn plan(
 ) -> Result<(Call, Plan), Stop> {
     let call = call_for(site, request, conffiles, database)
         .ok_or_else(|| failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
+    if let Some(stop) = of_other_architecture(request, &database.architecture, foreign_architectures) {
+        return Err(stop);
+    }
     let captured = launch::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
         .map_err(|error| own_fault("cannot simulate", &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
         let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
-        return Err(explained(site, stop, request, database));
+        return Err(with_providers(site, stop, request));
     }
-    judge(request, &plan, database).map_err(|stop| explained(site, stop, request, database))?;
+    judge(request, &plan, database).map_err(|stop| with_providers(site, stop, request))?;
     Ok((call, plan))
 }
 
-/// Adds why there is no such package.
-fn explained(site: &Site, stop: Stop, request: &Request, database: &Database) -> Stop {
-    let is_unknown = |stop: &Stop| {
-        let reason = stop.reason.as_ref();
-        reason.is_some_and(|reason| reason.code == ReasonCode::UnknownPackage)
-    };
-    if !is_unknown(&stop) {
-        return stop;
-    }
-    let foreign = || {
-        let words = ["--print-foreign-architectures"];
-        let captured = launch::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
-        captured.succeeded().then_some(captured.stdout)
-    };
-    match of_other_architecture(request, &database.architecture, foreign) {
-        Some(stop) => stop,
-        None => with_providers(site, stop, request),
-    }
+/// What dpkg takes besides the machine's own architecture, one a line.
+fn foreign_architectures() -> Option<String> {
+    let words = ["--print-foreign-architectures"];
+    let captured = launch::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
+    captured.succeeded().then_some(captured.stdout)
 }
 
-/// The refusal of packages for machines of another kind, in dpkg's own words; `foreign` asks it what it takes besides
-/// its own.
+/// The refusal of packages for machines of another kind, in dpkg's own words. apt plans their installation where an
+/// index has them, and dpkg refuses them after the download.
 fn of_other_architecture(
     request: &Request,
     own: &str,
@@ -94,7 +84,7 @@ fn of_other_architecture(
     let others: Vec<(&PackageArg, String)> = (request.packages.iter())
         .filter_map(|package| Some((package, named(package).filter(is_other)?)))
         .collect();
-    if others.is_empty() {
+    if others.is_empty() || request.operation != Operation::Install {
         return None;
     }
     let foreign = foreign()?;
@@ -109,7 +99,7 @@ fn of_other_architecture(
     let advice = format!(
         "give the package built for {own}; or, on a client that is to take both: dpkg --add-architecture {architecture}"
     );
-    Some(advise(refused(ReasonCode::UnknownPackage, text), advice))
+    Some(advise(refused(ReasonCode::Policy, text), advice))
 }
 
 /// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
@@ -122,7 +112,11 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
 
 /// Adds who provides a package that does not exist itself.
 fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
-    if let Some(reason) = &mut stop.reason {
+    if let Some(reason) = stop
+        .reason
+        .as_mut()
+        .filter(|reason| reason.code == ReasonCode::UnknownPackage)
+    {
         for package in request.packages.iter().take(MOST_HINTS) {
             let name = package.name.as_str();
             // apt-cache would read these as a regular expression.

@@ -252,3 +252,26 @@ fn what_dpkg_or_apt_refuse_is_not_published() {
     fs::write(&path, with(&blanks, b"", b"")).unwrap();
     server.good(&["publish", &dir.display().to_string()]);
 }
+
+/// Such a package makes apt call its whole cache corrupted, and no client could fetch the one that mends it.
+#[test]
+fn a_description_that_stops_every_clients_apt_is_refused() {
+    let server = Server::new();
+    server.good(&["add", &server.deb("good", "1")]);
+    let before = server.as_a_client_sees_it();
+    let line = " a line of a description as a program writes it, again and again and again\n";
+    let path = server.dir.path().join("long.deb");
+    fs::write(
+        &path,
+        with(&format!("{CONTROL}{}", line.repeat(20_000)), b"", b""),
+    )
+    .unwrap();
+    let output = server.repo(&["add", &path.display().to_string()]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("long.deb") && error.contains("may have 65536"),
+        "{error}"
+    );
+    assert_eq!(server.as_a_client_sees_it(), before);
+}

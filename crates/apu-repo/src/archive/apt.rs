@@ -188,3 +188,46 @@ fn why(output: &str, status: ExitStatus) -> String {
     }
     errors.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::scan::Stamp;
+    use crate::deb::Deb;
+    use crate::deb::control::Control;
+
+    fn entry(package: &str, more: &str) -> Entry {
+        let text = format!(
+            "Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: A <a@example.org>\nDescription: x\n{more}"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        Entry {
+            path: format!("./{package}_1_all.deb"),
+            deb: Deb {
+                control: Control::parse(text.as_bytes()).unwrap(),
+                size: 1,
+                sha256: "0".repeat(64),
+            },
+            stamp: Stamp::of(file.path()).unwrap().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_package_that_apt_cannot_read_is_found_among_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let apt = Apt::in_dir(dir.path()).unwrap();
+        let line = " a line of a description as a program writes it, again and again and again\n";
+        let mut entries: Vec<Entry> = ["aa", "bb", "cc", "dd", "ee"]
+            .iter()
+            .map(|name| entry(name, " y\n"))
+            .collect();
+        let all = |entries: &[Entry]| apt.refuses(&entries.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(all(&entries), None);
+
+        entries[3] = entry("dd", &line.repeat(40_000));
+        let why = all(&entries).expect("apt reads what it calls corrupted");
+        let (at, why) = at_fault(&apt, &entries.iter().collect::<Vec<_>>(), why).unwrap();
+        assert_eq!(at, 3);
+        assert!(why.contains("corrupted") || why.contains("parse"), "{why}");
+    }
+}
