@@ -363,7 +363,7 @@ mod tests {
         assert!(
             text.ends_with(
                 "\nweb1: package lists were made\n  \
-                 http://server/local ./  2025-11-29 05:00 UTC\n  http://v/\u{fffd} ./         at an unknown time\n"
+                 http://server/local ./  2025-11-29 05:00 UTC\n  http://v/\u{fffd} ./           at an unknown time\n"
             ),
             "{text}"
         );

@@ -193,8 +193,7 @@ fn why(output: &str, status: ExitStatus) -> String {
 mod tests {
     use super::*;
     use crate::archive::scan::Stamp;
-    use crate::deb::Deb;
-    use crate::deb::control::Control;
+    use crate::deb::{Control, Deb};
 
     fn entry(package: &str, more: &str) -> Entry {
         let text = format!(
