@@ -5,10 +5,9 @@ use std::fmt;
 use std::io;
 
 use apu_fleet::{TargetError, Why};
-use apu_repo::{Failure, Site, io_advice};
+use apu_repo::{Failure, Site, io_advice, quote};
 
 use crate::view::clean::clean;
-use crate::view::quote::quote;
 
 /// One reason after the other, as a chain of sources.
 #[derive(Debug)]

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts};
-use apu_repo::{Failure, Settings, Site, settings};
+use apu_repo::{Failure, Settings, Site, quote, settings};
 
 use crate::failure;
-use crate::view::quote::quote;
 
 /// A site that is ours to work in.
 pub struct Ground {

@@ -30,6 +30,9 @@ enum Command {
     /// Clients see the archive as it was or as it is, never in between. A .deb that did not change is not read
     /// again. One that is damaged, or that dpkg or apt would not take, stops the whole: nothing changes then.
     ///
+    /// The directory, those above it and those that are worked in belong to root or to you, and nobody else may write
+    /// into them: otherwise nothing is done. Below the directory no symbolic link is followed.
+    ///
     /// Without --suite the archive is flat: `deb URL ./`, with the .debs anywhere in the directory. With it, it is one
     /// as Debian's: `deb URL SUITE COMPONENT`, and a directory may have several suites, each published on its own.
     Publish {

@@ -1,6 +1,7 @@
 //! The whole program, in a server that is a directory.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -90,6 +91,23 @@ impl Server {
         let keyring = apu_repo::Keyring::parse(&fs::read(self.site().archive_gpg()).unwrap()).unwrap();
         archive::check(&self.site().archive(), &keyring).faults
     }
+}
+
+#[test]
+fn an_archive_that_others_may_write_into_is_refused() {
+    let server = Server::new();
+    let dir = server.site().archive();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o775)).unwrap();
+    let output = server.generate();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let shown = dir.display();
+    let expected = format!(
+        "error: nothing was published in {shown}\n  why: {shown} may be written by others: its mode is 0775\n  \
+         try: chmod go-w {shown}\n"
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(!server.deb(1).exists());
 }
 
 #[test]

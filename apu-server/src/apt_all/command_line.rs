@@ -107,10 +107,7 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
             (Some((name, why, instead)), Some(target)) => {
                 Err(Failure::words(format!("{name:?} is no operation of apt-all"))
                     .why(*why)
-                    .advise(format!(
-                        "apt-all {} {instead}",
-                        crate::view::quote::quote(word(target))
-                    )))
+                    .advise(format!("apt-all {} {instead}", apu_repo::quote(word(target)))))
             }
             _ => Ok(given),
         };

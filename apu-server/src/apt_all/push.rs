@@ -8,7 +8,7 @@ use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
 use apu_repo::output::{Stdout, all_written, complain, show};
-use apu_repo::{Failure, say, settings};
+use apu_repo::{Failure, quote, say, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::audit::Record;
@@ -22,7 +22,6 @@ use crate::published::published;
 use crate::repo::Local;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
-use crate::view::quote::quote;
 use crate::view::transactions::question;
 
 /// Does what the words say; the exit status is what comes back.

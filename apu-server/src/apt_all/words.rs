@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, Request};
-use apu_repo::Failure;
+use apu_repo::{Failure, quote};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
-
-use crate::view::quote::quote;
 
 /// Bring a class of Debian machines up to date, all at once.
 ///

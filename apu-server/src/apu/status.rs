@@ -5,9 +5,9 @@ use std::io;
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Status};
-use apu_repo::Failure;
 use apu_repo::archive::newest_version;
 use apu_repo::output::show;
+use apu_repo::{Failure, quote};
 use clap::Args;
 
 use super::remote::{INTERRUPTED, all_hosts, statuses, wait};
@@ -18,7 +18,6 @@ use crate::view::clean::clean;
 use crate::view::columns::columns;
 use crate::view::groups::{groups, set};
 use crate::view::paint::Paint;
-use crate::view::quote::quote;
 use crate::view::status::left_out;
 
 /// Show which hosts have which apu-client and apu-data, and which of them lag behind.

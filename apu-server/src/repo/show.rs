@@ -1,7 +1,6 @@
 //! What `apu repo` says.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io::ErrorKind;
 
 use apu_repo::Failure;
@@ -75,8 +74,7 @@ pub(super) fn list(target: &Target) -> Result<String, Failure> {
         failure.why(error)
     };
     let mut index: Vec<Paragraph> = Vec::new();
-    for path in archive::indexes(&target.dir, target.suite()).map_err(not_published)? {
-        let text = fs::read_to_string(&path).map_err(not_published)?;
+    for (path, text) in archive::indexes(&target.dir, target.suite()).map_err(not_published)? {
         let unreadable = |error| Failure::machine(format!("cannot read {}", path.display())).why(error);
         index.extend(paragraphs(&text, Comments::Refused).map_err(unreadable)?);
     }

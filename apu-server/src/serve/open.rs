@@ -2,13 +2,11 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path};
+use std::path::Path;
 
+use apu_repo::Folder;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::Mode;
 
 /// Why there is nothing to send.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,18 +29,8 @@ pub(super) enum Closed {
 /// # Errors
 /// See [`Closed`].
 pub(super) fn open_below(dir: &Path, file: &Path) -> Result<(File, Metadata), Closed> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let dir = open(dir, flags, Mode::empty()).map_err(closed)?;
-    // Without O_NONBLOCK, opening a named pipe waits until somebody writes to it.
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let opened = match openat2(&dir, file, how) {
-        // An old kernel; or systemd, which hides openat2 where RestrictSUIDSGID= is set.
-        Err(Errno::ENOSYS) => open_by_parts(dir, file),
-        opened => opened,
-    };
-    let file = File::from(opened.map_err(closed)?);
+    let opened = Folder::open(dir).and_then(|dir| dir.open_any(file));
+    let file = opened.map_err(|error| closed(errno(&error)))?;
     let about = file.metadata().map_err(|error| closed(errno(&error)))?;
     if about.is_dir() {
         return Err(Closed::Missing);
@@ -54,28 +42,6 @@ pub(super) fn open_below(dir: &Path, file: &Path) -> Result<(File, Metadata), Cl
         return Err(Closed::Refused("not everybody may read it (try: chmod a+r)"));
     }
     Ok((file, about))
-}
-
-/// The same, one part of the path after the other, each opened where the one before it led.
-fn open_by_parts(mut dir: OwnedFd, file: &Path) -> nix::Result<OwnedFd> {
-    let mut parts = file.components().peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(part) = part else {
-            return Err(Errno::EXDEV);
-        };
-        let common = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        if parts.peek().is_none() {
-            let flags = common | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-            return openat(&dir, part, flags, Mode::empty());
-        }
-        dir = openat(
-            &dir,
-            part,
-            common | OFlag::O_PATH | OFlag::O_DIRECTORY,
-            Mode::empty(),
-        )?;
-    }
-    Err(Errno::ENOENT)
 }
 
 fn closed(errno: Errno) -> Closed {
@@ -100,36 +66,11 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
     fn why(dir: &Path, file: &str) -> Closed {
         open_below(dir, Path::new(file)).unwrap_err()
-    }
-
-    #[test]
-    fn without_openat2_no_link_is_followed_either() {
-        let outside = tempfile::tempdir().unwrap();
-        let archive = outside.path().join("archive");
-        fs::create_dir_all(archive.join("pool")).unwrap();
-        fs::write(outside.path().join("secret"), "SECRET").unwrap();
-        fs::write(archive.join("pool/a"), "a").unwrap();
-        symlink(outside.path(), archive.join("up")).unwrap();
-        symlink("../secret", archive.join("relative")).unwrap();
-        let by_parts = |file: &str| {
-            let dir = open(&archive, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
-            open_by_parts(dir, Path::new(file))
-        };
-        assert!(by_parts("pool/a").is_ok());
-        for file in [
-            "up/secret",
-            "relative",
-            "../secret",
-            "/etc/passwd",
-            "pool/none",
-            "",
-        ] {
-            assert!(by_parts(file).is_err(), "{file}");
-        }
     }
 
     #[test]

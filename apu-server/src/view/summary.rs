@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use apu_fleet::{Ending, HostName, Outcome};
 use apu_proto::Operation;
+use apu_repo::quote;
 
 use super::body::{Body, HOST};
 use super::groups::{groups, set};
 use super::paint::Paint;
-use super::quote::quote;
 use super::status::totals;
 
 /// The most upgrades below one headline; `-v` shows all.

@@ -3,6 +3,7 @@
 mod hostile;
 mod interrupted;
 mod server;
+mod strangers;
 
 use std::fs;
 

@@ -20,9 +20,11 @@ mod publish;
 mod release;
 mod scan;
 mod shape;
+mod strict;
 mod trial;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -39,6 +41,7 @@ pub use release::release_date;
 pub use trial::Trial;
 
 use crate::deb::Depth;
+use crate::folder::Folder;
 use crate::lock::Lock;
 use crate::openpgp::ArchiveKey;
 use crate::settings::MoreArchive;
@@ -109,6 +112,8 @@ impl Labels {
 /// An archive in a directory, held by one publisher at a time.
 pub struct Archive {
     dir: PathBuf,
+    /// The same directory: everything in it is reached through this, and no link is followed.
+    root: Folder,
     labels: Labels,
     read_keys: Box<ReadKeys>,
     keys: OnceLock<Vec<ArchiveKey>>,
@@ -134,12 +139,15 @@ impl Archive {
         who: &str,
         waiting: &dyn Fn(&str),
     ) -> Result<Self, ArchiveError> {
-        let own = dir.join(OWN);
-        durable::directory(&own, 0o700).map_err(ArchiveError::io("make", &own))?;
+        let root = strict::open(dir, &labels.layout)?;
+        let own = Path::new(OWN);
+        durable::directory_in(&root, own, 0o700).map_err(strict::failed(&root, dir, "make", own))?;
         let path = own.join("lock");
-        let lock = Lock::take(&path, who, waiting).map_err(ArchiveError::io("lock", &path))?;
+        let lock =
+            Lock::take(&root, &path, who, waiting).map_err(strict::failed(&root, dir, "lock", &path))?;
         let archive = Self {
             dir: dir.to_owned(),
+            root,
             labels,
             read_keys: Box::new(keys),
             keys: OnceLock::new(),
@@ -167,32 +175,42 @@ impl Archive {
                 false => other_layout(SUITES, FLAT),
             };
         };
-        if self.dir.join("InRelease").exists() {
+        if self.root.look(Path::new("InRelease")).is_ok() {
             return other_layout(FLAT, SUITES);
         }
-        let own = self.own("");
-        durable::directory(&own, 0o700).map_err(ArchiveError::io("make", &own))?;
+        let mut own = PathBuf::new();
+        for part in &self.labels.layout.own_dir() {
+            own.push(part);
+            durable::directory_in(&self.root, &own, 0o700).map_err(self.failed("make", &own))?;
+        }
         let pool = self.labels.layout.pool();
         self.make_folder(&pool)?;
         suite
             .components
             .iter()
-            .try_for_each(|component| self.make_folder(&pool.join(component.as_str())).map(drop))
+            .try_for_each(|component| self.make_folder(&pool.join(component.as_str())))
     }
 
     /// A folder below the archive that clients may look into, and those above it, where they are missing. A new one
     /// survives a power cut.
-    fn make_folder(&self, below: &Path) -> Result<PathBuf, ArchiveError> {
-        let mut folder = self.dir.clone();
+    fn make_folder(&self, below: &Path) -> Result<(), ArchiveError> {
+        let mut folder = PathBuf::new();
         for part in below {
             folder.push(part);
-            if !folder.is_dir() {
-                durable::directory(&folder, 0o755)
-                    .and_then(|()| durable::sync_directory_of(&folder))
-                    .map_err(ArchiveError::io("make", &folder))?;
+            if self.root.folder(&folder).is_err() {
+                durable::directory_in(&self.root, &folder, 0o755).map_err(self.failed("make", &folder))?;
             }
         }
-        Ok(folder)
+        Ok(())
+    }
+
+    /// What went wrong with a path of the archive.
+    fn failed<'a>(
+        &'a self,
+        doing: &'static str,
+        below: &'a Path,
+    ) -> impl FnOnce(io::Error) -> ArchiveError + 'a {
+        strict::failed(&self.root, &self.dir, doing, below)
     }
 
     fn keys(&self) -> Result<&[ArchiveKey], ArchiveError> {
@@ -203,9 +221,9 @@ impl Archive {
         Ok(self.keys.get_or_init(|| keys))
     }
 
-    /// The folder of Release.
+    /// The folder of Release, below the archive's directory.
     fn release_dir(&self) -> PathBuf {
-        self.dir.join(layout::release_dir(self.labels.layout.suite()))
+        layout::release_dir(self.labels.layout.suite())
     }
 
     /// Where it lies.
@@ -214,7 +232,8 @@ impl Archive {
         &self.dir
     }
 
+    /// What is ours, below the archive's directory.
     fn own(&self, name: &str) -> PathBuf {
-        self.dir.join(self.labels.layout.own_dir()).join(name)
+        self.labels.layout.own_dir().join(name)
     }
 }

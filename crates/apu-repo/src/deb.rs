@@ -29,6 +29,8 @@ pub(crate) use shared::Shared;
 use tar::{Kind, Pax, Tar, TarError};
 pub use write::{DebWriter, WriteError};
 
+use crate::folder::open_regular;
+
 /// Why a file is not a .deb that may be published.
 #[derive(Debug, Error)]
 pub enum DebError {
@@ -138,8 +140,17 @@ impl Deb {
         Self::to(path, Depth::Whole)
     }
 
+    /// As [`Deb::examine`], of what `open` opens.
+    pub(crate) fn examine_file(open: impl Fn() -> io::Result<File> + Sync + Send) -> Result<Self, DebError> {
+        Self::only(Depth::Whole, open)
+    }
+
     fn to(path: &Path, depth: Depth) -> Result<Self, DebError> {
-        let mut read = read_all(&[path], depth, File::open);
+        Self::only(depth, || open_regular(path))
+    }
+
+    fn only(depth: Depth, open: impl Fn() -> io::Result<File> + Sync + Send) -> Result<Self, DebError> {
+        let mut read = read_all(&[()], depth, |()| open());
         let only = read
             .pop()
             .unwrap_or_else(|| Err(io::Error::other("nothing read it").into()));

@@ -44,7 +44,6 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
     if dir.join("InRelease").exists() {
         return Ok(None);
     }
-    durable::directory(&dir, 0o755).map_err(|error| cannot_write(&dir, error))?;
     let signers = site.clone();
     let keys = move || archive_keys(&signers);
     Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())

@@ -36,7 +36,8 @@ impl Archive {
         if new.is_empty() {
             return Ok(refused);
         }
-        let dir = self.own("apt");
+        // Below .apu, which nobody else may write into.
+        let dir = self.root.path().join(self.own("apt"));
         let asked = Apt::in_dir(&dir).and_then(|apt| {
             // Each round finds one more at fault; more than a few are somebody's attempt to keep this busy.
             for _ in 0..16 {

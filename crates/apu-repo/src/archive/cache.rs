@@ -5,18 +5,20 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use flate2::Crc;
+use rustix::fs::OFlags;
 
 use super::index::Entry;
 use super::scan::Stamp;
 use crate::deb::{Control, Deb, Shared};
 use crate::durable;
+use crate::folder::{About, Folder};
+use crate::trusted::is_trusted;
 
 /// The first line of a cache; another program version may judge a .deb differently.
 const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 5\n");
@@ -64,13 +66,18 @@ impl<'a> Cache<'a> {
     }
 
     /// Writes a new one. Not synced: a cache that a power cut damaged ends at the damage.
-    pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
-        durable::replace_unsynced(path, (HEAD.to_owned() + &records(entries)).as_bytes())
+    pub(super) fn write(root: &Folder, path: &Path, entries: &[Entry]) -> io::Result<()> {
+        durable::replace_unsynced(root, path, (HEAD.to_owned() + &records(entries)).as_bytes())
     }
 
     /// Adds what came new to the one that is there.
-    pub(super) fn append(path: &Path, entries: &[Entry]) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).open(path)?;
+    pub(super) fn append(root: &Folder, path: &Path, entries: &[Entry]) -> io::Result<()> {
+        let mut file = root.open_to_write(path, OFlags::WRONLY | OFlags::APPEND, 0)?;
+        let about = About::of(&file)?;
+        // A second name would be that of another file.
+        if about.names() != 1 || !is_trusted(about.owner()) {
+            return Err(io::Error::other("it is not apu's alone"));
+        }
         file.write_all(records(entries).as_bytes())
     }
 }
@@ -84,8 +91,8 @@ pub(super) struct CacheFile {
 
 impl CacheFile {
     /// One that cannot be read counts as empty.
-    pub(super) fn read(path: &Path) -> Self {
-        let text = String::from_utf8(fs::read(path).unwrap_or_default());
+    pub(super) fn read(root: &Folder, path: &Path) -> Self {
+        let text = String::from_utf8(root.read(path).unwrap_or_default());
         let is_text = text.is_ok();
         let text = text.unwrap_or_else(|error| {
             let whole = error.utf8_error().valid_up_to();
@@ -175,11 +182,18 @@ mod tests {
     use super::super::scan::Stamp;
     use super::{Cache, CacheFile, Entry};
     use crate::deb::Deb;
+    use crate::folder::Folder;
+
+    const CACHE: &str = "cache";
+
+    fn folder(cache: &Path) -> Folder {
+        Folder::open(cache.parent().unwrap()).unwrap()
+    }
 
     fn entries(dir: &Path, names: &[&str]) -> Vec<Entry> {
         let file = dir.join("file");
         fs::write(&file, "file").unwrap();
-        let stamp = Stamp::of(&file).unwrap().unwrap();
+        let stamp = Stamp::at(&folder(&file), Path::new("file")).unwrap().unwrap();
         let deb = |name: &str| Deb {
             control: format!("Package: {name}\nVersion: 1\nArchitecture: all\nDescription: ü\n x\n")
                 .parse()
@@ -197,15 +211,15 @@ mod tests {
 
     /// Where the first of two entries ends, and all that is written of them.
     fn written(path: &Path, entries: &[Entry]) -> (usize, Vec<u8>) {
-        Cache::write(path, &entries[..1]).unwrap();
+        Cache::write(&folder(path), Path::new(CACHE), &entries[..1]).unwrap();
         let first = fs::read(path).unwrap().len();
-        Cache::append(path, &entries[1..]).unwrap();
+        Cache::append(&folder(path), Path::new(CACHE), &entries[1..]).unwrap();
         (first, fs::read(path).unwrap())
     }
 
     /// How many of `entries` come back, each as it was, and whether it can be appended to.
     fn found(path: &Path, entries: &[Entry]) -> (usize, bool) {
-        let file = CacheFile::read(path);
+        let file = CacheFile::read(&folder(path), Path::new(CACHE));
         let cache = Cache::of(&file);
         let known = entries.iter().filter_map(|entry| {
             let deb = cache.get(&entry.path, &entry.stamp)?;
@@ -253,9 +267,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let mut entries = entries(dir.path(), &["one"]);
-        Cache::write(&cache, &entries).unwrap();
+        Cache::write(&folder(&cache), Path::new(CACHE), &entries).unwrap();
         entries[0].deb.sha256 = "cd".repeat(32);
-        Cache::append(&cache, &entries).unwrap();
+        Cache::append(&folder(&cache), Path::new(CACHE), &entries).unwrap();
         assert_eq!(found(&cache, &entries), (1, false));
     }
 }

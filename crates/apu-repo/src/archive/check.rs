@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use liblzma::read::XzDecoder;
 use super::layout::release_dir;
 use super::release::{self, IndexFile, Release, is_contents};
 use crate::deb::{Deb, hash};
+use crate::folder::Folder;
 use crate::openpgp::Keyring;
 use crate::parallel;
 
@@ -51,8 +51,19 @@ pub fn check(dir: &Path, keyring: &Keyring) -> Checked {
 /// Checks a suite of the archive in `dir`; without one, the flat archive.
 #[must_use]
 pub fn check_suite(dir: &Path, suite: Option<&str>, keyring: &Keyring) -> Checked {
+    let root = match Folder::open(dir) {
+        Ok(root) => root,
+        Err(error) => {
+            let path = dir.display().to_string();
+            let what = error.to_string();
+            return Checked {
+                faults: vec![Fault { path, what }],
+                ..Checked::default()
+            };
+        }
+    };
     let mut check = Check {
-        dir,
+        root,
         release_dir: release_dir(suite),
         found: Checked::default(),
     };
@@ -67,14 +78,14 @@ pub fn check_suite(dir: &Path, suite: Option<&str>, keyring: &Keyring) -> Checke
     check.found
 }
 
-struct Check<'a> {
-    dir: &'a Path,
+struct Check {
+    root: Folder,
     /// From the directory.
     release_dir: PathBuf,
     found: Checked,
 }
 
-impl Check<'_> {
+impl Check {
     fn fault(&mut self, path: impl AsRef<Path>, what: impl fmt::Display) {
         self.found.faults.push(Fault {
             path: path.as_ref().display().to_string(),
@@ -89,7 +100,8 @@ impl Check<'_> {
 
     fn read(&mut self, name: impl AsRef<Path>) -> Option<Vec<u8>> {
         let path = self.path(name);
-        fs::read(self.dir.join(&path))
+        self.root
+            .read(&path)
             .map_err(|error| self.fault(&path, error))
             .ok()
     }
@@ -217,8 +229,8 @@ impl Check<'_> {
         let claims: Vec<Claim> = claims.into_iter().collect();
         let paths: BTreeSet<&str> = claims.iter().map(|claim| claim.path.as_str()).collect();
         self.found.packages = paths.len();
-        let dir = self.dir;
-        let found = parallel::map(&claims, |claim| claim.fault(dir));
+        let root = &self.root;
+        let found = parallel::map(&claims, |claim| claim.fault(root));
         for (claim, fault) in claims.iter().zip(found) {
             if let Some(fault) = fault {
                 self.fault(&claim.path, fault);
@@ -251,15 +263,15 @@ impl Claim {
     }
 
     /// What is wrong with the .deb.
-    fn fault(&self, dir: &Path) -> Option<String> {
-        let path = dir.join(&self.path);
-        match File::open(&path).and_then(|mut file| hash(&mut file)) {
+    fn fault(&self, root: &Folder) -> Option<String> {
+        let open = || root.open_file(Path::new(&self.path));
+        match open().and_then(|mut file| hash(&mut file)) {
             Err(error) => Some(error.to_string()),
             Ok((size, sha256)) if size.to_string() != self.size || sha256 != self.sha256 => {
                 Some("size or hash is not what Packages says".into())
             }
             // The right hash only says that it is what was published.
-            Ok(_) => Deb::examine(&path).err().map(|error| error.to_string()),
+            Ok(_) => Deb::examine_file(open).err().map(|error| error.to_string()),
         }
     }
 }

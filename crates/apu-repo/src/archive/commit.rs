@@ -1,10 +1,8 @@
 //! One moment in which clients see the new archive instead of the old one: the rename of InRelease.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use super::generations::Generations;
 use super::release::IndexFile;
@@ -46,30 +44,30 @@ impl Archive {
         let by_hash: Vec<Wait<'_>> = unsynced.map(Wait::File).chain(of_folders(&folders)).collect();
         let (signed, synced) = parallel::both(
             || self.prepare_release(publication.release, keys),
-            || wait_for_all(&by_hash),
+            || self.wait_for_all(&by_hash),
         );
         let signed = synced.and(signed)?;
         let generations = publication.generations.to_bytes();
-        let record = prepared_beside(self.own("generations"), &generations, 0o600)?;
+        let record = self.prepared_beside(self.own("generations"), &generations, 0o600)?;
         let files = signed.iter().chain([&record]);
         let files: Vec<Wait<'_>> = files.map(|file| Wait::File(&file.unfinished)).collect();
-        wait_for_all(&files)?;
+        self.wait_for_all(&files)?;
 
-        rename(&record.unfinished.path, &record.path)?;
+        self.rename(&record.unfinished.path, &record.path)?;
         let last = self.release_dir();
         let mut folders = BTreeSet::new();
         for path in self.linked_indexes(indexes)? {
             let unfinished = unfinished_link(&path);
-            rename(&unfinished, &path)?;
+            self.rename(&unfinished, &path)?;
             // rename(2) leaves both names when they are links to one file.
-            let _ = fs::remove_file(&unfinished);
+            let _ = self.root.remove(&unfinished);
             folders.extend(path.parent().map(Path::to_owned).filter(|folder| *folder != last));
         }
-        wait_for_all(&of_folders(&folders).collect::<Vec<_>>())?;
+        self.wait_for_all(&of_folders(&folders).collect::<Vec<_>>())?;
         for file in signed {
-            rename(&file.unfinished.path, &file.path)?;
+            self.rename(&file.unfinished.path, &file.path)?;
         }
-        wait_for_all(&[Wait::Folder(&last)])
+        self.wait_for_all(&[Wait::Folder(&last)])
     }
 
     fn folders_by_hash(&self, indexes: &[Ready]) -> BTreeSet<PathBuf> {
@@ -85,7 +83,9 @@ impl Archive {
         for Ready { file, .. } in indexes.iter().filter(|ready| ready.stored) {
             let path = folder.join(&file.name);
             let hashed = folder.join(file.by_hash());
-            fs::hard_link(&hashed, unfinished_link(&path)).map_err(ArchiveError::io("write", &path))?;
+            self.root
+                .link(&hashed, &unfinished_link(&path))
+                .map_err(self.failed("write", &path))?;
             paths.push(path);
         }
         Ok(paths)
@@ -102,9 +102,9 @@ impl Archive {
             ("InRelease", &inline),
         ];
         let prepared = files.map(|(name, bytes)| {
-            let file = prepared_beside(folder.join(name), bytes, 0o644)?;
-            set_later_mtime(&file.unfinished.path, &file.path)
-                .map_err(ArchiveError::io("write", &file.path))?;
+            let file = self.prepared_beside(folder.join(name), bytes, 0o644)?;
+            self.set_later_mtime(&file.unfinished, &file.path)
+                .map_err(self.failed("write", &file.path))?;
             Ok(file)
         });
         prepared.into_iter().collect()
@@ -116,8 +116,40 @@ impl Archive {
             .iter()
             .filter(|last| files.iter().all(|file| file.name != last.name))
         {
-            let _ = fs::remove_file(self.release_dir().join(&gone.name));
+            let _ = self.root.remove(&self.release_dir().join(&gone.name));
         }
+    }
+
+    /// All at once: the disk is waited for once.
+    fn wait_for_all(&self, waits: &[Wait<'_>]) -> Result<(), ArchiveError> {
+        let synced = parallel::map(waits, |wait| match wait {
+            Wait::File(file) => file.sync().map_err(self.failed("write", &file.path)),
+            Wait::Folder(folder) => self.root.sync(folder).map_err(self.failed("sync", folder)),
+        });
+        synced.into_iter().collect()
+    }
+
+    fn prepared_beside(&self, path: PathBuf, bytes: &[u8], mode: u32) -> Result<Prepared, ArchiveError> {
+        let unfinished = Unfinished::beside(&self.root, &path, bytes, mode);
+        let unfinished = unfinished.map_err(self.failed("write", &path))?;
+        Ok(Prepared { unfinished, path })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), ArchiveError> {
+        self.root.rename(from, to).map_err(self.failed("write", to))
+    }
+
+    /// HTTP's Last-Modified counts whole seconds: two versions within one second would look like the same to a
+    /// client that asks If-Modified-Since.
+    fn set_later_mtime(&self, new: &Unfinished, old: &Path) -> io::Result<()> {
+        let Ok(old) = self.root.look(old) else {
+            return Ok(());
+        };
+        let old = u64::try_from(old.modified_ns() / 1_000_000_000).unwrap_or_default();
+        if new.written_at()? <= old {
+            new.set_written_at(old + 1)?;
+        }
+        Ok(())
     }
 }
 
@@ -131,45 +163,7 @@ fn of_folders(folders: &BTreeSet<PathBuf>) -> impl Iterator<Item = Wait<'_>> {
     folders.iter().map(|folder| Wait::Folder(folder))
 }
 
-/// All at once: the disk is waited for once.
-fn wait_for_all(waits: &[Wait<'_>]) -> Result<(), ArchiveError> {
-    let synced = parallel::map(waits, |wait| match wait {
-        Wait::File(file) => file.sync().map_err(ArchiveError::io("write", &file.path)),
-        Wait::Folder(folder) => durable::sync_directory(folder).map_err(ArchiveError::io("sync", folder)),
-    });
-    synced.into_iter().collect()
-}
-
-fn prepared_beside(path: PathBuf, bytes: &[u8], mode: u32) -> Result<Prepared, ArchiveError> {
-    let unfinished = Unfinished::beside(&path, bytes, mode).map_err(ArchiveError::io("write", &path))?;
-    Ok(Prepared { unfinished, path })
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), ArchiveError> {
-    fs::rename(from, to).map_err(ArchiveError::io("write", to))
-}
-
 fn unfinished_link(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}{}", durable::UNFINISHED))
-}
-
-/// HTTP's Last-Modified counts whole seconds: two versions within one second would look like the same to a
-/// client that asks If-Modified-Since.
-fn set_later_mtime(new: &Path, old: &Path) -> io::Result<()> {
-    let whole = |path: &Path| {
-        let modified = fs::metadata(path)?.modified()?;
-        Ok::<_, io::Error>(
-            modified
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
-        )
-    };
-    let Ok(old) = whole(old) else { return Ok(()) };
-    if whole(new)? <= old {
-        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(old + 1);
-        File::options().write(true).open(new)?.set_modified(later)?;
-    }
-    Ok(())
 }

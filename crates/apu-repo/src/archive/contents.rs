@@ -1,7 +1,6 @@
 //! Contents: which file is in which package, as apt-file reads it.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use super::index::Entry;
 use super::{Archive, ArchiveError, Refused};
 use crate::deb::{self, DebError, Depth};
 use crate::durable;
+use crate::folder::Folder;
 
 /// The first line of the record of names.
 const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " names 1");
@@ -21,7 +21,7 @@ impl Archive {
     /// The files in each of these .debs; only those that the record does not know are unpacked.
     pub(super) fn names(&self, entries: &[&Entry]) -> Result<Names, ArchiveError> {
         let path = self.own("names");
-        let mut names = Names::read(&path);
+        let mut names = Names::read(&self.root, &path);
         let known = names.0.len();
         let unknown: Vec<&Entry> = entries
             .iter()
@@ -29,7 +29,7 @@ impl Archive {
             .copied()
             .collect();
         let read = deb::read_all(&unknown, Depth::Whole, |entry| {
-            File::open(self.dir.join(&entry.path))
+            self.root.open_file(Path::new(&entry.path))
         });
         let mut refused: Vec<(PathBuf, DebError)> = Vec::new();
         for (entry, read) in unknown.iter().zip(read) {
@@ -42,7 +42,7 @@ impl Archive {
         }
         if names.forget_but(entries) || names.0.len() != known || !unknown.is_empty() {
             // Only speed is lost without it.
-            let _ = names.write(&path);
+            let _ = names.write(&self.root, &path);
         }
         match Refused::of(refused) {
             None => Ok(names),
@@ -53,8 +53,8 @@ impl Archive {
 
 impl Names {
     /// Reads the record; one that is missing or damaged is empty.
-    fn read(path: &Path) -> Self {
-        let bytes = fs::read(path).unwrap_or_default();
+    fn read(root: &Folder, path: &Path) -> Self {
+        let bytes = root.read(path).unwrap_or_default();
         Self::parse(&bytes).unwrap_or_default()
     }
 
@@ -82,13 +82,13 @@ impl Names {
     }
 
     /// Not synced: a record that a power cut damaged counts as empty.
-    fn write(&self, path: &Path) -> io::Result<()> {
+    fn write(&self, root: &Folder, path: &Path) -> io::Result<()> {
         let mut bytes = format!("{HEAD}\n").into_bytes();
         for (sha256, files) in &self.0 {
             bytes.extend_from_slice(format!("{sha256} {}\n", files.len()).as_bytes());
             bytes.extend_from_slice(files);
         }
-        durable::replace_unsynced(path, &bytes)
+        durable::replace_unsynced(root, path, &bytes)
     }
 
     /// The text of Contents: a file a line, then the packages that have it as `SECTION/NAME`, both sorted.
@@ -135,15 +135,18 @@ fn place(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEAD, Names};
+    use std::path::Path;
+
+    use super::{Folder, HEAD, Names};
 
     #[test]
     fn a_damaged_record_is_empty() {
         let mut names = Names::default();
         names.0.insert("ab".into(), b"usr/bin/a\nusr/bin/b c\n".to_vec());
-        let path = tempfile::NamedTempFile::new().unwrap();
-        names.write(path.path()).unwrap();
-        let whole = std::fs::read(path.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (root, path) = (Folder::open(dir.path()).unwrap(), Path::new("names"));
+        names.write(&root, path).unwrap();
+        let whole = root.read(path).unwrap();
         assert_eq!(Names::parse(&whole).unwrap().0, names.0);
         for length in (HEAD.len() + 2)..whole.len() {
             assert!(Names::parse(&whole[..length]).is_none(), "cut after {length}");

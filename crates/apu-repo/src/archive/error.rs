@@ -11,6 +11,7 @@ use crate::deb::DebError;
 use crate::failure::{Failure, FailureKind};
 use crate::io_advice::io_advice;
 use crate::openpgp::KeyError;
+use crate::trusted::Untrusted;
 
 /// Why an archive could not be changed. Whatever it was, clients still see the archive as it was before.
 #[derive(Debug, Error)]
@@ -69,6 +70,9 @@ pub enum ArchiveError {
         /// What it was to become.
         wanted: &'static str,
     },
+    /// Somebody else could change what is signed, or lead root elsewhere.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     /// The key.
     #[error("cannot sign")]
     Sign(#[from] KeyError),
@@ -141,6 +145,10 @@ impl ArchiveError {
                 } else {
                     format!("another directory, or rm -r {dir}/dists")
                 };
+                Failure::words(what).advise(advice).why(self)
+            }
+            Self::Untrusted(why) => {
+                let advice = why.advice().to_owned();
                 Failure::words(what).advise(advice).why(self)
             }
             Self::NotThere(_) => Failure::words(what)

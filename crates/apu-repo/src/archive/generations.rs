@@ -1,13 +1,13 @@
 //! Which index files were current when: a client in the middle of an update still finds those it was promised.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::release::IndexFile;
+use crate::folder::Folder;
 
 /// A generation stays while it is one of so many…
 const KEEP: usize = 4;
@@ -31,8 +31,9 @@ pub(super) struct Generations(Vec<Generation>);
 
 impl Generations {
     /// Reads the record; without one, `current` is all that is known.
-    pub(super) fn read(path: &Path, current: Option<Vec<IndexFile>>) -> Self {
-        let read = fs::read(path)
+    pub(super) fn read(root: &Folder, path: &Path, current: Option<Vec<IndexFile>>) -> Self {
+        let read = root
+            .read(path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let mut generations: Self = read.unwrap_or_default();
@@ -76,7 +77,7 @@ impl Generations {
     }
 
     /// Removes from the directory of files by hash what nobody needs any more.
-    pub(super) fn sweep(&self, by_hash: &Path) {
+    pub(super) fn sweep(&self, by_hash: &Folder) {
         let wanted: BTreeSet<&str> = self
             .0
             .iter()
@@ -84,22 +85,18 @@ impl Generations {
             .map(|file| file.sha256.as_str())
             .collect();
         let oldest = self.0.first().map_or(0, |generation| generation.published);
-        for entry in fs::read_dir(by_hash).into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| wanted.contains(name))
-            {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        for (name, _) in by_hash.list().unwrap_or_default() {
+            if name.to_str().is_some_and(|name| wanted.contains(name)) {
                 continue;
             }
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let Ok(modified) = modified else { continue };
-            let known_to_be_old = modified
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .is_ok_and(|at| at.as_secs() < oldest);
-            if known_to_be_old || modified.elapsed().is_ok_and(|age| age > UNKNOWN) {
+            let name = Path::new(&name);
+            let Ok(about) = by_hash.look(name) else { continue };
+            let modified = u64::try_from(about.modified_ns() / 1_000_000_000).unwrap_or_default();
+            if modified < oldest || now.saturating_sub(modified) > UNKNOWN.as_secs() {
                 // What cannot be removed now is tried again next time.
-                let _ = fs::remove_file(entry.path());
+                let _ = by_hash.remove(name);
             }
         }
     }

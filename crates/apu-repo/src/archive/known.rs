@@ -1,14 +1,14 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, CacheFile};
 use super::index::Entry;
 use super::layout::Layout;
-use super::scan::{self, Stamp, scan};
+use super::scan::{Found, Stamp};
 use super::{Archive, ArchiveError, Refused};
 use crate::deb::{self, Contents, DebError, Depth};
+use crate::folder::Folder;
 use crate::parallel;
 
 /// What lies in an archive's folders now.
@@ -33,14 +33,17 @@ impl Archive {
 
     /// Looks, and writes nothing.
     fn look(&self) -> Result<(Known, Vec<RefusedDeb>), ArchiveError> {
-        let file = CacheFile::read(&self.cache());
+        let file = CacheFile::read(&self.root, &self.cache());
         let cache = Cache::of(&file);
         let pool = self.labels.layout.pool();
         let components = match self.labels.layout {
             Layout::Flat => Vec::new(),
-            Layout::Suite(_) => scan::components(&self.dir.join(&pool))?,
+            Layout::Suite(_) => self.components(&pool)?,
         };
-        let files = scan(&self.dir, &pool)?;
+        let Found {
+            debs: files,
+            mut refused,
+        } = self.scan(&pool)?;
         if let Some((file, _)) = files
             .iter()
             .find(|(path, _)| self.labels.layout.component(path).is_none())
@@ -57,7 +60,7 @@ impl Archive {
         }
         let (cached, read) = (debs.len(), unknown.len());
         let mut new = Vec::new();
-        let mut refused = read_all(&self.dir, unknown, self.depth, &mut new);
+        refused.extend(read_all(&self.root, unknown, self.depth, &mut new));
         refused.extend(self.without_what_apt_refuses(&mut new)?);
         debs.append(&mut new);
         let known = Known {
@@ -106,8 +109,9 @@ impl Archive {
         // Only speed is lost without it.
         let _ = match known.cached {
             Some(cached) if cached == known.debs.len() => Ok(()),
-            Some(cached) => Cache::append(&path, &known.debs[cached..]),
-            None => Cache::write(&path, &known.debs),
+            Some(cached) => Cache::append(&self.root, &path, &known.debs[cached..])
+                .or_else(|_| Cache::write(&self.root, &path, &known.debs)),
+            None => Cache::write(&self.root, &path, &known.debs),
         };
         known.cached = Some(known.debs.len());
     }
@@ -135,8 +139,13 @@ impl Known {
 
 pub(super) type RefusedDeb = (PathBuf, DebError);
 
-fn read_all(dir: &Path, files: Vec<(String, Stamp)>, depth: Depth, debs: &mut Vec<Entry>) -> Vec<RefusedDeb> {
-    let results = deb::read_all(&files, depth, |(path, _)| File::open(dir.join(path)));
+fn read_all(
+    root: &Folder,
+    files: Vec<(String, Stamp)>,
+    depth: Depth,
+    debs: &mut Vec<Entry>,
+) -> Vec<RefusedDeb> {
+    let results = deb::read_all(&files, depth, |(path, _)| root.open_file(Path::new(path)));
     let mut refused = Vec::new();
     for ((path, stamp), result) in files.into_iter().zip(results) {
         match result {

@@ -1,11 +1,11 @@
 //! What an archive offers of one package, read from its published index as a client reads it.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::Failure;
 use crate::deb822::{Comments, paragraphs};
+use crate::folder::Folder;
 
 /// The newest version of `package` in the flat archive in `dir`; none where it was never published, or has it not.
 ///
@@ -17,7 +17,7 @@ pub fn newest_version(dir: &Path, package: &str) -> Result<Option<String>, Failu
         Failure::machine(format!("cannot read {}", path.display()))
             .advise(format!("apu repo check {}", dir.display()))
     };
-    let text = match fs::read_to_string(&path) {
+    let text = match Folder::open(dir).and_then(|root| root.read_text(Path::new("Packages"))) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed().why(error)),

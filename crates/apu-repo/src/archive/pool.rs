@@ -1,7 +1,6 @@
 //! Changing which .debs an archive holds.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::scan::Stamp;
 use super::{Archive, ArchiveError, Published, Refused};
 use crate::deb::{self, Depth};
 use crate::durable;
+use crate::folder::{Folder, open_regular};
 use crate::settings::Word;
 
 impl Archive {
@@ -61,18 +61,20 @@ impl Archive {
     ) -> Result<(Vec<Entry>, Published), ArchiveError> {
         let mut known = self.known_to_publish()?;
         let home = self.home(component);
-        let folder = self.make_folder(&home)?;
-        let mut copies = Unfinished::default();
+        self.make_folder(&home)?;
+        let mut copies = Unfinished::of(&self.root);
         let (mut came, mut debs, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
             let path = file.path();
             // What is judged is the archive's own copy: the original may change under our eyes.
-            let copy = folder.join(path.file_name().unwrap_or_default());
-            let copy = file.copy_beside(&copy).map_err(ArchiveError::io("copy", path))?;
-            copies.0.push(copy.clone());
+            let copy = home.join(path.file_name().unwrap_or_default());
+            let copy = file
+                .copy_beside(&self.root, &copy)
+                .map_err(ArchiveError::io("copy", path))?;
+            copies.paths.push(copy.clone());
             came.push((copy, path.to_owned()));
         }
-        let read = deb::read_all(&came, Depth::Whole, |(copy, _)| File::open(copy));
+        let read = deb::read_all(&came, Depth::Whole, |(copy, _)| self.root.open_file(copy));
         for ((copy, path), read) in came.into_iter().zip(read) {
             match read {
                 Ok(contents) => debs.push((copy, contents.deb)),
@@ -82,9 +84,9 @@ impl Archive {
         let mut new = Vec::new();
         for (copy, deb) in &debs {
             let path = home.join(deb.file_name()).display().to_string();
-            let stamp = Stamp::of(copy)
+            let stamp = Stamp::at(&self.root, copy)
                 .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
-                .map_err(ArchiveError::io("look at", copy))?;
+                .map_err(self.failed("look at", copy))?;
             let deb = deb.clone();
             new.push(Entry { path, deb, stamp });
         }
@@ -92,7 +94,7 @@ impl Archive {
         if let Some(refused) = Refused::of(refused) {
             return Err(ArchiveError::Refused(refused));
         }
-        let mut placed = Unfinished::default();
+        let mut placed = Unfinished::of(&self.root);
         let mut added = Vec::new();
         for ((copy, _), entry) in debs.iter().zip(new) {
             // Also under another file name it would be the same version twice.
@@ -104,11 +106,11 @@ impl Archive {
                 added.push(same.clone());
                 continue;
             }
-            let path = self.dir.join(&entry.path);
-            if !durable::create_from(copy, &path).map_err(ArchiveError::io("write", &path))? {
+            let path = PathBuf::from(&entry.path);
+            if !durable::create_from(&self.root, copy, &path).map_err(self.failed("write", &path))? {
                 return Err(ArchiveError::Taken { name: entry.name() });
             }
-            placed.0.push(path);
+            placed.paths.push(path);
             known.push(entry.clone());
             added.push(entry);
         }
@@ -186,8 +188,8 @@ impl Archive {
                 .any(|gone| there.is_named_like(gone) && self.side_by_side(there, gone))
         };
         for entry in known.debs().iter().filter(is_gone) {
-            let path = self.dir.join(&entry.path);
-            fs::remove_file(&path).map_err(ArchiveError::io("remove", &path))?;
+            let path = Path::new(&entry.path);
+            self.root.remove(path).map_err(self.failed("remove", path))?;
         }
         Ok((gone.iter().copied().cloned().collect(), published))
     }
@@ -207,28 +209,35 @@ impl Coming<'_> {
         }
     }
 
-    fn copy_beside(&self, path: &Path) -> io::Result<PathBuf> {
+    fn copy_beside(&self, root: &Folder, path: &Path) -> io::Result<PathBuf> {
         match self {
-            Self::File(file) => durable::prepare(path, File::open(file)?, 0o644),
-            Self::Made(_, bytes) => durable::prepare(path, *bytes, 0o644),
+            Self::File(file) => durable::prepare(root, path, open_regular(file)?, 0o644),
+            Self::Made(_, bytes) => durable::prepare(root, path, *bytes, 0o644),
         }
     }
 }
 
 /// Files that go again, unless everything that belongs to them was finished.
-#[derive(Default)]
-struct Unfinished(Vec<PathBuf>);
+struct Unfinished<'a> {
+    root: &'a Folder,
+    paths: Vec<PathBuf>,
+}
 
-impl Unfinished {
+impl<'a> Unfinished<'a> {
+    fn of(root: &'a Folder) -> Self {
+        let paths = Vec::new();
+        Self { root, paths }
+    }
+
     fn keep(mut self) {
-        self.0.clear();
+        self.paths.clear();
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        for path in &self.0 {
-            let _ = fs::remove_file(path);
+        for path in &self.paths {
+            let _ = self.root.remove(path);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! From what lies in an archive's folders to what its clients see.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::fs::FileType;
 
 use super::commit::Publication;
 use super::generations::Generations;
@@ -52,7 +52,7 @@ impl Archive {
         self.without_unasked_essentials(entries)?;
         let last = self.last_release();
         let last_files = last.as_ref().map(|release| release.files.clone());
-        let mut generations = Generations::read(&self.own("generations"), last_files.clone());
+        let mut generations = Generations::read(&self.root, &self.own("generations"), last_files.clone());
         let shape = self.shape(known, entries, last.as_ref());
         let known_files = last_files.as_deref().unwrap_or_default();
         let (texts, before) = parallel::both(
@@ -81,7 +81,9 @@ impl Archive {
             .iter()
             .filter(|folder| folder.ends_with("by-hash/SHA256"))
         {
-            generations.sweep(folder);
+            if let Ok(folder) = self.root.folder(folder) {
+                generations.sweep(&folder);
+            }
         }
         Ok(Published {
             packages: entries.len(),
@@ -149,43 +151,47 @@ impl Archive {
     }
 
     fn last_release(&self) -> Option<Release> {
-        release::parse(&fs::read_to_string(self.release_dir().join("Release")).ok()?)
+        release::parse(&self.root.read_text(&self.release_dir().join("Release")).ok()?)
     }
 
     /// What an interrupted publisher left. The lock is held, so nobody is writing these now.
     pub(super) fn clear_unfinished(&self) {
         for folder in self.folders() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                let name = name.as_encoded_bytes();
-                if name.starts_with(b".") && name.ends_with(durable::UNFINISHED.as_bytes()) {
-                    let _ = fs::remove_file(entry.path());
+            let Ok(folder) = self.root.folder(&folder) else {
+                continue;
+            };
+            for (name, _) in folder.list().unwrap_or_default() {
+                let bytes = name.as_encoded_bytes();
+                if bytes.starts_with(b".") && bytes.ends_with(durable::UNFINISHED.as_bytes()) {
+                    let _ = folder.remove(Path::new(&name));
                 }
             }
         }
     }
 
-    /// The folders that this program writes into.
+    /// The folders that this program writes into, below the archive's directory.
     fn folders(&self) -> Vec<PathBuf> {
         match &self.labels.layout {
-            Layout::Flat => vec![self.dir.clone(), self.own(""), self.dir.join("by-hash/SHA256")],
+            Layout::Flat => vec![PathBuf::new(), self.own(""), "by-hash/SHA256".into()],
             Layout::Suite(_) => {
                 let mut folders = vec![self.release_dir()];
                 // COMPONENT/binary-ARCHITECTURE/by-hash/SHA256
                 let mut at = 0;
                 while let Some(folder) = folders.get(at) {
-                    let below = fs::read_dir(folder).into_iter().flatten().flatten();
-                    let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-                    let below: Vec<PathBuf> = below.map(|entry| entry.path()).collect();
-                    folders.extend(below);
+                    folders.extend(self.folders_in(folder));
                     at += 1;
                 }
-                let pool = self.dir.join(self.labels.layout.pool());
-                let components = fs::read_dir(&pool).into_iter().flatten().flatten();
                 folders.push(self.own(""));
-                folders.extend(components.map(|component| component.path()));
+                folders.extend(self.folders_in(&self.labels.layout.pool()));
                 folders
             }
         }
+    }
+
+    fn folders_in(&self, folder: &Path) -> Vec<PathBuf> {
+        let listed = self.root.folder(folder).and_then(|folder| folder.list());
+        let folders = listed.unwrap_or_default().into_iter();
+        let folders = folders.filter(|(_, kind)| *kind == FileType::Directory);
+        folders.map(|(name, _)| folder.join(name)).collect()
     }
 }

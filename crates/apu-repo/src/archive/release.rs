@@ -1,7 +1,6 @@
 //! The Release file: what the archive is, how long that is true, and the hashes of its indexes.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,9 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
-use super::layout::Layout;
+use super::layout::{self, Layout};
 use super::shape::Shape;
 use crate::Failure;
+use crate::folder::Folder;
 
 /// One index file as Release names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,15 +148,13 @@ pub(super) fn parse(text: &str) -> Option<Release> {
 /// # Errors
 /// A Release file that cannot be read, or does not say it.
 pub fn release_date(dir: &Path, suite: Option<&str>) -> Result<Option<u64>, Failure> {
-    let path = match suite {
-        Some(suite) => dir.join("dists").join(suite).join("Release"),
-        None => dir.join("Release"),
-    };
+    let below = layout::release_dir(suite).join("Release");
+    let path = dir.join(&below);
     let failed = || {
         Failure::machine(format!("cannot read when {} was made", path.display()))
             .advise(format!("apu repo check {}", dir.display()))
     };
-    let text = match fs::read_to_string(&path) {
+    let text = match Folder::open(dir).and_then(|root| root.read_text(&below)) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed().why(error)),

@@ -1,12 +1,15 @@
 //! Which .debs lie below a directory.
 
 use std::fmt;
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::ArchiveError;
+use rustix::fs::FileType;
+
+use super::known::RefusedDeb;
+use super::{Archive, ArchiveError};
+use crate::deb::DebError;
+use crate::folder::{About, Folder};
 use crate::parallel;
 use crate::settings::Word;
 
@@ -19,15 +22,19 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Of the file at `path`; nothing if it is none.
-    pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
-        let metadata = fs::metadata(path)?;
+    /// Of a file; nothing if it is none.
+    pub(super) fn of(about: &About) -> Option<Self> {
         let stamp = || Self {
-            size: metadata.len(),
-            mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
-            inode: metadata.ino(),
+            size: about.size(),
+            mtime_ns: about.modified_ns(),
+            inode: about.inode(),
         };
-        Ok(metadata.is_file().then(stamp))
+        (about.kind() == FileType::RegularFile).then(stamp)
+    }
+
+    /// Of the file at `path` below `folder`.
+    pub(super) fn at(folder: &Folder, path: &Path) -> io::Result<Option<Self>> {
+        Ok(Self::of(&folder.look(path)?))
     }
 
     /// Reads back what `Display` wrote.
@@ -46,72 +53,85 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// Every .deb below the folder `below` of `dir`, sorted by its path from `dir`. Hidden names and `by-hash` are not
-/// looked at; linked files are followed, linked directories are not.
-pub(super) fn scan(dir: &Path, below: &Path) -> Result<Vec<(String, Stamp)>, ArchiveError> {
-    let mut named = Vec::new();
-    let mut left = vec![below.to_owned()];
-    while let Some(below) = left.pop() {
-        let here = dir.join(&below);
-        let entries = fs::read_dir(&here).map_err(ArchiveError::io("list", &here))?;
-        for entry in entries {
-            let entry = entry.map_err(ArchiveError::io("list", &here))?;
-            let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(b".") || name == "by-hash" {
-                continue;
-            }
-            let kind = entry.file_type();
-            let kind = kind.map_err(|error| ArchiveError::io("look at", &entry.path())(error))?;
-            if kind.is_dir() {
-                left.push(below.join(&name));
-            } else if name.as_encoded_bytes().ends_with(b".deb") {
-                named.push(below.join(&name));
-            }
-        }
-    }
-    let stamps = parallel::map(&named, |path| {
-        let path = dir.join(path);
-        Stamp::of(&path).map_err(ArchiveError::io("look at", &path))
-    });
-    let mut found = Vec::with_capacity(named.len());
-    for (path, stamp) in named.into_iter().zip(stamps) {
-        if let Some(stamp) = stamp? {
-            let path = servable(&path).map_err(ArchiveError::io("publish", &dir.join(&path)))?;
-            found.push((path, stamp));
-        }
-    }
-    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
+/// What was found in an archive's folders, sorted by the paths from the archive's directory.
+pub(super) struct Found {
+    pub(super) debs: Vec<(String, Stamp)>,
+    pub(super) refused: Vec<RefusedDeb>,
 }
 
-/// The components that a suite's pool has folders for.
-pub(super) fn components(pool: &Path) -> Result<Vec<String>, ArchiveError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(pool).map_err(ArchiveError::io("list", pool))? {
-        let entry = entry.map_err(ArchiveError::io("list", pool))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        match Word::try_from(name) {
-            Ok(name) => found.push(name.to_string()),
-            Err(reason) => {
-                return Err(ArchiveError::io("publish", &entry.path())(io::Error::other(
-                    reason,
-                )));
+impl Archive {
+    /// Every .deb below the folder `below`. Hidden names and `by-hash` are not looked at, and no link is followed.
+    pub(super) fn scan(&self, below: &Path) -> Result<Found, ArchiveError> {
+        let mut named = Vec::new();
+        let mut left = vec![below.to_owned()];
+        while let Some(below) = left.pop() {
+            let folder = self.root.folder(&below).map_err(self.failed("list", &below))?;
+            let mut here = Vec::new();
+            for (name, kind) in folder.list().map_err(self.failed("list", &below))? {
+                if name.as_encoded_bytes().starts_with(b".") || name == "by-hash" {
+                    continue;
+                }
+                if kind == FileType::Directory {
+                    left.push(below.join(&name));
+                } else if name.as_encoded_bytes().ends_with(b".deb") {
+                    here.push(name);
+                }
+            }
+            let looked = parallel::map(&here, |name| folder.look(Path::new(name)));
+            for (name, about) in here.into_iter().zip(looked) {
+                let path = below.join(name);
+                let about = about.map_err(self.failed("look at", &path))?;
+                named.push((path, about));
             }
         }
+        let (mut debs, mut refused) = (Vec::with_capacity(named.len()), Vec::new());
+        for (path, about) in named {
+            match stamped(&path, &about) {
+                Ok(found) => debs.push(found),
+                Err(why) => refused.push((path, DebError::NotJudged(why.to_owned()))),
+            }
+        }
+        debs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        refused.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Found { debs, refused })
     }
-    Ok(found)
+
+    /// The components that a suite's pool has folders for.
+    pub(super) fn components(&self, pool: &Path) -> Result<Vec<String>, ArchiveError> {
+        let folder = self.root.folder(pool).map_err(self.failed("list", pool))?;
+        let mut found = Vec::new();
+        for (name, kind) in folder.list().map_err(self.failed("list", pool))? {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with('.') || kind != FileType::Directory {
+                continue;
+            }
+            let path: PathBuf = pool.join(&name);
+            match Word::try_from(name) {
+                Ok(name) => found.push(name.to_string()),
+                Err(reason) => return Err(self.failed("publish", &path)(io::Error::other(reason))),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A .deb by its path and its stamp, or why it is none.
+fn stamped(path: &Path, about: &About) -> Result<(String, Stamp), &'static str> {
+    let Some(stamp) = Stamp::of(about) else {
+        return Err(if about.kind() == FileType::Symlink {
+            "it is a symbolic link, which is not followed here: copy the file, or give it a second name by ln"
+        } else {
+            "it is not a regular file"
+        });
+    };
+    Ok((servable(path)?, stamp))
 }
 
 /// Clients and web servers disagree about escapes in a path, so that only names without any are published.
-fn servable(path: &Path) -> io::Result<String> {
+fn servable(path: &Path) -> Result<String, &'static str> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-~:/@,=%".contains(byte);
     match path.to_str() {
         Some(text) if text.bytes().all(|byte| plain(&byte)) => Ok(text.to_owned()),
-        _ => Err(io::Error::other(
-            "its name has letters other than A-Z a-z 0-9 . _ + - ~ : @ , = %",
-        )),
+        _ => Err("its name has letters other than A-Z a-z 0-9 . _ + - ~ : @ , = %"),
     }
 }

@@ -1,6 +1,5 @@
 //! What adding would do, found out without doing it.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,6 +7,7 @@ use super::index::{Entry, compare_versions};
 use super::scan::Stamp;
 use super::{Archive, ArchiveError, Refused};
 use crate::deb::{self, Depth};
+use crate::folder::{About, open_regular};
 
 /// A .deb that could be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Archive {
     /// Judges files as [`Archive::add`] does, in their order, and changes nothing.
     pub fn try_add(&self, files: &[PathBuf]) -> Result<Vec<Trial>, ArchiveError> {
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
-        let read = deb::read_all(files, Depth::Whole, File::open);
+        let read = deb::read_all(files, Depth::Whole, |file| open_regular(file));
         for (file, read) in files.iter().zip(read) {
             match read {
                 Ok(contents) => debs.push((file, contents.deb)),
@@ -34,7 +34,8 @@ impl Archive {
         let mut new = Vec::new();
         for (file, deb) in debs {
             let path = self.home(None).join(deb.file_name()).display().to_string();
-            let stamp = Stamp::of(file)
+            let stamp = open_regular(file)
+                .and_then(|file| Ok(Stamp::of(&About::of(&file)?)))
                 .and_then(|stamp| stamp.ok_or_else(|| io::Error::other("it is no file any more")))
                 .map_err(ArchiveError::io("look at", file))?;
             new.push(Entry { path, deb, stamp });

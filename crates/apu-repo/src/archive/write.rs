@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -88,7 +87,7 @@ impl Archive {
     }
 
     fn intact(&self, file: &IndexFile) -> Option<Form> {
-        let bytes = fs::read(self.release_dir().join(file.by_hash())).ok()?;
+        let bytes = self.root.read(&self.release_dir().join(file.by_hash())).ok()?;
         // An index as it is need not be hashed: of that only what the new one has too is of use.
         let is_packed = file.name.ends_with(".gz") || file.name.ends_with(".xz");
         let is_intact = || !is_packed || hex(&Sha256::digest(&bytes)) == file.sha256;
@@ -126,8 +125,7 @@ impl Archive {
         }
         for text in texts {
             let path = index_file(&text.name, b"").by_hash();
-            let below = self.release_dir().join(path.parent().unwrap_or(&path));
-            self.make_folder(below.strip_prefix(&self.dir).unwrap_or(&below))?;
+            self.make_folder(&self.release_dir().join(path.parent().unwrap_or(&path)))?;
         }
         // While the short forms are made, the long one gets to the disk.
         let (plain, packed) = parallel::both(
@@ -172,9 +170,7 @@ impl Archive {
         }
         let mut ready = self.by_hash(name, bytes)?;
         if let Some(unsynced) = ready.unsynced.take() {
-            unsynced
-                .sync()
-                .map_err(ArchiveError::io("write", &unsynced.path))?;
+            unsynced.sync().map_err(self.failed("write", &unsynced.path))?;
         }
         Ok(ready)
     }
@@ -185,14 +181,14 @@ impl Archive {
         let path = self.release_dir().join(file.by_hash());
         let place = || {
             // Whoever wrote it may have been interrupted before it was synced.
-            if let Some(there) = Unfinished::there(&path).filter(|there| there.holds(bytes)) {
+            if let Some(there) = Unfinished::there(&self.root, &path).filter(|there| there.holds(bytes)) {
                 return Ok(there);
             }
-            let unfinished = Unfinished::beside(&path, bytes, 0o644)?;
-            fs::rename(&unfinished.path, &path)?;
+            let unfinished = Unfinished::beside(&self.root, &path, bytes, 0o644)?;
+            self.root.rename(&unfinished.path, &path)?;
             Ok(unfinished)
         };
-        let unsynced = Some(place().map_err(ArchiveError::io("write", &path))?);
+        let unsynced = Some(place().map_err(self.failed("write", &path))?);
         Ok(Ready {
             unsynced,
             ..Ready::kept(&file)

@@ -4,4 +4,5 @@ mod compared;
 mod contents;
 mod flat;
 mod place;
+mod planted;
 mod suites;
