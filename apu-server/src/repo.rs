@@ -7,8 +7,8 @@ mod target;
 
 use std::path::PathBuf;
 
-use apu_repo::archive;
-use apu_repo::output::show;
+use apu_repo::archive::{self, Archive, Published};
+use apu_repo::output::{complain, show};
 use apu_repo::settings::Word;
 use apu_repo::{Failure, Keyring, Settings, Site};
 use clap::{Args, Subcommand};
@@ -28,7 +28,8 @@ enum Command {
     /// Index and sign all .debs in and below a directory.
     ///
     /// Clients see the archive as it was or as it is, never in between. A .deb that did not change is not read
-    /// again. One that is damaged, or that dpkg or apt would not take, stops the whole: nothing changes then.
+    /// again. One that is damaged, or that dpkg or apt would not take, is named and left out; the others are published, and
+    /// the exit status is 1. A .deb that only root may read is made readable for the web server.
     ///
     /// The directory, those above it and those that are worked in belong to root or to you, and nobody else may write
     /// into them: otherwise nothing is done. Below the directory no symbolic link is followed.
@@ -46,6 +47,9 @@ enum Command {
         /// found by `apu repo check`, or by a client.
         #[arg(long, conflicts_with = "all")]
         without_files: bool,
+        /// Publish nothing where a .deb would be left out; the exit status is 2 then.
+        #[arg(long)]
+        strict: bool,
         /// Publish every archive of apu.toml whose directory is here, and go on where one fails.
         #[arg(long, conflicts_with_all = ["dir", "suite", "components", "architectures", "contents"])]
         all: bool,
@@ -121,38 +125,61 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     let at = |place: &Place| target(&place.dir, &place.suite, &Wishes::default());
     let chosen = |archive: &Chosen| target(&archive.dir, &archive.suite, &Wishes::default());
     let (text, status) = match &args.command {
-        Command::Publish { all: true, .. } => return all::publish(site, &settings),
+        Command::Publish {
+            all: true, strict, ..
+        } => return all::publish(site, &settings, *strict),
         Command::Publish {
             place,
             wishes,
             without_files,
+            strict,
             ..
         } => {
             let target = target(&place.dir, &place.suite, wishes)?;
-            (publish(&target, site, *without_files)?, 0)
+            let prepare = |archive: Archive| match without_files {
+                true => archive.without_files(),
+                false => archive,
+            };
+            publish(&target, site, *strict, prepare)?
         }
         Command::Add {
             files,
             archive,
             component,
-        } => (add(&chosen(archive)?, site, component.as_ref(), files)?, 0),
-        Command::Remove { packages, archive } => (remove(&chosen(archive)?, site, packages)?, 0),
+        } => add(&chosen(archive)?, site, component.as_ref(), files)?,
+        Command::Remove { packages, archive } => remove(&chosen(archive)?, site, packages)?,
         Command::List { place } => (show::list(&at(place)?)?, 0),
         Command::Check { place } => check(&at(place)?, site)?,
-        Command::Prune { keep, place } => (prune(&at(place)?, site, *keep as usize)?, 0),
+        Command::Prune { keep, place } => prune(&at(place)?, site, *keep as usize)?,
     };
     // Nobody may be reading; what was done is done.
     show(&text);
     Ok(status)
 }
 
-fn publish(target: &Target, site: &Site, without_files: bool) -> Result<String, Failure> {
-    let mut archive = target.open(site, "apu repo publish")?;
-    if without_files {
-        archive = archive.without_files();
-    }
+/// What is said of it, and the exit status.
+type Done = (String, u8);
+
+fn publish(
+    target: &Target,
+    site: &Site,
+    strict: bool,
+    prepare: impl FnOnce(Archive) -> Archive,
+) -> Result<Done, Failure> {
+    let archive = prepare(target.open(site, "apu repo publish")?);
+    let archive = if strict { archive.strict() } else { archive };
     let published = archive.publish().map_err(target.failed())?;
-    Ok(show::published(target, &published))
+    Ok(done(target, String::new(), &published))
+}
+
+/// Names the .debs that were left out.
+fn done(target: &Target, text: String, published: &Published) -> Done {
+    let complaint = published.complaint(&target.dir);
+    complain(complaint.as_deref().unwrap_or_default());
+    (
+        text + &show::published(target, published),
+        u8::from(complaint.is_some()),
+    )
 }
 
 /// Signs the archives of `[[archives]]` that lie here with the keys that there are now.
@@ -163,13 +190,13 @@ pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
     let archives = settings.archives.iter();
     for target in archives.map(|archive| Target::named(site, settings, archive)) {
         if target.dir.is_dir() {
-            publish(&target, site, false)?;
+            publish(&target, site, false, |archive| archive)?;
         }
     }
     Ok(())
 }
 
-fn add(target: &Target, site: &Site, component: Option<&Word>, files: &[PathBuf]) -> Result<String, Failure> {
+fn add(target: &Target, site: &Site, component: Option<&Word>, files: &[PathBuf]) -> Result<Done, Failure> {
     if let Some(component) = component {
         target.has(component, site)?;
     }
@@ -181,10 +208,10 @@ fn add(target: &Target, site: &Site, component: Option<&Word>, files: &[PathBuf]
         .iter()
         .map(|entry| format!("added {}\n", entry.name()))
         .collect();
-    Ok(lines + &show::published(target, &published))
+    Ok(done(target, lines, &published))
 }
 
-fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<String, Failure> {
+fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<Done, Failure> {
     let archive = target.open(site, "apu repo remove")?;
     let packages: Vec<(&str, Option<&str>)> = packages
         .iter()
@@ -194,15 +221,15 @@ fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<String, F
         })
         .collect();
     let (gone, published) = archive.remove(&packages).map_err(target.failed())?;
-    Ok(gone_text(&gone) + &show::published(target, &published))
+    Ok(done(target, gone_text(&gone), &published))
 }
 
-fn prune(target: &Target, site: &Site, keep: usize) -> Result<String, Failure> {
+fn prune(target: &Target, site: &Site, keep: usize) -> Result<Done, Failure> {
     let (gone, published) = target
         .open(site, "apu repo prune")?
         .prune(keep)
         .map_err(target.failed())?;
-    Ok(gone_text(&gone) + &show::published(target, &published))
+    Ok(done(target, gone_text(&gone), &published))
 }
 
 fn gone_text(gone: &[archive::Entry]) -> String {

@@ -50,6 +50,7 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
             .map_err(|error| error.into_failure(&dir))?;
         next_version(&archive, &inputs, args.at_least.max(remembered(&site)))
     })()?;
+    complain(&done.published.complaint(&dir).unwrap_or_default());
     // Without it only a lost archive could make a version come back; the package itself is published.
     let _ = remember(&site, done.version);
     let text = if args.quiet {

@@ -10,7 +10,7 @@ use super::target::Target;
 ///
 /// # Errors
 /// None of its own: each failure is shown when it happens.
-pub(super) fn publish(site: &Site, settings: &Settings) -> Result<u8, Failure> {
+pub(super) fn publish(site: &Site, settings: &Settings, strict: bool) -> Result<u8, Failure> {
     let named = settings
         .archives
         .iter()
@@ -21,9 +21,10 @@ pub(super) fn publish(site: &Site, settings: &Settings) -> Result<u8, Failure> {
         if !target.dir.is_dir() {
             continue;
         }
-        match super::publish(&target, site, false) {
-            Ok(text) => {
+        match super::publish(&target, site, strict, |archive| archive) {
+            Ok((text, status)) => {
                 show(&text);
+                worst = worst.max(status);
             }
             Err(failure) => {
                 let (text, status) = report(&failure);

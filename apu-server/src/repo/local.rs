@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use apu_proto::PackageArg;
 use apu_repo::archive::{ArchiveError, Entry, Trial};
+use apu_repo::output::complain;
 use apu_repo::{Failure, Settings, Site};
 
 use super::{Target, show};
@@ -79,6 +80,7 @@ impl Local {
             format!("{what} {}\n", entry.name())
         };
         let lines: String = added.iter().map(line).collect();
+        complain(&published.complaint(&self.target.dir).unwrap_or_default());
         Ok(lines + &show::published(&self.target, &published))
     }
 }

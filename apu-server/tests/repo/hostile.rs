@@ -151,8 +151,8 @@ fn what_is_made_to_take_all_memory_is_refused_in_little() {
         let path = drop.join(format!("{name}.deb"));
         fs::write(&path, &bytes).unwrap();
         let (path, dir) = (path.display().to_string(), drop.display().to_string());
-        for words in [["add", &path], ["publish", &dir]] {
-            let output = limited(&server, &words);
+        for words in [&["add", &path][..], &["publish", "--strict", &dir]] {
+            let output = limited(&server, words);
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
             assert!(error.contains(why), "{words:?}: {error}");
@@ -181,7 +181,7 @@ fn a_changed_bit_in_the_files_is_found_before_and_after_publishing() {
     let path = dir.join("flip.deb");
     fs::write(&path, &bytes).unwrap();
     let words = dir.display().to_string();
-    let output = server.repo(&["publish", &words]);
+    let output = server.repo(&["publish", "--strict", &words]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("flip.deb: data.tar"), "{error}");
@@ -238,13 +238,15 @@ fn what_dpkg_or_apt_refuse_is_not_published() {
     let path = dir.join("evil.deb");
     for (bytes, why) in debs {
         fs::write(&path, bytes).unwrap();
-        for words in [
-            ["add", &path.display().to_string()],
-            ["publish", &dir.display().to_string()],
+        let (path, dir) = (path.display().to_string(), dir.display().to_string());
+        for (words, status) in [
+            (&["add", &path][..], 2),
+            (&["publish", "--strict", &dir], 2),
+            (&["publish", &dir], 1),
         ] {
-            let output = server.repo(&words);
+            let output = server.repo(words);
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(2), "{words:?}: {error}");
+            assert_eq!(output.status.code(), Some(status), "{words:?}: {error}");
             assert!(error.contains(why), "{words:?}: {error}");
         }
     }

@@ -221,7 +221,7 @@ fn all_archives_are_published_whatever_happens_to_one() {
     fs::create_dir_all(srv.join("flat")).unwrap();
     let bad = srv.join("apt/pool/stable/main/bad.deb");
     fs::write(&bad, "no deb at all").unwrap();
-    let output = server.repo(&["publish", "--all"]);
+    let output = server.repo(&["publish", "--all", "--strict"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -237,6 +237,17 @@ fn all_archives_are_published_whatever_happens_to_one() {
         "{told:?}"
     );
     assert!(!srv.join("elsewhere").exists());
+    let output = server.repo(&["publish", "--all"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let dir = srv.join("apt").display().to_string();
+    let expected =
+        format!("error: 1 of the .debs in {dir} was left out\n  why: pool/stable/main/bad.deb: not a .deb");
+    assert!(
+        said.starts_with(&expected) && said.ends_with("  try: mend or remove these files\n"),
+        "{said}"
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 4);
     fs::remove_file(bad).unwrap();
     assert_eq!(server.good(&["publish", "--all"]).lines().count(), 4);
     let output = server.repo(&["publish", "--all", "tools"]);

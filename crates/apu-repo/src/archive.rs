@@ -118,6 +118,7 @@ pub struct Archive {
     read_keys: Box<ReadKeys>,
     keys: OnceLock<Vec<ArchiveKey>>,
     depth: Depth,
+    is_strict: bool,
     _lock: Lock,
 }
 
@@ -152,6 +153,7 @@ impl Archive {
             read_keys: Box::new(keys),
             keys: OnceLock::new(),
             depth: Depth::Whole,
+            is_strict: false,
             _lock: lock,
         };
         archive.make_folders()?;
@@ -163,6 +165,13 @@ impl Archive {
     #[must_use]
     pub fn without_files(mut self) -> Self {
         self.depth = Depth::Control;
+        self
+    }
+
+    /// One .deb that may not be published stops the whole, instead of being left out.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
         self
     }
 

@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -100,6 +101,23 @@ pub enum DebError {
     /// The control file.
     #[error("control file: {0}")]
     Control(#[from] ControlError),
+}
+
+impl DebError {
+    /// Whether this machine was at fault rather than the .deb: it has too few files or processes, or its disk fails.
+    pub(crate) fn is_the_machines(&self) -> bool {
+        let Self::Read(error) = self else { return false };
+        let of_the_file = [
+            Errno::EACCES,
+            Errno::EPERM,
+            Errno::ELOOP,
+            Errno::ENOENT,
+            Errno::ENXIO,
+            Errno::ENODEV,
+        ];
+        let code = error.raw_os_error();
+        code.is_some_and(|code| !of_the_file.contains(&Errno::from_raw(code)))
+    }
 }
 
 /// What an archive's index has to know of one .deb.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Archive, Labels};
+use crate::output::complain;
 use crate::rotation::{archive_keys, make_archive_key, write_certificates};
 use crate::{Failure, Settings, Site, durable, host, push_key};
 
@@ -46,9 +47,10 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
     }
     let signers = site.clone();
     let keys = move || archive_keys(&signers);
-    Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())
+    let published = Archive::open(&dir, Labels::of(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| error.into_failure(&dir))?;
+    complain(&published.complaint(&dir).unwrap_or_default());
     Ok(Some(dir))
 }
 

@@ -262,6 +262,23 @@ impl Claim {
         }
     }
 
+    /// Why a web server, which is another user than root, cannot read the .deb.
+    fn is_hidden(&self, root: &Folder) -> Option<&'static str> {
+        let mut path = PathBuf::new();
+        let mut parts = Path::new(&self.path).iter().peekable();
+        while let Some(part) = parts.next() {
+            path.push(part);
+            let mode = root.look(&path).map_or(0, |about| about.mode());
+            if parts.peek().is_none() {
+                return (mode & 0o004 == 0).then_some("a web server cannot read it (try: chmod a+r)");
+            }
+            if mode & 0o001 == 0 {
+                return Some("a web server cannot look into its folder (try: chmod a+rx)");
+            }
+        }
+        None
+    }
+
     /// What is wrong with the .deb.
     fn fault(&self, root: &Folder) -> Option<String> {
         let open = || root.open_file(Path::new(&self.path));
@@ -271,7 +288,10 @@ impl Claim {
                 Some("size or hash is not what Packages says".into())
             }
             // The right hash only says that it is what was published.
-            Ok(_) => Deb::examine_file(open).err().map(|error| error.to_string()),
+            Ok(_) => match Deb::examine_file(open) {
+                Err(error) => Some(error.to_string()),
+                Ok(_) => self.is_hidden(root).map(str::to_owned),
+            },
         }
     }
 }

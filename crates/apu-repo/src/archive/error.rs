@@ -56,12 +56,6 @@ pub enum ArchiveError {
     /// Nothing in the archive is called that.
     #[error("{0} is not in the archive")]
     NotThere(String),
-    /// A .deb of a suite that no component would list.
-    #[error("{file} lies in no component")]
-    NoComponent {
-        /// The file.
-        file: String,
-    },
     /// A suite where a flat archive is, or the other way round: each would publish, and remove, what is the other's.
     #[error("it is {there} already, and cannot be {wanted} too")]
     OtherLayout {
@@ -133,12 +127,6 @@ impl ArchiveError {
             Self::Taken { .. } => Failure::words(what)
                 .advise("give the changed package a higher version")
                 .why(self),
-            Self::NoComponent { file } => {
-                let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-                let folder = folder.display();
-                let advice = format!("mkdir -p {dir}/{folder}/main && mv {dir}/{file} {dir}/{folder}/main/");
-                Failure::words(what).advise(advice).why(self)
-            }
             Self::OtherLayout { there, .. } => {
                 let advice = if *there == FLAT {
                     format!("another directory, or rm {dir}/InRelease {dir}/Release* {dir}/Packages*")
@@ -158,6 +146,16 @@ impl ArchiveError {
     }
 }
 
+/// A .deb and why it is not published.
+pub(super) fn reason(path: &Path, error: &DebError) -> String {
+    let path = path.display();
+    match error {
+        // Where DebError wraps what the system said, that is the reason.
+        DebError::Read(source) => format!("{path}: {error}: {source}"),
+        _ => format!("{path}: {error}"),
+    }
+}
+
 /// A chain of refused .debs, so that each is shown as one reason.
 #[derive(Debug)]
 pub struct Refused {
@@ -168,13 +166,8 @@ pub struct Refused {
 impl Refused {
     pub(super) fn of(refused: Vec<(PathBuf, DebError)>) -> Option<Self> {
         refused.into_iter().rev().fold(None, |next, (path, error)| {
-            let mut text = format!("{}: {error}", path.display());
-            // Where DebError wraps what the system said, that is the reason.
-            if let DebError::Read(source) = &error {
-                text = format!("{text}: {source}");
-            }
             Some(Self {
-                text,
+                text: reason(&path, &error),
                 next: next.map(Box::new),
             })
         })

@@ -1,12 +1,13 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, CacheFile};
 use super::index::Entry;
 use super::layout::Layout;
 use super::scan::{Found, Stamp};
-use super::{Archive, ArchiveError, Refused};
+use super::{Archive, ArchiveError, Refused, indexes};
 use crate::deb::{self, Contents, DebError, Depth};
 use crate::folder::Folder;
 use crate::parallel;
@@ -23,12 +24,18 @@ pub(super) struct Known {
     pub(super) by_us: bool,
     /// How many of the first .debs the cache says already, where it can be appended to.
     cached: Option<usize>,
+    /// The .debs that are not published, and why.
+    pub(super) left_out: Vec<RefusedDeb>,
+    /// Their paths.
+    out: HashSet<String>,
+    /// Those that a web server cannot read, or that others may write.
+    to_mend: Vec<String>,
 }
 
 impl Archive {
     /// Looks at every .deb of the archive.
     pub(super) fn known(&self) -> Result<Known, ArchiveError> {
-        self.all_good(self.look()?)
+        self.judged(self.look()?)
     }
 
     /// Looks, and writes nothing.
@@ -41,14 +48,14 @@ impl Archive {
             Layout::Suite(_) => self.components(&pool)?,
         };
         let Found {
-            debs: files,
+            debs: mut files,
+            to_mend,
             mut refused,
         } = self.scan(&pool)?;
-        if let Some((file, _)) = files
-            .iter()
-            .find(|(path, _)| self.labels.layout.component(path).is_none())
-        {
-            return Err(ArchiveError::NoComponent { file: file.clone() });
+        let in_none = |(path, _): &mut (String, Stamp)| self.labels.layout.component(path).is_none();
+        for (path, _) in files.extract_if(.., in_none) {
+            let why = format!("it lies in no component: move it into {}/main", pool.display());
+            refused.push((path.into(), DebError::NotJudged(why)));
         }
         let found = parallel::map(&files, |(path, stamp)| cache.get(path, stamp));
         let (mut debs, mut unknown) = (Vec::with_capacity(files.len()), Vec::new());
@@ -69,6 +76,9 @@ impl Archive {
             read,
             by_us: cache.is_ours,
             cached: (cache.is_tidy && cache.len() == cached).then_some(cached),
+            left_out: Vec::new(),
+            out: HashSet::new(),
+            to_mend,
         };
         Ok((known, refused))
     }
@@ -81,14 +91,27 @@ impl Archive {
         })
     }
 
-    fn all_good(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
-        match Refused::of(refused) {
+    /// Leaves out what may not be published; where it is to be strict, that is the end.
+    fn judged(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
+        // The good ones need not be read again when the bad ones are mended.
+        self.remember(&mut known);
+        for (path, error) in refused {
+            known.leave_out(path, error);
+        }
+        self.leave_out_rivals(&mut known);
+        self.leave_out_essentials(&mut known);
+        self.without_refused(known)
+    }
+
+    fn without_refused(&self, mut known: Known) -> Result<Known, ArchiveError> {
+        // What this machine could not read now, it may read well the next time: nothing is taken out for that.
+        let is_the_end = self.is_strict || known.left_out.iter().any(|(_, error)| error.is_the_machines());
+        if !is_the_end {
+            return Ok(known);
+        }
+        match Refused::of(std::mem::take(&mut known.left_out)) {
             None => Ok(known),
-            Some(refused) => {
-                // The good ones need not be read again when the bad ones are mended.
-                self.remember(&mut known);
-                Err(ArchiveError::Refused(refused))
-            }
+            Some(refused) => Err(ArchiveError::Refused(refused)),
         }
     }
 
@@ -100,7 +123,76 @@ impl Archive {
         };
         let (looked, keys) = parallel::both(|| self.look(), keys);
         keys?;
-        self.all_good(looked?)
+        let mut known = self.judged(looked?)?;
+        for path in std::mem::take(&mut known.to_mend) {
+            if known.out.contains(&path) {
+                continue;
+            }
+            if let Err(why) = self.mend(&path) {
+                known.leave_out(path.into(), DebError::NotJudged(why));
+            }
+        }
+        self.without_refused(known)
+    }
+
+    /// Of several .debs with one name and version, the one that clients know already stays.
+    fn leave_out_rivals(&self, known: &mut Known) {
+        let mut entries: Vec<&Entry> = known.debs.iter().collect();
+        entries.sort_by(|a, b| a.order(b));
+        let mut out = Vec::new();
+        for alike in entries.chunk_by(|a, b| a.is_named_like(b)) {
+            let is_one = |entry: &&Entry| entry.deb.sha256 == alike[0].deb.sha256;
+            if alike.iter().all(is_one) {
+                continue;
+            }
+            let kept = alike.iter().find(|entry| self.is_published(entry));
+            let rivals = alike
+                .iter()
+                .filter(|entry| kept.is_none_or(|kept| kept.deb.sha256 != entry.deb.sha256));
+            for entry in rivals {
+                let other = alike.iter().find(|other| other.deb.sha256 != entry.deb.sha256);
+                let other = kept.or(other).map_or("", |other| other.path.as_str());
+                let why = format!(
+                    "it is {}, and so is {other}, with different content",
+                    entry.name()
+                );
+                out.push((entry.path.clone(), why));
+            }
+        }
+        for (path, why) in out {
+            known.leave_out(path.into(), DebError::NotJudged(why));
+        }
+    }
+
+    fn leave_out_essentials(&self, known: &mut Known) {
+        let unasked = known.debs.iter().filter(|entry| self.is_unasked_essential(entry));
+        let unasked: Vec<_> = unasked
+            .map(|entry| {
+                let package = entry.deb.control.package();
+                let why = format!(
+                    "it is marked Essential: a dist-upgrade would install it on every client; if that is meant, \
+                     write {package} into may_replace in /etc/apu-server/apu.toml"
+                );
+                (entry.path.clone(), why)
+            })
+            .collect();
+        for (path, why) in unasked {
+            known.leave_out(path.into(), DebError::NotJudged(why));
+        }
+    }
+
+    /// Whether the index that clients have names it, with these bytes.
+    fn is_published(&self, entry: &Entry) -> bool {
+        let sum = format!("\nSHA256: {}\n", entry.deb.sha256);
+        let name = format!("\nFilename: {}\n", entry.path);
+        let texts = indexes(&self.dir, self.labels.layout.suite()).unwrap_or_default();
+        texts.iter().any(|(_, text)| {
+            let mut paragraphs = text.split("\n\n");
+            paragraphs.any(|paragraph| {
+                let paragraph = format!("{paragraph}\n");
+                paragraph.contains(&sum) && paragraph.contains(&name)
+            })
+        })
     }
 
     /// Writes the cache, where it is not as it should be.
@@ -120,9 +212,16 @@ impl Archive {
 impl Known {
     /// What the index names, in its order.
     pub(super) fn entries(&self, layout: &Layout) -> Result<Vec<&Entry>, ArchiveError> {
-        let mut entries: Vec<&Entry> = self.debs.iter().collect();
+        let published = self.debs.iter().filter(|entry| !self.out.contains(&entry.path));
+        let mut entries: Vec<&Entry> = published.collect();
         entries.sort_by(|a, b| a.order(b));
         without_doubles(entries, layout)
+    }
+
+    fn leave_out(&mut self, path: PathBuf, error: DebError) {
+        if self.out.insert(path.display().to_string()) {
+            self.left_out.push((path, error));
+        }
     }
 
     /// Every .deb, also one that lies there twice.

@@ -17,8 +17,7 @@ use crate::settings::Word;
 impl Archive {
     /// What the archive holds, in the order of its index.
     pub fn list(&self) -> Result<Vec<Entry>, ArchiveError> {
-        let mut known = self.known()?;
-        self.remember(&mut known);
+        let known = self.known()?;
         Ok(known.entries(&self.labels.layout)?.into_iter().cloned().collect())
     }
 
@@ -123,8 +122,7 @@ impl Archive {
 
     /// Publishes without packages, each a name and perhaps a version, and then removes their files.
     pub fn remove(&self, packages: &[(&str, Option<&str>)]) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut known = self.known_to_publish()?;
-        self.remember(&mut known);
+        let known = self.known_to_publish()?;
         let mut left = known.entries(&self.labels.layout)?;
         let mut gone = Vec::new();
         for (package, version) in packages {
@@ -144,8 +142,7 @@ impl Archive {
 
     /// Keeps the newest `keep` versions of each package for each architecture, in each component.
     pub fn prune(&self, keep: usize) -> Result<(Vec<Entry>, Published), ArchiveError> {
-        let mut known = self.known_to_publish()?;
-        self.remember(&mut known);
+        let known = self.known_to_publish()?;
         let entries = known.entries(&self.labels.layout)?;
         let mut by_package: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
         for &entry in &entries {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rustix::fs::FileType;
 
 use super::commit::Publication;
+use super::error::reason;
 use super::generations::Generations;
 use super::index::{Entry, packages};
 use super::known::Known;
@@ -27,6 +28,26 @@ pub struct Published {
     pub changed: bool,
     /// Until when the signature is good.
     pub valid_until: Timestamp,
+    /// The .debs that were left out, each with its reason.
+    pub left_out: Vec<String>,
+}
+
+impl Published {
+    /// What an administrator has to know of the .debs in `dir` that were left out; nothing where there are none.
+    #[must_use]
+    pub fn complaint(&self, dir: &Path) -> Option<String> {
+        let dir = dir.display();
+        let what = match self.left_out.len() {
+            0 => return None,
+            1 => format!("1 of the .debs in {dir} was left out"),
+            count => format!("{count} of the .debs in {dir} were left out"),
+        };
+        let reasons = self.left_out.iter().map(|reason| format!("  why: {reason}\n"));
+        let reasons: String = reasons.collect();
+        Some(format!(
+            "error: {what}\n{reasons}  try: mend or remove these files\n"
+        ))
+    }
 }
 
 impl Archive {
@@ -36,8 +57,7 @@ impl Archive {
     }
 
     fn publish_all(&self) -> Result<Published, ArchiveError> {
-        let mut known = self.known_to_publish()?;
-        self.remember(&mut known);
+        let known = self.known_to_publish()?;
         let entries = known.entries(&self.labels.layout)?;
         self.publish_entries(&known, &entries)
     }
@@ -90,6 +110,11 @@ impl Archive {
             read: known.read,
             changed: last_files.as_ref() != Some(&files),
             valid_until,
+            left_out: known
+                .left_out
+                .iter()
+                .map(|(path, error)| reason(path, error))
+                .collect(),
         })
     }
 
@@ -128,17 +153,7 @@ impl Archive {
     }
 
     pub(super) fn without_unasked_essentials(&self, entries: &[&Entry]) -> Result<(), ArchiveError> {
-        let Some(may) = &self.labels.essential else {
-            return Ok(());
-        };
-        let unasked = entries.iter().find(|entry| {
-            let control = &entry.deb.control;
-            let essential = control
-                .get("Essential")
-                .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
-            essential && !may.iter().any(|name| name == control.package())
-        });
-        match unasked {
+        match entries.iter().find(|entry| self.is_unasked_essential(entry)) {
             None => Ok(()),
             Some(entry) => {
                 let package = entry.deb.control.package().to_owned();
@@ -148,6 +163,16 @@ impl Archive {
                 })
             }
         }
+    }
+
+    /// Whether clients would get it although nobody asked for that.
+    pub(super) fn is_unasked_essential(&self, entry: &Entry) -> bool {
+        let control = &entry.deb.control;
+        let essential = control
+            .get("Essential")
+            .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+        let may = |may: &Vec<String>| may.iter().any(|name| name == control.package());
+        essential && self.labels.essential.as_ref().is_some_and(|names| !may(names))
     }
 
     fn last_release(&self) -> Option<Release> {

@@ -1,9 +1,12 @@
 //! Which .debs lie below a directory.
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use rustix::fs::FileType;
 
 use super::known::RefusedDeb;
@@ -12,6 +15,8 @@ use crate::deb::DebError;
 use crate::folder::{About, Folder};
 use crate::parallel;
 use crate::settings::Word;
+use crate::shell::quote;
+use crate::trusted::{is_trusted, user};
 
 /// What tells an unchanged file from a changed one without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +61,8 @@ impl fmt::Display for Stamp {
 /// What was found in an archive's folders, sorted by the paths from the archive's directory.
 pub(super) struct Found {
     pub(super) debs: Vec<(String, Stamp)>,
+    /// Those of them that a web server cannot read, or that others may write, and that are ours to mend.
+    pub(super) to_mend: Vec<String>,
     pub(super) refused: Vec<RefusedDeb>,
 }
 
@@ -84,16 +91,40 @@ impl Archive {
                 named.push((path, about));
             }
         }
-        let (mut debs, mut refused) = (Vec::with_capacity(named.len()), Vec::new());
+        let (mut debs, mut to_mend) = (Vec::with_capacity(named.len()), Vec::new());
+        let mut refused: Vec<RefusedDeb> = Vec::new();
         for (path, about) in named {
-            match stamped(&path, &about) {
+            let found = stamped(&path, &about).and_then(|found| {
+                if has_wrong_mode(&about) {
+                    may_be_mended(&self.dir.join(&path), &about)?;
+                    to_mend.push(found.0.clone());
+                }
+                Ok(found)
+            });
+            match found {
                 Ok(found) => debs.push(found),
-                Err(why) => refused.push((path, DebError::NotJudged(why.to_owned()))),
+                Err(why) => refused.push((path, DebError::NotJudged(why))),
             }
         }
         debs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         refused.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(Found { debs, refused })
+        Ok(Found {
+            debs,
+            to_mend,
+            refused,
+        })
+    }
+
+    /// Lets everybody read a .deb, and nobody else write it.
+    pub(super) fn mend(&self, path: &str) -> Result<(), String> {
+        let mend = || {
+            let file = self.root.open_file(Path::new(path))?;
+            let about = About::of(&file)?;
+            let shown = self.dir.join(path);
+            may_be_mended(&shown, &about).map_err(io::Error::other)?;
+            file.set_permissions(Permissions::from_mode(0o644))
+        };
+        mend().map_err(|error| format!("it cannot be made readable for a web server: {error}"))
     }
 
     /// The components that a suite's pool has folders for.
@@ -116,15 +147,44 @@ impl Archive {
 }
 
 /// A .deb by its path and its stamp, or why it is none.
-fn stamped(path: &Path, about: &About) -> Result<(String, Stamp), &'static str> {
+fn stamped(path: &Path, about: &About) -> Result<(String, Stamp), String> {
     let Some(stamp) = Stamp::of(about) else {
-        return Err(if about.kind() == FileType::Symlink {
+        let why = if about.kind() == FileType::Symlink {
             "it is a symbolic link, which is not followed here: copy the file, or give it a second name by ln"
         } else {
             "it is not a regular file"
-        });
+        };
+        return Err(why.to_owned());
     };
-    Ok((servable(path)?, stamp))
+    if !is_trusted(about.owner()) {
+        return Err(format!(
+            "it belongs to {}, who could change what was signed",
+            user(about.owner())
+        ));
+    }
+    let path = servable(path)?;
+    Ok((path, stamp))
+}
+
+/// Whether a web server, which is another user, cannot read it; or others can change what was signed.
+fn has_wrong_mode(about: &About) -> bool {
+    about.mode() & 0o004 == 0 || about.mode() & 0o022 != 0
+}
+
+/// Only a file of our own that has no other name is given another mode: who gave it that name may have meant it for few.
+fn may_be_mended(path: &Path, about: &About) -> Result<(), String> {
+    let mode = about.mode();
+    let why = if about.owner() != geteuid().as_raw() {
+        format!("it belongs to {}", user(about.owner()))
+    } else if about.names() != 1 {
+        "it has another name too".to_owned()
+    } else {
+        return Ok(());
+    };
+    let path = quote(&path.display().to_string());
+    Err(format!(
+        "its mode is {mode:04o}, and {why}: chmod 0644 {path}, if everybody may read it"
+    ))
 }
 
 /// Clients and web servers disagree about escapes in a path, so that only names without any are published.

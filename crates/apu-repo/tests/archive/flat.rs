@@ -8,7 +8,7 @@ use std::process::Command;
 use apu_repo::DebWriter;
 use apu_repo::archive::ArchiveError;
 
-use super::place::{Place, deb, snapshot};
+use super::place::{Place, deb, deb_with, snapshot};
 
 #[test]
 fn a_published_directory_is_an_archive_without_fault() {
@@ -136,7 +136,7 @@ fn the_cache_may_be_deleted_or_damaged() {
 }
 
 #[test]
-fn one_bad_deb_stops_the_publishing_and_nothing_changes() {
+fn where_it_is_to_be_strict_one_bad_deb_stops_the_publishing_and_nothing_changes() {
     let place = Place::new();
     place.put("a.deb", "aa", "1");
     place.publish();
@@ -144,7 +144,7 @@ fn one_bad_deb_stops_the_publishing_and_nothing_changes() {
     fs::write(place.path("b.deb"), &whole[..whole.len() - 7]).unwrap();
     fs::write(place.path("c.deb"), b"no deb at all").unwrap();
     let before = snapshot(&place.path(""));
-    let error = place.open().publish().unwrap_err();
+    let error = place.open().strict().publish().unwrap_err();
     assert_eq!(error.to_string(), "2 of the .debs cannot be published");
     let first = error.source().unwrap();
     assert!(first.to_string().starts_with("b.deb: truncated: "), "{first}");
@@ -157,6 +157,127 @@ fn one_bad_deb_stops_the_publishing_and_nothing_changes() {
             .collect()
     };
     assert!(unlike(before) == unlike(snapshot(&place.path(""))));
+}
+
+#[test]
+fn a_bad_deb_is_named_and_left_out_and_the_others_are_published() {
+    let place = Place::new();
+    place.put("a.deb", "aa", "1");
+    place.put("b.deb", "bb", "1");
+    assert_eq!(place.publish().left_out, Vec::<String>::new());
+    let whole = deb("bb", "2", "all");
+    fs::write(place.path("b.deb"), &whole[..whole.len() - 7]).unwrap();
+    fs::write(place.path("c.deb"), b"no deb at all").unwrap();
+    fs::write(place.path("d e.deb"), deb("dd", "1", "all")).unwrap();
+    place.put("e.deb", "ee", "1");
+    for read in [3, 2] {
+        let published = place.publish();
+        assert_eq!((published.packages, published.read), (2, read));
+        let why = [
+            "b.deb: truncated: ",
+            "c.deb: not a .deb",
+            "d e.deb: its name has letters",
+        ];
+        assert_eq!(published.left_out.len(), why.len());
+        for why in why {
+            let is_it = |reason: &String| reason.starts_with(why);
+            assert!(
+                published.left_out.iter().any(is_it),
+                "{why}: {:?}",
+                published.left_out
+            );
+        }
+    }
+    // What else is done with the archive is not held up by it.
+    let file = place.outside("new.deb", &deb("new", "1", "all"));
+    let (_, published) = place.open().add(&[file]).unwrap();
+    assert_eq!((published.packages, published.left_out.len()), (3, 3));
+    let (_, published) = place.open().remove(&[("new", None)]).unwrap();
+    assert_eq!((published.packages, published.left_out.len()), (2, 3));
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_file_is_called_says_nothing() {
+    let place = Place::new();
+    for (file, package) in [
+        ("hugo_0.126.1_linux-amd64.deb", "hugo"),
+        ("trivy_0.51.1_Linux-64bit.deb", "trivy"),
+        ("x.deb", "yy"),
+    ] {
+        place.put_bytes(file, &deb(package, "0.1", "amd64"));
+    }
+    let published = place.publish();
+    assert_eq!((published.packages, published.left_out.len()), (3, 0));
+    assert!(
+        place
+            .read("Packages")
+            .contains("Filename: hugo_0.126.1_linux-amd64.deb\n")
+    );
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn a_deb_that_a_web_server_cannot_read_is_made_readable_or_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o7777;
+    let set =
+        |name: &str, mode| fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    for (number, bits) in [0o600, 0o640, 0o664, 0o666, 0o000, 0o644, 0o444]
+        .into_iter()
+        .enumerate()
+    {
+        place.put("a.deb", "aa", &number.to_string());
+        set("a.deb", bits);
+        assert_eq!(place.publish().left_out, Vec::<String>::new());
+        assert_eq!(mode("a.deb"), if bits == 0o444 { 0o444 } else { 0o644 });
+    }
+    // It may have been forgotten since.
+    set("a.deb", 0o600);
+    let faults = place.faults();
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.contains("a.deb: a web server cannot read it")),
+        "{faults:?}"
+    );
+    assert_eq!(place.publish().read, 0);
+    assert_eq!(place.faults(), Vec::<String>::new());
+    place.put("sub/b.deb", "bb", "1");
+    set("sub", 0o700);
+    place.publish();
+    let faults = place.faults();
+    assert!(
+        faults[0].contains("sub/b.deb: a web server cannot look into its folder"),
+        "{faults:?}"
+    );
+    set("sub", 0o755);
+    // Somebody's file for few, under a second name.
+    let secret = place.outside("secret.deb", &deb("secret", "1", "all"));
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(&secret, place.path("second.deb")).unwrap();
+    let published = place.publish();
+    assert_eq!(published.packages, 2);
+    assert!(
+        published.left_out[0]
+            .starts_with("second.deb: its mode is 0600, and it has another name too: chmod 0644 ")
+    );
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::remove_file(place.path("second.deb")).unwrap();
+    // A bad one stays as it is.
+    fs::write(place.path("bad.deb"), "no deb at all").unwrap();
+    set("bad.deb", 0o600);
+    place.publish();
+    assert_eq!(mode("bad.deb"), 0o600);
+    if std::os::unix::fs::chown(place.path("a.deb"), Some(4242), None).is_ok() {
+        let published = place.publish();
+        assert!(
+            published.left_out[0].contains("a.deb: it belongs to user 4242, who could change"),
+            "{published:?}"
+        );
+        assert_eq!(published.packages, 1);
+    }
 }
 
 #[test]
@@ -255,8 +376,18 @@ fn a_version_never_changes_its_bytes() {
     let error = place.open().add(&[place.outside("b.deb", &other)]).unwrap_err();
     assert!(matches!(error, ArchiveError::Taken { .. }), "{error}");
     fs::write(place.path("elsewhere.deb"), other).unwrap();
-    let error = place.open().publish().unwrap_err();
-    assert!(matches!(error, ArchiveError::Ambiguous { .. }), "{error}");
+    let published = place.publish();
+    assert_eq!(
+        published.left_out,
+        ["elsewhere.deb: it is foo 1 all, and so is foo_1_all.deb, with different content"]
+    );
+    assert_eq!(published.packages, 1, "the one that clients know stays");
+    fs::remove_file(place.path("foo_1_all.deb")).unwrap();
+    place.put("elsewhere.deb", "foo", "2");
+    place.put("other.deb", "foo", "2");
+    fs::write(place.path("other.deb"), deb_with("foo", "2", "all", &["other"])).unwrap();
+    let published = place.publish();
+    assert_eq!((published.packages, published.left_out.len()), (0, 2));
     assert_eq!(place.faults(), Vec::<String>::new());
 }
 
@@ -312,7 +443,17 @@ fn an_essential_package_gets_in_only_by_name() {
         .unwrap_err();
     assert!(matches!(error, ArchiveError::Essential { .. }), "{error}");
     assert!(!place.path("evil_1_all.deb").exists());
-    assert_eq!(place.publish().packages, 1);
+    fs::write(place.path("evil.deb"), essential("evil")).unwrap();
+    let published = place.publish();
+    assert_eq!(published.packages, 1);
+    assert!(
+        published.left_out[0].starts_with("evil.deb: it is marked Essential"),
+        "{published:?}"
+    );
+    assert!(matches!(
+        place.open().strict().publish(),
+        Err(ArchiveError::Refused(_))
+    ));
 }
 
 #[test]

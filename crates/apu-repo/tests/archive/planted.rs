@@ -281,7 +281,7 @@ fn what_is_called_a_deb_and_is_a_link_or_a_pipe_is_refused_and_nobody_waits() {
     let pipe = place.path("pipe.deb");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let before = published_files(&place);
-    let error = place.open().publish().unwrap_err();
+    let error = place.open().strict().publish().unwrap_err();
     let said = format!("{error:?}");
     assert!(said.contains("linked.deb: it is a symbolic link"), "{said}");
     assert!(said.contains("pipe.deb: it is not a regular file"), "{said}");

@@ -198,11 +198,16 @@ fn prune_keeps_the_newest_of_each_component() {
 }
 
 #[test]
-fn a_deb_in_no_component_stops_the_publishing() {
+fn a_deb_in_no_component_is_left_out() {
     let place = Place::suite(&["main"]);
     place.put("pool/stable/a.deb", "aa", "1");
-    let error = place.open().publish().unwrap_err();
-    assert_eq!(error.to_string(), "pool/stable/a.deb lies in no component");
+    place.put("pool/stable/main/b.deb", "bb", "1");
+    let published = place.publish();
+    assert_eq!(published.packages, 1);
+    assert_eq!(
+        published.left_out,
+        ["pool/stable/a.deb: it lies in no component: move it into pool/stable/main"]
+    );
 }
 
 #[test]
