@@ -64,6 +64,11 @@ enum Command {
         /// The component of the suite [default: the first that apu.toml names, or main].
         #[arg(long, value_name = "COMPONENT")]
         component: Option<Word>,
+        /// Take a package apu-data too: the one that gen-apu-data-pkg of another server made.
+        ///
+        /// It brings the push key and the sources to every client that installs it.
+        #[arg(long)]
+        apu_data: bool,
     },
     /// Publish without a package, or without one version of it, and remove its files.
     Remove {
@@ -146,7 +151,8 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
             files,
             archive,
             component,
-        } => add(&chosen(archive)?, site, component.as_ref(), files)?,
+            apu_data,
+        } => add(&chosen(archive)?, site, component.as_ref(), *apu_data, files)?,
         Command::Remove { packages, archive } => remove(&chosen(archive)?, site, packages)?,
         Command::List { place } => (show::list(&at(place)?)?, 0),
         Command::Check { place } => check(&at(place)?, site)?,
@@ -196,14 +202,23 @@ pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn add(target: &Target, site: &Site, component: Option<&Word>, files: &[PathBuf]) -> Result<Done, Failure> {
+fn add(
+    target: &Target,
+    site: &Site,
+    component: Option<&Word>,
+    apu_data: bool,
+    files: &[PathBuf],
+) -> Result<Done, Failure> {
     if let Some(component) = component {
         target.has(component, site)?;
     }
-    let (added, published) = target
-        .open(site, "apu repo add")?
-        .add_to(component, files)
-        .map_err(target.failed())?;
+    let archive = target.open(site, "apu repo add")?;
+    let archive = if apu_data {
+        archive.with_apu_data()
+    } else {
+        archive
+    };
+    let (added, published) = archive.add_to(component, files).map_err(target.failed())?;
     let lines: String = added
         .iter()
         .map(|entry| format!("added {}\n", entry.name()))

@@ -4,6 +4,7 @@
 
 mod apt;
 mod cache;
+mod carrier;
 mod check;
 mod commit;
 mod contents;
@@ -119,6 +120,7 @@ pub struct Archive {
     keys: OnceLock<Vec<ArchiveKey>>,
     depth: Depth,
     is_strict: bool,
+    takes_apu_data: bool,
     _lock: Lock,
 }
 
@@ -154,6 +156,7 @@ impl Archive {
             keys: OnceLock::new(),
             depth: Depth::Whole,
             is_strict: false,
+            takes_apu_data: false,
             _lock: lock,
         };
         archive.make_folders()?;

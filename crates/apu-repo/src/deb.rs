@@ -175,6 +175,15 @@ impl Deb {
         only.map(|contents| contents.deb)
     }
 
+    /// The name with the epoch, in the form that apt gives it in its own cache.
+    #[must_use]
+    pub fn file_name_with_epoch(&self) -> PathBuf {
+        let version = self.control.version();
+        let (epoch, version) = version.split_once(':').unwrap_or(("0", version));
+        let (package, architecture) = (self.control.package(), self.control.architecture());
+        format!("{package}_{epoch}%3a{version}_{architecture}.deb").into()
+    }
+
     /// The name that a .deb of this content has in an archive: without the epoch, as Debian does it.
     #[must_use]
     pub fn file_name(&self) -> PathBuf {

@@ -100,6 +100,7 @@ impl Archive {
         }
         self.leave_out_rivals(&mut known);
         self.leave_out_essentials(&mut known);
+        self.leave_out_strangers(&mut known);
         self.without_refused(known)
     }
 
@@ -181,8 +182,16 @@ impl Archive {
         }
     }
 
+    fn leave_out_strangers(&self, known: &mut Known) {
+        let strangers = self.strangers(known).into_iter();
+        let strangers: Vec<_> = strangers.map(|(entry, why)| (entry.path.clone(), why)).collect();
+        for (path, why) in strangers {
+            known.leave_out(path.into(), why);
+        }
+    }
+
     /// Whether the index that clients have names it, with these bytes.
-    fn is_published(&self, entry: &Entry) -> bool {
+    pub(super) fn is_published(&self, entry: &Entry) -> bool {
         let sum = format!("\nSHA256: {}\n", entry.deb.sha256);
         let name = format!("\nFilename: {}\n", entry.path);
         let texts = indexes(&self.dir, self.labels.layout.suite()).unwrap_or_default();
@@ -212,8 +221,7 @@ impl Archive {
 impl Known {
     /// What the index names, in its order.
     pub(super) fn entries(&self, layout: &Layout) -> Result<Vec<&Entry>, ArchiveError> {
-        let published = self.debs.iter().filter(|entry| !self.out.contains(&entry.path));
-        let mut entries: Vec<&Entry> = published.collect();
+        let mut entries: Vec<&Entry> = self.published().collect();
         entries.sort_by(|a, b| a.order(b));
         without_doubles(entries, layout)
     }
@@ -227,6 +235,19 @@ impl Known {
     /// Every .deb, also one that lies there twice.
     pub(super) fn debs(&self) -> &[Entry] {
         &self.debs
+    }
+
+    /// The folder of a component, which may be a new one.
+    pub(super) fn has_folder(&mut self, home: &Path) {
+        let name = home.file_name().map(|name| name.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|name| !self.components.contains(name)) {
+            self.components.push(name);
+        }
+    }
+
+    /// Every .deb that is published.
+    pub(super) fn published(&self) -> impl Iterator<Item = &Entry> + Clone {
+        self.debs.iter().filter(|entry| !self.out.contains(&entry.path))
     }
 
     /// One that was put there after the look.

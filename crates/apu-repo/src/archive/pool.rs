@@ -9,7 +9,7 @@ use super::known::Known;
 use super::layout::Layout;
 use super::scan::Stamp;
 use super::{Archive, ArchiveError, Published, Refused};
-use crate::deb::{self, Depth};
+use crate::deb::{self, Deb, Depth};
 use crate::durable;
 use crate::folder::{Folder, open_regular};
 use crate::settings::Word;
@@ -61,6 +61,7 @@ impl Archive {
         let mut known = self.known_to_publish()?;
         let home = self.home(component);
         self.make_folder(&home)?;
+        known.has_folder(&home);
         let mut copies = Unfinished::of(&self.root);
         let (mut came, mut debs, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
@@ -71,12 +72,15 @@ impl Archive {
                 .copy_beside(&self.root, &copy)
                 .map_err(ArchiveError::io("copy", path))?;
             copies.paths.push(copy.clone());
-            came.push((copy, path.to_owned()));
+            came.push((copy, path.to_owned(), matches!(file, Coming::Made(..))));
         }
-        let read = deb::read_all(&came, Depth::Whole, |(copy, _)| self.root.open_file(copy));
-        for ((copy, path), read) in came.into_iter().zip(read) {
+        let read = deb::read_all(&came, Depth::Whole, |(copy, ..)| self.root.open_file(copy));
+        for ((copy, path, is_made), read) in came.into_iter().zip(read) {
             match read {
-                Ok(contents) => debs.push((copy, contents.deb)),
+                Ok(contents) => match self.strange(&contents.deb, is_made) {
+                    None => debs.push((copy, contents.deb)),
+                    Some(why) => refused.push((path, why)),
+                },
                 Err(error) => refused.push((path, error)),
             }
         }
@@ -93,22 +97,27 @@ impl Archive {
         if let Some(refused) = Refused::of(refused) {
             return Err(ArchiveError::Refused(refused));
         }
+        self.remember_carriers(debs.iter().map(|(_, deb)| deb))?;
         let mut placed = Unfinished::of(&self.root);
         let mut added = Vec::new();
-        for ((copy, _), entry) in debs.iter().zip(new) {
+        for ((copy, _), mut entry) in debs.iter().zip(new) {
             // Also under another file name it would be the same version twice.
-            let mut same = known.debs().iter().filter(|there| there.is_named_like(&entry));
-            if same.clone().any(|same| same.deb.sha256 != entry.deb.sha256) {
+            let same: Vec<&Entry> = known
+                .published()
+                .filter(|there| there.is_named_like(&entry))
+                .collect();
+            if same.iter().any(|same| same.deb.sha256 != entry.deb.sha256) {
                 return Err(ArchiveError::Taken { name: entry.name() });
             }
-            if let Some(same) = same.find(|same| self.side_by_side(same, &entry)) {
-                added.push(same.clone());
+            if let Some(same) = same.iter().find(|same| self.side_by_side(same, &entry)) {
+                added.push((*same).clone());
                 continue;
             }
-            let path = PathBuf::from(&entry.path);
+            let path = self.free_path(&home, &entry.deb);
             if !durable::create_from(&self.root, copy, &path).map_err(self.failed("write", &path))? {
-                return Err(ArchiveError::Taken { name: entry.name() });
+                return Err(self.failed("write", &path)(io::ErrorKind::AlreadyExists.into()));
             }
+            entry.path = path.display().to_string();
             placed.paths.push(path);
             known.push(entry.clone());
             added.push(entry);
@@ -118,6 +127,17 @@ impl Archive {
         placed.keep();
         self.remember(&mut known);
         Ok((added, published))
+    }
+
+    /// A path in `home` where nothing lies: without the epoch, or with it where another version has that name.
+    fn free_path(&self, home: &Path, deb: &Deb) -> PathBuf {
+        let names = [deb.file_name(), deb.file_name_with_epoch()];
+        let [usual, other] = names.map(|name| home.join(name));
+        if self.root.look(&usual).is_ok() {
+            other
+        } else {
+            usual
+        }
     }
 
     /// Publishes without packages, each a name and perhaps a version, and then removes their files.

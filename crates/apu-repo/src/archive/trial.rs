@@ -27,7 +27,10 @@ impl Archive {
         let read = deb::read_all(files, Depth::Whole, |file| open_regular(file));
         for (file, read) in files.iter().zip(read) {
             match read {
-                Ok(contents) => debs.push((file, contents.deb)),
+                Ok(contents) => match self.strange(&contents.deb, false) {
+                    None => debs.push((file, contents.deb)),
+                    Some(why) => refused.push((file.clone(), why)),
+                },
                 Err(error) => refused.push((file.clone(), error)),
             }
         }

@@ -198,6 +198,81 @@ fn a_bad_deb_is_named_and_left_out_and_the_others_are_published() {
 }
 
 #[test]
+fn a_strange_apu_data_comes_in_by_no_way() {
+    let place = Place::new();
+    let ours = deb("apu-data", "1", "all");
+    place.open().add_made("apu-data_1_all.deb", &ours).unwrap();
+    let index = place.read("Packages");
+    let strange = place.outside("strange.deb", &deb("apu-data", "2", "all"));
+    for done in [
+        place.open().add(std::slice::from_ref(&strange)).map(drop),
+        place.open().try_add(std::slice::from_ref(&strange)).map(drop),
+    ] {
+        let error = format!("{:?}", done.unwrap_err());
+        assert!(error.contains("gen-apu-data-pkg did not make it here"), "{error}");
+    }
+    // Whatever the file is called.
+    fs::copy(&strange, place.path("harmless.deb")).unwrap();
+    let published = place.publish();
+    assert!(published.left_out[0].starts_with("harmless.deb: it is a package apu-data"));
+    assert!(matches!(
+        place.open().strict().publish(),
+        Err(ArchiveError::Refused(_))
+    ));
+    assert_eq!(place.read("Packages"), index);
+    // Our own next one is not held up by it.
+    let (added, published) = place
+        .open()
+        .add_made("apu-data_2_all.deb", &deb_with("apu-data", "2", "all", &["ours"]))
+        .unwrap();
+    assert_eq!(
+        (added[0].path.as_str(), published.packages),
+        ("apu-data_2_all.deb", 2)
+    );
+    assert_eq!(place.publish().packages, 2);
+    fs::remove_file(place.path("harmless.deb")).unwrap();
+    // What clients know already stays, also where the record is lost; and ours may be added by hand.
+    fs::remove_file(place.path(".apu/apu-data")).unwrap();
+    let published = place.publish();
+    assert_eq!((published.packages, published.left_out.len()), (2, 0));
+    let same = place.outside("same.deb", &ours);
+    assert!(place.open().with_apu_data().add(&[same]).is_ok());
+    let other = place.outside("other.deb", &deb("apu-data", "7", "all"));
+    let (_, published) = place.open().with_apu_data().add(&[other]).unwrap();
+    assert_eq!(published.packages, 3);
+    assert_eq!((place.publish().packages, place.faults()), (3, Vec::new()));
+}
+
+#[test]
+fn versions_that_differ_by_their_epochs_are_added_side_by_side() {
+    let place = Place::new();
+    let mut paths = Vec::new();
+    for version in ["1:1.0", "2:1.0", "1.0"] {
+        let file = place.outside("x.deb", &deb("foo", version, "amd64"));
+        if version == "1.0" {
+            let error = place.open().remove(&[("foo", Some("2:1.0"))]);
+            error.unwrap();
+        }
+        let (added, _) = place.open().add(&[file]).unwrap();
+        paths.push(added[0].path.clone());
+    }
+    assert_eq!(
+        paths,
+        [
+            "foo_1.0_amd64.deb",
+            "foo_2%3a1.0_amd64.deb",
+            "foo_0%3a1.0_amd64.deb"
+        ]
+    );
+    // What has the name and is no such package holds nobody up.
+    fs::write(place.path("bar_1_all.deb"), "rubbish").unwrap();
+    let file = place.outside("x.deb", &deb("bar", "1", "all"));
+    let (_, published) = place.open().add(&[file]).unwrap();
+    assert_eq!((published.packages, published.left_out.len()), (3, 1));
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
 fn what_a_file_is_called_says_nothing() {
     let place = Place::new();
     for (file, package) in [

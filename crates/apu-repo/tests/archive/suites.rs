@@ -198,6 +198,28 @@ fn prune_keeps_the_newest_of_each_component() {
 }
 
 #[test]
+fn a_new_component_is_in_the_index_when_its_first_package_comes() {
+    let place = Place::suite(&[]);
+    place.put("pool/stable/main/a.deb", "aa", "1");
+    place.publish();
+    let file = place.outside("x.deb", &deb("xx", "1", "amd64"));
+    let new = "new".parse().unwrap();
+    let (_, published) = place.open().add_to(Some(&new), &[file]).unwrap();
+    assert_eq!(published.packages, 2);
+    assert!(
+        place
+            .read("dists/stable/new/binary-amd64/Packages")
+            .contains("Package: xx\n")
+    );
+    assert!(
+        place
+            .read("dists/stable/Release")
+            .contains("\nComponents: main new\n")
+    );
+    assert_eq!(place.faults(), Vec::<String>::new());
+}
+
+#[test]
 fn a_deb_in_no_component_is_left_out() {
     let place = Place::suite(&["main"]);
     place.put("pool/stable/a.deb", "aa", "1");
