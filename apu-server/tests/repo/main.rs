@@ -254,6 +254,102 @@ fn all_archives_are_published_whatever_happens_to_one() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// What reprepro leaves: the .debs in pool/COMPONENT/LETTER, the Release in dists/CODENAME, its records in conf and db.
+fn as_reprepro_makes_it(dir: &std::path::Path, is_signed: bool) {
+    for number in 0..7 {
+        let name = format!("p{number}");
+        let pool = dir.join(format!("pool/main/p/{name}"));
+        fs::create_dir_all(&pool).unwrap();
+        fs::write(pool.join(format!("{name}_1_all.deb")), deb(&name, "1")).unwrap();
+    }
+    fs::create_dir_all(dir.join("dists/bookworm/main/binary-amd64")).unwrap();
+    let release = "Origin: x\nLabel: x\nCodename: bookworm\nDate: Sun, 22 Nov 2026 21:47:16 UTC\nArchitectures: amd64\n\
+                   Components: main\nMD5Sum:\n d41d8cd98f00b204e9800998ecf8427e 0 main/binary-amd64/Packages\nSHA256:\n \
+                   e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-amd64/Packages\n";
+    fs::write(dir.join("dists/bookworm/Release"), release).unwrap();
+    if is_signed {
+        let signed = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{release}-----BEGIN PGP SIGNATURE-----\n"
+        );
+        fs::write(dir.join("dists/bookworm/InRelease"), signed).unwrap();
+    }
+}
+
+#[test]
+fn an_archive_of_another_tool_is_not_published_over() {
+    let server = Server::new();
+    for is_signed in [true, false] {
+        let dir = server.dir.path().join(format!("their own {is_signed}"));
+        as_reprepro_makes_it(&dir, is_signed);
+        let shown = dir.display().to_string();
+        let new = server.deb("new", "1");
+        for words in [
+            &["publish", &shown][..],
+            &["publish", &shown, "--suite", "bookworm"],
+            &["add", "--archive", &shown, &new, "--suite", "bookworm"],
+            &["prune", "--keep", "1", &shown, "--suite", "bookworm"],
+        ] {
+            let output = server.repo(words);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+            assert!(
+                said.contains("dists/bookworm/Release was not written by apu"),
+                "{words:?}: {said}"
+            );
+            assert!(
+                !dir.join(".apu").exists() && !dir.join("Packages").exists(),
+                "{words:?}"
+            );
+        }
+        // What is to be tried is a command that does it.
+        let output = server.repo(&["publish", &shown, "--suite", "bookworm"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let command = said
+            .lines()
+            .find_map(|line| line.strip_prefix("  try: an archive of its own: "));
+        let command = command.unwrap().replace(
+            "apu repo",
+            &format!(
+                "{} --root {} repo",
+                env!("CARGO_BIN_EXE_apu"),
+                server.dir.path().display()
+            ),
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-ec", &command])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            told.contains("suite bookworm: published, 7 packages"),
+            "{command}: {told}"
+        );
+    }
+    // Before its first export there are its settings alone; and flat ones have other hashes.
+    let dir = server.dir.path().join("settings");
+    fs::create_dir_all(dir.join("conf")).unwrap();
+    fs::write(dir.join("conf/distributions"), "Codename: bookworm\n").unwrap();
+    let flat = server.dir.path().join("flat");
+    fs::create_dir_all(&flat).unwrap();
+    fs::write(
+        flat.join("Release"),
+        "Date: Sun, 22 Nov 2026 21:47:16 +0000\nMD5Sum:\nSHA256:\n",
+    )
+    .unwrap();
+    for dir in [dir, flat] {
+        let output = server.repo(&["publish", &dir.display().to_string()]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    }
+    // Our own may have lost its records, or be damaged.
+    server.good(&["add", &server.deb("aa", "1")]);
+    fs::remove_dir_all(server.archive(".apu")).unwrap();
+    server.good(&["publish"]);
+    fs::write(server.archive("Release"), "SHA256: rubbish\n").unwrap();
+    server.good(&["publish"]);
+    server.good(&["check"]);
+}
+
 #[test]
 fn a_check_that_finds_a_fault_names_it_and_exits_with_1() {
     let server = Server::new();

@@ -15,6 +15,7 @@ mod known;
 mod layout;
 mod listed;
 mod newest;
+mod other_tool;
 mod pack;
 mod pool;
 mod publish;
@@ -143,6 +144,7 @@ impl Archive {
         waiting: &dyn Fn(&str),
     ) -> Result<Self, ArchiveError> {
         let root = strict::open(dir, &labels.layout)?;
+        other_tool::refuse(&root, dir, &labels.layout)?;
         let own = Path::new(OWN);
         durable::directory_in(&root, own, 0o700).map_err(strict::failed(&root, dir, "make", own))?;
         let path = own.join("lock");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::FLAT;
+use super::{FLAT, other_tool};
 use crate::deb::DebError;
 use crate::failure::{Failure, FailureKind};
 use crate::io_advice::io_advice;
@@ -64,6 +64,14 @@ pub enum ArchiveError {
         /// What it was to become.
         wanted: &'static str,
     },
+    /// An archive that apu did not make.
+    #[error("{path} was not written by apu: the archive there is another tool's")]
+    OtherTool {
+        /// What shows it.
+        path: String,
+        /// The suite that was to be published.
+        suite: Option<String>,
+    },
     /// Somebody else could change what is signed, or lead root elsewhere.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
@@ -90,6 +98,7 @@ impl ArchiveError {
         if let Self::Keys(failure) = self {
             return failure;
         }
+        let path = dir;
         let dir = dir.display();
         let what = format!("nothing was published in {dir}");
         match &self {
@@ -135,6 +144,9 @@ impl ArchiveError {
                 };
                 Failure::words(what).advise(advice).why(self)
             }
+            Self::OtherTool { suite, .. } => Failure::words(what)
+                .advise(other_tool::advice(path, suite.as_deref()))
+                .why(self),
             Self::Untrusted(why) => {
                 let advice = why.advice().to_owned();
                 Failure::words(what).advise(advice).why(self)
