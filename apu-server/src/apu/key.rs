@@ -1,5 +1,6 @@
 //! `apu key`: which keys the clients trust, and how the next ones take their place.
 
+mod export;
 mod lag;
 mod rotate;
 mod status;
@@ -31,6 +32,11 @@ enum Command {
     /// apu-data to the clients (gen-apu-data-pkg --push CLASS) and call it once more: when every host of every class
     /// has answered that it has it, the old key is dropped, and until then the hosts that lag are named.
     Rotate(Rotate),
+    /// Write the public half of the archive key, which apt verifies the archives with.
+    ///
+    /// The clients of the fleet have it from apu-data. For others, it also lies in each archive, as archive-keyring.gpg;
+    /// compare its fingerprint with that of `apu key status`. While a rotation is under way, both keys are in it.
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +58,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     match &words.command {
         Command::Status => status::run(ground),
         Command::Rotate(words) => rotate::run(ground, words),
+        Command::Export(words) => export::run(&ground.site, words),
     }
 }
 

@@ -351,6 +351,75 @@ fn an_archive_of_another_tool_is_not_published_over() {
 }
 
 #[test]
+fn the_public_key_is_written_where_it_is_asked_for_and_lies_in_every_archive() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Output};
+    let server = Server::new();
+    let export = |words: &[&str]| -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apu"));
+        command
+            .args(["key", "export", "--root"])
+            .arg(server.dir.path())
+            .args(words);
+        command.output().unwrap()
+    };
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let certificate = fs::read(server.site().archive_gpg()).unwrap();
+    assert_eq!(export(&[]).stdout, certificate);
+    let armored = String::from_utf8(export(&["--armor"]).stdout).unwrap();
+    assert!(
+        armored.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----\n"),
+        "{armored}"
+    );
+    let file = server.dir.path().join("key.gpg");
+    let shown = file.display().to_string();
+    for _ in 0..2 {
+        let output = export(&["--output", &shown]);
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+        assert_eq!(
+            (fs::read(&file).unwrap(), mode(&file)),
+            (certificate.clone(), 0o644)
+        );
+    }
+    let output = export(&["--output", "/no/such/dir/key.gpg"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+
+    let dir = server.dir.path().join("mine");
+    fs::create_dir_all(&dir).unwrap();
+    server.good(&["publish", "--suite", "stable", &dir.display().to_string()]);
+    for (dir, release) in [
+        (server.site().archive(), "InRelease"),
+        (dir, "dists/stable/InRelease"),
+    ] {
+        let keyring = dir.join("archive-keyring.gpg");
+        assert_eq!(
+            (fs::read(&keyring).unwrap(), mode(&keyring)),
+            (certificate.clone(), 0o644)
+        );
+        let output = Command::new("gpgv")
+            .arg("--keyring")
+            .arg(&keyring)
+            .arg(dir.join(release))
+            .output();
+        assert!(output.unwrap().status.success());
+    }
+    fs::remove_file(server.site().archive_gpg()).unwrap();
+    assert_eq!(export(&[]).status.code(), Some(2));
+    // A rotation is published with both keys, and the keyring has both.
+    apu_repo::Rotation::of(
+        &server.site(),
+        &apu_repo::Settings::default(),
+        apu_repo::KeyKind::Archive,
+    )
+    .begin()
+    .unwrap();
+    server.good(&["publish"]);
+    let both = fs::read(server.archive("archive-keyring.gpg")).unwrap();
+    assert_eq!(both, fs::read(server.site().archive_gpg()).unwrap());
+    assert!(both.len() > certificate.len() && both == export(&[]).stdout);
+}
+
+#[test]
 fn a_check_that_finds_a_fault_names_it_and_exits_with_1() {
     let server = Server::new();
     server.good(&["add", &server.deb("xx", "1")]);

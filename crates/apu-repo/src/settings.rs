@@ -137,7 +137,7 @@ impl Default for Archive {
             origin: Label::of("apu"),
             label: Label::of("apu"),
             suite: Label::of("local"),
-            valid_days: NonZeroU16::new(30).unwrap_or(NonZeroU16::MIN),
+            valid_days: NonZeroU16::new(7).unwrap_or(NonZeroU16::MIN),
             path: "/var/lib/apu-data/repo/local".into(),
             may_replace: Vec::new(),
             contents: false,

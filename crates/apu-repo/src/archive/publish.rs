@@ -15,6 +15,8 @@ use super::release::{self, IndexFile, Release};
 use super::shape::Shape;
 use super::write::Text;
 use super::{Archive, ArchiveError};
+use crate::folder::About;
+use crate::openpgp::{ArchiveKey, certificates};
 use crate::{durable, parallel};
 
 /// What publishing did.
@@ -94,6 +96,7 @@ impl Archive {
             release: text.as_bytes(),
             generations: &generations,
         };
+        self.place_keyring(keys)?;
         self.commit(&publication, keys)?;
         self.forget(known_files, &files);
         for folder in self
@@ -116,6 +119,19 @@ impl Archive {
                 .map(|(path, error)| reason(path, error))
                 .collect(),
         })
+    }
+
+    /// The public halves of the keys, where everybody who sees the archive can read them.
+    fn place_keyring(&self, keys: &[ArchiveKey]) -> Result<(), ArchiveError> {
+        let path = Path::new("archive-keyring.gpg");
+        let bytes = certificates(keys)?;
+        let is_readable = |about: About| about.mode() & 0o444 == 0o444;
+        if self.root.look(path).is_ok_and(is_readable)
+            && self.root.read(path).is_ok_and(|there| there == bytes)
+        {
+            return Ok(());
+        }
+        durable::replace_in(&self.root, path, &bytes, 0o644).map_err(self.failed("write", path))
     }
 
     fn shape(&self, known: &Known, entries: &[&Entry], last: Option<&Release>) -> Shape {
