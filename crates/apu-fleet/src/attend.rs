@@ -96,9 +96,15 @@ async fn converse<T: Transport>(
         ..Request::new(Operation::Attach)
     };
     let mut garbage = 0;
+    let mut strangers = 0;
     let mut pause = FIRST_PAUSE;
     while last.result.is_none() {
         let lost = last.lost();
+        strangers = if last.is_a_stranger_s() { strangers + 1 } else { 0 };
+        if strangers > 1 {
+            // Whoever prints that each time is no apu-client, and will print it for ever.
+            return last.ending(&task.host, run);
+        }
         trouble.clone_from(&lost);
         reporter.tell(Report::Again(last.words.clone())).await;
         garbage += last.garbage;
@@ -150,6 +156,8 @@ struct Followed {
     has_answered: bool,
     words: String,
     garbage: u64,
+    /// How the first line that was no frame begins.
+    stray: String,
 }
 
 /// Reads an answer to its result, or to its end without one.
@@ -170,6 +178,7 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
         }
     }
     let garbage = frames.garbage;
+    let stray = std::mem::take(&mut frames.stray);
     let words = match result {
         Some(_) => {
             answer.finish().await;
@@ -182,6 +191,7 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
         has_answered,
         words,
         garbage,
+        stray,
     }
 }
 
@@ -191,8 +201,22 @@ impl Followed {
         reason.is_some_and(|reason| reason.code == ReasonCode::UnknownRun)
     }
 
+    /// Whether all that came was something that no apu-client says, as by a login shell that refuses.
+    fn is_a_stranger_s(&self) -> bool {
+        !self.has_answered && !self.stray.is_empty()
+    }
+
     fn lost(&self) -> String {
-        match self.words.trim() {
+        let said = if self.is_a_stranger_s() {
+            self.stray.as_str()
+        } else {
+            ""
+        };
+        let said: Vec<&str> = [said, self.words.trim()]
+            .into_iter()
+            .filter(|words| !words.is_empty())
+            .collect();
+        match said.join(": ").as_str() {
             "" => "the connection ended without a result".to_owned(),
             words => format!("the connection ended without a result: {words}"),
         }

@@ -93,6 +93,48 @@ name_type! {
     Jump
 }
 
+/// One host of a [`Jump`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop<'a> {
+    /// The user there.
+    pub user: Option<&'a str>,
+    /// Without brackets.
+    pub host: &'a str,
+    /// The port there.
+    pub port: Option<&'a str>,
+}
+
+impl<'a> Hop<'a> {
+    fn read(text: &'a str) -> Self {
+        let (user, host) = match text.split_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, text),
+        };
+        let (host, port) = match host.rsplit_once(':') {
+            // A bare IPv6 address has colons of its own; with a port it stands in brackets.
+            Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+            _ => (host, None),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        Self {
+            user,
+            host: bare.unwrap_or(host),
+            port,
+        }
+    }
+}
+
+impl Jump {
+    /// Its last host, and what is before that.
+    #[must_use]
+    pub fn last(&self) -> (Option<&str>, Hop<'_>) {
+        match self.0.rsplit_once(',') {
+            Some((before, last)) => (Some(before), Hop::read(last)),
+            None => (None, Hop::read(&self.0)),
+        }
+    }
+}
+
 impl HostName {
     /// Whether it is an IPv4 or IPv6 address.
     #[must_use]

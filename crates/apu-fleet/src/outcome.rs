@@ -113,6 +113,10 @@ pub enum Obstacle {
     KeyRefused,
     /// The host hung up before it asked for a key.
     HungUp,
+    /// The host knows the account, and does not let it in now: it is expired, or /etc/nologin is there.
+    LoginRefused,
+    /// The way through a jump host failed.
+    Jump,
     /// The two sshs have no algorithm in common.
     NoCommonAlgorithm,
     /// ssh itself could not be started or configured on this machine.

@@ -13,7 +13,12 @@ pub struct FrameReader<R> {
     left: u64,
     /// Lines that were no frames.
     pub garbage: u64,
+    /// How the first of them begins, not to be trusted.
+    pub stray: String,
 }
+
+/// The most of a line that is kept although it is no frame.
+const LONGEST_STRAY: usize = 300;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames from `bytes`.
@@ -23,6 +28,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             line: Vec::new(),
             left: MAX_ANSWER,
             garbage: 0,
+            stray: String::new(),
         }
     }
 
@@ -49,6 +55,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             let frame = (self.line.len() <= MAX_FRAME)
                 .then(|| Frame::from_line(&self.line).ok())
                 .flatten();
+            if frame.is_none() && self.stray.is_empty() {
+                let beginning = &self.line[..self.line.len().min(LONGEST_STRAY)];
+                String::from_utf8_lossy(beginning)
+                    .trim()
+                    .clone_into(&mut self.stray);
+            }
             self.line.clear();
             if self.line.capacity() > 1024 * 1024 {
                 self.line = Vec::new();
@@ -86,6 +98,9 @@ mod tests {
             "{frames:?}"
         );
         assert_eq!(garbage, 3);
+        let mut reader = FrameReader::new(text.as_bytes());
+        while reader.next().await.is_some() {}
+        assert_eq!(reader.stray, "motd");
     }
 
     #[tokio::test]

@@ -6,9 +6,11 @@
 
 mod args;
 mod blame;
+mod config;
 mod kex;
 mod master;
 mod probe;
+mod spawn;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -32,8 +34,10 @@ use crate::outcome::{Obstacle, Why};
 use crate::transport::{Answer, Transport};
 
 pub use blame::blame;
+pub use config::write_config;
 pub use kex::KeyExchange;
 pub use probe::offered_key;
+pub use spawn::Excerpt;
 
 /// A kept connection that opens no channel within this time may be dead: a new one is tried beside it.
 const STALE: Duration = Duration::from_secs(3);
@@ -71,6 +75,8 @@ pub struct SshOptions {
 pub struct Ssh {
     options: SshOptions,
     sockets: PathBuf,
+    /// What ssh reads in place of its own files, which it includes.
+    config: PathBuf,
     /// Tells connections of these keys from those of others.
     key_mark: String,
     gate: Semaphore,
@@ -92,10 +98,12 @@ impl Ssh {
             let text = format!("{}: too long a path for sockets", sockets.display());
             return Err(io::Error::new(io::ErrorKind::InvalidFilename, text));
         }
+        let config = write_config(&options.run_directory, options.connect_timeout)?;
         let key_mark = options.keys.iter().map(|key| mark(key)).collect();
         Ok(Self {
             gate: Semaphore::new(options.handshakes),
             sockets,
+            config,
             key_mark,
             launches: AtomicU32::new(0),
             algorithms: OnceCell::new(),

@@ -27,4 +27,5 @@ mod silent;
 mod sitting;
 mod suites;
 mod trust;
+mod ways;
 mod web_servers;

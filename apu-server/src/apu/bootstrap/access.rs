@@ -50,12 +50,21 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// An ssh that runs `script` on the host, and writes the keys that the host shows into `keys`.
+    /// An ssh that runs `script` on the host, and writes the keys that the host shows into `keys`. Where nobody is to be
+    /// asked, it reads `config`, which keeps the ssh of a jump host from asking, too.
     ///
     /// ssh calls KnownHostsCommand with each key that it is about to judge. Ours adds nothing to what is known; so when
     /// the script has run, the key in the file is the one that the administrator's own configuration has verified.
-    pub(super) fn command(&self, host: &Host, keys: &Path, script: &str) -> Command {
-        let mut command = Command::new("/usr/bin/ssh");
+    pub(super) fn command(&self, host: &Host, config: &Path, keys: &Path, script: &str) -> Command {
+        let mut command = if self.may_ask {
+            Command::new("/usr/bin/ssh")
+        } else {
+            // Without a terminal no ssh can ask, whatever the configuration says.
+            let mut command = Command::new("/usr/bin/setsid");
+            command.args(["/usr/bin/ssh", "-F"]).arg(config);
+            command.env("SSH_ASKPASS_REQUIRE", "never");
+            command
+        };
         let mut set = |setting: String| {
             command.args(["-o", &setting]);
         };
@@ -66,7 +75,7 @@ impl Access {
         set("RequestTTY=no".into());
         set("ClearAllForwardings=yes".into());
         set("ForwardAgent=no".into());
-        set("LogLevel=ERROR".into());
+        set("LogLevel=INFO".into());
         set(format!(
             "ConnectTimeout={}",
             self.connect_timeout.as_secs().max(1)

@@ -2,11 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apu_fleet::ssh::blame;
-use apu_fleet::{Host, HostKey, HostName, KnownHosts, Why};
+use apu_fleet::ssh::{Excerpt, blame, write_config};
+use apu_fleet::{Code, Host, HostKey, HostName, Jump, KnownHosts, Obstacle, Why};
 use apu_repo::say;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -73,16 +75,9 @@ pub(super) async fn install(
     debs: &Debs,
     verbose: bool,
 ) -> Result<HostKey, Trouble> {
-    let scratch =
-        tempfile::tempdir().map_err(|error| Trouble::new(format!("cannot make a directory: {error}"), ""))?;
-    if let Some(person) = &access.person {
-        let (uid, gid) = person.owner();
-        let owned = std::os::unix::fs::chown(scratch.path(), Some(uid), Some(gid));
-        owned.map_err(|error| Trouble::new(format!("cannot give a directory away: {error}"), ""))?;
-    }
-    let _ = fs::set_permissions(scratch.path(), Permissions::from_mode(0o700));
+    let (scratch, config) = scratch(access)?;
     let keys = scratch.path().join("keys");
-    match timeout(LIMIT, talk(access, host, debs, &keys, verbose)).await {
+    match timeout(LIMIT, talk(access, host, debs, &config, &keys, verbose)).await {
         Ok(done) => done?,
         Err(_) => return Err(Trouble::new(format!("not done within {} s", LIMIT.as_secs()), "")),
     }
@@ -96,27 +91,39 @@ pub(super) async fn install(
     })
 }
 
+/// A directory for the administrator's ssh, and the configuration in it.
+fn scratch(access: &Access) -> Result<(TempDir, PathBuf), Trouble> {
+    let scratch =
+        tempfile::tempdir().map_err(|error| Trouble::new(format!("cannot make a directory: {error}"), ""))?;
+    if let Some(person) = &access.person {
+        let (uid, gid) = person.owner();
+        let owned = std::os::unix::fs::chown(scratch.path(), Some(uid), Some(gid));
+        owned.map_err(|error| Trouble::new(format!("cannot give a directory away: {error}"), ""))?;
+    }
+    let _ = fs::set_permissions(scratch.path(), Permissions::from_mode(0o700));
+    let config = write_config(scratch.path(), access.connect_timeout)
+        .map_err(|error| Trouble::new(format!("cannot configure ssh: {error}"), ""))?;
+    Ok((scratch, config))
+}
+
 async fn talk(
     access: &Access,
     host: &Host,
     debs: &Debs,
-    keys: &std::path::Path,
+    config: &Path,
+    keys: &Path,
     verbose: bool,
 ) -> Result<(), Trouble> {
     let mut child = access
-        .command(host, keys, SCRIPT)
+        .command(host, config, keys, SCRIPT)
         .spawn()
         .map_err(|error| Trouble::new(format!("cannot start /usr/bin/ssh: {error}"), ""))?;
-    let (Some(stdin), Some(stdout), Some(mut stderr)) =
+    let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(Trouble::new("ssh has no pipes", ""));
     };
-    let complaints = tokio::spawn(async move {
-        let mut words = Vec::new();
-        let _ = (&mut stderr).take(64 * 1024).read_to_end(&mut words).await;
-        String::from_utf8_lossy(&words).into_owned()
-    });
+    let complaints = tokio::spawn(async move { Excerpt::of(stderr).await.text() });
     let said = deliver(stdin, stdout, host, debs, verbose).await;
     let status = child
         .wait()
@@ -127,16 +134,21 @@ async fn talk(
     match status.code() {
         Some(0) if said.installed => Ok(()),
         Some(255) if !said.began => {
-            let mut trouble = Trouble::from(blame(host, &complaints));
+            let why = blame(host, host.jump.as_ref().map(Jump::as_str), &complaints);
             let name = &host.name;
-            if complaints.contains("Permission denied") {
-                trouble.text = format!("your ssh cannot log in\n{}", complaints.trim());
-                trouble.advice =
-                    format!("sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap --user USER {name}");
-            } else if complaints.contains("Host key verification failed") {
-                trouble.advice =
+            let of_it = |obstacle| why.code == Code::Here(obstacle);
+            let trouble = if of_it(Obstacle::KeyRefused) {
+                Trouble::new(
+                    format!("your ssh cannot log in\n{}", complaints.trim()),
+                    format!("sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap --user USER {name}"),
+                )
+            } else if of_it(Obstacle::UnknownHostKey) {
+                let advice =
                     format!("ssh to {name} once as yourself, or: apu bootstrap --accept-new-host-key {name}");
-            }
+                Trouble::new(why.text, advice)
+            } else {
+                Trouble::from(why)
+            };
             Err(trouble)
         }
         Some(NO_ROOT) => Err(Trouble::new(

@@ -335,6 +335,18 @@ async fn what_no_further_try_can_mend_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_apu_client_is_asked_twice_and_its_words_are_told() {
+    const SHELL: &str = "This account is currently not available.\n";
+    let ran = play([("shell", vec![Act::Says(SHELL); 99])], LIMITS).await;
+    assert_eq!(ran.outcome("shell"), Outcome::Lost);
+    assert_eq!(ran.asked("shell").len(), 2);
+    assert_eq!(
+        ran.why("shell"),
+        "the connection ended without a result: This account is currently not available.: it hung up"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
     let ran = play([("slow", vec![Act::Hangs(INSTALLS)]), ("quick", vec![])], LIMITS).await;
     assert_eq!(ran.outcome("slow"), Outcome::TimedOut);

@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use super::SshOptions;
 use crate::host::Host;
+use crate::name::Jump;
 
 /// Settings that hold for every connection that a program makes.
 const ALWAYS: [&str; 21] = [
@@ -29,20 +31,34 @@ const ALWAYS: [&str; 21] = [
     "Compression=no",
     "VisualHostKey=no",
     "HashKnownHosts=no",
-    "LogLevel=ERROR",
+    // What PAM, a banner or the other sshd says when it ends a login is told from this level on.
+    "LogLevel=INFO",
 ];
 
 /// Settings that older ssh does not know.
 const WHERE_KNOWN: [&str; 2] = ["KnownHostsCommand=none", "RemoteCommand=none"];
 
+/// How much longer a host behind a jump host may take, so that the jump host's own ssh gives up first and says why.
+const BEHIND: Duration = Duration::from_secs(3);
+
+/// How long ssh tries to connect to `host`.
+pub(super) fn connect_timeout(options: &SshOptions, host: &Host) -> Duration {
+    let more = host.jump.as_ref().map_or(Duration::ZERO, |_| BEHIND);
+    options.connect_timeout + more
+}
+
 /// The words of a connection to `host`, up to but without the host itself.
 pub(super) fn connection(
     options: &SshOptions,
+    config: &Path,
     host: &Host,
     known_hosts: &Path,
     check: &str,
+    proxy: Option<&str>,
 ) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::with_capacity(80);
+    words.push("-F".into());
+    words.push(config.into());
     let mut set = |setting: OsString| {
         words.push("-o".into());
         words.push(setting);
@@ -53,17 +69,54 @@ pub(super) fn connection(
     }
     set(format!("StrictHostKeyChecking={check}").into());
     set(format!("HostKeyAlias={}", host.name).into());
-    set(format!("ConnectTimeout={}", options.connect_timeout.as_secs().max(1)).into());
+    set(format!(
+        "ConnectTimeout={}",
+        connect_timeout(options, host).as_secs().max(1)
+    )
+    .into());
     set(setting("UserKnownHostsFile=", known_hosts));
-    if let Some(jump) = &host.jump {
+    // The first of the two is the one that counts.
+    if let Some(proxy) = proxy {
+        set(format!("ProxyCommand={proxy}").into());
+    } else if let Some(jump) = &host.jump {
         set(format!("ProxyJump={jump}").into());
     }
     words
 }
 
+/// The command that leads through a jump host as ProxyJump does, and tells what is said on the way into a file.
+///
+/// A shell reads it: everything in it is a judged name or a path without characters that a shell knows.
+pub(super) fn proxy_command(options: &SshOptions, config: &Path, jump: &Jump, said: &Path) -> String {
+    let mut words = vec![
+        options.program.display().to_string(),
+        "-F".to_owned(),
+        config.display().to_string(),
+    ];
+    let (before, last) = jump.last();
+    if let Some(before) = before {
+        words.extend(["-J".to_owned(), before.to_owned()]);
+    }
+    if let Some(user) = last.user {
+        words.extend(["-l".to_owned(), user.to_owned()]);
+    }
+    if let Some(port) = last.port {
+        words.extend(["-p".to_owned(), port.to_owned()]);
+    }
+    words.push(format!("-W '[%h]:%p' -- {} 2>{}", last.host, said.display()));
+    words.join(" ")
+}
+
 /// The words that start a master for `host`.
-pub(super) fn master(options: &SshOptions, host: &Host, socket: &Path, kex: Option<&str>) -> Vec<OsString> {
-    let mut words = connection(options, host, &options.known_hosts, "yes");
+pub(super) fn master(
+    options: &SshOptions,
+    config: &Path,
+    host: &Host,
+    socket: &Path,
+    kex: Option<&str>,
+    proxy: Option<&str>,
+) -> Vec<OsString> {
+    let mut words = connection(options, config, host, &options.known_hosts, "yes", proxy);
     // Without a socket a master that goes to the background by -f would stay for ever; ControlPersist alone does both.
     words.push("-N".into());
     let mut set = |setting: OsString| {
@@ -103,9 +156,8 @@ fn setting(key: &str, path: &Path) -> OsString {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_host_stands_behind_the_dashes_and_its_alias_pins_its_key() {
-        let options = SshOptions {
+    fn options() -> SshOptions {
+        SshOptions {
             program: "/usr/bin/ssh".into(),
             user: "apu".parse().unwrap(),
             port: 22,
@@ -116,15 +168,38 @@ mod tests {
             connect_timeout: std::time::Duration::from_secs(10),
             keep_open: std::time::Duration::from_secs(60),
             handshakes: 16,
+        }
+    }
+
+    #[test]
+    fn a_proxy_command_takes_the_hops_of_the_jump_and_the_same_configuration() {
+        let of = |jump: &str| {
+            let config = Path::new("/run/apu-server/ssh_config");
+            proxy_command(&options(), config, &jump.parse().unwrap(), Path::new("/run/said"))
         };
+        assert_eq!(
+            of("gate"),
+            "/usr/bin/ssh -F /run/apu-server/ssh_config -W '[%h]:%p' -- gate 2>/run/said"
+        );
+        assert_eq!(
+            of("a,me@b:23,you@[2001:db8::1]:24"),
+            "/usr/bin/ssh -F /run/apu-server/ssh_config -J a,me@b:23 -l you -p 24 -W '[%h]:%p' -- 2001:db8::1 2>/run/said"
+        );
+    }
+
+    #[test]
+    fn a_host_stands_behind_the_dashes_and_its_alias_pins_its_key() {
+        let options = options();
         let mut host = Host::plain("nas".parse().unwrap());
         host.address = Some("192.168.1.9".parse().unwrap());
         host.port = Some(2222);
         let words = master(
             &options,
+            Path::new("/run/apu-server/ssh_config"),
             &host,
             Path::new("/run/apu-server/mux/x"),
             Some("^curve25519-sha256"),
+            None,
         );
         let words: Vec<String> = words
             .into_iter()
@@ -134,6 +209,7 @@ mod tests {
             words[words.len() - 6..],
             ["-l", "apu", "-p", "2222", "--", "192.168.1.9"]
         );
+        assert_eq!(words[..2], ["-F", "/run/apu-server/ssh_config"]);
         for setting in [
             "StrictHostKeyChecking=yes",
             "HostKeyAlias=nas",

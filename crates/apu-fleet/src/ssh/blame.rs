@@ -3,9 +3,98 @@
 use crate::host::Host;
 use crate::outcome::{Obstacle, Why};
 
-/// Reads what ssh wrote before it gave up.
+/// How ssh calls the other side where a jump host's ssh, or another program, brings its bytes.
+const BEHIND: &str = "UNKNOWN port 65535";
+
+/// How ssh begins what it says of a connection that ended before the other side was known to be an sshd.
+const BEFORE: [&str; 3] = [
+    "kex_exchange_identification:",
+    "ssh_exchange_identification:",
+    "banner exchange:",
+];
+
+/// Reads what ssh wrote before it gave up. `through` is the jump host, where there is one.
 #[must_use]
-pub fn blame(host: &Host, words: &str) -> Why {
+pub fn blame(host: &Host, through: Option<&str>, words: &str) -> Why {
+    match jump_s_words(words) {
+        Some(said) => of_the_way(host, through, &said),
+        None => of_the_host(host, words),
+    }
+}
+
+/// What was said on the way, where the way ended before the host answered; nothing where the host itself did.
+fn jump_s_words(words: &str) -> Option<Vec<&str>> {
+    let lines = || words.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_before = |line: &str| BEFORE.iter().any(|start| line.starts_with(start));
+    if !(lines().any(|line| line.contains(BEHIND)) && lines().any(is_before)) {
+        return None;
+    }
+    // Each ssh behind another ends with these two lines of its own; what is left is of the one that met the cause.
+    let mut said: Vec<&str> = Vec::new();
+    for line in lines() {
+        if line.contains(BEHIND) {
+            said.pop_if(|last| is_before(last));
+        } else if line != "stdio forwarding failed" {
+            said.push(line);
+        }
+    }
+    Some(said)
+}
+
+fn of_the_way(host: &Host, through: Option<&str>, said: &[&str]) -> Why {
+    let way = through.map_or_else(
+        || "the way that ssh_config has to it".to_owned(),
+        |through| format!("the way through {through}"),
+    );
+    let has = |text: &str| said.iter().any(|line| line.contains(text));
+    let Some(last) = said.last() else {
+        let text = format!("it hung up before the login, or {way} did: {HUNG_UP}");
+        return Why::here(Obstacle::HungUp, text, "");
+    };
+    let hop = through.unwrap_or("the jump host");
+    // The jump host let us in, and did not get to the host from there.
+    if let Some((_, why)) = said
+        .iter()
+        .find_map(|line| line.split_once(": open failed: connect failed: "))
+    {
+        let of_host = of_the_host(host, why);
+        let obstacle = match of_host.code {
+            crate::outcome::Code::Here(obstacle) => obstacle,
+            crate::outcome::Code::Client(_) => Obstacle::Other,
+        };
+        return Why::here(
+            obstacle,
+            format!("{}, seen from {hop}", of_host.text),
+            of_host.advice,
+        );
+    }
+    let (obstacle, text, advice) = if has("IDENTIFICATION HAS CHANGED") {
+        let text = "its host key has CHANGED: it was installed anew, or somebody stands between".to_owned();
+        let advice = "find out why; its pinned key is in root's own known_hosts".to_owned();
+        (Obstacle::Jump, text, advice)
+    } else if has("Host key verification failed") {
+        let unknown = said.iter().find(|line| line.contains("host key is known for"));
+        let text = unknown.map_or_else(|| (*last).to_owned(), |line| format!("{line} {last}"));
+        let advice = format!("log in to {hop} as root once with ssh, and compare its key");
+        (Obstacle::Jump, text, advice)
+    } else if has("Permission denied") {
+        let advice = format!("let root's ssh log in to {hop} without a question, by a key or an agent");
+        (Obstacle::Jump, (*last).to_owned(), advice)
+    } else if said
+        .iter()
+        .any(|line| BEFORE.iter().any(|start| line.starts_with(start)))
+    {
+        (Obstacle::HungUp, format!("{last}: {HUNG_UP}"), String::new())
+    } else {
+        (Obstacle::Jump, (*last).to_owned(), String::new())
+    };
+    Why::here(obstacle, format!("{way}: {text}"), advice)
+}
+
+/// Why somebody hangs up before the login.
+const HUNG_UP: &str = "too many connections, or this address is being punished there";
+
+fn of_the_host(host: &Host, words: &str) -> Why {
     let name = &host.name;
     let has = |text: &str| words.contains(text);
     let why = |obstacle, text: &str, advice: String| Why::here(obstacle, text, advice);
@@ -33,7 +122,8 @@ pub fn blame(host: &Host, words: &str) -> Why {
     if has("Permission denied") || has("Too many authentication failures") {
         return why(
             Obstacle::KeyRefused,
-            "it does not take the push key: it has no apu-client, or an apu-data with another key",
+            "it does not take the push key: it has no apu-client, an apu-data with another key, or an sshd that keeps \
+             the user out; apu bootstrap finds out which",
             format!("apu bootstrap {name}"),
         );
     }
@@ -44,7 +134,7 @@ pub fn blame(host: &Host, words: &str) -> Why {
             String::new(),
         );
     }
-    if has("Could not resolve hostname") {
+    if has("Could not resolve hostname") || has("Name or service not known") || has("in name resolution") {
         return why(
             Obstacle::UnknownName,
             "its name has no address",
@@ -67,17 +157,54 @@ pub fn blame(host: &Host, words: &str) -> Why {
     if has("Bad owner or permissions") || has("Bad configuration option") || has("UNPROTECTED PRIVATE KEY") {
         return why(Obstacle::Here, &last_line(words), String::new());
     }
-    if has("Connection closed") || has("Connection reset") || has("Broken pipe") {
-        return why(
-            Obstacle::HungUp,
-            "it hung up before the login: too many connections, or this address is being punished there",
-            String::new(),
-        );
+    if has("Connection closed") || has("Connection reset") || has("Broken pipe") || has("Received disconnect")
+    {
+        let is_before = words
+            .lines()
+            .any(|line| BEFORE.iter().any(|start| line.trim().starts_with(start)));
+        let said = said_at_the_login(words);
+        return if is_before {
+            why(
+                Obstacle::HungUp,
+                &format!("it hung up before the login: {HUNG_UP}"),
+                String::new(),
+            )
+        } else if said.is_empty() {
+            why(
+                Obstacle::LoginRefused,
+                &format!("it ended the login: {}", last_line(words)),
+                String::new(),
+            )
+        } else {
+            why(
+                Obstacle::LoginRefused,
+                &format!("it ended the login: {said}"),
+                String::new(),
+            )
+        };
     }
     match last_line(words).as_str() {
         "" => why(Obstacle::Other, "ssh gave up without a word", String::new()),
         line => why(Obstacle::Other, line, String::new()),
     }
+}
+
+/// What the host itself said while we logged in: PAM's reason, the text of /etc/nologin, a banner.
+fn said_at_the_login(words: &str) -> String {
+    const OF_SSH: [&str; 6] = [
+        "Connection closed",
+        "Connection reset",
+        "Received disconnect",
+        "Disconnected from",
+        "Warning: ",
+        "** ",
+    ];
+    let lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    let of_host: Vec<&str> = lines
+        .filter(|line| !OF_SSH.iter().any(|start| line.starts_with(start)) && !line.contains("Broken pipe"))
+        .collect();
+    // A banner says first who may log in; the reason is at its end.
+    of_host[of_host.len().saturating_sub(3)..].join(" ")
 }
 
 /// What ssh says last is what it died of.
@@ -143,12 +270,86 @@ mod tests {
                 Obstacle::HungUp,
                 "",
             ),
+            (
+                "Your account has expired; please contact your system administrator.\r\n\nConnection closed by 10.0.0.1 port 22\r\n",
+                Obstacle::LoginRefused,
+                "",
+            ),
             ("something new\r\n", Obstacle::Other, ""),
         ] {
-            let why = blame(&host, words);
+            let why = blame(&host, None, words);
             assert_eq!(why.code, crate::outcome::Code::Here(obstacle), "{words}");
             assert_eq!(why.advice, advice, "{words}");
         }
-        assert_eq!(blame(&host, "first\r\nsomething new\r\n").text, "something new");
+        assert_eq!(
+            blame(&host, None, "first\r\nsomething new\r\n").text,
+            "something new"
+        );
+    }
+
+    /// What the ssh of a host says after that of its jump host has ended.
+    const OUTER: &str = "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by UNKNOWN port 65535\r\n";
+
+    #[test]
+    fn a_way_that_fails_says_what_the_jump_host_s_ssh_said() {
+        let host = Host::plain("web1".parse().unwrap());
+        for (words, obstacle, text) in [
+            (
+                "No ED25519 host key is known for gate and you have requested strict checking.\r\nHost key verification failed.\r\n",
+                Obstacle::Jump,
+                "the way through gate: No ED25519 host key is known for gate and you have requested strict checking. Host key verification failed.",
+            ),
+            (
+                "Welcome\r\nme@gate: Permission denied (publickey,password).\r\n",
+                Obstacle::Jump,
+                "the way through gate: me@gate: Permission denied (publickey,password).",
+            ),
+            (
+                "ssh: Could not resolve hostname gate: Name or service not known\r\n",
+                Obstacle::Jump,
+                "the way through gate: ssh: Could not resolve hostname gate: Name or service not known",
+            ),
+            (
+                "ssh: connect to host gate port 22: Connection refused\r\n",
+                Obstacle::Jump,
+                "the way through gate: ssh: connect to host gate port 22: Connection refused",
+            ),
+            (
+                "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 10.0.0.1 port 22\r\n",
+                Obstacle::HungUp,
+                "the way through gate: Connection closed by 10.0.0.1 port 22: too many connections, or this address is being punished there",
+            ),
+            (
+                "channel 0: open failed: connect failed: Connection refused\r\nstdio forwarding failed\r\n",
+                Obstacle::Refused,
+                "connection refused: no sshd listens there, seen from gate",
+            ),
+            (
+                "",
+                Obstacle::HungUp,
+                "it hung up before the login, or the way through gate did: too many connections, or this address is being punished there",
+            ),
+        ] {
+            let why = blame(&host, Some("gate"), &format!("{words}{OUTER}"));
+            assert_eq!(why.code, crate::outcome::Code::Here(obstacle), "{words}");
+            assert_eq!(why.text, text);
+            // As with two jump hosts.
+            let twice = blame(&host, Some("gate"), &format!("{words}{OUTER}{OUTER}"));
+            assert_eq!(twice, why);
+        }
+    }
+
+    #[test]
+    fn a_host_behind_a_jump_host_that_answers_is_blamed_itself() {
+        let host = Host::plain("web1".parse().unwrap());
+        let why = blame(
+            &host,
+            Some("gate"),
+            "apu@web1: Permission denied (publickey).\r\n",
+        );
+        assert_eq!(why.advice, "apu bootstrap web1");
+        let words = "System is going down.\r\n\r\nConnection closed by UNKNOWN port 65535\r\n";
+        let why = blame(&host, Some("gate"), words);
+        assert_eq!(why.text, "it ended the login: System is going down.");
     }
 }

@@ -1,16 +1,19 @@
 //! Starts a master and waits until it can be used.
 
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::pin::pin;
+use std::process;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::time::{sleep, timeout};
 
+use super::spawn::{Ear, NamedPipe, command};
 use super::{Ssh, args, blame};
 use crate::host::Host;
+use crate::name::Jump;
 use crate::outcome::{Obstacle, Why};
 
 /// After this time a handshake no longer costs this machine anything; it waits for a silent host.
@@ -33,33 +36,46 @@ impl Ssh {
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let own = socket.with_extension(format!("{}-{number}", process::id()));
-        let mut command = Command::new(&self.options.program);
-        command
-            .args(args::master(&self.options, host, &own, kex.as_deref()))
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // A Ctrl-C at our terminal is ours; a connection that others may use must not end by it.
-            .process_group(0)
-            .kill_on_drop(true);
+        let (proxy, way) = match &host.jump {
+            Some(jump) => {
+                let said = socket.with_extension(format!("{}-{number}-said", process::id()));
+                let proxy = args::proxy_command(&self.options, &self.config, jump, &said);
+                let way = NamedPipe::new(said)
+                    .map_err(|error| Why::here(Obstacle::Here, format!("cannot make a pipe: {error}"), ""))?;
+                (Some(proxy), Some(way))
+            }
+            None => (None, None),
+        };
+        let (kex, proxy) = (kex.as_deref(), proxy.as_deref());
+        let words = args::master(&self.options, &self.config, host, &own, kex, proxy);
         let program = self.options.program.display();
-        let mut child = command
+        let mut child = command(&self.options.program)
+            .args(words)
             .spawn()
             .map_err(|error| Why::here(Obstacle::Here, format!("cannot start {program}: {error}"), ""))?;
 
-        let limit = self.options.connect_timeout + AUTHENTICATION;
+        let group = child.id();
+        let mut ear = Ear::at(child.stderr.take(), way);
+        let limit = args::connect_timeout(&self.options, host) + AUTHENTICATION;
+        let mut permit = Some(permit);
         let waited = timeout(limit, async {
-            tokio::select! {
-                ended = child.wait() => return ended,
-                () = sleep(BUSY) => drop(permit),
+            let mut busy = pin!(sleep(BUSY));
+            loop {
+                tokio::select! {
+                    ended = child.wait() => return ended,
+                    () = &mut busy, if permit.is_some() => permit = None,
+                    () = ear.hear(), if ear.is_open() => {}
+                }
             }
-            child.wait().await
         });
         let status = match waited.await {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => return Err(Why::here(Obstacle::Here, format!("{program}: {error}"), "")),
             Err(_) => {
+                // The ssh of a jump host is in its group.
+                if let Some(group) = group.and_then(|pid| i32::try_from(pid).ok()) {
+                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+                }
                 let _ = child.kill().await;
                 let text = format!("no login within {} s", limit.as_secs());
                 return Err(Why::here(Obstacle::NoAnswer, text, ""));
@@ -70,14 +86,7 @@ impl Ssh {
             return std::fs::rename(&own, socket)
                 .map_err(|error| Why::here(Obstacle::Here, format!("ssh made no socket: {error}"), ""));
         }
-        let mut words = Vec::new();
-        if let Some(stderr) = child.stderr.take() {
-            let _ = timeout(
-                Duration::from_secs(1),
-                stderr.take(16 * 1024).read_to_end(&mut words),
-            )
-            .await;
-        }
-        Err(blame(host, &String::from_utf8_lossy(&words)))
+        let through = host.jump.as_ref().map(Jump::as_str);
+        Err(blame(host, through, &ear.all().await))
     }
 }

@@ -1,14 +1,14 @@
 //! Asks a host for its key, over one connection that ends before a login.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{SshOptions, args, blame};
+use super::spawn::{Ear, command};
+use super::{SshOptions, args, blame, private, write_config};
 use crate::host::Host;
 use crate::known_hosts::HostKey;
+use crate::name::Jump;
 use crate::outcome::{Obstacle, Why};
 
 /// The key that the host shows now, of a kind that is already pinned if it has one.
@@ -23,7 +23,13 @@ pub async fn offered_key(
     pinned: &[HostKey],
     scratch: &Path,
 ) -> Result<HostKey, Why> {
-    let mut words = args::connection(options, host, scratch, "accept-new");
+    let here = |error| Why::here(Obstacle::Here, format!("cannot configure ssh: {error}"), "");
+    let config = private(&options.run_directory)
+        .and_then(|()| write_config(&options.run_directory, options.connect_timeout))
+        .map_err(here)?;
+    let mut words = args::connection(options, &config, host, scratch, "accept-new", None);
+    words.push("-o".into());
+    words.push("ControlPath=none".into());
     words.push("-o".into());
     words.push("PubkeyAuthentication=no".into());
     let kinds: Vec<&str> = pinned.iter().flat_map(signatures).collect();
@@ -34,27 +40,26 @@ pub async fn offered_key(
     words.push("-N".into());
     args::destination(&mut words, options, host);
 
-    let mut command = Command::new(&options.program);
-    command
-        .args(words)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    let output = match timeout(options.connect_timeout * 2, command.output()).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => {
-            let text = format!("cannot start {}: {error}", options.program.display());
-            return Err(Why::here(Obstacle::Here, text, ""));
+    let mut child = command(&options.program).args(words).spawn().map_err(|error| {
+        let text = format!("cannot start {}: {error}", options.program.display());
+        Why::here(Obstacle::Here, text, "")
+    })?;
+    let mut ear = Ear::at(child.stderr.take(), None);
+    let ended = async {
+        while ear.is_open() {
+            ear.hear().await;
         }
-        Err(_) => return Err(Why::here(Obstacle::NoAnswer, "no answer in time", "")),
+        let _ = child.wait().await;
     };
-    let words = String::from_utf8_lossy(&output.stderr);
+    if timeout(options.connect_timeout * 2, ended).await.is_err() {
+        return Err(Why::here(Obstacle::NoAnswer, "no answer in time", ""));
+    }
+    let words = ear.all().await;
     let written = std::fs::read_to_string(scratch).unwrap_or_default();
     let key = written
         .lines()
         .find_map(|line| HostKey::parse(line.split_once(' ')?.1).ok());
-    key.ok_or_else(|| blame(host, &words))
+    key.ok_or_else(|| blame(host, host.jump.as_ref().map(Jump::as_str), &words))
 }
 
 /// The signature algorithms by which a key of this kind is shown.
