@@ -7,9 +7,11 @@
 mod args;
 mod blame;
 mod config;
+mod gates;
 mod kex;
 mod master;
 mod probe;
+mod route;
 mod spawn;
 
 use std::fs::{self, DirBuilder};
@@ -28,6 +30,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
+use self::gates::Gates;
 use crate::host::Host;
 use crate::name::UserName;
 use crate::outcome::{Obstacle, Why};
@@ -37,6 +40,7 @@ pub use blame::blame;
 pub use config::write_config;
 pub use kex::KeyExchange;
 pub use probe::offered_key;
+pub use route::Route;
 pub use spawn::Excerpt;
 
 /// A kept connection that opens no channel within this time may be dead: a new one is tried beside it.
@@ -80,6 +84,7 @@ pub struct Ssh {
     /// Tells connections of these keys from those of others.
     key_mark: String,
     gate: Semaphore,
+    gates: Gates,
     launches: AtomicU32,
     algorithms: OnceCell<Option<String>>,
 }
@@ -102,6 +107,7 @@ impl Ssh {
         let key_mark = options.keys.iter().map(|key| mark(key)).collect();
         Ok(Self {
             gate: Semaphore::new(options.handshakes),
+            gates: Gates::default(),
             sockets,
             config,
             key_mark,

@@ -99,3 +99,29 @@ fn an_account_that_may_not_log_in_is_named() {
     web1.start_sshd();
     fleet.apt_all("web1 ping").ended("web1", "unchanged");
 }
+
+/// Sixty names of one sshd as Debian ships it.
+#[test]
+fn sixty_hosts_at_one_address_or_behind_one_jump_host_all_answer() {
+    let fleet = Fleet::of(["gate", "web1"]).in_class("site").up();
+    let server = fleet.server();
+    open_the_gate(&fleet);
+    let (gate, web1) = (fleet.host("gate"), fleet.host("web1"));
+    server.write("/root/.ssh/known_hosts", &format!("gate {}\n", gate.host_key()));
+    let names = format!(
+        "/^{}[[:space:]]/s/$/$(printf ' w%02d' $(seq 60))/",
+        web1.address()
+    );
+    for host in [server, gate] {
+        host.sh(&format!("sed -i \"{names}\" /etc/hosts")).ok();
+    }
+    let known: String = (1..=60)
+        .map(|number| format!("w{number:02} {}\n", web1.host_key()))
+        .collect();
+    server.write("/etc/apu-server/ssh/known_hosts", &known);
+
+    fleet.class("site", "w[01-60]\n");
+    fleet.apt_all("site ping").all_ended("unchanged").exited(0);
+    fleet.class("site", "w[01-60] jump=gate\n");
+    fleet.apt_all("site ping").all_ended("unchanged").exited(0);
+}
