@@ -1,5 +1,6 @@
 //! What every command of the server stands on: the site, its settings, its classes, and the way to its clients.
 
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ impl Ground {
         Ok(SshOptions {
             program: "/usr/bin/ssh".into(),
             user: user.map_err(|error| Failure::words("cannot use [ssh] user of apu.toml").why(error))?,
-            port: ssh.port.get(),
+            port: ssh.port.map(NonZeroU16::get),
             keys: apu_repo::push_keys(&self.site, &self.settings),
             known_hosts: self.site.known_hosts(),
             run_directory: self.site.run(),

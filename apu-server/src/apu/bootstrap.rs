@@ -5,7 +5,7 @@ mod debs;
 mod install;
 
 use std::io::{self, IsTerminal};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +89,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         // Several programs that ask for passwords at once, or one that nobody hears, would only hang.
         may_ask: hosts.len() == 1 && io::stdin().is_terminal(),
         connect_timeout: ground.settings.ssh.connect_timeout,
-        port: ground.settings.ssh.port.get(),
+        port: ground.settings.ssh.port.map(NonZeroU16::get),
         person: access::Person::behind_sudo(),
     });
     let known = ground.known_hosts();

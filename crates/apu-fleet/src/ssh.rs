@@ -56,8 +56,8 @@ pub struct SshOptions {
     pub program: PathBuf,
     /// The push user.
     pub user: UserName,
-    /// The port of sshd.
-    pub port: u16,
+    /// The port of sshd; without one, what ssh's configuration says.
+    pub port: Option<u16>,
     /// The push keys, in the order in which they are offered: two while one follows the other.
     pub keys: Vec<PathBuf>,
     /// The pinned host keys.
@@ -129,7 +129,7 @@ impl Ssh {
         let way = [
             host.to_string(),
             options.user.to_string(),
-            options.port.to_string(),
+            options.port.map(|port| port.to_string()).unwrap_or_default(),
             options.known_hosts.display().to_string(),
             format!("{:?}", options.key_exchange),
             self.key_mark.clone(),

@@ -42,8 +42,8 @@ pub struct Settings {
 pub struct Ssh {
     /// The user on the clients.
     pub user: UserName,
-    /// The port of the clients' sshd.
-    pub port: NonZeroU16,
+    /// The port of the clients' sshd; without one, what root's ssh configuration says.
+    pub port: Option<NonZeroU16>,
     /// The push key.
     pub key: PathBuf,
     /// Which key exchange is asked for first.
@@ -62,7 +62,7 @@ impl Default for Ssh {
     fn default() -> Self {
         Self {
             user: UserName::default(),
-            port: NonZeroU16::new(22).unwrap_or(NonZeroU16::MIN),
+            port: None,
             key: "/etc/apu-server/ssh/id_ed25519".into(),
             key_exchange: KeyExchange::Fast,
             connect_timeout: Duration::from_secs(10),
@@ -286,6 +286,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.ssh.key_exchange, KeyExchange::PostQuantum);
         assert_eq!(settings.ssh.keep_open, Duration::ZERO);
+        assert_eq!(settings.ssh.port.unwrap().get(), 2222);
         assert_eq!(settings.run.parallel.get(), 5);
         assert_eq!(
             settings.client.proxy.unwrap().as_str(),

@@ -45,7 +45,7 @@ pub(super) struct Access {
     pub(super) accept_new: bool,
     pub(super) may_ask: bool,
     pub(super) connect_timeout: Duration,
-    pub(super) port: u16,
+    pub(super) port: Option<u16>,
     pub(super) person: Option<Person>,
 }
 
@@ -97,7 +97,7 @@ impl Access {
             command.arg("-i").arg(identity);
         }
         // Without a port of ours, the administrator's configuration may name one.
-        if let Some(port) = host.port.or((self.port != 22).then_some(self.port)) {
+        if let Some(port) = host.port.or(self.port) {
             command.args(["-p", &port.to_string()]);
         }
         let address = host.address.as_ref().unwrap_or(&host.name);

@@ -140,8 +140,11 @@ pub(super) fn master(
 
 /// The port and the host, behind a `--` that nothing before it can undo.
 pub(super) fn destination(words: &mut Vec<OsString>, options: &SshOptions, host: &Host) {
-    words.push("-p".into());
-    words.push(host.port.unwrap_or(options.port).to_string().into());
+    // Without one, ssh's own configuration names it.
+    if let Some(port) = host.port.or(options.port) {
+        words.push("-p".into());
+        words.push(port.to_string().into());
+    }
     words.push("--".into());
     words.push(host.address.as_ref().unwrap_or(&host.name).as_str().into());
 }
@@ -160,7 +163,7 @@ mod tests {
         SshOptions {
             program: "/usr/bin/ssh".into(),
             user: "apu".parse().unwrap(),
-            port: 22,
+            port: None,
             keys: vec!["/etc/apu-server/ssh/id_ed25519".into()],
             known_hosts: "/etc/apu-server/ssh/known_hosts".into(),
             run_directory: "/run/apu-server".into(),

@@ -164,7 +164,7 @@ mod tests {
         Ssh::new(SshOptions {
             program,
             user: "apu".parse().unwrap(),
-            port: 22,
+            port: None,
             keys: Vec::new(),
             known_hosts: directory.join("known_hosts"),
             run_directory: directory.join("run"),
