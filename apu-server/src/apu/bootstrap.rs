@@ -143,7 +143,8 @@ async fn install_all(
     while let Some(joined) = working.join_next().await {
         let Ok((host, installed)) = joined else { continue };
         let name = &host.name;
-        let pinned = installed.and_then(|key| install::pin(known, name, &key).map(|()| key));
+        let pinned = installed
+            .and_then(|key| install::pin(known, name, host.port.or(access.port), &key).map(|()| key));
         match pinned {
             Ok(key) => {
                 say!(

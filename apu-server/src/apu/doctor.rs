@@ -3,6 +3,7 @@
 mod clients;
 
 use std::fs;
+use std::num::NonZeroU16;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -226,9 +227,10 @@ fn hosts(ground: &Ground) -> Vec<Finding> {
                     if unpinned.contains(&host.name) {
                         continue;
                     }
-                    match known.keys_of(&host.name) {
-                        Ok(keys) if !keys.is_empty() => pinned += 1,
-                        Ok(_) => unpinned.push(host.name),
+                    let port = host.port.or(ground.settings.ssh.port.map(NonZeroU16::get));
+                    match known.knows(&host.name, port) {
+                        Ok(true) => pinned += 1,
+                        Ok(false) => unpinned.push(host.name),
                         Err(error) => {
                             let path = ground.site.known_hosts();
                             let path = path.display();

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use apu_fleet::ssh::offered_key;
-use apu_fleet::{Host, HostKey, KnownHosts};
+use apu_fleet::{Host, HostKey, KnownHosts, Pinned};
 use apu_repo::Failure;
 use apu_repo::output::complain;
 use apu_repo::say;
@@ -57,12 +57,16 @@ enum Verdict {
     New,
     /// Another key is pinned.
     Changed,
+    /// It must not be trusted.
+    Revoked,
 }
 
-fn judge(pinned: &[HostKey], offered: &HostKey) -> Verdict {
-    if pinned.contains(offered) {
+fn judge(pinned: &Pinned, offered: &HostKey) -> Verdict {
+    if pinned.revoked.contains(offered) {
+        Verdict::Revoked
+    } else if pinned.keys.contains(offered) {
         Verdict::Known
-    } else if pinned.is_empty() {
+    } else if pinned.keys.is_empty() {
         Verdict::New
     } else {
         Verdict::Changed
@@ -72,14 +76,15 @@ fn judge(pinned: &[HostKey], offered: &HostKey) -> Verdict {
 fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Result<u8, Failure> {
     let name = &host.name;
     let file = ground.site.known_hosts();
+    let options = ground.ssh_options()?;
+    let port = host.port.or(options.port);
     let pinned = known
-        .keys_of(name)
+        .of(name, port)
         .map_err(|error| Failure::machine(format!("cannot read {}", file.display())).why(error))?;
     let scratch =
         tempfile::tempdir().map_err(|error| Failure::machine("cannot make a directory").why(error))?;
-    let options = ground.ssh_options()?;
     let offered = wait(async {
-        let offered = offered_key(&options, host, &pinned, &scratch.path().join("known_hosts")).await;
+        let offered = offered_key(&options, host, &pinned.keys, &scratch.path().join("known_hosts")).await;
         offered.map_err(|why| failure::of_why(format!("cannot get the key of {name}"), &why))
     })?;
 
@@ -91,10 +96,21 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
             say!("{name}: that is the pinned key");
             return Ok(0);
         }
+        Verdict::Revoked => {
+            return Err(Failure::words(format!("the key of {name} is revoked"))
+                .why(format!("a line with @revoked in {} names it", file.display()))
+                .advise(format!("give {name} another host key")));
+        }
+        Verdict::New if pinned.has_authority => {
+            say!(
+                "{name}: an authority in {} certifies its key; one of its own would count beside that",
+                file.display()
+            );
+        }
         Verdict::New => {}
         Verdict::Changed => {
             say!("{name}: THE KEY HAS CHANGED. Pinned is:");
-            for key in &pinned {
+            for key in &pinned.keys {
                 say!("{name}:   {} {}", key.algorithm(), key.fingerprint());
             }
             say!("{name}: it was installed anew, or somebody stands between you and it");
@@ -110,7 +126,7 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         return Ok(1);
     }
     known
-        .pin(name, &[offered])
+        .pin(name, port, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
     say!("{name}: pinned in {}", file.display());
     if verdict == Verdict::Changed {
@@ -164,8 +180,14 @@ mod tests {
             ))
             .unwrap()
         };
-        assert_eq!(judge(&[], &key("V8o")), Verdict::New);
-        assert_eq!(judge(&[key("V8o")], &key("V8o")), Verdict::Known);
-        assert_eq!(judge(&[key("V8o")], &key("V8s")), Verdict::Changed);
+        let pinned = |keys: &[&str], revoked: &[&str]| Pinned {
+            keys: keys.iter().map(|last| key(last)).collect(),
+            revoked: revoked.iter().map(|last| key(last)).collect(),
+            has_authority: false,
+        };
+        assert_eq!(judge(&pinned(&[], &[]), &key("V8o")), Verdict::New);
+        assert_eq!(judge(&pinned(&["V8o"], &[]), &key("V8o")), Verdict::Known);
+        assert_eq!(judge(&pinned(&["V8o"], &[]), &key("V8s")), Verdict::Changed);
+        assert_eq!(judge(&pinned(&["V8o"], &["V8o"]), &key("V8o")), Verdict::Revoked);
     }
 }

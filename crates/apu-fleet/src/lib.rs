@@ -31,7 +31,7 @@ pub use engine::{Job, Limits, run};
 pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
 pub use host::Host;
 pub use inventory::Inventory;
-pub use known_hosts::{HostKey, HostKeyError, KnownHosts};
+pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
 pub use name::{ClassName, HostName, Jump, NameError, UserName, parse_port};
 pub use nearest::nearest;
 pub use outcome::{Code, Ending, Obstacle, Outcome, Why};

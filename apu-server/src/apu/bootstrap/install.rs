@@ -218,9 +218,14 @@ async fn deliver(
 }
 
 /// Pins the key, unless another one is pinned: then somebody has to look.
-pub(super) fn pin(known: &KnownHosts, host: &HostName, key: &HostKey) -> Result<(), Trouble> {
+pub(super) fn pin(
+    known: &KnownHosts,
+    host: &HostName,
+    port: Option<u16>,
+    key: &HostKey,
+) -> Result<(), Trouble> {
     let failed = |error| Trouble::new(format!("cannot pin its key: {error}"), "");
-    let pinned = known.keys_of(host).map_err(failed)?;
+    let pinned = known.of(host, port).map_err(failed)?.keys;
     if !pinned.is_empty() && !pinned.contains(key) {
         let text = "ANOTHER KEY IS PINNED for it than your ssh has verified; the pinned one stays";
         return Err(Trouble::new(
@@ -229,7 +234,7 @@ pub(super) fn pin(known: &KnownHosts, host: &HostName, key: &HostKey) -> Result<
         ));
     }
     if pinned.is_empty() {
-        known.pin(host, std::slice::from_ref(key)).map_err(failed)
+        known.pin(host, port, std::slice::from_ref(key)).map_err(failed)
     } else {
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::SshOptions;
 use crate::host::Host;
+use crate::known_hosts::KnownHosts;
 use crate::name::Jump;
 
 /// Settings that hold for every connection that a program makes.
@@ -68,7 +69,11 @@ pub(super) fn connection(
         set(setting.into());
     }
     set(format!("StrictHostKeyChecking={check}").into());
-    set(format!("HostKeyAlias={}", host.name).into());
+    let port = host.port.or(options.port);
+    // A file that cannot be read knows nobody, which ssh says itself.
+    let alias = KnownHosts::at(known_hosts.into()).alias(&host.name, port);
+    let alias = alias.unwrap_or_else(|_| host.name.to_string());
+    set(format!("HostKeyAlias={alias}").into());
     set(format!(
         "ConnectTimeout={}",
         connect_timeout(options, host).as_secs().max(1)
