@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    ClassName, Ending, Host, HostName, Job, KnownHosts, Limits, Outcome, Purpose, Sinks, Task, UserName,
+    ClassName, Code, Ending, Host, HostName, Job, KnownHosts, Limits, Obstacle, Outcome, Purpose, Sinks,
+    Task, UserName, Why,
 };
 use apu_proto::{Operation, Request};
 use apu_repo::Failure;
@@ -95,15 +96,28 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     let known = ground.known_hosts();
     wait(async {
         let installed = install_all(&hosts, &access, &debs, &known, words).await;
-        let installed: Vec<Host> = hosts
-            .iter()
-            .filter(|host| installed.contains(&host.name))
-            .cloned()
-            .collect();
-        let proven = prove(&ssh, &installed, ground.settings.ssh.connect_timeout * 3).await;
+        let mut ways = Vec::new();
+        for host in hosts.iter().filter(|host| installed.contains(&host.name)) {
+            ways.push(way(&access, &ssh, host).await);
+        }
+        let installed: Vec<Host> = ways.iter().map(|way| way.host.clone()).collect();
+        let (proven, unwell) = prove(&ssh, &installed, ground.settings.ssh.connect_timeout * 3).await;
+        tell_why(&access, &hosts, unwell).await;
         if let Some(class) = &words.add_to_class {
-            add_to_class(ground, class, &proven)?;
+            let lines: Vec<(&HostName, String)> = ways
+                .iter()
+                .filter(|way| proven.contains(&way.host.name))
+                .map(|way| (&way.host.name, way.line()))
+                .collect();
+            add_to_class(ground, class, &lines)?;
         } else {
+            for way in ways.iter().filter(|way| way.is_taught) {
+                say!(
+                    "{}: root's ssh does not know the way that yours takes; try: write `{}` in its class",
+                    way.host.name,
+                    way.host
+                );
+            }
             let listed = |name: &HostName| inventory.listed(name).is_ok_and(|host| host.is_some());
             let unlisted: Vec<&HostName> = proven.iter().filter(|name| !listed(name)).collect();
             if !unlisted.is_empty() {
@@ -117,6 +131,39 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         }
         Ok(u8::from(proven.len() < hosts.len()))
     })
+}
+
+/// The way that the push takes to a host.
+struct Way {
+    host: Host,
+    /// Whether only the administrator's own configuration knew it.
+    is_taught: bool,
+}
+
+impl Way {
+    /// The host as its class has it.
+    fn line(&self) -> String {
+        if self.is_taught {
+            self.host.to_string()
+        } else {
+            self.host.name.to_string()
+        }
+    }
+}
+
+/// The administrator's own ssh has just been there; root's has to find the same way.
+async fn way(access: &Access, ssh: &Ssh, host: &Host) -> Way {
+    let taught = match access.person {
+        Some(_) => match (access.route(host).await, ssh.route(host).await) {
+            (Some(own), Some(root)) => access::taught(host, &own, &root),
+            _ => None,
+        },
+        None => None,
+    };
+    Way {
+        is_taught: taught.is_some(),
+        host: taught.unwrap_or_else(|| host.clone()),
+    }
 }
 
 /// The names of the hosts where everything is installed and whose key is pinned.
@@ -167,10 +214,14 @@ async fn install_all(
     done
 }
 
-/// The names of those that answer `status` over their new access.
-async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostName> {
+/// The names of those that answer `status` over their new access, and how the others ended.
+async fn prove(
+    ssh: &Arc<Ssh>,
+    hosts: &[Host],
+    timeout: Duration,
+) -> (Vec<HostName>, Vec<(HostName, Ending)>) {
     if hosts.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let limits = Limits {
         parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
@@ -209,14 +260,57 @@ async fn prove(ssh: &Arc<Ssh>, hosts: &[Host], timeout: Duration) -> Vec<HostNam
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
-    if !unwell.is_empty() {
-        show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
+    (well.into_iter().map(|(host, _)| host).collect(), unwell)
+}
+
+/// Says what keeps the push out of hosts that have just been installed. To do that once more is no cure: they are asked for
+/// the cause over the administrator's own access.
+async fn tell_why(access: &Access, hosts: &[Host], mut unwell: Vec<(HostName, Ending)>) {
+    if unwell.is_empty() {
+        return;
     }
-    well.into_iter().map(|(host, _)| host).collect()
+    for (name, ending) in &mut unwell {
+        let Some(host) = hosts.iter().find(|host| host.name == *name) else {
+            continue;
+        };
+        let Some(why) = &mut ending.reason else { continue };
+        if matches!(
+            why.code,
+            Code::Here(Obstacle::KeyRefused | Obstacle::LoginRefused | Obstacle::Lost)
+        ) {
+            *why = explained(name, why, &install::explain(access, host).await);
+        }
+    }
+    let paint = Paint::for_stream(&io::stdout());
+    show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
+}
+
+/// The reason with the cause that the host itself has found.
+fn explained(name: &HostName, why: &Why, cause: &str) -> Why {
+    let (text, advice) = match (why.code, cause) {
+        (Code::Here(Obstacle::KeyRefused), "") => (
+            "it does not take the push key, and finds no cause for that".to_owned(),
+            format!("look into the log of sshd on {name}: journalctl -t sshd"),
+        ),
+        (Code::Here(Obstacle::KeyRefused), cause) => (
+            format!("it does not take the push key: {cause}"),
+            format!("mend that on {name}, and then: apu bootstrap {name}"),
+        ),
+        (_, "") => (why.text.clone(), why.advice.clone()),
+        (_, cause) => (
+            format!("{}; {cause}", why.text),
+            format!("mend that on {name}, and then: apu bootstrap {name}"),
+        ),
+    };
+    Why {
+        code: why.code,
+        text,
+        advice,
+    }
 }
 
 /// Writes the hosts that are not in the class yet at its end.
-fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Result<(), Failure> {
+fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[(&HostName, String)]) -> Result<(), Failure> {
     let path = ground.site.clients().join(class.as_str());
     let failed = |error| Failure::machine(format!("cannot write {}", path.display())).why(error);
     let inventory = ground.inventory()?;
@@ -234,16 +328,17 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Resul
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    let new: Vec<&HostName> = hosts
+    let (new, lines): (Vec<&HostName>, Vec<&String>) = hosts
         .iter()
-        .filter(|host| there.iter().all(|other| other.name != **host))
-        .collect();
-    if let Some(text) = nothing_new(hosts, &new) {
+        .filter(|(host, _)| there.iter().all(|other| other.name != **host))
+        .map(|(host, line)| (*host, line))
+        .unzip();
+    if let Some(text) = nothing_new(hosts.is_empty(), new.is_empty()) {
         complain(&format!("{}: {text}\n", path.display()));
         return Ok(());
     }
-    for host in &new {
-        text.push_str(host.as_str());
+    for line in lines {
+        text.push_str(line);
         text.push('\n');
     }
     let mut fresh = tempfile::NamedTempFile::new_in(ground.site.clients()).map_err(failed)?;
@@ -256,8 +351,8 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[HostName]) -> Resul
 }
 
 /// Why the class stays as it is, where it does.
-fn nothing_new(proven: &[HostName], new: &[&HostName]) -> Option<&'static str> {
-    match (proven.is_empty(), new.is_empty()) {
+fn nothing_new(none_proven: bool, none_new: bool) -> Option<&'static str> {
+    match (none_proven, none_new) {
         (true, _) => Some("not written: no host has answered over its new access"),
         (false, true) => Some("not written: they are in it already"),
         (false, false) => None,
@@ -269,14 +364,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_is_said_only_of_what_was_written() {
-        let host: HostName = "web1".parse().unwrap();
-        assert!(nothing_new(&[], &[]).unwrap().starts_with("not written"));
-        assert!(
-            nothing_new(std::slice::from_ref(&host), &[])
-                .unwrap()
-                .starts_with("not written")
+    fn a_host_that_was_just_installed_is_never_told_to_be_installed_again() {
+        let name: HostName = "web1".parse().unwrap();
+        let why = Why::here(
+            Obstacle::KeyRefused,
+            "it does not take the push key",
+            "apu bootstrap web1",
         );
-        assert_eq!(nothing_new(std::slice::from_ref(&host), &[&host]), None);
+        let known = explained(&name, &why, "DenyUsers keeps user apu out");
+        assert_eq!(
+            known.text,
+            "it does not take the push key: DenyUsers keeps user apu out"
+        );
+        assert_eq!(known.advice, "mend that on web1, and then: apu bootstrap web1");
+        assert!(!explained(&name, &why, "").advice.contains("bootstrap"));
+    }
+
+    #[test]
+    fn written_is_said_only_of_what_was_written() {
+        assert!(nothing_new(true, true).unwrap().starts_with("not written"));
+        assert!(nothing_new(false, true).unwrap().starts_with("not written"));
+        assert_eq!(nothing_new(false, false), None);
     }
 }

@@ -89,6 +89,12 @@ fn a_host_that_does_not_answer_over_its_new_access_comes_into_no_class() {
         .ok();
     let said = fleet.apu("bootstrap web1 --add-to-class fresh");
     assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stdout
+            .contains("DenyUsers in sshd's configuration keeps user apu out"),
+        "{}",
+        said.stdout
+    );
     assert!(said.stdout.contains("web1: installing"), "{}", said.stdout);
     assert!(!said.stdout.contains("written into"), "{}", said.stdout);
     assert!(

@@ -1,6 +1,6 @@
 //! The way to a host: jump hosts, logins that are refused, and what is told where either ends.
 
-use apu_tests::Fleet;
+use apu_tests::{Fleet, Host};
 
 use crate::sitting::Sitting;
 
@@ -124,4 +124,136 @@ fn sixty_hosts_at_one_address_or_behind_one_jump_host_all_answer() {
     fleet.apt_all("site ping").all_ended("unchanged").exited(0);
     fleet.class("site", "w[01-60] jump=gate\n");
     fleet.apt_all("site ping").all_ended("unchanged").exited(0);
+}
+
+#[test]
+fn ssh_config_counts_alike_for_bootstrap_host_key_and_push() {
+    let fleet = Fleet::of(["web1"]).bare().up();
+    let (server, web1) = (fleet.server(), fleet.host("web1"));
+    server.exec(&["gen-apu-data-pkg"]).ok();
+    web1.write("/etc/ssh/sshd_config.d/20-port.conf", "Port 2222\n");
+    web1.kill_sshd();
+    web1.exec(&["/usr/sbin/sshd"]).ok();
+    let config = format!("Host box\n HostName {}\n Port 2222\n", web1.address());
+    server.write("/root/.ssh/config", &config);
+    let known = format!("[{}]:2222 {}\n", web1.address(), web1.host_key());
+    server.write("/root/.ssh/known_hosts", &known);
+
+    let said = fleet.apu("bootstrap box --add-to-class site");
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    fleet.apt_all("site ping").ended("box", "unchanged");
+    let said = fleet.apu("host-key box");
+    assert!(said.stdout.contains("that is the pinned key"), "{said:?}");
+    assert_eq!(
+        server.read("/etc/apu-server/clients/site").as_deref(),
+        Some("box\n")
+    );
+
+    // The configuration of the one behind sudo is not root's: what only it knows goes into the class.
+    server
+        .sh("useradd -m -s /bin/bash boss
+            echo 'boss ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/boss
+            mv /root/.ssh ~boss/.ssh && chown -R boss: ~boss/.ssh
+            rm /etc/apu-server/clients/site")
+        .ok();
+    let said = server.sh("su - boss -c 'sudo apu bootstrap --user root --add-to-class site box' 2>&1");
+    assert_eq!(said.code, 0, "{}", said.stdout);
+    assert_eq!(
+        server.read("/etc/apu-server/clients/site"),
+        Some(format!("box address={} port=2222\n", web1.address()))
+    );
+    fleet.apt_all("site ping").ended("box", "unchanged");
+}
+
+/// A policy that lets the init script of ssh do nothing, as images for containers have it.
+fn no_init_may_act(host: &Host) {
+    host.write(
+        "/usr/sbin/policy-rc.d",
+        "#!/bin/sh\n[ \"$1\" != ssh ] || exit 101\n",
+    );
+    host.sh("chmod 755 /usr/sbin/policy-rc.d").ok();
+}
+
+#[test]
+fn an_sshd_that_no_init_reloads_reads_the_drop_in_all_the_same() {
+    let fleet = Fleet::of(["web1", "web2"]).bare().up();
+    fleet.server().exec(&["gen-apu-data-pkg"]).ok();
+    for client in fleet.clients() {
+        no_init_may_act(client);
+    }
+    // Nor has this one a file with its process.
+    fleet.host("web2").sh("rm /run/sshd.pid").ok();
+    let said = fleet.apu("bootstrap web1 web2 --add-to-class default");
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    fleet.apt_all("default ping").all_ended("unchanged").exited(0);
+}
+
+#[test]
+fn bootstrap_names_what_keeps_the_push_out() {
+    let fleet = Fleet::of(["allow", "groups", "locked", "expired", "shell"])
+        .bare()
+        .up();
+    fleet.server().exec(&["gen-apu-data-pkg"]).ok();
+    let all = "allow groups locked expired shell";
+    assert_eq!(
+        fleet.apu(&format!("bootstrap {all} --add-to-class default")).code,
+        0
+    );
+    for (host, setting) in [
+        ("allow", "AllowUsers root admin@10.*"),
+        ("groups", "AllowGroups root"),
+        ("locked", "UsePAM no"),
+        ("expired", ""),
+        ("shell", ""),
+    ] {
+        let host = fleet.host(host);
+        host.write("/etc/ssh/sshd_config.d/00-site.conf", &format!("{setting}\n"));
+        host.kill_sshd();
+        host.start_sshd();
+    }
+    fleet.host("locked").sh("usermod -L apu").ok();
+    fleet.host("expired").sh("chage -E 1 apu").ok();
+    fleet.host("shell").sh("usermod -s /usr/sbin/nologin apu").ok();
+    fleet.apt_all("allow ping").because(
+        "allow",
+        "an sshd that keeps the user out; apu bootstrap finds out which",
+    );
+    let said = fleet.apu(&format!("bootstrap {all}"));
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
+    for cause in [
+        "AllowUsers in sshd's configuration keeps user apu out",
+        "AllowGroups in sshd's configuration keeps user apu out",
+        "the account apu is locked",
+        "the account apu has expired",
+        "the login shell of apu is /usr/sbin/nologin",
+    ] {
+        assert!(said.stdout.contains(cause), "{cause}: {}", said.stdout);
+    }
+}
+
+#[test]
+fn a_hashed_host_key_is_known_and_replaced() {
+    let fleet = Fleet::of(["web1"]).up();
+    let (server, web1) = (fleet.server(), fleet.host("web1"));
+    let known = "/etc/apu-server/ssh/known_hosts";
+    server
+        .sh(&format!("ssh-keygen -H -f {known} && rm {known}.old"))
+        .ok();
+    fleet.apt_all("web1 ping").ended("web1", "unchanged");
+    let doctor = fleet.apu("doctor");
+    assert!(
+        doctor.stdout.contains("hosts: the key of each is pinned"),
+        "{doctor:?}"
+    );
+
+    web1.replace_host_key();
+    let shown = web1.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").ok();
+    let fingerprint = shown.split(' ').nth(1).unwrap();
+    let said = fleet.apu(&format!("host-key web1 --fingerprint {fingerprint}"));
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stdout.contains("THE KEY HAS CHANGED"), "{said:?}");
+    let said = fleet.apu(&format!("host-key web1 --fingerprint {fingerprint} --replace"));
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(server.read(known), Some(format!("web1 {}\n", web1.host_key())));
+    fleet.apt_all("web1 ping").ended("web1", "unchanged");
 }

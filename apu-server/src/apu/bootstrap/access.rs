@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use apu_fleet::ssh::Route;
 use apu_fleet::{Host, UserName};
 use nix::unistd::User;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 /// The person who typed sudo: their ssh is to be used, not root's.
 #[derive(Debug, Clone)]
@@ -109,6 +111,26 @@ impl Access {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        self.as_the_person(command)
+    }
+
+    /// Where the administrator's own configuration leads for a host; nothing where ssh cannot read it.
+    pub(super) async fn route(&self, host: &Host) -> Option<Route> {
+        let mut command = Command::new("/usr/bin/ssh");
+        if let Some(jump) = &host.jump {
+            command.args(["-o", &format!("ProxyJump={jump}")]);
+        }
+        if let Some(port) = host.port.or(self.port) {
+            command.args(["-p", &port.to_string()]);
+        }
+        let address = host.address.as_ref().unwrap_or(&host.name);
+        command.args(["-G", "--", address.as_str()]).stdin(Stdio::null());
+        let printed = timeout(Duration::from_secs(10), self.as_the_person(command).output());
+        let printed = printed.await.ok()?.ok()?;
+        Route::read(&String::from_utf8_lossy(&printed.stdout))
+    }
+
+    fn as_the_person(&self, mut command: Command) -> Command {
         command.kill_on_drop(true);
         if let Some(person) = &self.person {
             command.uid(person.uid).gid(person.gid).current_dir("/");
@@ -118,5 +140,40 @@ impl Access {
                 .env("LOGNAME", &person.name);
         }
         command
+    }
+}
+
+/// The host with what the administrator's own configuration says of the way to it and root's does not, so that the push takes
+/// the same way; nothing where both agree.
+pub(super) fn taught(host: &Host, own: &Route, root: &Route) -> Option<Host> {
+    let mut taught = host.clone();
+    if own.address != root.address {
+        taught.address = own.address.parse().ok();
+    }
+    if own.port != root.port {
+        taught.port = Some(own.port);
+    }
+    if own.jump != root.jump {
+        taught.jump = own.jump.as_deref().and_then(|jump| jump.parse().ok());
+    }
+    (taught != *host).then_some(taught)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_root_s_configuration_does_not_know_of_the_way_is_taught() {
+        let route = |address: &str, port: u16, jump: Option<&str>| {
+            let jump = jump.map(|jump| format!("proxyjump {jump}\n")).unwrap_or_default();
+            Route::read(&format!("hostname {address}\nport {port}\n{jump}")).unwrap()
+        };
+        let host = Host::plain("web1".parse().unwrap());
+        let root = route("web1", 22, None);
+        assert_eq!(taught(&host, &root, &root), None);
+        let own = route("10.0.0.7", 2222, Some("me@gate"));
+        let taught = taught(&host, &own, &root).unwrap();
+        assert_eq!(taught.to_string(), "web1 address=10.0.0.7 port=2222 jump=me@gate");
     }
 }

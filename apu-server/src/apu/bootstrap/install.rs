@@ -46,6 +46,12 @@ apt_get install "$d/apu-client.deb" "$d/apu-data.deb" ||
 echo apu-installed
 "#;
 
+/// Asks apu-client on the host, as root of it, what keeps the push out.
+const EXPLAIN: &str = r#"s=
+if [ "$(id -u)" != 0 ]; then s="sudo -n"; fi
+exec $s /usr/lib/apu/sshd-drop-in explain "$SSH_CONNECTION"
+"#;
+
 /// What went wrong, and what to try.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -104,6 +110,31 @@ fn scratch(access: &Access) -> Result<(TempDir, PathBuf), Trouble> {
     let config = write_config(scratch.path(), access.connect_timeout)
         .map_err(|error| Trouble::new(format!("cannot configure ssh: {error}"), ""))?;
     Ok((scratch, config))
+}
+
+/// What keeps the push key out of a host where everything is installed, in that host's words; empty where it finds nothing.
+pub(super) async fn explain(access: &Access, host: &Host) -> String {
+    const LONGEST: u64 = 4096;
+    let Ok((scratch, config)) = scratch(access) else {
+        return String::new();
+    };
+    let keys = scratch.path().join("keys");
+    let asked = async {
+        let mut child = access.command(host, &config, &keys, EXPLAIN).spawn().ok()?;
+        drop(child.stdin.take());
+        let mut said = Vec::new();
+        let stdout = child.stdout.take()?;
+        stdout.take(LONGEST).read_to_end(&mut said).await.ok()?;
+        Some(String::from_utf8_lossy(&said).into_owned())
+    };
+    let said = timeout(access.connect_timeout * 3, asked).await;
+    let said = said.ok().flatten().unwrap_or_default();
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join("; ")
 }
 
 async fn talk(
