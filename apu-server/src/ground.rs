@@ -3,12 +3,17 @@
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts};
 use apu_repo::{Failure, Settings, Site, quote, settings};
 
 use crate::failure;
+
+/// How long a host may take for an answer that changes nothing there, unless somebody names another limit: one that only
+/// ever says that it waits must not hold up the others.
+pub const SHORT_ANSWER: Duration = Duration::from_secs(60);
 
 /// A site that is ours to work in.
 pub struct Ground {
@@ -76,6 +81,7 @@ impl Ground {
             },
             connect_timeout: ssh.connect_timeout,
             keep_open: ssh.keep_open,
+            most_kept: ssh.most_kept.get(),
             handshakes: ssh.handshakes.get(),
         })
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
@@ -16,7 +17,7 @@ use super::ended::{Ended, transactions_of};
 use super::question::{Answer, ask};
 use super::words::{Course, Words};
 use crate::failure;
-use crate::ground::Ground;
+use crate::ground::{Ground, SHORT_ANSWER};
 use crate::interrupt::stops;
 use crate::published::published;
 use crate::repo::Local;
@@ -72,7 +73,9 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         },
         limits: Limits {
             parallel: words.parallel.unwrap_or(run.parallel),
-            timeout: words.timeout.unwrap_or(run.timeout),
+            timeout: words
+                .timeout
+                .unwrap_or_else(|| patience(request.operation, run.timeout)),
         },
         lock_wait: u32::try_from(run.lock_wait.as_secs())
             .unwrap_or(u32::MAX)
@@ -257,6 +260,15 @@ impl Button<'_> {
     }
 }
 
+/// How long a host is waited for where nobody says it.
+fn patience(operation: Operation, of_runs: Duration) -> Duration {
+    if operation.is_a_run() {
+        of_runs
+    } else {
+        of_runs.min(SHORT_ANSWER)
+    }
+}
+
 /// The same for each host.
 pub(super) fn tasks(hosts: &[Host], request: &Request) -> Vec<Task> {
     let task = |host: &Host| Task {
@@ -273,4 +285,22 @@ fn new_run_id() -> Result<RunId, Failure> {
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))?;
     Ok(RunId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_only_asked_is_left_after_a_minute() {
+        let hour = Duration::from_secs(3600);
+        for operation in [Operation::Ping, Operation::Status, Operation::Check] {
+            assert_eq!(patience(operation, hour), Duration::from_secs(60));
+            assert_eq!(
+                patience(operation, Duration::from_secs(7)),
+                Duration::from_secs(7)
+            );
+        }
+        assert_eq!(patience(Operation::Upgrade, hour), hour);
+    }
 }

@@ -9,7 +9,7 @@ use apu_proto::{Operation, Request};
 use apu_repo::Failure;
 
 use crate::failure;
-use crate::ground::Ground;
+use crate::ground::{Ground, SHORT_ANSWER};
 use crate::interrupt::stops;
 
 /// Waits for `work` on a runtime of its own.
@@ -73,7 +73,7 @@ pub(super) async fn asked(
     let settings = &ground.settings.run;
     let limits = Limits {
         parallel: settings.parallel,
-        timeout: settings.timeout,
+        timeout: settings.timeout.min(SHORT_ANSWER),
     };
     let board = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
     let endings = board

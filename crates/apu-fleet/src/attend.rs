@@ -54,10 +54,10 @@ pub(crate) async fn attend<T: Transport>(transport: &T, task: &Task, limit: Dura
     let ending = match timeout_at(Instant::now() + limit, conversation).await {
         Ok(ending) => ending,
         Err(_) => {
-            let mut text = format!(
-                "no result within {} s; what was begun there goes on",
-                limit.as_secs_f64()
-            );
+            let mut text = format!("no result within {} s", limit.as_secs_f64());
+            if run.is_some() {
+                text += "; what was begun there goes on";
+            }
             if !trouble.is_empty() {
                 text += &format!("; {trouble}");
             }

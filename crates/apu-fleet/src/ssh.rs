@@ -8,6 +8,7 @@ mod args;
 mod blame;
 mod config;
 mod gates;
+mod kept;
 mod kex;
 mod master;
 mod probe;
@@ -70,6 +71,8 @@ pub struct SshOptions {
     pub connect_timeout: Duration,
     /// How long an idle connection is kept; zero is not at all.
     pub keep_open: Duration,
+    /// How many connections are kept at most; those used least lately are closed first.
+    pub most_kept: usize,
     /// How many handshakes run at once.
     pub handshakes: usize,
 }
@@ -196,7 +199,10 @@ impl Transport for Ssh {
         let reuse = self.over(&socket, &line, true);
         let mut reuse = pin!(reuse);
         match timeout(STALE, &mut reuse).await {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(answer)) => {
+                kept::touch(&socket);
+                return Ok(answer);
+            }
             // Nobody listens there, or nobody lets us in.
             Ok(Err(_)) => self.launch(host, &socket).await?,
             // The way may be dead, or the host only busy: whichever comes first.
@@ -206,7 +212,10 @@ impl Transport for Ssh {
             },
         }
         match timeout(self.options.connect_timeout, self.over(&socket, &line, false)).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => {
+                self.let_go_of_the_oldest().await;
+                Ok(answer)
+            }
             Ok(Err(error)) => {
                 let text = format!("connected, and then: {error}");
                 Err(Why::here(Obstacle::Other, text, ""))

@@ -54,6 +54,8 @@ pub struct Ssh {
     /// How long a connection is kept for the next operation; zero is not at all.
     #[serde(deserialize_with = "seconds_or_off")]
     pub keep_open: Duration,
+    /// How many idle connections are kept at most.
+    pub most_kept: NonZeroUsize,
     /// How many handshakes run at once.
     pub handshakes: NonZeroUsize,
 }
@@ -67,6 +69,7 @@ impl Default for Ssh {
             key_exchange: KeyExchange::Fast,
             connect_timeout: Duration::from_secs(10),
             keep_open: Duration::from_secs(60),
+            most_kept: NonZeroUsize::new(200).unwrap_or(NonZeroUsize::MIN),
             handshakes: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
         }
     }
@@ -277,7 +280,7 @@ mod tests {
     fn every_key_is_read() {
         let settings = Settings::parse(
             "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
-             keep_open=0\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\n[client]\nexclusive=true\n\
+             keep_open=0\nmost_kept=9\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
              label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
              path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
@@ -286,7 +289,10 @@ mod tests {
         .unwrap();
         assert_eq!(settings.ssh.key_exchange, KeyExchange::PostQuantum);
         assert_eq!(settings.ssh.keep_open, Duration::ZERO);
-        assert_eq!(settings.ssh.port.unwrap().get(), 2222);
+        assert_eq!(
+            (settings.ssh.most_kept.get(), settings.ssh.port.unwrap().get()),
+            (9, 2222)
+        );
         assert_eq!(settings.run.parallel.get(), 5);
         assert_eq!(
             settings.client.proxy.unwrap().as_str(),

@@ -1,5 +1,7 @@
 //! The way to a host: jump hosts, logins that are refused, and what is told where either ends.
 
+use std::time::{Duration, Instant};
+
 use apu_tests::{Fleet, Host};
 
 use crate::sitting::Sitting;
@@ -163,6 +165,62 @@ fn ssh_config_counts_alike_for_bootstrap_host_key_and_push() {
         Some(format!("box address={} port=2222\n", web1.address()))
     );
     fleet.apt_all("site ping").ended("box", "unchanged");
+}
+
+fn masters(fleet: &Fleet) -> usize {
+    let processes = fleet.server().processes().unwrap();
+    processes
+        .iter()
+        .filter(|line| line.contains("/ssh ") || line.starts_with("ssh"))
+        .count()
+}
+
+#[test]
+fn idle_connections_are_capped() {
+    let fleet = Fleet::of_size(12).up();
+    let server = fleet.server();
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
+    server.write(
+        "/etc/apu-server/apu.toml",
+        &format!("{settings}\n[ssh]\nmost_kept = 4\n"),
+    );
+    fleet
+        .apt_all("default ping --parallel 2")
+        .all_ended("unchanged")
+        .exited(0);
+    assert_eq!(masters(&fleet), 4);
+    // Those that were used last are kept, and a run that is let go of is not cut off.
+    let again = fleet.apt_all("default ping");
+    again.all_ended("unchanged").exited(0);
+    let reused = again
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "connected" && event["reused"] == true)
+        .count();
+    assert!((1..=4).contains(&reused), "{reused}");
+}
+
+#[test]
+fn a_client_that_only_ever_waits_is_left_after_a_minute_and_named() {
+    let fleet = Fleet::of(["web1", "web2"]).up();
+    fleet
+        .host("web1")
+        .sh("rm /usr/lib/apu/apu-wrapper
+            cat >/usr/lib/apu/apu-wrapper <<'END'
+#!/bin/sh
+while echo '{\"frame\":\"waiting\",\"lock\":\"/x\",\"holder\":\"y\"}'; do sleep 1; done
+END
+            chmod 755 /usr/lib/apu/apu-wrapper")
+        .ok();
+    let begin = Instant::now();
+    let said = fleet.apu("status");
+    assert!(begin.elapsed() < Duration::from_secs(100), "{said:?}");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.stdout.contains("timed-out: no result within 60 s"),
+        "{said:?}"
+    );
+    assert!(said.stdout.contains("1 with the newest apu-data"), "{said:?}");
 }
 
 /// A policy that lets the init script of ssh do nothing, as images for containers have it.

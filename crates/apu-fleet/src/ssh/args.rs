@@ -175,6 +175,7 @@ mod tests {
             key_exchange: super::super::KeyExchange::Fast,
             connect_timeout: std::time::Duration::from_secs(10),
             keep_open: std::time::Duration::from_secs(60),
+            most_kept: 200,
             handshakes: 16,
         }
     }

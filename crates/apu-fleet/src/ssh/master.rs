@@ -171,6 +171,7 @@ mod tests {
             key_exchange: KeyExchange::System,
             connect_timeout: Duration::from_secs(10),
             keep_open: Duration::from_secs(60),
+            most_kept: 200,
             handshakes: 50,
         })
         .unwrap()
