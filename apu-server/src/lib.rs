@@ -11,6 +11,7 @@ pub mod interrupt;
 mod program;
 mod published;
 pub mod repo;
+pub mod runs;
 pub mod serve;
 pub mod setup;
 pub mod syslog;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::path::Path;
 
-use apu_fleet::{Host, Outcome, fold};
+use apu_fleet::{Host, Outcome, fold, now};
 use apu_proto::{RunId, TransactionId};
 use apu_repo::Site;
 use apu_repo::output::complain;
@@ -12,6 +12,7 @@ use nix::unistd::{Uid, User, getuid};
 
 use super::ended::Ended;
 use super::words::Words;
+use crate::runs::BegunRun;
 use crate::syslog::log;
 
 /// The most plans that a line names.
@@ -92,6 +93,18 @@ impl Record {
     /// A run that is about to begin.
     pub(super) fn begun(&mut self, run: RunId) {
         self.runs.push(run);
+    }
+
+    /// What is kept of a run, for it to be found again.
+    pub(super) fn begun_run(&self, run: RunId) -> BegunRun {
+        BegunRun {
+            run,
+            at: now(),
+            by: self.who.behind.as_ref().unwrap_or(&self.who.user).clone(),
+            operation: self.request.clone(),
+            target: self.target.clone(),
+            hosts: self.hosts.clone(),
+        }
     }
 
     /// The plans that were shown.

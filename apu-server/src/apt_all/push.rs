@@ -9,7 +9,7 @@ use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
 use apu_repo::output::{Stdout, all_written, complain, show};
-use apu_repo::{Failure, quote, say, settings};
+use apu_repo::{Failure, Site, quote, say, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::audit::Record;
@@ -21,6 +21,7 @@ use crate::ground::{Ground, SHORT_ANSWER};
 use crate::interrupt::stops;
 use crate::published::published;
 use crate::repo::Local;
+use crate::runs;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
 use crate::view::transactions::question;
@@ -62,6 +63,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     let run = &ground.settings.run;
     let button = Button {
         words,
+        site: &ground.site,
         ssh,
         local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
         may_replace: &ground.settings.archive.may_replace,
@@ -101,6 +103,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
 /// Everything that one push needs to know.
 pub(super) struct Button<'a> {
     pub(super) words: &'a Words,
+    site: &'a Site,
     ssh: Arc<Ssh>,
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
@@ -223,6 +226,13 @@ impl Button<'_> {
         }
         let run = new_run_id()?;
         record.begun(run);
+        if let Err(error) = runs::keep(self.site, &record.begun_run(run)) {
+            let directory = self.site.runs();
+            complain(&format!(
+                "warning: cannot write run {run} down in {}: `apu attach` will not list it\n  why: {error}\n",
+                directory.display()
+            ));
+        }
         // Events name the run themselves.
         if !(self.words.json || self.words.quiet) {
             let target = quote(&self.words.target);

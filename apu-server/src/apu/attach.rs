@@ -4,27 +4,31 @@ use std::io::{self, IsTerminal};
 
 use apu_fleet::{Ending, HostName, Job, Limits, Purpose, Sinks, Task};
 use apu_proto::{Operation, Request, RunId};
-use apu_repo::Failure;
 use apu_repo::output::{Stdout, show};
+use apu_repo::{Failure, say};
 use clap::Args;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::remote::wait;
 use crate::failure;
 use crate::ground::Ground;
 use crate::interrupt::stops;
+use crate::runs::{self, BegunRun};
+use crate::view::clean::clean;
+use crate::view::columns::columns;
 use crate::view::live::{Live, Plain, Telling};
 use crate::view::paint::Paint;
 use crate::view::summary::summary;
 
-/// Follow a run on its hosts from its beginning, and show how it ended.
+/// Follow a run on its hosts from its beginning, and show how it ended; without words, list the runs that began here.
 #[derive(Debug, Args)]
+#[command(override_usage = "apu attach [OPTIONS] [[TARGET...] RUN]")]
 pub(super) struct Words {
-    /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
-    #[arg(required = true)]
-    target: Vec<String>,
-
-    /// The run, as apt-all named it.
-    run: RunId,
+    /// The run, as apt-all named it, behind the hosts to ask: classes, hosts and ranges; !WORD leaves out, @FILE and - are
+    /// lists. Without them, the hosts that it was meant for.
+    #[arg(value_name = "TARGET... RUN")]
+    words: Vec<String>,
 
     /// Do not show what apt prints.
     #[arg(short, long)]
@@ -32,11 +36,23 @@ pub(super) struct Words {
 }
 
 pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let hosts = ground.inventory()?.resolve(&words.target, &[]);
+    let Some((run, target)) = words.words.split_last() else {
+        return list(ground);
+    };
+    let run: RunId = run.parse().map_err(|error| {
+        Failure::words(format!("{run:?} is not a run: the run stands last"))
+            .why(error)
+            .advise("apu attach, which lists the runs that began here")
+    })?;
+    let target = match target {
+        [] => vec![meant_for(ground, run)?],
+        target => target.to_vec(),
+    };
+    let hosts = ground.inventory()?.resolve(&target, &[]);
     let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
     let ssh = ground.ssh()?;
     let request = Request {
-        run_id: Some(words.run),
+        run_id: Some(run),
         ..Request::new(Operation::Attach)
     };
     let job = Job {
@@ -87,4 +103,75 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             _ => 130,
         })
     })
+}
+
+fn unreadable(ground: &Ground, error: io::Error) -> Failure {
+    let directory = ground.site.runs();
+    Failure::of_io(
+        format!("cannot read the runs in {}", directory.display()),
+        error,
+        &directory,
+    )
+}
+
+/// The hosts that a run was begun for.
+fn meant_for(ground: &Ground, run: RunId) -> Result<String, Failure> {
+    let begun = runs::find(&ground.site, run).map_err(|error| unreadable(ground, error))?;
+    begun.map(|begun| begun.hosts).ok_or_else(|| {
+        Failure::words(format!("run {run} did not begin here, or long ago"))
+            .why("so its hosts are not known")
+            .advise(format!("apu attach HOST {run}"))
+    })
+}
+
+fn list(ground: &Ground) -> Result<u8, Failure> {
+    let known = runs::known(&ground.site).map_err(|error| unreadable(ground, error))?;
+    if known.is_empty() {
+        say!("no run has begun here");
+    } else {
+        show(&table(&known, &TimeZone::system()));
+    }
+    Ok(0)
+}
+
+fn table(known: &[BegunRun], zone: &TimeZone) -> String {
+    let mut rows = vec![
+        ["RUN", "BEGAN", "BY", "OPERATION", "TARGET"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for begun in known {
+        let since = SignedDuration::try_from_secs_f64(begun.at).unwrap_or_default();
+        let at = Timestamp::UNIX_EPOCH.checked_add(since).unwrap_or_default();
+        rows.push(vec![
+            begun.run.to_string(),
+            at.to_zoned(zone.clone()).strftime("%F %H:%M").to_string(),
+            clean(&begun.by),
+            clean(&begun.operation),
+            clean(&begun.target),
+        ]);
+    }
+    columns(&rows, "  ").join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runs_are_listed_with_when_who_what_and_where() {
+        let begun = BegunRun {
+            run: RunId::from_bytes([1; 16]),
+            at: 1_700_000_000.5,
+            by: "alice".into(),
+            operation: "upgrade --yes".into(),
+            target: "web,!web3".into(),
+            hosts: "web[1-2]".into(),
+        };
+        let table = table(&[begun], &TimeZone::UTC);
+        assert_eq!(
+            table.lines().nth(1).unwrap(),
+            "01010101010101010101010101010101  2023-11-14 22:13  alice  upgrade --yes  web,!web3"
+        );
+    }
 }

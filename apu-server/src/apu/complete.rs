@@ -128,7 +128,7 @@ fn values(argument: &Arg, current: &str, targets: &dyn Fn() -> Candidates) -> Ca
         .map(clap::builder::Str::as_str)
         .collect();
     match names.first().copied().unwrap_or_default() {
-        "TARGET" | "HOST" => in_list(current, targets()),
+        "TARGET" | "TARGET... RUN" | "HOST" => in_list(current, targets()),
         "CLASS" => targets().into_iter().filter(|(_, help)| help == CLASS).collect(),
         "FILE" | "FILE.deb" | "DIR" => vec![(FILES.to_owned(), String::new())],
         _ if matches!(

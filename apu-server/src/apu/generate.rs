@@ -104,7 +104,7 @@ fn usages(command: &clap::Command, lines: &mut Vec<String>) {
         let value: Vec<&str> = names.iter().map(clap::builder::Str::as_str).collect();
         let value = value.join(" ");
         let many = matches!(argument.get_action(), clap::ArgAction::Append);
-        let dots = if many { "..." } else { "" };
+        let dots = if many && !value.contains("...") { "..." } else { "" };
         let word = match argument.get_long() {
             None => format!("{value}{dots}"),
             Some(long) if argument.get_action().takes_values() => format!("--{long} {value}"),

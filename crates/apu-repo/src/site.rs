@@ -74,6 +74,8 @@ impl Site {
         archive = "var/lib/apu-data/repo/local";
         /// What the server remembers.
         state = "var/lib/apu-server";
+        /// The runs that it has begun, 0700.
+        runs = "var/lib/apu-server/runs";
         /// What the server needs while it runs, 0700.
         run = "run/apu-server";
     }

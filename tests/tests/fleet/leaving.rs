@@ -142,6 +142,36 @@ fn a_run_goes_on_without_the_apt_all_that_began_it() {
 }
 
 #[test]
+fn a_run_whose_terminal_is_gone_is_found_again_by_name() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    with_a_slow_upgrade(&fleet, 150);
+
+    let running = fleet.start_apt_all("web1 upgrade --yes");
+    wait_until("at work", || is_at_work(web1));
+    // The first one waits for what was begun.
+    running.signal(Signal::SIGHUP);
+    sleep(Duration::from_millis(300));
+    running.signal(Signal::SIGHUP);
+    let run = run_of(&running.finish(), "web1");
+    assert!(!is_upgraded(web1));
+
+    let listed = fleet.apu("attach");
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let line = listed.stdout.lines().nth(1).unwrap();
+    assert!(line.starts_with(&run) && line.ends_with("web1"), "{listed:?}");
+    assert!(line.contains("upgrade --yes"), "{listed:?}");
+    let attached = fleet.apu(&format!("attach {run}"));
+    assert_eq!(attached.code, 0, "{attached:?}");
+    assert!(attached.stdout.contains("hurts-slow"), "{attached:?}");
+    assert!(is_upgraded(web1));
+    let kept = fleet
+        .server()
+        .sh(&format!("stat -c '%a %U' /var/lib/apu-server/runs/{run}"));
+    assert_eq!(kept.ok(), "600 root\n");
+}
+
+#[test]
 fn ctrl_c_begins_nothing_new_and_waits_for_what_was_begun() {
     let fleet = Fleet::of(["web1", "web2", "web3"]).up();
     with_a_slow_upgrade(&fleet, 30);
