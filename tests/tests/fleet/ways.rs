@@ -315,3 +315,36 @@ fn a_hashed_host_key_is_known_and_replaced() {
     assert_eq!(server.read(known), Some(format!("web1 {}\n", web1.host_key())));
     fleet.apt_all("web1 ping").ended("web1", "unchanged");
 }
+
+#[test]
+fn several_jump_hosts_and_those_of_ssh_config_are_passed_and_named() {
+    let fleet = Fleet::of(["gate", "second", "inner"]).in_class("site").up();
+    let server = fleet.server();
+    open_the_gate(&fleet);
+    let key = server.read("/root/.ssh/id_ed25519.pub").unwrap();
+    let second = fleet.host("second");
+    second.sh("mkdir -pm700 /root/.ssh").ok();
+    second.write("/root/.ssh/authorized_keys", &key);
+    let line = |name: &str| format!("{name} {}\n", fleet.host(name).host_key());
+    server.write("/root/.ssh/known_hosts", &(line("gate") + &line("second")));
+
+    fleet.class("site", "inner jump=gate,root@second:22\n");
+    fleet.apt_all("inner ping").ended("inner", "unchanged");
+    fleet.class("site", "inner jump=gate:1,second\n");
+    fleet.apt_all("inner ping").because(
+        "inner",
+        "the way through gate:1,second: ssh: connect to host gate port 1: Connection refused",
+    );
+
+    fleet.class("site", "inner\n");
+    let config = |jump: &str| {
+        server.write("/root/.ssh/config", &format!("Host inner\n ProxyJump {jump}\n"));
+    };
+    config("gate:1");
+    fleet.apt_all("inner ping").because(
+        "inner",
+        "the way through gate:1: ssh: connect to host gate port 1: Connection refused",
+    );
+    config("gate");
+    fleet.apt_all("inner ping").ended("inner", "unchanged");
+}

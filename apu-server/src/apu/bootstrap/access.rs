@@ -164,6 +164,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_is_asked_where_several_hosts_are_entered_at_once() {
+        let words = |may_ask| {
+            let access = Access {
+                user: None,
+                identity: None,
+                accept_new: false,
+                may_ask,
+                connect_timeout: Duration::from_secs(10),
+                port: None,
+                person: None,
+            };
+            let host = Host::plain("web1".parse().unwrap());
+            let command = access.command(&host, Path::new("/t/config"), Path::new("/t/keys"), "true");
+            let command = command.as_std();
+            let words = [command.get_program()].into_iter().chain(command.get_args());
+            words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        };
+        let silent = words(false);
+        assert_eq!(
+            silent[..4],
+            ["/usr/bin/setsid", "/usr/bin/ssh", "-F", "/t/config"]
+        );
+        assert!(silent.iter().any(|word| word == "BatchMode=yes"), "{silent:?}");
+        assert_eq!(words(true)[0], "/usr/bin/ssh");
+    }
+
+    #[test]
     fn what_root_s_configuration_does_not_know_of_the_way_is_taught() {
         let route = |address: &str, port: u16, jump: Option<&str>| {
             let jump = jump.map(|jump| format!("proxyjump {jump}\n")).unwrap_or_default();

@@ -119,6 +119,14 @@ fn of_the_host(host: &Host, words: &str) -> Why {
             format!("apu host-key {name}"),
         );
     }
+    // An sshd since 9.8 says so before it hangs up.
+    if let Some(said) = TURNED_AWAY.into_iter().find(|said| has(said)) {
+        return why(
+            Obstacle::HungUp,
+            &format!("it hung up before the login: {said}"),
+            String::new(),
+        );
+    }
     if has("Permission denied") || has("Too many authentication failures") {
         return why(
             Obstacle::KeyRefused,
@@ -188,6 +196,9 @@ fn of_the_host(host: &Host, words: &str) -> Why {
         line => why(Obstacle::Other, line, String::new()),
     }
 }
+
+/// What an sshd says to those that it does not let begin.
+const TURNED_AWAY: [&str; 2] = ["Not allowed at this time", "Exceeded MaxStartups"];
 
 /// What the host itself said while we logged in: PAM's reason, the text of /etc/nologin, a banner.
 fn said_at_the_login(words: &str) -> String {
@@ -273,6 +284,11 @@ mod tests {
             (
                 "Your account has expired; please contact your system administrator.\r\n\nConnection closed by 10.0.0.1 port 22\r\n",
                 Obstacle::LoginRefused,
+                "",
+            ),
+            (
+                "kex_exchange_identification: banner line 0: Not allowed at this time\r\nbanner exchange: Connection to 10.0.0.1 port 22: invalid format\r\n",
+                Obstacle::HungUp,
                 "",
             ),
             ("something new\r\n", Obstacle::Other, ""),

@@ -142,7 +142,6 @@ impl Ssh {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
     use std::sync::Arc;
 
@@ -159,8 +158,13 @@ mod tests {
              socket=$(printf '%s\\n' \"$@\" | sed -n 's/^ControlPath=\"\\(.*\\)\"$/\\1/p')\n{connect}\n",
             directory.display()
         );
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // Another program writes what is to be executed: while one of this process is about to start, all that is open here is
+        // open there, too, and a file that somebody may write to is not executed.
+        let text = directory.join("ssh.text");
+        fs::write(&text, script).unwrap();
+        let mut install = std::process::Command::new("install");
+        let made = install.args(["-m", "755"]).args([&text, &program]).status();
+        assert!(made.unwrap().success());
         Ssh::new(SshOptions {
             program,
             user: "apu".parse().unwrap(),
