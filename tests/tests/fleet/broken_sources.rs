@@ -127,15 +127,7 @@ fn on_the_server(fleet: &Fleet) {
 /// A key within a source travels as a file, which every apt reads.
 fn an_embedded_key(fleet: &Fleet) {
     let server = fleet.server();
-    let armored = server
-        .sh(&format!("apu key export 2>/dev/null || base64 {KEYRING}"))
-        .ok();
-    let block = if armored.starts_with("-----BEGIN") {
-        armored
-    } else {
-        let body: String = armored.lines().map(|line| format!("{line}\n")).collect();
-        format!("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}-----END PGP PUBLIC KEY BLOCK-----\n")
-    };
+    let block = server.sh("apu key export --armor").ok();
     let indented: String = block
         .lines()
         .map(|line| format!(" {}\n", if line.is_empty() { "." } else { line }))
