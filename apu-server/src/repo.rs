@@ -34,6 +34,9 @@ enum Command {
     /// The directory, those above it and those that are worked in belong to root or to you, and nobody else may write
     /// into them: otherwise nothing is done. Below the directory no symbolic link is followed.
     ///
+    /// Archives of apu.toml are signed anew each day. Any other has to be published again before its signature's time is
+    /// over: `valid_days` of apu.toml, 7 where it says nothing.
+    ///
     /// Without --suite the archive is flat: `deb URL ./`, with the .debs anywhere in the directory. With it, it is one
     /// as Debian's: `deb URL SUITE COMPONENT`, and a directory may have several suites, each published on its own.
     Publish {

@@ -170,6 +170,31 @@ fn what_is_made_to_take_all_memory_is_refused_in_little() {
 }
 
 #[test]
+fn what_this_machine_cannot_read_now_stays_published() {
+    let server = Server::new();
+    server.good(&["add", &server.deb("aa", "1"), &server.deb("bb", "1")]);
+    let before = server.as_a_client_sees_it();
+    let mut failed = 0;
+    // Too few files may be open, at one step of the work after the other.
+    for most in 4..28 {
+        fs::remove_file(server.archive(".apu/cache")).unwrap();
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh"])
+            .arg(most.to_string())
+            .arg(env!("CARGO_BIN_EXE_apu"))
+            .arg("--root")
+            .arg(server.dir.path())
+            .args(["repo", "publish"])
+            .output()
+            .unwrap();
+        assert_eq!(server.as_a_client_sees_it(), before, "{most}: {output:?}");
+        failed += u32::from(!output.status.success());
+        server.good(&["publish"]);
+    }
+    assert!(failed > 5, "only {failed} had too few");
+}
+
+#[test]
 fn a_changed_bit_in_the_files_is_found_before_and_after_publishing() {
     let server = Server::new();
     let dir = server.dir.path().join("drop");

@@ -89,6 +89,12 @@ pub enum DebError {
         /// With the line.
         why: String,
     },
+    /// It was not looked at.
+    #[error("the process that reads .debs cannot be started")]
+    NoReader(#[source] io::Error),
+    /// It took more than it may, or the reader is broken.
+    #[error("the process that read it, with limited memory and time, ended: {0}")]
+    ReaderEnded(String),
     /// It could not be judged to the end.
     #[error("{0}")]
     NotJudged(String),
@@ -106,7 +112,11 @@ pub enum DebError {
 impl DebError {
     /// Whether this machine was at fault rather than the .deb: it has too few files or processes, or its disk fails.
     pub(crate) fn is_the_machines(&self) -> bool {
-        let Self::Read(error) = self else { return false };
+        let error = match self {
+            Self::Read(error) => error,
+            Self::NoReader(_) => return true,
+            _ => return false,
+        };
         let of_the_file = [
             Errno::EACCES,
             Errno::EPERM,

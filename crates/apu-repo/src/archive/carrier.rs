@@ -23,9 +23,14 @@ impl Archive {
         self
     }
 
-    /// Why a .deb may not come in; `is_made` says whether it was made here and now.
+    /// Why a .deb may not come in; `is_made` says whether it was made here and now. What clients know already is none.
     pub(super) fn strange(&self, deb: &Deb, is_made: bool) -> Option<DebError> {
-        let is_known = || self.takes_apu_data || is_made || self.made_here().contains(&deb.sha256);
+        let is_known = || {
+            self.takes_apu_data
+                || is_made
+                || self.made_here().contains(&deb.sha256)
+                || self.has_published(&deb.sha256)
+        };
         let is_strange = is_carrier(deb) && !is_known();
         is_strange.then(|| DebError::NotJudged(STRANGE.to_owned()))
     }
@@ -50,13 +55,10 @@ impl Archive {
         durable::replace_in(&self.root, &path, text.as_bytes(), 0o600).map_err(self.failed("write", &path))
     }
 
-    /// Those that lie there and were not made here, unless clients know them already.
-    pub(super) fn strangers<'a>(&self, known: &'a Known) -> Vec<(&'a Entry, DebError)> {
-        let strangers = known.debs().iter().filter_map(|entry| {
-            let why = self.strange(&entry.deb, false)?;
-            Some((entry, why))
-        });
-        strangers.filter(|(entry, _)| !self.is_published(entry)).collect()
+    /// Those that lie there, were not made here, and are not known to clients.
+    pub(super) fn strangers(&self, known: &Known) -> Vec<(String, DebError)> {
+        let stranger = |entry: &Entry| Some((entry.path.clone(), self.strange(&entry.deb, false)?));
+        known.debs().iter().filter_map(stranger).collect()
     }
 
     fn made_here(&self) -> Vec<String> {

@@ -163,7 +163,7 @@ pub(super) fn reason(path: &Path, error: &DebError) -> String {
     let path = path.display();
     match error {
         // Where DebError wraps what the system said, that is the reason.
-        DebError::Read(source) => format!("{path}: {error}: {source}"),
+        DebError::Read(source) | DebError::NoReader(source) => format!("{path}: {error}: {source}"),
         _ => format!("{path}: {error}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Every .deb of an archive: the unchanged ones from the cache, the others read on all cores.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, CacheFile};
@@ -105,12 +105,26 @@ impl Archive {
     }
 
     fn without_refused(&self, mut known: Known) -> Result<Known, ArchiveError> {
-        // What this machine could not read now, it may read well the next time: nothing is taken out for that.
-        let is_the_end = self.is_strict || known.left_out.iter().any(|(_, error)| error.is_the_machines());
-        if !is_the_end {
+        // What this machine could not read now, it may read well the next time: nothing is taken out for that. Nor is what
+        // it has read before.
+        let is_named = |path: &Path| self.is_in_the_index(&format!("Filename: {}", path.display()));
+        let is_the_machines = |(path, error): &RefusedDeb| {
+            error.is_the_machines() || matches!(error, DebError::ReaderEnded(_)) && is_named(path)
+        };
+        let machines = known.left_out.iter().position(is_the_machines);
+        if !self.is_strict && machines.is_none() {
             return Ok(known);
         }
-        match Refused::of(std::mem::take(&mut known.left_out)) {
+        let mut left_out = std::mem::take(&mut known.left_out);
+        if let Some(at) = machines {
+            match left_out.remove(at) {
+                (path, DebError::Read(error) | DebError::NoReader(error)) => {
+                    return Err(self.failed("read", &path)(error));
+                }
+                ended => left_out.insert(at, ended),
+            }
+        }
+        match Refused::of(left_out) {
             None => Ok(known),
             Some(refused) => Err(ArchiveError::Refused(refused)),
         }
@@ -138,6 +152,19 @@ impl Archive {
 
     /// Of several .debs with one name and version, the one that clients know already stays.
     fn leave_out_rivals(&self, known: &mut Known) {
+        let mut sums = HashMap::new();
+        let mut have_rivals = false;
+        for entry in &known.debs {
+            let control = &entry.deb.control;
+            let name = (control.package(), control.version(), control.architecture());
+            have_rivals |= sums
+                .insert(name, &entry.deb.sha256)
+                .is_some_and(|sum| *sum != entry.deb.sha256);
+        }
+        // To sort them takes much longer.
+        if !have_rivals {
+            return;
+        }
         let mut entries: Vec<&Entry> = known.debs.iter().collect();
         entries.sort_by(|a, b| a.order(b));
         let mut out = Vec::new();
@@ -146,7 +173,7 @@ impl Archive {
             if alike.iter().all(is_one) {
                 continue;
             }
-            let kept = alike.iter().find(|entry| self.is_published(entry));
+            let kept = alike.iter().find(|entry| self.has_published(&entry.deb.sha256));
             let rivals = alike
                 .iter()
                 .filter(|entry| kept.is_none_or(|kept| kept.deb.sha256 != entry.deb.sha256));
@@ -183,25 +210,21 @@ impl Archive {
     }
 
     fn leave_out_strangers(&self, known: &mut Known) {
-        let strangers = self.strangers(known).into_iter();
-        let strangers: Vec<_> = strangers.map(|(entry, why)| (entry.path.clone(), why)).collect();
-        for (path, why) in strangers {
+        for (path, why) in self.strangers(known) {
             known.leave_out(path.into(), why);
         }
     }
 
-    /// Whether the index that clients have names it, with these bytes.
-    pub(super) fn is_published(&self, entry: &Entry) -> bool {
-        let sum = format!("\nSHA256: {}\n", entry.deb.sha256);
-        let name = format!("\nFilename: {}\n", entry.path);
+    /// Whether the index that clients have names a .deb with these bytes.
+    pub(super) fn has_published(&self, sha256: &str) -> bool {
+        self.is_in_the_index(&format!("SHA256: {sha256}"))
+    }
+
+    fn is_in_the_index(&self, wanted: &str) -> bool {
         let texts = indexes(&self.dir, self.labels.layout.suite()).unwrap_or_default();
-        texts.iter().any(|(_, text)| {
-            let mut paragraphs = text.split("\n\n");
-            paragraphs.any(|paragraph| {
-                let paragraph = format!("{paragraph}\n");
-                paragraph.contains(&sum) && paragraph.contains(&name)
-            })
-        })
+        texts
+            .iter()
+            .any(|(_, text)| text.lines().any(|line| line == wanted))
     }
 
     /// Writes the cache, where it is not as it should be.

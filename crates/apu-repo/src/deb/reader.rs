@@ -124,7 +124,7 @@ fn in_child(reader: &mut Option<Reader>, file: &File, depth: Depth) -> Result<Co
             .as_ref()
             .is_none_or(|reader| reader.seconds_left < seconds(size))
         {
-            *reader = Some(Reader::start(seconds(size))?);
+            *reader = Some(Reader::start(seconds(size)).map_err(DebError::NoReader)?);
         }
         let there = reader.as_mut().ok_or_else(|| io::Error::other("no reader"))?;
         there.seconds_left -= seconds(size);
@@ -137,9 +137,7 @@ fn in_child(reader: &mut Option<Reader>, file: &File, depth: Depth) -> Result<Co
             Err(error) => {
                 let ended = reader.take().map(Reader::end);
                 let ended = ended.map_or_else(|| error.to_string(), |ended| ended.to_string());
-                Err(DebError::NotJudged(format!(
-                    "the process that read it, with limited memory and time, ended: {ended}"
-                )))
+                Err(DebError::ReaderEnded(ended))
             }
         }
     };

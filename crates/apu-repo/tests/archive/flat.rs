@@ -204,11 +204,10 @@ fn a_strange_apu_data_comes_in_by_no_way() {
     place.open().add_made("apu-data_1_all.deb", &ours).unwrap();
     let index = place.read("Packages");
     let strange = place.outside("strange.deb", &deb("apu-data", "2", "all"));
-    for done in [
-        place.open().add(std::slice::from_ref(&strange)).map(drop),
-        place.open().try_add(std::slice::from_ref(&strange)).map(drop),
-    ] {
-        let error = format!("{:?}", done.unwrap_err());
+    let add = || place.open().add(std::slice::from_ref(&strange)).map(drop);
+    let try_add = || place.open().try_add(std::slice::from_ref(&strange)).map(drop);
+    for error in [add().unwrap_err(), try_add().unwrap_err()] {
+        let error = format!("{error:?}");
         assert!(error.contains("gen-apu-data-pkg did not make it here"), "{error}");
     }
     // Whatever the file is called.
