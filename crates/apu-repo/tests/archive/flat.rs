@@ -298,10 +298,7 @@ fn a_deb_that_a_web_server_cannot_read_is_made_readable_or_named() {
     let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o7777;
     let set =
         |name: &str, mode| fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
-    for (number, bits) in [0o600, 0o640, 0o664, 0o666, 0o000, 0o644, 0o444]
-        .into_iter()
-        .enumerate()
-    {
+    for (number, bits) in [0o600, 0o640, 0o664, 0o666, 0o644, 0o444].into_iter().enumerate() {
         place.put("a.deb", "aa", &number.to_string());
         set("a.deb", bits);
         assert_eq!(place.publish().left_out, Vec::<String>::new());
