@@ -40,6 +40,8 @@ fn what_the_example_calls_a_default_is_one() {
         settings.client.url.take().unwrap().as_str(),
         "http://apu.example.org/local"
     );
+    // Without one, ssh's own configuration says it.
+    assert_eq!(settings.ssh.port.take().map(u16::from), Some(22));
     assert_eq!(settings, Settings::default());
 }
 
@@ -53,6 +55,7 @@ fn the_example_names_every_setting() {
         "key_exchange",
         "connect_timeout",
         "keep_open",
+        "most_kept",
         "handshakes",
         "parallel",
         "timeout",

@@ -91,7 +91,7 @@ const MISTAKES: [Mistake; 15] = [
     },
     Mistake {
         name: "a full disk under the archive",
-        made_by: "mount -t tmpfs -o size=4k full /var/lib/apu-data/repo/local && echo '# new' >>/etc/apu-server/sources.list",
+        made_by: "mount -t tmpfs -o size=4k,mode=755 full /var/lib/apu-data/repo/local && echo '# new' >>/etc/apu-server/sources.list",
         command: "gen-apu-data-pkg",
         code: 3,
         says: &["No space left on device", "/var/lib/apu-data/repo/local"],
