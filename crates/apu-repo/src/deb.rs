@@ -27,7 +27,7 @@ pub use control::{Control, ControlError};
 pub use reader::serve_deb_reader;
 pub(crate) use reader::{Contents, Depth, read_all};
 pub(crate) use shared::Shared;
-use tar::{Kind, Pax, Tar, TarError};
+use tar::{Kind, Tar, TarError, Unpacker};
 pub use write::{DebWriter, WriteError};
 
 use crate::folder::open_regular;
@@ -312,7 +312,7 @@ fn read_control(
     memory: Memory,
 ) -> Result<Control, DebError> {
     let reader = Bounded::new(compression.reader(member.reader(file), memory), CONTROL_LIMIT);
-    let mut archive = Tar::new(reader, Pax::Harmless);
+    let mut archive = Tar::new(reader, Unpacker::Tar);
     let mut control = None;
     while let Some(entry) = archive.next().map_err(|error| error.of(&member.name))? {
         let name = entry.name.strip_prefix(b"./").unwrap_or(&entry.name);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 
-use super::tar::{Entry, Kind, Pax, Tar, TarError};
+use super::tar::{Entry, Kind, Tar, TarError, Unpacker};
 
 /// Debian's largest package has a fifth of this.
 const MOST_ENTRIES: usize = 1_000_000;
@@ -15,7 +15,7 @@ const MOST_NAMES: usize = 32 << 20;
 /// Unpacks `reader`, a data.tar, into nothing. The names of what is no directory, without the leading `./`, each with a
 /// line break after it.
 pub(super) fn names(reader: impl Read) -> Result<Vec<u8>, TarError> {
-    let mut tar = Tar::new(reader, Pax::Refused);
+    let mut tar = Tar::new(reader, Unpacker::Dpkg);
     let mut files = Vec::new();
     let mut seen = Seen::default();
     let mut bytes = 0;

@@ -65,16 +65,18 @@ impl Entry {
     }
 }
 
-/// Whether pax headers may stand in the archive.
+/// What a client unpacks the archive with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pax {
-    Harmless,
-    Refused,
+pub(super) enum Unpacker {
+    /// GNU tar, as control.tar: pax headers are passed over, and only a block of zeros is the end.
+    Tar,
+    /// dpkg itself, as data.tar: no pax headers, and any damaged header without a name is the end.
+    Dpkg,
 }
 
 pub(super) struct Tar<R> {
     reader: R,
-    pax: Pax,
+    unpacker: Unpacker,
     /// How many bytes came out of `reader`.
     at: u64,
     /// What is left of the last entry, and the padding after it.
@@ -92,11 +94,11 @@ struct Header {
 }
 
 impl<R: Read> Tar<R> {
-    pub(super) fn new(reader: R, pax: Pax) -> Self {
+    pub(super) fn new(reader: R, unpacker: Unpacker) -> Self {
         let last = String::new();
         Self {
             reader,
-            pax,
+            unpacker,
             at: 0,
             left: 0,
             padding: 0,
@@ -115,7 +117,7 @@ impl<R: Read> Tar<R> {
             match header.kind {
                 b'L' => long_name = Some(self.long(&header)?),
                 b'K' => long_link = Some(self.long(&header)?),
-                b'x' | b'g' if self.pax == Pax::Harmless => self.pass_over(&header)?,
+                b'x' | b'g' if self.unpacker == Unpacker::Tar => self.pass_over(&header)?,
                 _ => {
                     let entry = entry(header, long_name, long_link)?;
                     self.left = entry.size;
@@ -187,8 +189,8 @@ impl<R: Read> Tar<R> {
         match decode(&block) {
             Ok(header) if header.name.is_empty() => Err(TarError::Header { at, what: "no name" }),
             Ok(header) => Ok(Some(header)),
-            // dpkg takes any damaged header without a name as the end.
-            Err(_) if block[0] == 0 => Ok(None),
+            Err(_) if block == [0; BLOCK] => Ok(None),
+            Err(_) if block[0] == 0 && self.unpacker == Unpacker::Dpkg => Ok(None),
             Err(what) => Err(TarError::Header { at, what }),
         }
     }
@@ -395,7 +397,7 @@ fn is_harmless(records: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Pax, Tar, is_harmless, number};
+    use super::{Kind, Tar, Unpacker, is_harmless, number};
 
     fn block(name: &str, kind: u8, size: usize) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
@@ -411,8 +413,8 @@ mod tests {
         header.as_bytes().to_vec()
     }
 
-    fn error(archive: &[u8], pax: Pax) -> String {
-        let mut tar = Tar::new(archive, pax);
+    fn error(archive: &[u8], unpacker: Unpacker) -> String {
+        let mut tar = Tar::new(archive, unpacker);
         loop {
             match tar.next() {
                 Ok(Some(_)) => {}
@@ -420,6 +422,21 @@ mod tests {
                 Err(error) => return error.to_string(),
             }
         }
+    }
+
+    #[test]
+    fn a_damaged_end_is_one_for_dpkg_and_none_for_tar() {
+        let mut archive = block("./control", b'0', 0);
+        archive.resize(3 * 512, 0);
+        let read = |archive: &[u8], unpacker| {
+            let mut tar = Tar::new(archive, unpacker);
+            tar.next().unwrap();
+            tar.next().map(|entry| entry.is_none())
+        };
+        assert!(read(&archive, Unpacker::Tar).unwrap());
+        archive[512 + 207] = 8;
+        assert!(read(&archive, Unpacker::Dpkg).unwrap());
+        assert!(read(&archive, Unpacker::Tar).is_err());
     }
 
     #[test]
@@ -432,7 +449,7 @@ mod tests {
             (b'X', "a Solaris header"),
             (b'Z', "an entry of an unknown kind"),
         ] {
-            let error = error(&block("./usr/x", kind, 0), Pax::Refused);
+            let error = error(&block("./usr/x", kind, 0), Unpacker::Dpkg);
             assert_eq!(error, format!("\"./usr/x\" is {what}, which dpkg does not take"));
         }
     }
@@ -445,10 +462,10 @@ mod tests {
         name.resize(512, 0);
         archive.extend(name);
         archive.extend(block("./short", b'0', 0));
-        let entry = Tar::new(&archive[..], Pax::Refused).next().unwrap().unwrap();
+        let entry = Tar::new(&archive[..], Unpacker::Dpkg).next().unwrap().unwrap();
         assert_eq!((entry.shown(), entry.kind), (long, Kind::File));
         let archive = block("././@LongLink", b'L', 3 << 30);
-        assert!(error(&archive, Pax::Refused).contains("more than 4096 bytes"));
+        assert!(error(&archive, Unpacker::Dpkg).contains("more than 4096 bytes"));
     }
 
     #[test]
