@@ -76,6 +76,10 @@ pub(crate) enum SourcesError {
     },
     #[error("line {line} has a byte that is no text: {what}")]
     Text { line: usize, what: &'static str },
+    #[error(
+        "line {line} has blanks alone: for one apt it ends a source and for another it does not; leave it empty"
+    )]
+    Blanks { line: usize },
 }
 
 fn uri_without_key(uri: &str) -> String {
@@ -286,6 +290,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Stanza>, SourcesError> {
         one_line::parse(text)?
     } else {
         let text = text.replace("\r\n", "\n");
+        let is_blanks = |line: &str| !line.is_empty() && line.trim_matches([' ', '\t']).is_empty();
+        let mut lines = (1..).zip(text.trim_ascii_end().lines());
+        if let Some((line, _)) = lines.find(|(_, line)| is_blanks(line)) {
+            return Err(SourcesError::Blanks { line });
+        }
         let deb822 = paragraphs(&text, Comments::Skipped)?;
         deb822
             .into_iter()
@@ -388,6 +397,14 @@ mod tests {
                 "line 1: ",
             ),
             ("Types: deb\nURIs: http://m.example.org/debian\n", "line 1: "),
+            (
+                "Type: deb\nEnabled: no\nURIs: http://m.example.org/debian\nSuites: ./\n",
+                "line 1: the source has no Types",
+            ),
+            (
+                "Types: deb\nURIs: http://m.example.org/debian\nSuites: ./\nSigned-By: /k\n \nTypes: deb\n",
+                "line 5 has blanks alone",
+            ),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(start), "{text}: {error}");

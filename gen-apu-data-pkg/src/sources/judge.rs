@@ -30,13 +30,31 @@ pub(super) fn truth(word: &str) -> Option<bool> {
     }
 }
 
+fn types(stanza: &Stanza) -> Result<(), SourcesError> {
+    let (line, field) = (stanza.line, "Types");
+    if stanza.words(field).next().is_none() {
+        return Err(SourcesError::Missing { line, field });
+    }
+    match stanza
+        .words(field)
+        .find(|kind| !["deb", "deb-src"].contains(kind))
+    {
+        Some(kind) => Err(value_error(line, field, kind, "there are deb and deb-src")),
+        None => Ok(()),
+    }
+}
+
 /// Judges a stanza, and names its key; nothing comes back of one that is switched off.
 pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> {
     let line = stanza.line;
     if let Some(value) = stanza.get("Enabled") {
         match truth(value.trim()) {
             Some(true) => {}
-            Some(false) => return Ok(None),
+            Some(false) => {
+                // The type is what apt reads before it sees that the source is off.
+                types(&stanza)?;
+                return Ok(None);
+            }
             None => return Err(value_error(line, "Enabled", value, "write yes or no")),
         }
     }
@@ -64,16 +82,11 @@ pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> 
         }
     }
     fields(&stanza)?;
-    for field in ["Types", "URIs", "Suites"] {
+    types(&stanza)?;
+    for field in ["URIs", "Suites"] {
         if stanza.words(field).next().is_none() {
             return Err(SourcesError::Missing { line, field });
         }
-    }
-    if let Some(kind) = stanza
-        .words("Types")
-        .find(|kind| !["deb", "deb-src"].contains(kind))
-    {
-        return Err(value_error(line, "Types", kind, "there are deb and deb-src"));
     }
     for uri in stanza.words("URIs") {
         uri::judge(uri).map_err(|source| SourcesError::Uri { line, source })?;

@@ -81,10 +81,11 @@ pub(crate) fn conflict(sources: &[Source]) -> Option<Conflict> {
 }
 
 /// An archive as apt tells one from another: a slash at the address's end counts for nothing, nor do `file://` and the
-/// host's letters' case, which a client's resolver does not heed.
+/// host's letters' case, which a client's resolver does not heed; http and https are one for apt since 3.0.
 fn key(source: &Source) -> (String, &str) {
     let uri = source.uri.trim_end_matches('/');
     let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+    let scheme = if scheme == "https" { "http" } else { scheme };
     let uri = match rest.strip_prefix("//") {
         Some(rest) if !rest.starts_with('/') => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -150,6 +151,8 @@ mod tests {
             assert!(error.starts_with("lines 1 and 3 name one archive, "), "{error}");
             assert!(error.contains(&format!("with different {option}")), "{error}");
         }
+        let text = "deb [signed-by=/a.gpg] https://v.example.org/apt /\ndeb [signed-by=/b.gpg] http://v.example.org/apt ./\n";
+        assert!(found(text).unwrap().starts_with("lines 1 and 2 name one archive"));
     }
 
     #[test]
