@@ -91,7 +91,9 @@ fn is_refused_by_name(result: &RunResult, settings: &[(String, String)]) -> bool
     let text = reason.text.to_ascii_lowercase();
     let named = |name: &String| {
         let name = name.to_ascii_lowercase();
-        text.contains(name.trim_end_matches("::"))
+        // Below a RootDir that is none apt-config itself fails, so that nobody can ask it for names.
+        let is_unreadable = name == "rootdir" && text.starts_with("apt cannot read its configuration: ");
+        is_unreadable || text.contains(name.trim_end_matches("::"))
     };
     result.outcome == ClientOutcome::Refused
         && reason.code == ReasonCode::Configuration
