@@ -57,9 +57,10 @@ pub fn keep(site: &Site, run: &BegunRun) -> io::Result<()> {
         .inspect_err(|_| {
             let _ = fs::remove_file(&fresh);
         })?;
-    let all = files(&directory)?;
+    // The run is written down: what is left of old ones, or was removed by another apt-all meanwhile, stops nothing.
+    let all = files(&directory).unwrap_or_default();
     for (_, path) in all.iter().take(all.len().saturating_sub(MOST)) {
-        fs::remove_file(path)?;
+        let _ = fs::remove_file(path);
     }
     Ok(())
 }
@@ -107,8 +108,11 @@ fn files(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
             .file_name()
             .to_str()
             .is_some_and(|name| name.parse::<RunId>().is_ok());
-        if is_run {
-            files.push((entry.metadata()?.modified()?, entry.path()));
+        // Another apt-all may let the oldest ones go at this moment.
+        match entry.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            metadata if is_run => files.push((metadata?.modified()?, entry.path())),
+            _ => {}
         }
     }
     files.sort();
@@ -148,6 +152,28 @@ mod tests {
         assert_eq!(mode(site.runs().join(run(1).run.to_string())), 0o600);
         fs::write(site.runs().join(run(3).run.to_string()), "{\"run\"").unwrap();
         assert_eq!(known(&site).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn many_who_begin_runs_at_once_do_not_stop_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let site = &site;
+                scope.spawn(move || {
+                    for number in 0..150 {
+                        let mut run = run(worker);
+                        let mut bytes = [worker; 16];
+                        bytes[0] = number;
+                        run.run = RunId::from_bytes(bytes);
+                        keep(site, &run).unwrap();
+                        assert!(!known(site).unwrap().is_empty());
+                    }
+                });
+            }
+        });
+        assert!(files(&site.runs()).unwrap().len() <= MOST + 4);
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn converse<T: Transport>(
         let lost = last.lost();
         strangers = if last.is_a_stranger_s() { strangers + 1 } else { 0 };
         if strangers > 1 {
-            // Whoever prints that each time is no apu-client, and will print it for ever.
+            // What answers twice with lines that are no frames is not apu-client: a third try would not help.
             return last.ending(&task.host, run);
         }
         trouble.clone_from(&lost);

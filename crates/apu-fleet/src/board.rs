@@ -93,7 +93,7 @@ impl Stage {
     }
 }
 
-/// The longest word of a client in a sentence of ours, in characters.
+/// How much of a client's text goes into a reason, in characters.
 const LONGEST_WORD: usize = 160;
 
 fn in_one_line(text: &str) -> String {

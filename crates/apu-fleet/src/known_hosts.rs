@@ -240,7 +240,7 @@ impl KnownHosts {
     }
 }
 
-/// Whether a line is one of ours about this host.
+/// Whether a line has the form that apu writes, and is about this host.
 fn is_of(line: &str, host: &HostName) -> bool {
     line.split_once(' ')
         .is_some_and(|(name, key)| name == host.as_str() && HostKey::parse(key).is_ok())

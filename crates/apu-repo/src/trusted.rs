@@ -29,7 +29,7 @@ pub(crate) enum Unsafe {
 }
 
 impl Untrusted {
-    /// A link where a directory or a file of ours belongs.
+    /// A symbolic link in place of a directory or file that apu makes.
     pub(crate) fn link(path: &Path) -> Self {
         Self::not(path, "is a symbolic link, which is not followed here")
     }
@@ -221,7 +221,7 @@ mod tests {
         symlink("../closed/archive", open.join("link")).unwrap();
         symlink("open/link", real.join("first")).unwrap();
         assert_eq!(resolve(&real.join("first")).unwrap(), closed);
-        // Where the link leads to is well; whoever may write beside it says where that is.
+        // The directory that the link leads to is trusted. Whoever may write beside the link can let it lead elsewhere.
         mode(&open, 0o777);
         assert!(refused(&real.join("first")).0.contains("/open may be written"));
         symlink("loop", real.join("loop")).unwrap();

@@ -91,7 +91,7 @@ fn is_refused_by_name(result: &RunResult, settings: &[(String, String)]) -> bool
     let text = reason.text.to_ascii_lowercase();
     let named = |name: &String| {
         let name = name.to_ascii_lowercase();
-        // Below a RootDir that is none apt-config itself fails, so that nobody can ask it for names.
+        // A RootDir that is no directory makes apt-config itself fail, and then it names no setting.
         let is_unreadable = name == "rootdir" && text.starts_with("apt cannot read its configuration: ");
         is_unreadable || text.contains(name.trim_end_matches("::"))
     };

@@ -1,4 +1,4 @@
-//! Starts ssh where nobody can be asked: without a terminal, and with a bounded ear for what it says.
+//! Starts ssh without a terminal, so that it can ask nobody, and keeps a bounded part of what it says.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use super::layout::{Layout, release_dir};
 use super::{ArchiveError, OWN};
 use crate::folder::Folder;
 
-/// The fields of a Release of ours, in their order.
+/// The fields of a Release that apu writes, in their order.
 const FLAT: &[&str] = &[
     "Origin",
     "Label",
@@ -79,7 +79,7 @@ fn others_release(root: &Folder, folder: &Path) -> Option<PathBuf> {
             return None;
         }
         let has = |hash: &&str| fields.contains(hash);
-        // One of ours may be damaged.
+        // A Release of apu's may be damaged.
         let is_ours = root.look(&ours).is_ok() && !OTHER_HASHES.iter().any(has);
         if !is_ours && (has(&"SHA256") || OTHER_HASHES.iter().any(has)) {
             return Some(path);

@@ -17,12 +17,17 @@ use crate::trusted::{self, Unsafe, Untrusted};
 /// It, the directories above it, and those inside that are worked in belong to root or to us, and nobody else may write into
 /// them. Nothing has changed where that is not so.
 pub(super) fn open(dir: &Path, layout: &Layout) -> Result<Folder, ArchiveError> {
-    let real = trusted::resolve(dir).map_err(|why| match why {
-        Unsafe::Untrusted(why) => why.into(),
-        Unsafe::Io(path, error) => ArchiveError::io("look at", &path)(error),
-    })?;
+    let resolve = || {
+        trusted::resolve(dir).map_err(|why| match why {
+            Unsafe::Untrusted(why) => why.into(),
+            Unsafe::Io(path, error) => ArchiveError::io("look at", &path)(error),
+        })
+    };
+    let mut real = resolve()?;
     if !real.is_dir() {
         durable::directory(&real, 0o755).map_err(ArchiveError::io("make", dir))?;
+        // In a directory as /tmp another user may have made one of them first.
+        real = resolve()?;
     }
     let root = Folder::open(&real).map_err(ArchiveError::io("open", dir))?;
     let inside = Inside { dir, root: &root };
