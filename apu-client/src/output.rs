@@ -90,18 +90,22 @@ impl Tail {
 
     /// Gives what was read back to the disk; `file` is the same file, open for writing. Another may write meanwhile, so
     /// the file is not cut: what came between our last look and the cut would be lost. Only where the file system
-    /// cannot make holes (fallocate(2)) that is the way.
+    /// makes no holes (fallocate(2)) it is cut, since a full disk is worse.
     pub(crate) fn free(&mut self, file: &File) {
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        if self.position == self.freed {
+            return;
+        }
         let length = i64::try_from(self.position).unwrap_or(i64::MAX);
         match fallocate(file, hole, 0, length) {
             Ok(()) => self.freed = self.position,
-            Err(Errno::EOPNOTSUPP) => {
+            // The next look tries again.
+            Err(Errno::EINTR) => {}
+            Err(_) => {
                 if file.set_len(0).is_ok() && self.file.rewind().is_ok() {
                     (self.position, self.freed) = (0, 0);
                 }
             }
-            Err(_) => {}
         }
     }
 }

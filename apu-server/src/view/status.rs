@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use apu_fleet::{Ending, HostName};
+use apu_fleet::{Ending, HostName, span};
 use apu_proto::{Pending, ReleaseDate, SourceLeftOut, Status};
 use jiff::Timestamp;
 
@@ -222,8 +222,8 @@ fn row(state: &State<'_>) -> Vec<String> {
         count(status.broken.len()),
         restart.to_owned(),
         match status.lists_age {
-            Some(seconds) if !stale.is_empty() => format!("{} stale", age(seconds)),
-            Some(seconds) => age(seconds),
+            Some(seconds) if !stale.is_empty() => format!("{} stale", span(seconds)),
+            Some(seconds) => span(seconds),
             None => "never".to_owned(),
         },
         least.map_or_else(|| "?".to_owned(), size),
@@ -299,15 +299,6 @@ pub(crate) fn left_out(left: &SourceLeftOut) -> String {
         clean(&left.source),
         clean(&left.words)
     )
-}
-
-fn age(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 fn size(bytes: u64) -> String {

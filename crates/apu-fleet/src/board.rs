@@ -1,12 +1,14 @@
 //! What is known of every host right now: a pure fold of the events, from which every view reads.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use apu_proto::{Operation, Phase};
 
 use crate::event::{Event, Purpose, Stamped};
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
+use crate::span::span;
 
 /// Where a host stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,8 +208,12 @@ impl Board {
         let State::Running { at, at_since, .. } = &self.hosts[place].1 else {
             return None;
         };
-        let seconds = (now - at_since).max(0.0);
-        Some(format!("{}, for {seconds:.0} s by then", at.words()?))
+        let elapsed = Duration::try_from_secs_f64(now - at_since).unwrap_or_default();
+        Some(format!(
+            "{}, for {} by then",
+            at.words()?,
+            span(elapsed.as_secs())
+        ))
     }
 
     /// Every host with its state, in the order of their turns.

@@ -6,6 +6,7 @@
 use apu_proto::{Operation, ReleaseDate};
 
 use crate::outcome::{Ending, Obstacle, Outcome, Why};
+use crate::span::span;
 
 /// An archive of this server, as it was published last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,15 +92,6 @@ fn place(release: &ReleaseDate) -> String {
     match release.suite.trim_end_matches('/') {
         "." | "" => uri.to_owned(),
         suite => format!("{uri}/dists/{suite}"),
-    }
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

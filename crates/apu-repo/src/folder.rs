@@ -26,6 +26,9 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
+/// The most that is read into memory of one file, in bytes; the largest index of Debian has a twentieth of it.
+const LARGEST: u64 = 1 << 30;
+
 impl Folder {
     /// Opens the directory `path`. Links in this path are the administrator's, and are followed.
     ///
@@ -68,10 +71,18 @@ impl Folder {
     /// All that a regular file holds.
     ///
     /// # Errors
-    /// As [`Folder::open_file`].
+    /// As [`Folder::open_file`], and for one of more than 1 GiB.
     pub fn read(&self, below: &Path) -> io::Result<Vec<u8>> {
+        let file = self.open_file(below)?;
+        if file.metadata()?.len() > LARGEST {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "it has more than 1 GiB",
+            ));
+        }
         let mut bytes = Vec::new();
-        self.open_file(below)?.read_to_end(&mut bytes)?;
+        // It may grow meanwhile.
+        file.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -375,6 +386,18 @@ mod tests {
         assert_eq!(std_fs::read(there.join("file")).unwrap(), b"theirs");
         assert_eq!(std_fs::read_dir(&there).unwrap().count(), 1);
         assert_eq!(std_fs::read(archive.join("file")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn what_has_no_measure_is_not_read_into_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(dir.path().join("Release")).unwrap();
+        file.set_len(super::LARGEST + 1).unwrap();
+        let error = Folder::open(dir.path())
+            .unwrap()
+            .read(Path::new("Release"))
+            .unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
     }
 
     #[test]
