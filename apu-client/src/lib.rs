@@ -3,45 +3,17 @@
 //! `handle` answers one connection and is the boundary; `run` carries out one run and belongs to nobody's connection;
 //! `listen` stands behind the socket where systemd does not.
 
-mod accounts;
+mod answers;
 mod apt;
-mod at_work;
-mod caller;
-mod check;
-mod complaints;
-mod composed;
-mod conffiles;
+mod boundary;
 mod dpkg;
-mod follow;
-mod handle;
-mod housekeeping;
-mod judge;
-mod kernel;
-mod launch;
-mod listen;
-mod lists;
-mod locks;
-mod output;
-mod planning;
-mod policy;
-mod questions;
-mod record;
-mod release;
-mod releases;
-mod repair;
+mod os;
 mod run;
-mod security;
-mod site;
-mod slots;
-mod status;
-mod syslog;
-mod verdict;
-mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::site::Site;
+use crate::os::paths::Site;
 
 const HELP: &str = "\
 apu-client: the root side of a client of apu
@@ -64,8 +36,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let site = Site::below("/");
     let done = match words.as_slice() {
-        ["handle"] => handle::handle(&site),
-        ["listen"] => listen::listen(&site),
+        ["handle"] => boundary::handle::handle(&site),
+        ["listen"] => boundary::listen::listen(&site),
         ["run", id] => match id.parse() {
             Ok(id) => run::supervise(&site, id),
             Err(error) => return usage(&format!("{error}")),

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use apu_proto::{Operation, PackageName};
 
-use super::pins::PINS;
-use crate::launch::STATUS_FD;
-use crate::policy::Conffiles;
-use crate::site::Site;
+use super::fixed_settings::PINS;
+use crate::os::paths::Site;
+use crate::os::spawn::STATUS_FD;
+use crate::run::policy::Conffiles;
 
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
 pub(crate) const APT_CACHE: &str = "/usr/bin/apt-cache";

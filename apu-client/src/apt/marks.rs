@@ -8,8 +8,8 @@ use apu_proto::Request;
 
 use super::call::ENVIRONMENT;
 use crate::dpkg::Database;
-use crate::launch;
-use crate::planning::key_of;
+use crate::os::spawn;
+use crate::run::planning::key_of;
 
 const APT_MARK: &str = "/usr/bin/apt-mark";
 
@@ -29,7 +29,7 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
     if requested.is_empty() {
         return Ok(Vec::new());
     }
-    let captured = launch::capture(APT_MARK, &["showauto"], &ENVIRONMENT, PATIENCE)?;
+    let captured = spawn::capture(APT_MARK, &["showauto"], &ENVIRONMENT, PATIENCE)?;
     if !captured.succeeded() {
         let why = captured.stderr.trim().to_owned();
         return Err(io::Error::other(format!("apt-mark showauto: {why}")));

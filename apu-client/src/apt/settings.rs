@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ENVIRONMENT;
-use crate::launch;
-use crate::record::replace;
+use crate::os::spawn;
+use crate::run::run_dir::replace;
 
 const APT_CONFIG: &str = "/usr/bin/apt-config";
 
@@ -51,7 +51,7 @@ impl Settings {
 
     fn ask_with(environment: &[&str]) -> io::Result<Self> {
         let arguments = ["dump", "--format", "%F=%V%n"];
-        let captured = launch::capture(APT_CONFIG, &arguments, environment, PATIENCE)?;
+        let captured = spawn::capture(APT_CONFIG, &arguments, environment, PATIENCE)?;
         if !captured.succeeded() {
             let why = captured
                 .stderr

@@ -4,13 +4,13 @@ use std::io;
 
 use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
 
+use super::exec::Process;
+use super::outcome::{Facts, judge};
+use super::run_dir::Record;
 use crate::dpkg::Database;
-use crate::judge::{Facts, judge};
-use crate::locks;
-use crate::record::Record;
-use crate::site::Site;
-use crate::syslog;
-use crate::work::Process;
+use crate::os::locks;
+use crate::os::paths::Site;
+use crate::os::syslog;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
 pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {

@@ -3,18 +3,20 @@
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
 use super::Run;
+use super::conffiles::{self, Leftovers};
+use super::debconf::{self, Questions};
+use super::exec::Worked;
+use super::outcome::{Facts, judge};
+use super::planning;
 use super::preflight::{preflight, space};
+use super::refusal::{Stop, failed, own_fault};
+use super::repair::Rung;
 use super::site_archives::{brings_apu_data, wanted};
+use crate::apt::complaints::digest;
+use crate::apt::composed;
 use crate::apt::{APT_GET, Call, Plan, environment};
-use crate::complaints::digest;
-use crate::conffiles::{self, Leftovers};
 use crate::dpkg::Database;
-use crate::judge::{Facts, judge};
-use crate::questions::{self, Questions};
-use crate::repair::Rung;
-use crate::verdict::{Stop, failed, own_fault};
-use crate::work::Worked;
-use crate::{composed, locks, planning};
+use crate::os::locks;
 
 /// How things were before the run.
 struct Before {
@@ -60,7 +62,7 @@ impl Run<'_> {
         self.save("before", &database)?;
         let before = Before {
             leftovers: conffiles::find(self.site, &database),
-            questions: questions::read(self.site),
+            questions: debconf::read(self.site),
             database,
         };
         let decided = self.decide(&before.database)?;
@@ -187,8 +189,7 @@ impl Run<'_> {
         let names: Vec<&str> = changes
             .filter_map(|change| change.package.split(':').next())
             .collect();
-        result.questions_defaulted =
-            questions::defaulted(&before.questions, &questions::read(self.site), &names);
+        result.questions_defaulted = debconf::defaulted(&before.questions, &debconf::read(self.site), &names);
         if brings_apu_data(&self.request) {
             result.notes.extend(composed::remarks(self.site));
         }

@@ -8,17 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use apu_proto::{Operation, ReasonCode, Request};
 use nix::sys::statvfs::statvfs;
 
+use super::planning::errors;
+use super::policy::Policy;
+use super::refusal::{Stop, advise, failed, own_fault, refused};
+use super::run_dir::private_directory;
+use crate::apt::lists;
+use crate::apt::valid_until::Release;
 use crate::apt::{
     APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, misfit, targets_call,
     untold, waives_expiry,
 };
-use crate::planning::errors;
-use crate::policy::Policy;
-use crate::record::private_directory;
-use crate::release::Release;
-use crate::site::Site;
-use crate::verdict::{Stop, advise, failed, own_fault, refused};
-use crate::{launch, lists};
+use crate::os::paths::Site;
+use crate::os::spawn;
 
 /// Below this a transaction does not begin: dpkg and the log need room themselves.
 const LEAST_SPACE: u64 = 16 * 1024 * 1024;
@@ -218,7 +219,7 @@ fn ask_targets(
     format: &str,
 ) -> Result<String, Stop> {
     let arguments = targets_call(site, options, lists, format);
-    let captured = launch::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
+    let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
         .map_err(|error| own_fault("cannot ask apt about the sources", &error))?;
     if captured.succeeded() {
         return Ok(captured.stdout);

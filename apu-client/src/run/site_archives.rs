@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use apu_proto::{Operation, ReasonCode, Request};
 
 use super::preflight::{is_deb822, judge_source, source_files};
+use super::refusal::{Stop, advise, own_fault, refused};
 use crate::apt::{Source, sources};
-use crate::site::Site;
-use crate::verdict::{Stop, advise, own_fault, refused};
+use crate::os::paths::Site;
 
 /// Whether a request brings the next apu-data and nothing else. Nothing else on the machine may keep that away: it is how
 /// everything else is mended.

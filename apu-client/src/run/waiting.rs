@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use apu_proto::{Frame, ReasonCode};
 
 use super::Run;
-use crate::at_work::at_work;
-use crate::locks::{self, Held, RecordLock};
-use crate::record::make_private;
-use crate::verdict::{Stop, failed, own_fault};
+use super::active::at_work;
+use super::refusal::{Stop, failed, own_fault};
+use super::run_dir::make_private;
+use crate::os::locks::{self, Held, RecordLock};
 
 /// How often a lock that is held is looked at again, in milliseconds.
 const PAUSE: u16 = 250;

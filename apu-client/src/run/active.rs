@@ -5,8 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use apu_proto::{Request, RunId};
 
-use crate::record::Record;
-use crate::site::Site;
+use super::run_dir::Record;
+use crate::os::paths::Site;
 
 /// A run that a supervisor carries out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn utc(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Claim;
+    use crate::run::run_dir::Claim;
 
     #[test]
     fn times_are_told_in_utc() {
@@ -159,7 +159,7 @@ mod tests {
         drop(supervisor);
         assert!(notice().starts_with("a run is at work: update"));
         let own = i32::try_from(std::process::id()).unwrap();
-        let apt = crate::work::Process::of(own).unwrap();
+        let apt = crate::run::exec::Process::of(own).unwrap();
         working.save("process", &apt).unwrap();
         assert!(
             notice().starts_with("a run is at work: dist-upgrade"),

@@ -10,10 +10,10 @@ use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, Request, RunResult}
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::record::Record;
-use crate::run::conclude;
-use crate::site::Site;
-use crate::verdict::{Stop, own_fault};
+use super::interrupted::conclude;
+use super::refusal::{Stop, own_fault};
+use super::run_dir::Record;
+use crate::os::paths::Site;
 
 /// How long a run that was started may take to begin.
 pub(crate) const LATEST_BEGIN: Duration = Duration::from_secs(60);
@@ -154,7 +154,7 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Claim;
+    use crate::run::run_dir::Claim;
     use std::io::BufRead;
 
     fn record(site: &Site) -> Record {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
 
+use super::policy::Conffiles;
+use super::refusal::{Stop, advise, failed, own_fault, refused};
+use super::site_archives::{brings_apu_data, lie_apart};
 use crate::apt::{
     APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment,
     providers,
 };
 use crate::dpkg::{Database, compare};
-use crate::launch;
-use crate::policy::Conffiles;
-use crate::run::{brings_apu_data, lie_apart};
-use crate::site::Site;
-use crate::verdict::{Stop, advise, failed, own_fault, refused};
+use crate::os::paths::Site;
+use crate::os::spawn;
 
 /// Longer than any simulation takes; it is only a guard against one that never ends.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -54,7 +54,7 @@ pub(crate) fn plan(
     if let Some(stop) = of_other_architecture(request, &database.architecture, foreign_architectures) {
         return Err(stop);
     }
-    let captured = launch::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
+    let captured = spawn::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
         .map_err(|error| own_fault("cannot simulate", &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
@@ -68,7 +68,7 @@ pub(crate) fn plan(
 /// What dpkg takes besides the machine's own architecture, one a line.
 fn foreign_architectures() -> Option<String> {
     let words = ["--print-foreign-architectures"];
-    let captured = launch::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
+    let captured = spawn::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
     captured.succeeded().then_some(captured.stdout)
 }
 
@@ -104,7 +104,7 @@ fn of_other_architecture(
 
 /// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
 pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
-    let captured = launch::capture(APT_GET, &call.addresses(), &environment(conffiles), PATIENCE).ok()?;
+    let captured = spawn::capture(APT_GET, &call.addresses(), &environment(conffiles), PATIENCE).ok()?;
     captured
         .succeeded()
         .then(|| crate::apt::sizes(&captured.stdout))?
@@ -124,7 +124,7 @@ fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
                 continue;
             }
             let words = cache_call(site, &["showpkg".to_owned(), name.to_owned()]);
-            let captured = launch::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_PATIENCE);
+            let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_PATIENCE);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
                 let shown = found

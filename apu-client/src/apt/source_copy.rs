@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::site::Site;
+use crate::os::paths::Site;
 
 /// The most bytes of a source file, and the most of such files. Real ones have a few lines.
 const LARGEST: u64 = 1024 * 1024;
@@ -107,7 +107,7 @@ impl View {
             .mode(0o700)
             .recursive(true)
             .create(shown.join("partial"))?;
-        for name in crate::lists::read(lists).into_keys() {
+        for name in crate::apt::lists::read(lists).into_keys() {
             if !is_left_out(&name) {
                 symlink(lists.join(&name), shown.join(&name))?;
             }

@@ -5,17 +5,17 @@ use std::os::unix::fs::PermissionsExt;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
+use super::exec::Worked;
+use super::refusal::{Stop, failed};
+use super::run_dir::replace;
 use super::site_archives::{are_used, wanted};
 use super::{Run, preflight};
+use crate::apt::complaints::{Kind, digest, is_about_space};
+use crate::apt::lists;
+use crate::apt::release_dates;
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
-use crate::complaints::{Kind, digest, is_about_space};
-use crate::launch::Ended;
-use crate::lists;
-use crate::locks::{self, Held};
-use crate::record::replace;
-use crate::releases;
-use crate::verdict::{Stop, failed};
-use crate::work::Worked;
+use crate::os::locks::{self, Held};
+use crate::os::spawn::Ended;
 
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
@@ -49,7 +49,7 @@ impl Run<'_> {
             let said = worked.complaints.iter().map(|complaint| complaint.text.clone());
             lists::note_fetched(self.site, self.site.judged_archives(), &said.collect::<Vec<_>>());
         }
-        result.releases = releases::releases(self.site, self.site.judged_archives());
+        result.releases = release_dates::releases(self.site, self.site.judged_archives());
         result.apt_exit = worked.ended.code();
         Ok(result)
     }
@@ -200,7 +200,7 @@ fn release_info_advice(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::complaints::Complaints;
+    use crate::apt::complaints::Complaints;
 
     fn judged(exit: i32, output: &str, changed: bool) -> RunResult {
         let mut complaints = Complaints::default();

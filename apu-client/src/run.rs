@@ -1,11 +1,22 @@
 //! `apu-client run ID`: carries out one run, once, whatever becomes of the connection that asked for it.
 
+pub(crate) mod active;
+mod conffiles;
+mod debconf;
+mod exec;
+pub(crate) mod follow;
 mod interrupted;
-mod lists;
-mod mend;
+mod outcome;
 mod packages;
+pub(crate) mod planning;
+pub(crate) mod policy;
 mod preflight;
+pub(crate) mod refusal;
+mod repair;
+pub(crate) mod run_dir;
 mod site_archives;
+mod tail;
+mod update;
 mod waiting;
 
 use std::io;
@@ -16,18 +27,18 @@ use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
-use crate::composed;
-use crate::policy::Policy;
-use crate::record::{Log, Record};
-use crate::site::Site;
-use crate::syslog;
-use crate::verdict::{Stop, failed, own_fault};
-use crate::work::Signals;
+use self::exec::Signals;
+use self::policy::Policy;
+use self::refusal::{Stop, failed, own_fault};
+use self::run_dir::{Log, Record};
+use crate::apt::composed;
+use crate::os::paths::Site;
+use crate::os::syslog;
 
 pub(crate) use interrupted::conclude;
 pub(crate) use packages::drifted;
 pub(crate) use preflight::{ask_apt, configuration, preflight};
-pub(crate) use site_archives::{brings_apu_data, lie_apart, wanted};
+pub(crate) use site_archives::{brings_apu_data, wanted};
 
 /// How long a supervisor tries to get its run's lock, which others hold only to look.
 const LOCK_TRIES: u32 = 100;
@@ -114,7 +125,7 @@ fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
 /// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
 fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
     let request = Request::parse(line.as_bytes())
-        .map_err(|error| crate::verdict::refused(apu_proto::ReasonCode::Grammar, error.to_string()))?;
+        .map_err(|error| crate::run::refusal::refused(apu_proto::ReasonCode::Grammar, error.to_string()))?;
     let policy = configuration(site, &request)?;
     ask_apt(site)?;
     Ok((request, policy))
@@ -154,8 +165,8 @@ impl Run<'_> {
         program: &str,
         arguments: &[String],
         environment: &[&str],
-    ) -> Result<crate::work::Worked, Stop> {
-        crate::work::act(
+    ) -> Result<crate::run::exec::Worked, Stop> {
+        crate::run::exec::act(
             self.record,
             self.log,
             &mut self.signals,

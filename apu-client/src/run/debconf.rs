@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::dpkg::paragraphs;
-use crate::site::Site;
+use crate::os::paths::Site;
 
 /// What debconf knows of each question that has an answer but was never seen: its owners.
 pub(crate) type Questions = BTreeMap<String, Vec<String>>;

@@ -14,8 +14,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
-use crate::site::Site;
-use crate::{accounts, launch, syslog};
+use crate::os::accounts;
+use crate::os::paths::Site;
+use crate::os::spawn;
+use crate::os::syslog;
 
 /// The most handlers at once; further callers wait in the socket's queue.
 const MOST_HANDLERS: usize = 64;
@@ -25,7 +27,7 @@ pub(crate) fn listen(site: &Site) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let socket = site.path("/run/apu/apu.sock");
     let listener = bind(site, &socket)?;
-    let program = launch::own_program()?;
+    let program = spawn::own_program()?;
 
     let mut stop = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGHUP] {
@@ -55,7 +57,7 @@ pub(crate) fn listen(site: &Site) -> io::Result<()> {
                 return Ok(());
             }
         }
-        handlers.retain(|pid| launch::poll(*pid).is_none());
+        handlers.retain(|pid| spawn::poll(*pid).is_none());
         if knocks {
             match listener
                 .accept()
@@ -74,12 +76,12 @@ pub(crate) fn listen(site: &Site) -> io::Result<()> {
 
 /// Starts a handler whose only surroundings are the connection.
 fn answer(program: &str, connection: &UnixStream) -> io::Result<Pid> {
-    let streams = launch::Streams {
+    let streams = spawn::Streams {
         stdin: Some(connection.as_fd()),
         stdout: Some(connection.as_fd()),
-        ..launch::Streams::default()
+        ..spawn::Streams::default()
     };
-    launch::start(program, &["handle"], &[], streams)
+    spawn::start(program, &["handle"], &[], streams)
 }
 
 /// Makes the socket: root and group apu may connect, and never anybody else, not even for a moment.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use apu_proto::{KeyFingerprint, MAX_REQUEST, ReasonCode, Request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::accounts;
-use crate::site::Site;
-use crate::verdict::{Stop, own_fault, refused};
+use crate::os::accounts;
+use crate::os::paths::Site;
+use crate::run::refusal::{Stop, own_fault, refused};
 
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);

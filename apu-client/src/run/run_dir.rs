@@ -16,9 +16,9 @@ use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::locks;
-use crate::site::Site;
-use crate::work::Process;
+use super::exec::Process;
+use crate::os::locks;
+use crate::os::paths::Site;
 
 /// Held back so that the result of a run that filled the disk can still be written.
 const RESERVE: usize = 256 * 1024;

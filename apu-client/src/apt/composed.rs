@@ -10,9 +10,9 @@ use std::time::Duration;
 use apu_proto::SourceLeftOut;
 
 use crate::apt::{APT_GET, ENVIRONMENT};
-use crate::launch;
-use crate::planning::errors;
-use crate::site::Site;
+use crate::os::paths::Site;
+use crate::os::spawn;
+use crate::run::planning::errors;
 
 /// Longer than apt needs to read any sources.
 const READING: Duration = Duration::from_secs(60);
@@ -72,7 +72,7 @@ pub(crate) fn unreadable(site: &Site) -> Option<String> {
             arguments.extend(["-o".to_owned(), option]);
         }
     }
-    match launch::capture(APT_GET, &arguments, &ENVIRONMENT, READING) {
+    match spawn::capture(APT_GET, &arguments, &ENVIRONMENT, READING) {
         Ok(captured) if captured.succeeded() => None,
         // The others say that the list could not be read, and the first one again.
         Ok(captured) => Some(
@@ -94,7 +94,7 @@ pub(crate) fn compose_again(site: &Site) -> Option<String> {
         return Some(format!("apt does not read this machine's sources: {before}"));
     }
     let none: [&str; 0] = [];
-    let composed = launch::capture(&program.display().to_string(), &none, &ENVIRONMENT, COMPOSING);
+    let composed = spawn::capture(&program.display().to_string(), &none, &ENVIRONMENT, COMPOSING);
     if let Err(error) = &composed {
         return Some(format!(
             "apt does not read this machine's sources, and they cannot be composed again: {error}: {before}"

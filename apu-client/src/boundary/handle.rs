@@ -10,16 +10,21 @@ use std::time::{Duration, Instant};
 use apu_proto::{ClientOutcome, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use crate::caller::{Caller, drain, judge_caller, read_request};
+use super::housekeeping::{is_for_data, make_room};
+use super::peer::{Caller, drain, judge_caller, read_request};
+use super::slots::{self, Kind, Slot};
+use crate::answers::check;
+use crate::answers::status;
 use crate::dpkg::Database;
-use crate::follow::LATEST_BEGIN;
-use crate::housekeeping::{is_for_data, make_room};
-use crate::record::{Claim, Record};
+use crate::os::paths::Site;
+use crate::os::spawn;
+use crate::os::syslog;
+use crate::run::follow;
+use crate::run::follow::LATEST_BEGIN;
+use crate::run::planning;
+use crate::run::refusal::{Stop, advise, failed, own_fault, refused};
+use crate::run::run_dir::{Claim, Record};
 use crate::run::{ask_apt, brings_apu_data, configuration, preflight, wanted};
-use crate::site::Site;
-use crate::slots::{self, Kind, Slot};
-use crate::verdict::{Stop, advise, failed, own_fault, refused};
-use crate::{check, follow, launch, planning, status, syslog};
 
 /// How long one that does not read keeps this process.
 const SLOWEST_READER: Duration = Duration::from_secs(120);
@@ -293,7 +298,7 @@ fn start(site: &Site, id: RunId) -> io::Result<()> {
             format!("apu-run@{id}.service"),
         ];
         let environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
-        let started = launch::capture(
+        let started = spawn::capture(
             "/bin/systemctl",
             &arguments,
             &environment,
@@ -305,13 +310,7 @@ fn start(site: &Site, id: RunId) -> io::Result<()> {
         return Ok(());
     }
     let arguments = ["run".to_owned(), id.to_string()];
-    launch::start(
-        &launch::own_program()?,
-        &arguments,
-        &[],
-        launch::Streams::default(),
-    )
-    .map(drop)
+    spawn::start(&spawn::own_program()?, &arguments, &[], spawn::Streams::default()).map(drop)
 }
 
 fn hello(run: Option<RunId>) -> String {

@@ -8,8 +8,8 @@ use apu_proto::Pending;
 
 use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_call, is_security};
 use crate::dpkg::compare;
-use crate::launch;
-use crate::site::Site;
+use crate::os::paths::Site;
+use crate::os::spawn;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -36,7 +36,7 @@ pub(crate) fn mark(site: &Site, targets: &[Target], pending: &mut [Pending]) -> 
     for some in unknown.chunks_mut(AT_ONCE) {
         let mut words = vec!["madison".to_owned()];
         words.extend(some.iter().map(|one| one.package.clone()));
-        let captured = launch::capture(APT_CACHE, &cache_call(site, &words), &ENVIRONMENT, PATIENCE)?;
+        let captured = spawn::capture(APT_CACHE, &cache_call(site, &words), &ENVIRONMENT, PATIENCE)?;
         let offered: Vec<Offer<'_>> = captured.stdout.lines().filter_map(offer).collect();
         for one in some.iter_mut() {
             one.security = offered.iter().any(|offer| {

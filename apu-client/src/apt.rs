@@ -1,28 +1,33 @@
 //! apt as this program uses it: one fixed way to call it, and readers for what it says.
 
 mod call;
+pub(crate) mod complaints;
+pub(crate) mod composed;
+mod fixed_settings;
+pub(crate) mod lists;
 mod marks;
-mod pins;
 mod plan;
 mod progress;
 mod providers;
+pub(crate) mod release_dates;
 mod settings;
 mod sizes;
+mod source_copy;
 mod sources;
 mod targets;
-mod view;
+pub(crate) mod valid_until;
 
 pub(crate) use call::{
     APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Verb, cache_call, dpkg_forces, environment, source_options,
     targets_call,
 };
+pub(crate) use fixed_settings::{misfit, overrides};
 pub(crate) use marks::automatic_among;
-pub(crate) use pins::{misfit, overrides};
 pub(crate) use plan::{Plan, is_security};
 pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use sizes::sizes;
+pub(crate) use source_copy::View;
 pub(crate) use sources::{Source, audit, sources, untold, waives_expiry};
 pub(crate) use targets::{FORMAT, Target, archives};
-pub(crate) use view::View;

@@ -8,7 +8,7 @@ use apu_proto::{Operation, Request};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::site::Site;
+use crate::os::paths::Site;
 
 /// The policy. Each key has a default, an unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_policy_that_is_installed_says_what_the_defaults_are() {
-        let shipped = Policy::parse(include_str!("../policy.toml")).unwrap();
+        let shipped = Policy::parse(include_str!("../../policy.toml")).unwrap();
         let default = Policy::default();
         let shown = |policy: &Policy| {
             let hidden = [Operation::Ping, Operation::Attach];

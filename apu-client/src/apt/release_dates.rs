@@ -4,9 +4,9 @@ use std::fs;
 
 use apu_proto::ReleaseDate;
 
+use super::valid_until::Release;
 use crate::apt::{Source, Target, sources};
-use crate::release::Release;
-use crate::site::Site;
+use crate::os::paths::Site;
 
 /// The most archives that are told of.
 const MOST: usize = 200;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::site::Site;
+use super::paths::Site;
 
 /// The user id of `name`, where the machine has such a user.
 pub(crate) fn user_id(site: &Site, name: &str) -> io::Result<Option<u32>> {

@@ -16,11 +16,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::run_dir::{Log, Record};
+use super::tail::Tail;
+use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
-use crate::complaints::{Complaint, Complaints};
-use crate::launch::{self, Ended, Streams};
-use crate::output::Tail;
-use crate::record::{Log, Record};
+use crate::os::spawn::{self, Ended, Streams};
 
 /// The call at work, so that whoever finds the run without a supervisor knows whether it still goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,11 +159,11 @@ pub(crate) fn act(
         stderr: Some(output.as_fd()),
         status: Some(progress.as_fd()),
     };
-    let pid = launch::start(program, arguments, environment, streams)?;
+    let pid = spawn::start(program, arguments, environment, streams)?;
     note_process(record, pid);
     let mut noted = signals.asked_to_stop();
     let ended = loop {
-        if let Some(ended) = launch::poll(pid) {
+        if let Some(ended) = spawn::poll(pid) {
             break ended;
         }
         signals.wait(100);
@@ -250,8 +250,8 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Claim;
-    use crate::site::Site;
+    use crate::os::paths::Site;
+    use crate::run::run_dir::Claim;
 
     fn work(script: &str) -> (Worked, String) {
         let root = tempfile::tempdir().unwrap();

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::run_dir::change_time;
 use crate::dpkg::Database;
-use crate::record::change_time;
-use crate::site::Site;
+use crate::os::paths::Site;
 
 /// The leftovers there are, each with its change time.
 pub(crate) type Leftovers = BTreeMap<PathBuf, (i64, i64)>;

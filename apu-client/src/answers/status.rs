@@ -8,18 +8,22 @@ use std::time::Duration;
 use apu_proto::{ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
 use nix::sys::statvfs::statvfs;
 
+use super::kernel;
+use super::security;
+use crate::apt::composed;
+use crate::apt::lists;
+use crate::apt::release_dates;
 use crate::apt::{
     APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, is_security, source_options,
     targets_call,
 };
-use crate::at_work::{at_work, notice};
-use crate::composed;
 use crate::dpkg::Database;
-use crate::planning::errors;
-use crate::policy::Conffiles;
-use crate::site::Site;
-use crate::verdict::{Stop, own_fault};
-use crate::{kernel, launch, lists, releases, security};
+use crate::os::paths::Site;
+use crate::os::spawn;
+use crate::run::active::{at_work, notice};
+use crate::run::planning::errors;
+use crate::run::policy::Conffiles;
+use crate::run::refusal::{Stop, own_fault};
 
 /// Everything that a client says of itself.
 pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
@@ -55,7 +59,7 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
             .map(str::to_owned),
         pending: Vec::new(),
         sources_left_out: composed::left_out(site),
-        releases: releases::releases(site, &known),
+        releases: release_dates::releases(site, &known),
     };
     let runs = at_work(site);
     let mut result = match plan(site, &database) {
@@ -84,9 +88,9 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
 /// The indexes of this client's sources; none where apt cannot tell, which the plan then says.
 fn targets(site: &Site) -> Vec<Target> {
     let arguments = targets_call(site, &source_options(site), Some(&site.lists()), FORMAT);
-    launch::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
+    spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
         .ok()
-        .filter(launch::Captured::succeeded)
+        .filter(spawn::Captured::succeeded)
         .and_then(|captured| Target::parse_all(&captured.stdout))
         .unwrap_or_default()
 }
@@ -95,7 +99,7 @@ fn targets(site: &Site) -> Vec<Target> {
 fn plan(site: &Site, database: &Database) -> Result<Plan, String> {
     let mut call = Call::new(site, Verb::DistUpgrade, Conffiles::Keep);
     call.remove = true;
-    let captured = launch::capture(
+    let captured = spawn::capture(
         APT_GET,
         &call.simulation(),
         &ENVIRONMENT,

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::apt::Target;
-use crate::record::replace;
-use crate::site::Site;
+use super::Target;
+use crate::os::paths::Site;
+use crate::run::run_dir::replace;
 
 /// What tells two states of the lists apart.
 pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;

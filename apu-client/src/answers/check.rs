@@ -8,13 +8,13 @@ use std::time::Duration;
 use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
 use crate::apt::{APT_GET, Call, DPKG, ENVIRONMENT, Verb};
-use crate::at_work::{at_work, notice};
 use crate::dpkg::Database;
-use crate::launch::{Captured, capture};
-use crate::planning::errors;
-use crate::policy::Conffiles;
-use crate::site::Site;
-use crate::verdict::{Stop, advise, failed, own_fault};
+use crate::os::paths::Site;
+use crate::os::spawn::{Captured, capture};
+use crate::run::active::{at_work, notice};
+use crate::run::planning::errors;
+use crate::run::policy::Conffiles;
+use crate::run::refusal::{Stop, advise, failed, own_fault};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -73,7 +73,7 @@ fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::Ended;
+    use crate::os::spawn::Ended;
 
     fn said(text: &str, exit: i32) -> Captured {
         Captured {

@@ -1,14 +1,16 @@
 //! Climbs the ladder of `repair` on a database that is not whole.
 
+mod step;
+
 use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
 
 use super::Run;
+use super::exec::Worked;
+use super::outcome::{Facts, judge};
+use super::refusal::Stop;
 use crate::apt::{Call, DPKG, Verb, dpkg_forces, environment};
 use crate::dpkg::Database;
-use crate::judge::{Facts, judge};
-use crate::repair::{self, Rung};
-use crate::verdict::Stop;
-use crate::work::Worked;
+pub(super) use step::Rung;
 
 impl Run<'_> {
     /// Climbs the ladder as far as needed.
@@ -33,7 +35,7 @@ impl Run<'_> {
         let mut tried = Vec::new();
         let mut last = None;
         let mut now = before.clone();
-        while let Some(rung) = repair::next(&now, &tried) {
+        while let Some(rung) = step::next(&now, &tried) {
             last = Some(self.climb(&rung)?);
             tried.push(rung);
             now = self.database()?;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use apu_proto::{Operation, ReasonCode, Request};
 
-use crate::follow::look;
-use crate::record::Record;
-use crate::site::Site;
-use crate::verdict::{Stop, failed};
+use crate::os::paths::Site;
+use crate::run::follow::look;
+use crate::run::refusal::{Stop, failed};
+use crate::run::run_dir::Record;
 
 /// Finished runs beyond these are removed.
 const KEEP: usize = 50;
@@ -94,7 +94,7 @@ fn remove_drafts(site: &Site) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Claim;
+    use crate::run::run_dir::Claim;
 
     fn claim(site: &Site, number: usize) -> Record {
         let id = format!("{number:032x}").parse().unwrap();

@@ -3,7 +3,7 @@
 
 use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
-use crate::complaints::{Complaint, digest, is_about_space};
+use crate::apt::complaints::{Complaint, digest, is_about_space};
 use crate::dpkg::{Database, compare};
 
 /// What is known when a run that changes packages is over.
@@ -106,7 +106,7 @@ fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::complaints::Complaints;
+    use crate::apt::complaints::Complaints;
 
     /// `NAME VERSION STATUS WORDS` a line.
     fn database(lines: &[&str]) -> Database {

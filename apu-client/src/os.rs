@@ -1,0 +1,7 @@
+//! The machine below: paths, other programs, locks, accounts and the log.
+
+pub(crate) mod accounts;
+pub(crate) mod locks;
+pub(crate) mod paths;
+pub(crate) mod spawn;
+pub(crate) mod syslog;
