@@ -1,7 +1,10 @@
 //! The machine below: paths, other programs, locks, accounts and the log.
 
 pub(crate) mod accounts;
+pub(crate) mod atomic_file;
 pub(crate) mod locks;
 pub(crate) mod paths;
+pub(crate) mod process;
+pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod syslog;

@@ -27,12 +27,12 @@ use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
-use self::exec::Signals;
 use self::policy::Policy;
 use self::refusal::{Stop, failed, own_fault};
 use self::run_dir::{Log, Record};
 use crate::apt::composed;
 use crate::os::paths::Site;
+use crate::os::signals::Signals;
 use crate::os::syslog;
 
 pub(crate) use interrupted::conclude;

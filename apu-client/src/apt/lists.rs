@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Target;
+use crate::os::atomic_file::replace;
 use crate::os::paths::Site;
-use crate::run::run_dir::replace;
 
 /// What tells two states of the lists apart.
 pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ENVIRONMENT;
+use crate::os::atomic_file::replace;
 use crate::os::spawn;
-use crate::run::run_dir::replace;
 
 const APT_CONFIG: &str = "/usr/bin/apt-config";
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::Flock;
 
+use crate::os::atomic_file::private_directory;
 use crate::os::locks::try_own;
 use crate::os::paths::Site;
-use crate::run::run_dir::private_directory;
 
 /// A kind of place, each with a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

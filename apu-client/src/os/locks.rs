@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
 
+use super::atomic_file::replace;
 use super::paths::Site;
 
 /// Who holds a lock.
@@ -108,7 +109,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     if is_roots {
         return fs::set_permissions(path, fs::Permissions::from_mode(0o600));
     }
-    crate::run::run_dir::replace(path, b"")
+    replace(path, b"")
 }
 
 /// Takes a lock of a whole file, which a crash frees, or finds that somebody has it.

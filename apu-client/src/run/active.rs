@@ -159,7 +159,7 @@ mod tests {
         drop(supervisor);
         assert!(notice().starts_with("a run is at work: update"));
         let own = i32::try_from(std::process::id()).unwrap();
-        let apt = crate::run::exec::Process::of(own).unwrap();
+        let apt = crate::os::process::Process::of(own).unwrap();
         working.save("process", &apt).unwrap();
         assert!(
             notice().starts_with("a run is at work: dist-upgrade"),

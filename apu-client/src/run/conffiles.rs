@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::run_dir::change_time;
 use crate::dpkg::Database;
 use crate::os::paths::Site;
 
@@ -69,6 +69,11 @@ pub(crate) fn appeared(before: &Leftovers, after: &Leftovers) -> (Vec<String>, V
         stripped.map(str::to_owned).collect()
     };
     (of(&KEPT), of(&REPLACED))
+}
+
+/// A path's last change as the file system counts it; it cannot be set by a program.
+fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
+    (metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(test)]

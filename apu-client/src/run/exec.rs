@@ -10,95 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
 use apu_proto::Frame;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 
 use super::run_dir::{Log, Record};
 use super::tail::Tail;
 use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
+use crate::os::process::Process;
+use crate::os::signals::Signals;
 use crate::os::spawn::{self, Ended, Streams};
-
-/// The call at work, so that whoever finds the run without a supervisor knows whether it still goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
-    pid: i32,
-    /// When it started, in the kernel's ticks: a number that comes again is another process.
-    started: u64,
-}
-
-impl Process {
-    pub(crate) fn of(pid: i32) -> Option<Self> {
-        let started = start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-        Some(Self { pid, started })
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
-    }
-}
-
-/// Field 22 of `/proc/PID/stat`; a zombie is over. The name in field 2 may hold anything, so fields count from its end.
-fn start_time(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    if fields.next() == Some("Z") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
-/// The signals that would end us, noted instead: nothing may stop dpkg half-way.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    fd: SignalFd,
-    asked_to_stop: bool,
-}
-
-impl Signals {
-    /// From now on a signal to stop is only noted. Programs that are started get none of this.
-    pub(crate) fn hold() -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        for signal in [
-            Signal::SIGTERM,
-            Signal::SIGHUP,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGUSR1,
-            Signal::SIGUSR2,
-            Signal::SIGCHLD,
-        ] {
-            set.add(signal);
-        }
-        set.thread_block()?;
-        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self {
-            fd,
-            asked_to_stop: false,
-        })
-    }
-
-    /// Sleeps until a signal comes, a child's end included, or the time is over. Whether somebody asks to stop is kept.
-    pub(crate) fn wait(&mut self, milliseconds: u16) {
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, PollTimeout::from(milliseconds));
-        while let Ok(Some(signal)) = self.fd.read_signal() {
-            self.asked_to_stop |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);
-        }
-    }
-
-    /// Looks without waiting whether somebody asks to stop.
-    pub(crate) fn is_asked_to_stop(&mut self) -> bool {
-        self.wait(0);
-        self.asked_to_stop
-    }
-
-    pub(crate) const fn asked_to_stop(&self) -> bool {
-        self.asked_to_stop
-    }
-}
 
 /// How a call ended and what it complained of.
 #[derive(Debug)]
@@ -298,24 +218,5 @@ mod tests {
         let (worked, _) = work("echo 'E: Could not get lock /x. It is held by process 1'; exit 100");
         assert_eq!(worked.complaints.len(), 1);
         assert!(worked.was_locked());
-    }
-
-    #[test]
-    fn a_process_is_known_by_its_number_and_its_start() {
-        let own = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(own.is_alive());
-        let other = Process {
-            started: own.started + 1,
-            ..own
-        };
-        assert!(!other.is_alive());
-        assert_eq!(
-            start_time("7 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 0"),
-            Some(4242)
-        );
-        assert_eq!(
-            start_time("7 (a) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 0"),
-            None
-        );
     }
 }

@@ -4,12 +4,12 @@ use std::io;
 
 use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
 
-use super::exec::Process;
 use super::outcome::{Facts, judge};
 use super::run_dir::Record;
 use crate::dpkg::Database;
 use crate::os::locks;
 use crate::os::paths::Site;
+use crate::os::process::Process;
 use crate::os::syslog;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.

@@ -5,10 +5,10 @@
 //! `plan` let anybody judge the end, `process` names the apt call at work, `result` is written last. A file that is not
 //! only appended to is written beside its place and renamed, so a power cut leaves the old or the new one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use apu_proto::{Frame, RunId, RunResult};
@@ -16,9 +16,10 @@ use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::exec::Process;
+use crate::os::atomic_file::{private_directory, replace, sync_directory, write_durably};
 use crate::os::locks;
 use crate::os::paths::Site;
+use crate::os::process::Process;
 
 /// Held back so that the result of a run that filled the disk can still be written.
 const RESERVE: usize = 256 * 1024;
@@ -262,42 +263,6 @@ pub(crate) fn make_private(site: &Site) -> io::Result<()> {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode))?;
     }
     Ok(())
-}
-
-/// Makes a directory of root's own.
-pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// Writes a whole file beside its place, then puts it there.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension(format!("new{}", std::process::id()));
-    let written = write_durably(&draft, bytes).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
-    }
-    written?;
-    path.parent().map_or(Ok(()), sync_directory)
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// A path's last change as the file system counts it; it cannot be set by a program.
-pub(crate) fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
-    (metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
 use super::exec::Worked;
 use super::refusal::{Stop, failed};
-use super::run_dir::replace;
 use super::site_archives::{are_used, wanted};
 use super::{Run, preflight};
 use crate::apt::complaints::{Kind, digest, is_about_space};
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
+use crate::os::atomic_file::replace;
 use crate::os::locks::{self, Held};
 use crate::os::spawn::Ended;
 

@@ -1,0 +1,58 @@
+//! Signals that are noted instead of obeyed.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// The signals that would end us, noted instead: nothing may stop dpkg half-way.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    fd: SignalFd,
+    asked_to_stop: bool,
+}
+
+impl Signals {
+    /// From now on a signal to stop is only noted. Programs that are started get none of this.
+    pub(crate) fn hold() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+            Signal::SIGCHLD,
+        ] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self {
+            fd,
+            asked_to_stop: false,
+        })
+    }
+
+    /// Sleeps until a signal comes, a child's end included, or the time is over. Whether somebody asks to stop is kept.
+    pub(crate) fn wait(&mut self, milliseconds: u16) {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, PollTimeout::from(milliseconds));
+        while let Ok(Some(signal)) = self.fd.read_signal() {
+            self.asked_to_stop |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);
+        }
+    }
+
+    /// Looks without waiting whether somebody asks to stop.
+    pub(crate) fn is_asked_to_stop(&mut self) -> bool {
+        self.wait(0);
+        self.asked_to_stop
+    }
+
+    pub(crate) const fn asked_to_stop(&self) -> bool {
+        self.asked_to_stop
+    }
+}
