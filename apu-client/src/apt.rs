@@ -3,6 +3,7 @@
 mod call;
 pub(crate) mod complaints;
 pub(crate) mod composed;
+mod errors;
 mod fixed_settings;
 pub(crate) mod lists;
 mod marks;
@@ -18,9 +19,9 @@ mod targets;
 pub(crate) mod valid_until;
 
 pub(crate) use call::{
-    APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Verb, cache_call, dpkg_forces, environment, source_options,
-    targets_call,
+    APT_CACHE, APT_GET, Call, ENVIRONMENT, Verb, cache_call, environment, source_options, targets_call,
 };
+pub(crate) use errors::errors;
 pub(crate) use fixed_settings::{misfit, overrides};
 pub(crate) use marks::automatic_among;
 pub(crate) use plan::{Plan, is_security};

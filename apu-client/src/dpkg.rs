@@ -1,9 +1,13 @@
 //! dpkg's database, read without dpkg: what is installed, what is not whole, what changed.
 
+mod conffile_options;
 mod control;
 mod database;
 mod version;
 
+pub(crate) use conffile_options::{Conffiles, dpkg_forces};
 pub(crate) use control::{Field, paragraphs};
 pub(crate) use database::Database;
 pub(crate) use version::compare;
+
+pub(crate) const DPKG: &str = "/usr/bin/dpkg";

@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
-use crate::apt::{APT_GET, Call, DPKG, ENVIRONMENT, Verb};
-use crate::dpkg::Database;
+use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb, errors};
+use crate::dpkg::{Conffiles, DPKG, Database};
 use crate::os::paths::Site;
 use crate::os::spawn::{Captured, capture};
 use crate::run::active::{at_work, notice};
-use crate::run::planning::errors;
-use crate::run::policy::Conffiles;
 use crate::run::refusal::{Stop, advise, failed, own_fault};
 
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -14,15 +14,13 @@ use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, is_security, source_options,
+    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, errors, is_security, source_options,
     targets_call,
 };
-use crate::dpkg::Database;
+use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::Site;
 use crate::os::spawn;
 use crate::run::active::{at_work, notice};
-use crate::run::planning::errors;
-use crate::run::policy::Conffiles;
 use crate::run::refusal::{Stop, own_fault};
 
 /// Everything that a client says of itself.

@@ -7,13 +7,12 @@ use std::path::Path;
 use apu_proto::{Operation, PackageName};
 
 use super::fixed_settings::PINS;
+use crate::dpkg::{Conffiles, dpkg_forces};
 use crate::os::paths::Site;
 use crate::os::spawn::STATUS_FD;
-use crate::run::policy::Conffiles;
 
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
 pub(crate) const APT_CACHE: &str = "/usr/bin/apt-cache";
-pub(crate) const DPKG: &str = "/usr/bin/dpkg";
 
 /// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.
 pub(crate) const ENVIRONMENT: [&str; 7] = [
@@ -223,16 +222,6 @@ impl Call {
             arguments.extend(self.packages.iter().map(pattern));
         }
         arguments
-    }
-}
-
-/// What dpkg does where it would ask about a configuration file: nobody can answer. What apt.conf.d and dpkg.cfg.d of the
-/// machine say about it is taken back first.
-pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str] {
-    match conffiles {
-        Conffiles::Keep => &["--refuse-confnew", "--force-confdef", "--force-confold"],
-        // confdef would keep the old file wherever dpkg's own default is to keep it, confold everywhere.
-        Conffiles::New => &["--refuse-confdef", "--refuse-confold", "--force-confnew"],
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use apu_proto::SourceLeftOut;
 
-use crate::apt::{APT_GET, ENVIRONMENT};
+use super::call::{APT_GET, ENVIRONMENT};
+use super::errors::errors;
 use crate::os::paths::Site;
 use crate::os::spawn;
-use crate::run::planning::errors;
 
 /// Longer than apt needs to read any sources.
 const READING: Duration = Duration::from_secs(60);

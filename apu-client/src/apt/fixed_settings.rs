@@ -302,7 +302,7 @@ fn fits(setting: &Setting, settings: &Settings) -> bool {
         "apt::solver" => return matches!(value, "internal" | "3.0"),
         "dpkg::chroot-directory" => return value == "/",
         "dir::state::status" => return settings.path(name).as_os_str() == "/var/lib/dpkg/status",
-        "dir::bin::dpkg" => return settings.path(name).as_os_str() == super::DPKG,
+        "dir::bin::dpkg" => return settings.path(name).as_os_str() == crate::dpkg::DPKG,
         "dir::bin::methods" => return value.trim_end_matches('/') == "/usr/lib/apt/methods",
         "acquire::indextargets::randomized" => return true,
         _ => {}

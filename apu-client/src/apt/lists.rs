@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Target;
+use super::targets::Target;
 use crate::os::atomic_file::replace;
 use crate::os::paths::Site;
 

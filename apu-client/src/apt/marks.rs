@@ -9,7 +9,6 @@ use apu_proto::Request;
 use super::call::ENVIRONMENT;
 use crate::dpkg::Database;
 use crate::os::spawn;
-use crate::run::planning::key_of;
 
 const APT_MARK: &str = "/usr/bin/apt-mark";
 
@@ -23,7 +22,7 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
     let requested: BTreeSet<String> = request
         .packages
         .iter()
-        .map(|package| key_of(package, database))
+        .map(|package| database.key_of(package))
         .filter(|key| database.version(key).is_some())
         .collect();
     if requested.is_empty() {

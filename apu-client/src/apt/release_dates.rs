@@ -4,8 +4,9 @@ use std::fs;
 
 use apu_proto::ReleaseDate;
 
+use super::sources::{Source, sources};
+use super::targets::Target;
 use super::valid_until::Release;
-use crate::apt::{Source, Target, sources};
 use crate::os::paths::Site;
 
 /// The most archives that are told of.

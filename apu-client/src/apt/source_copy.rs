@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::lists;
 use crate::os::paths::Site;
 
 /// The most bytes of a source file, and the most of such files. Real ones have a few lines.
@@ -99,7 +100,7 @@ impl View {
     /// Options that make apt read all lists of a directory but those that are left out.
     pub(crate) fn without(
         &self,
-        lists: &Path,
+        directory: &Path,
         is_left_out: impl Fn(&str) -> bool,
     ) -> io::Result<Vec<String>> {
         let shown = self.directory.join("shown");
@@ -107,9 +108,9 @@ impl View {
             .mode(0o700)
             .recursive(true)
             .create(shown.join("partial"))?;
-        for name in crate::apt::lists::read(lists).into_keys() {
+        for name in lists::read(directory).into_keys() {
             if !is_left_out(&name) {
-                symlink(lists.join(&name), shown.join(&name))?;
+                symlink(directory.join(&name), shown.join(&name))?;
             }
         }
         let cache = |name: &str| self.directory.join(name).display().to_string();

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use apu_proto::{Broken, Change};
+use apu_proto::{Broken, Change, PackageArg};
 use serde::{Deserialize, Serialize};
 
 use super::control::{Field, paragraphs};
@@ -140,6 +140,17 @@ impl Database {
             architecture,
             interrupted: false,
         }
+    }
+
+    /// The key under which the database has a requested package: `name:architecture`.
+    pub(crate) fn key_of(&self, package: &PackageArg) -> String {
+        format!("{}:{}", package.name, self.architecture_of(package))
+    }
+
+    /// The architecture that a request means: it names one, or it is the machine's own.
+    pub(crate) fn architecture_of(&self, package: &PackageArg) -> String {
+        let named = package.architecture.as_ref().map(ToString::to_string);
+        named.unwrap_or_else(|| self.architecture.clone())
     }
 
     /// The version of a package that is there, whole or not.

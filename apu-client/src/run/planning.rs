@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
 
-use super::policy::Conffiles;
 use super::refusal::{Stop, advise, failed, own_fault, refused};
 use super::site_archives::{brings_apu_data, lie_apart};
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, DPKG, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment,
+    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, errors,
     providers,
 };
-use crate::dpkg::{Database, compare};
+use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::Site;
 use crate::os::spawn;
 
@@ -34,7 +33,7 @@ pub(crate) fn call_for(
 ) -> Option<Call> {
     let mut call = Call::new(site, Verb::of(request.operation)?, conffiles);
     call.remove |= request.allow_remove;
-    let exact = |package: &PackageArg| (package.name.clone(), architecture(package, database));
+    let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
     call.packages = request.packages.iter().map(exact).collect();
     if brings_apu_data(request) {
         call = call.of_apu_data(site, lie_apart(site));
@@ -182,12 +181,6 @@ fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
     failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
 }
 
-/// apt's own errors, without their mark.
-pub(crate) fn errors(stderr: &str) -> String {
-    let lines = stderr.lines().filter_map(|line| line.strip_prefix("E: "));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop> {
     let may_remove =
         request.allow_remove || matches!(request.operation, Operation::Remove | Operation::Autoremove);
@@ -233,14 +226,9 @@ pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<St
     automatic_among(request, database).map_err(|error| own_fault("cannot read apt's marks", &error))
 }
 
-/// The key under which the database has a requested package: `name:architecture`.
-pub(crate) fn key_of(package: &PackageArg, database: &Database) -> String {
-    format!("{}:{}", package.name, architecture(package, database))
-}
-
 /// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
 fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Stop> {
-    let key = key_of(package, database);
+    let key = database.key_of(package);
     let planned = plan.coming(&key);
     let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
     let installed = || Some((database.version(&key)?, "which is installed".to_owned()));
@@ -263,12 +251,6 @@ fn shown(package: &PackageArg, key: &str) -> String {
     } else {
         package.name.to_string()
     }
-}
-
-/// The architecture that a request means: it names one, or it is the machine's own.
-fn architecture(package: &PackageArg, database: &Database) -> String {
-    let named = package.architecture.as_ref().map(ToString::to_string);
-    named.unwrap_or_else(|| database.architecture.clone())
 }
 
 fn is_protected(name: &str) -> bool {

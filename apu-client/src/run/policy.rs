@@ -8,6 +8,7 @@ use apu_proto::{Operation, Request};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::dpkg::Conffiles;
 use crate::os::paths::Site;
 
 /// The policy. Each key has a default, an unknown key is an error.
@@ -31,14 +32,6 @@ struct Install {
 enum Removals {
     WhenAsked,
     Never,
-}
-
-/// What becomes of a configuration file that the machine and the package both changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Conffiles {
-    Keep,
-    New,
 }
 
 impl Default for Install {

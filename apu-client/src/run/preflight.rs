@@ -8,14 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use apu_proto::{Operation, ReasonCode, Request};
 use nix::sys::statvfs::statvfs;
 
-use super::planning::errors;
 use super::policy::Policy;
 use super::refusal::{Stop, advise, failed, own_fault, refused};
 use crate::apt::lists;
 use crate::apt::valid_until::Release;
 use crate::apt::{
-    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, misfit, targets_call,
-    untold, waives_expiry,
+    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, errors, misfit,
+    targets_call, untold, waives_expiry,
 };
 use crate::os::atomic_file::private_directory;
 use crate::os::paths::Site;

@@ -8,8 +8,8 @@ use super::Run;
 use super::exec::Worked;
 use super::outcome::{Facts, judge};
 use super::refusal::Stop;
-use crate::apt::{Call, DPKG, Verb, dpkg_forces, environment};
-use crate::dpkg::Database;
+use crate::apt::{Call, Verb, environment};
+use crate::dpkg::{DPKG, Database, dpkg_forces};
 pub(super) use step::Rung;
 
 impl Run<'_> {
