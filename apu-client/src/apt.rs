@@ -3,6 +3,7 @@
 mod call;
 pub(crate) mod complaints;
 pub(crate) mod composed;
+mod configuration;
 mod errors;
 mod fixed_settings;
 pub(crate) mod lists;
@@ -21,8 +22,9 @@ pub(crate) mod valid_until;
 pub(crate) use call::{
     APT_CACHE, APT_GET, Call, ENVIRONMENT, Verb, cache_call, environment, source_options, targets_call,
 };
+pub(crate) use configuration::set_up;
 pub(crate) use errors::errors;
-pub(crate) use fixed_settings::{misfit, overrides};
+pub(crate) use fixed_settings::misfit;
 pub(crate) use marks::automatic_among;
 pub(crate) use plan::{Plan, is_security};
 pub(crate) use progress::{Throttle, parse as parse_progress};

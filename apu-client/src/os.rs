@@ -8,3 +8,4 @@ pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod syslog;
+pub(crate) mod temporary_directory;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::lists;
 use crate::os::paths::Site;
+use crate::os::temporary_directory::TemporaryDirectory;
 
 /// The most bytes of a source file, and the most of such files. Real ones have a few lines.
 const LARGEST: u64 = 1024 * 1024;
@@ -16,10 +17,10 @@ const MOST_FILES: usize = 2000;
 /// How many of this process there were.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// The directory; it goes with this value.
+/// The copies and the directory, which goes with this value.
 #[derive(Debug)]
 pub(crate) struct View {
-    directory: PathBuf,
+    directory: TemporaryDirectory,
     /// The main source file: of the machine, and the copy.
     list: (PathBuf, PathBuf),
     /// The directory of the others.
@@ -34,17 +35,16 @@ impl View {
         private(&home)?;
         remove_stale(&home);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let directory = home.join(format!("{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
+        let directory = TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))?;
         let (list, parts) = (site.source_list(), site.source_parts());
         let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
         let view = Self {
-            list: (list, directory.join("main").join(name)),
-            parts: (parts, directory.join("parts")),
+            list: (list, directory.path().join("main").join(name)),
+            parts: (parts, directory.path().join("parts")),
             directory,
         };
         for path in ["main", "parts", "lists/partial"] {
-            private(&view.directory.join(path))?;
+            private(&view.directory.path().join(path))?;
         }
         for (from, to) in view.files(site)? {
             copy(&from, &to).map_err(|error| {
@@ -83,7 +83,7 @@ impl View {
 
     /// The directory of empty indexes, which has no Release file.
     pub(crate) fn lists(&self) -> PathBuf {
-        self.directory.join("lists")
+        self.directory.path().join("lists")
     }
 
     /// Puts an empty file for each index into [`Self::lists`].
@@ -103,7 +103,7 @@ impl View {
         directory: &Path,
         is_left_out: impl Fn(&str) -> bool,
     ) -> io::Result<Vec<String>> {
-        let shown = self.directory.join("shown");
+        let shown = self.directory.path().join("shown");
         DirBuilder::new()
             .mode(0o700)
             .recursive(true)
@@ -113,12 +113,17 @@ impl View {
                 symlink(directory.join(&name), shown.join(&name))?;
             }
         }
-        let cache = |name: &str| self.directory.join(name).display().to_string();
+        let cache = |name: &str| self.directory.path().join(name).display().to_string();
         Ok(vec![
             format!("Dir::State::lists={}", shown.display()),
             format!("Dir::Cache::pkgcache={}", cache("pkgcache.bin")),
             format!("Dir::Cache::srcpkgcache={}", cache("srcpkgcache.bin")),
         ])
+    }
+
+    /// The directory alone, for as long as apt may read it.
+    pub(crate) fn into_directory(self) -> TemporaryDirectory {
+        self.directory
     }
 
     /// A text of apt's with the names that the machine's own files have.
@@ -135,12 +140,6 @@ impl View {
         let path = PathBuf::from(path);
         let is_copy = path == self.list.1 || path.parent() == Some(self.parts.1.as_path());
         is_copy.then_some((path, at.parse().ok()?))
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

@@ -174,7 +174,7 @@ fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
                 wanted(site)?;
                 Vec::new()
             } else {
-                preflight(site, request.operation)?
+                preflight(site, request.operation)?.notes
             };
             let database = Database::read(&site.dpkg())
                 .map_err(|error| own_fault("cannot read dpkg's database", &error))?;

@@ -7,37 +7,35 @@ use std::sync::{Arc, OnceLock};
 
 use apu_proto::RunId;
 
-use crate::apt::{Settings, Target, View, overrides, sources};
+use super::temporary_directory::TemporaryDirectory;
 
 /// The paths of one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
     root: PathBuf,
     /// apt's configuration, once it was asked.
-    apt: Arc<OnceLock<Apt>>,
+    apt: Arc<OnceLock<AptConfiguration>>,
     /// The sources that were judged, once they were.
     judged: Arc<OnceLock<Judged>>,
 }
 
 /// What apt's configuration says of this client.
 #[derive(Debug)]
-struct Apt {
-    lists: PathBuf,
-    archives: PathBuf,
-    source_list: PathBuf,
-    source_parts: PathBuf,
+pub(crate) struct AptConfiguration {
+    pub(crate) lists: PathBuf,
+    pub(crate) archives: PathBuf,
+    pub(crate) source_list: PathBuf,
+    pub(crate) source_parts: PathBuf,
     /// Options that take back what only this machine has set.
-    overrides: Vec<String>,
+    pub(crate) overrides: Vec<String>,
 }
 
 /// What was judged, and how apt has to be called to read that and nothing else.
 #[derive(Debug)]
 struct Judged {
     options: Vec<String>,
-    /// One index of each archive.
-    archives: Vec<Target>,
     /// Kept while apt may read it.
-    _view: View,
+    _copies: TemporaryDirectory,
 }
 
 impl Site {
@@ -51,50 +49,16 @@ impl Site {
     }
 
     /// Keeps what apt's configuration says; later calls for the same client change nothing.
-    pub(crate) fn set_up(&self, settings: &Settings) {
-        let path = |name: &str| {
-            let path = settings.path(name);
-            self.path(&path.to_string_lossy())
-        };
-        let mut overrides = overrides(settings);
-        overrides.extend(self.phasing());
-        let _ = self.apt.set(Apt {
-            lists: path("Dir::State::lists"),
-            archives: path("Dir::Cache::archives"),
-            source_list: path("Dir::Etc::sourcelist"),
-            source_parts: path("Dir::Etc::sourceparts"),
-            overrides,
-        });
-    }
-
-    /// What makes apt's phasing of updates the same on all machines of a site: it draws by `APT::Machine-ID`
-    /// (apt_preferences(5)), so this is computed from what they have in common, the addresses of the site's archives.
-    fn phasing(&self) -> Option<String> {
-        let text = fs::read_to_string(self.site_sources()).ok()?;
-        let mut named: Vec<String> = sources(&text, true)
-            .iter()
-            .map(|source| format!("{} {}", source.uri, source.suite))
-            .collect();
-        named.sort();
-        let common = named.join("\n");
-        (!named.is_empty()).then(|| {
-            let halves = [digest(&[1], &common), digest(&[2], &common)];
-            format!("APT::Machine-ID={:016x}{:016x}", halves[0], halves[1])
-        })
+    pub(crate) fn set_up(&self, configuration: AptConfiguration) {
+        let _ = self.apt.set(configuration);
     }
 
     /// From now on apt reads what was judged.
-    pub(crate) fn reads(&self, view: View, options: Vec<String>, archives: Vec<Target>) {
+    pub(crate) fn reads(&self, options: Vec<String>, copies: TemporaryDirectory) {
         let _ = self.judged.set(Judged {
             options,
-            archives,
-            _view: view,
+            _copies: copies,
         });
-    }
-
-    /// The archives of the sources that were judged; none before.
-    pub(crate) fn judged_archives(&self) -> &[Target] {
-        self.judged.get().map_or(&[], |judged| &judged.archives)
     }
 
     /// Options of every call that are this machine's own.
@@ -264,48 +228,5 @@ impl Site {
     /// The root itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root
-    }
-}
-
-/// FNV-1a in 64 bits: it has to be the same on every machine, and nothing depends on it but chance.
-fn digest(seed: &[u8], text: &str) -> u64 {
-    let bytes = seed.iter().chain(text.as_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn phasing(text: &str) -> Option<String> {
-        let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        fs::create_dir_all(site.site_sources().parent().unwrap()).unwrap();
-        fs::write(site.site_sources(), text).unwrap();
-        site.phasing()
-    }
-
-    #[test]
-    fn all_machines_of_a_site_have_one_phasing_and_other_sites_have_another() {
-        let own = "Types: deb\nURIs: http://s/local\nSuites: ./\nSigned-By: /k\n";
-        let one = phasing(own).unwrap();
-        assert_eq!(one.len(), "APT::Machine-ID=".len() + 32);
-        assert_eq!(phasing(&own.replace("/k", "/other")), Some(one.clone()));
-        assert_ne!(phasing(&own.replace("/s/", "/t/")), Some(one));
-        assert_eq!(phasing("# nothing\n"), None);
-    }
-
-    #[test]
-    fn paths_follow_the_configuration_of_apt() {
-        let site = Site::below("/srv/root");
-        assert_eq!(site.archives(), PathBuf::from("/srv/root/var/cache/apt/archives"));
-        let text = "Dir=/\nDir::Cache=var/cache/apt\nDir::Cache::archives=/srv/cache\nDir::State=var/lib/apt\n\
-                    Dir::State::lists=elsewhere/\nDir::Etc=etc/apt\nDir::Etc::sourcelist=own.list\n";
-        site.set_up(&Settings::parse(text).unwrap());
-        assert_eq!(site.archives(), PathBuf::from("/srv/root/srv/cache"));
-        assert_eq!(site.lists(), PathBuf::from("/srv/root/var/lib/apt/elsewhere"));
-        assert_eq!(site.source_list(), PathBuf::from("/srv/root/etc/apt/own.list"));
     }
 }

@@ -43,7 +43,7 @@ impl Run<'_> {
             wanted(self.site)?;
             Vec::new()
         } else {
-            preflight(self.site, self.request.operation)?
+            preflight(self.site, self.request.operation)?.notes
         };
         // Told however it ends: what is missing may be missing for that.
         let mut result = self.change();

@@ -13,7 +13,7 @@ use super::refusal::{Stop, advise, failed, own_fault, refused};
 use crate::apt::lists;
 use crate::apt::valid_until::Release;
 use crate::apt::{
-    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, errors, misfit,
+    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, errors, misfit, set_up,
     targets_call, untold, waives_expiry,
 };
 use crate::os::atomic_file::private_directory;
@@ -25,6 +25,15 @@ const LEAST_SPACE: u64 = 16 * 1024 * 1024;
 
 /// Longer than apt takes to read its sources; only a guard against one that never ends.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is known of the sources that were judged.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// A line for each archive whose lists are left out.
+    pub(crate) notes: Vec<String>,
+    /// One index of each archive.
+    pub(crate) archives: Vec<Target>,
+}
 
 /// Reads the policy and asks it.
 pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, Stop> {
@@ -73,7 +82,7 @@ pub(crate) fn ask_apt(site: &Site) -> Result<(), Stop> {
         );
         return Err(advise(refused(ReasonCode::Configuration, text), advice));
     }
-    site.set_up(&settings);
+    set_up(site, &settings);
     Ok(())
 }
 
@@ -90,8 +99,8 @@ fn word_of(name: &str) -> String {
 }
 
 /// Looks at what must be right before apt may fetch or install anything. From then on its calls read the sources that were
-/// judged, without those archives whose lists are too old to install by; returns a line for each of these.
-pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Vec<String>, Stop> {
+/// judged, without those archives whose lists are too old to install by.
+pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Checked, Stop> {
     let fault = |error: &io::Error| own_fault("cannot look at the sources", error);
     let view = View::of(site).map_err(|error| fault(&error))?;
     for (own, copy) in view.files(site).map_err(|error| fault(&error))? {
@@ -140,9 +149,9 @@ pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Vec<String>
             options.extend(narrowed);
         }
     }
-    let known = archives(&targets).into_iter().cloned().collect();
-    site.reads(view, options, known);
-    Ok(notes)
+    let archives = archives(&targets).into_iter().cloned().collect();
+    site.reads(options, view.into_directory());
+    Ok(Checked { notes, archives })
 }
 
 /// The names of the files of archives whose time is over and which nobody waived, each with a note. Where nothing else

@@ -21,15 +21,16 @@ impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
     pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
         let of_site = self.request.lists_of_site;
-        if of_site {
+        let archives = if of_site {
             // The machine's other sources have no say in what brings the next apu-data.
             let wanted = wanted(self.site)?;
             if let Err(stop) = are_used(self.site, &wanted) {
                 return Err(self.fetch_apart(stop));
             }
+            Vec::new()
         } else {
-            preflight(self.site, self.request.operation)?;
-        }
+            preflight(self.site, self.request.operation)?.archives
+        };
         let directory = self.site.lists();
         if self.site.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
@@ -47,9 +48,9 @@ impl Run<'_> {
             let _ = replace(&self.site.update_stamp(), b"");
         } else if matches!(worked.ended, Ended::Exit(0 | 100)) {
             let said = worked.complaints.iter().map(|complaint| complaint.text.clone());
-            lists::note_fetched(self.site, self.site.judged_archives(), &said.collect::<Vec<_>>());
+            lists::note_fetched(self.site, &archives, &said.collect::<Vec<_>>());
         }
-        result.releases = release_dates::releases(self.site, self.site.judged_archives());
+        result.releases = release_dates::releases(self.site, &archives);
         result.apt_exit = worked.ended.code();
         Ok(result)
     }

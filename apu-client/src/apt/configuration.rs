@@ -1,0 +1,85 @@
+//! What apt's configuration says of this client, kept for every call of apt.
+
+use std::fs;
+
+use super::fixed_settings::overrides;
+use super::settings::Settings;
+use super::sources::sources;
+use crate::os::paths::{AptConfiguration, Site};
+
+/// Keeps what apt's configuration says; later calls for the same client change nothing.
+pub(crate) fn set_up(site: &Site, settings: &Settings) {
+    let path = |name: &str| {
+        let path = settings.path(name);
+        site.path(&path.to_string_lossy())
+    };
+    let mut overrides = overrides(settings);
+    overrides.extend(phasing(site));
+    site.set_up(AptConfiguration {
+        lists: path("Dir::State::lists"),
+        archives: path("Dir::Cache::archives"),
+        source_list: path("Dir::Etc::sourcelist"),
+        source_parts: path("Dir::Etc::sourceparts"),
+        overrides,
+    });
+}
+
+/// What makes apt's phasing of updates the same on all machines of a site: it draws by `APT::Machine-ID`
+/// (apt_preferences(5)), so this is computed from what they have in common, the addresses of the site's archives.
+fn phasing(site: &Site) -> Option<String> {
+    let text = fs::read_to_string(site.site_sources()).ok()?;
+    let mut named: Vec<String> = sources(&text, true)
+        .iter()
+        .map(|source| format!("{} {}", source.uri, source.suite))
+        .collect();
+    named.sort();
+    let common = named.join("\n");
+    (!named.is_empty()).then(|| {
+        let halves = [digest(&[1], &common), digest(&[2], &common)];
+        format!("APT::Machine-ID={:016x}{:016x}", halves[0], halves[1])
+    })
+}
+
+/// FNV-1a in 64 bits: it has to be the same on every machine, and nothing depends on it but chance.
+fn digest(seed: &[u8], text: &str) -> u64 {
+    let bytes = seed.iter().chain(text.as_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn phasing(text: &str) -> Option<String> {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site::below(root.path());
+        fs::create_dir_all(site.site_sources().parent().unwrap()).unwrap();
+        fs::write(site.site_sources(), text).unwrap();
+        super::phasing(&site)
+    }
+
+    #[test]
+    fn all_machines_of_a_site_have_one_phasing_and_other_sites_have_another() {
+        let own = "Types: deb\nURIs: http://s/local\nSuites: ./\nSigned-By: /k\n";
+        let one = phasing(own).unwrap();
+        assert_eq!(one.len(), "APT::Machine-ID=".len() + 32);
+        assert_eq!(phasing(&own.replace("/k", "/other")), Some(one.clone()));
+        assert_ne!(phasing(&own.replace("/s/", "/t/")), Some(one));
+        assert_eq!(phasing("# nothing\n"), None);
+    }
+
+    #[test]
+    fn paths_follow_the_configuration_of_apt() {
+        let site = Site::below("/srv/root");
+        assert_eq!(site.archives(), PathBuf::from("/srv/root/var/cache/apt/archives"));
+        let text = "Dir=/\nDir::Cache=var/cache/apt\nDir::Cache::archives=/srv/cache\nDir::State=var/lib/apt\n\
+                    Dir::State::lists=elsewhere/\nDir::Etc=etc/apt\nDir::Etc::sourcelist=own.list\n";
+        set_up(&site, &Settings::parse(text).unwrap());
+        assert_eq!(site.archives(), PathBuf::from("/srv/root/srv/cache"));
+        assert_eq!(site.lists(), PathBuf::from("/srv/root/var/lib/apt/elsewhere"));
+        assert_eq!(site.source_list(), PathBuf::from("/srv/root/etc/apt/own.list"));
+    }
+}
