@@ -39,7 +39,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         ["handle"] => boundary::handle::handle(&site),
         ["listen"] => boundary::listen::listen(&site),
         ["run", id] => match id.parse() {
-            Ok(id) => run::supervise(&site, id),
+            Ok(id) => run::supervise::supervise(&site, id),
             Err(error) => return usage(&format!("{error}")),
         },
         ["--version"] => {

@@ -13,18 +13,14 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use super::housekeeping::{is_for_data, make_room};
 use super::peer::{Caller, drain, judge_caller, read_request};
 use super::slots::{self, Kind, Slot};
-use crate::answers::check;
-use crate::answers::status;
-use crate::dpkg::Database;
+use crate::answers;
 use crate::os::paths::Site;
 use crate::os::spawn;
 use crate::os::syslog;
-use crate::run::follow;
-use crate::run::follow::LATEST_BEGIN;
-use crate::run::planning;
+use crate::run::follow::{self, LATEST_BEGIN};
+use crate::run::preflight::configuration;
 use crate::run::refusal::{Stop, advise, failed, own_fault, refused};
 use crate::run::run_dir::{Claim, Record};
-use crate::run::{ask_apt, brings_apu_data, configuration, preflight, wanted};
 
 /// How long one that does not read keeps this process.
 const SLOWEST_READER: Duration = Duration::from_secs(120);
@@ -126,7 +122,7 @@ fn answer(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Reque
                 Err(stop) => Err(stop),
             }
         }
-        _ => in_turn(site, caller.user).and_then(|_slot| in_place(site, request)),
+        _ => in_turn(site, caller.user).and_then(|_slot| answers::answer(site, request)),
     };
     finish(
         socket,
@@ -159,46 +155,6 @@ fn in_turn(site: &Site, caller: u32) -> Result<Option<Slot>, Stop> {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
         Err(error) => Err(own_fault("cannot count the requests", &error)),
-    }
-}
-
-/// What is answered without a record: it changes nothing.
-fn in_place(site: &Site, request: &Request) -> Result<RunResult, Stop> {
-    let policy = configuration(site, request)?;
-    ask_apt(site)?;
-    match request.operation {
-        Operation::Status => status::status(site),
-        Operation::Check => check::check(site),
-        _ => {
-            let notes = if brings_apu_data(request) {
-                wanted(site)?;
-                Vec::new()
-            } else {
-                preflight(site, request.operation)?.notes
-            };
-            let database = Database::read(&site.dpkg())
-                .map_err(|error| own_fault("cannot read dpkg's database", &error))?;
-            let planned = planning::plan(site, request, policy.conffiles, &database);
-            let (call, plan) = planned.map_err(|mut stop| {
-                stop.notes.splice(0..0, notes.iter().cloned());
-                stop
-            })?;
-            let mut found = plan.transaction();
-            if request.plan.is_some_and(|approved| approved != found.id()) {
-                return Err(crate::run::drifted(found));
-            }
-            if !found.steps().is_empty() {
-                found.sizes = planning::sizes(&call, policy.conffiles);
-            }
-            let mut result = RunResult::new(ClientOutcome::Unchanged);
-            result.marked_manual = planning::automatic(request, &database)?;
-            result.notes = notes;
-            result.kept_back.clone_from(&found.kept_back);
-            result.broken = database.broken();
-            result.transaction = Some(found);
-            result.reboot_required = site.reboot_required();
-            Ok(result)
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
-use super::Run;
 use super::conffiles::{self, Leftovers};
+use super::context::Run;
 use super::debconf::{self, Questions};
 use super::exec::Worked;
 use super::outcome::{Facts, judge};
@@ -14,7 +14,7 @@ use super::repair::Rung;
 use super::site_archives::{brings_apu_data, wanted};
 use crate::apt::complaints::digest;
 use crate::apt::composed;
-use crate::apt::{APT_GET, Call, Plan, environment};
+use crate::apt::{Call, Plan};
 use crate::dpkg::Database;
 use crate::os::locks;
 
@@ -196,10 +196,6 @@ impl Run<'_> {
         Ok(result)
     }
 
-    pub(super) fn database(&self) -> Result<Database, Stop> {
-        Database::read(&self.site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))
-    }
-
     fn plan(&self, database: &Database) -> Result<(Call, Plan), Stop> {
         planning::plan(self.site, &self.request, self.policy.conffiles, database)
     }
@@ -219,20 +215,10 @@ impl Run<'_> {
             None => found.id() == *approved,
             Some(before) => found.steps().iter().all(|step| before.steps().contains(step)),
         };
-        if same { Ok(()) } else { Err(drifted(found)) }
+        if same {
+            Ok(())
+        } else {
+            Err(planning::drifted(found))
+        }
     }
-
-    /// apt's transaction itself.
-    pub(super) fn transact(&mut self, call: &Call) -> Result<Worked, Stop> {
-        let arguments = call.action(self.lock_wait_left());
-        self.act(APT_GET, &arguments, &environment(call.conffiles))
-    }
-}
-
-/// The transaction is another than the one that was approved.
-pub(crate) fn drifted(found: Transaction) -> Stop {
-    let text = "this client would change something else than what was approved";
-    let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
-    result.transaction = Some(found);
-    Box::new(result)
 }

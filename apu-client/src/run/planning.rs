@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use apu_proto::{Operation, PackageArg, ReasonCode, Request, Sizes, Step};
+use apu_proto::{
+    ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Sizes, Step, Transaction,
+};
 
 use super::refusal::{Stop, advise, failed, own_fault, refused};
 use super::site_archives::{brings_apu_data, lie_apart};
@@ -271,6 +273,14 @@ fn removal(names: &[String]) -> Stop {
         refused(ReasonCode::Removal, text),
         "give --allow-remove to the same command, where that is wanted",
     )
+}
+
+/// The transaction is another than the one that was approved.
+pub(crate) fn drifted(found: Transaction) -> Stop {
+    let text = "this client would change something else than what was approved";
+    let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
+    result.transaction = Some(found);
+    Box::new(result)
 }
 
 #[cfg(test)]

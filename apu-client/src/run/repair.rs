@@ -4,7 +4,7 @@ mod step;
 
 use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
 
-use super::Run;
+use super::context::Run;
 use super::exec::Worked;
 use super::outcome::{Facts, judge};
 use super::refusal::Stop;

@@ -202,7 +202,7 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
             }
-            super::lie_apart(&site)
+            lie_apart(&site)
         };
         let other = OWN.replace("/k.gpg", "/other.gpg");
         assert!(!lie_apart(&[(SITE, OWN), (APU, OWN)]));

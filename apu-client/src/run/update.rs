@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
+use super::context::Run;
 use super::exec::Worked;
+use super::preflight::preflight;
 use super::refusal::{Stop, failed};
 use super::site_archives::{are_used, wanted};
-use super::{Run, preflight};
 use crate::apt::complaints::{Kind, digest, is_about_space};
 use crate::apt::lists;
 use crate::apt::release_dates;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use apu_proto::{Frame, ReasonCode};
 
-use super::Run;
 use super::active::at_work;
+use super::context::Run;
 use super::refusal::{Stop, failed, own_fault};
 use super::run_dir::make_private;
 use crate::os::locks::{self, Held, RecordLock};
@@ -64,13 +64,6 @@ impl Run<'_> {
                 Err(error) => return Err(own_fault("cannot look at the locks of apt and dpkg", &error)),
             }
         }
-    }
-
-    /// What is left of the time for waiting, in whole seconds, for apt's own timeout.
-    pub(super) fn lock_wait_left(&self) -> u64 {
-        self.lock_deadline
-            .saturating_duration_since(Instant::now())
-            .as_secs()
     }
 
     /// Waits a moment more, or gives up.

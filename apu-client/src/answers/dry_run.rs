@@ -1,0 +1,42 @@
+//! The answer to a run that is only to be planned.
+
+use apu_proto::{ClientOutcome, Request, RunResult};
+
+use crate::dpkg::{Conffiles, Database};
+use crate::os::paths::Site;
+use crate::run::planning;
+use crate::run::preflight::preflight;
+use crate::run::refusal::{Stop, own_fault};
+use crate::run::site_archives::{brings_apu_data, wanted};
+
+/// Plans a run and tells what it would change.
+pub(crate) fn dry_run(site: &Site, request: &Request, conffiles: Conffiles) -> Result<RunResult, Stop> {
+    let notes = if brings_apu_data(request) {
+        wanted(site)?;
+        Vec::new()
+    } else {
+        preflight(site, request.operation)?.notes
+    };
+    let database =
+        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let planned = planning::plan(site, request, conffiles, &database);
+    let (call, plan) = planned.map_err(|mut stop| {
+        stop.notes.splice(0..0, notes.iter().cloned());
+        stop
+    })?;
+    let mut found = plan.transaction();
+    if request.plan.is_some_and(|approved| approved != found.id()) {
+        return Err(planning::drifted(found));
+    }
+    if !found.steps().is_empty() {
+        found.sizes = planning::sizes(&call, conffiles);
+    }
+    let mut result = RunResult::new(ClientOutcome::Unchanged);
+    result.marked_manual = planning::automatic(request, &database)?;
+    result.notes = notes;
+    result.kept_back.clone_from(&found.kept_back);
+    result.broken = database.broken();
+    result.transaction = Some(found);
+    result.reboot_required = site.reboot_required();
+    Ok(result)
+}

@@ -1,0 +1,72 @@
+//! What every step of one run needs: the request, the policy, the record, the log and the signals.
+
+use std::time::Instant;
+
+use apu_proto::{ReasonCode, Request};
+
+use super::exec::{Worked, act};
+use super::policy::Policy;
+use super::refusal::{Stop, failed, own_fault};
+use super::run_dir::{Log, Record};
+use crate::apt::{APT_GET, Call, environment};
+use crate::dpkg::Database;
+use crate::os::paths::Site;
+use crate::os::signals::Signals;
+
+/// One run at work.
+pub(super) struct Run<'a> {
+    pub(super) site: &'a Site,
+    pub(super) request: Request,
+    pub(super) policy: Policy,
+    pub(super) record: &'a Record,
+    pub(super) log: &'a mut Log,
+    pub(super) signals: Signals,
+    /// Until when to wait for other package managers.
+    pub(super) lock_deadline: Instant,
+}
+
+impl Run<'_> {
+    /// Nothing new is begun on a machine that goes down.
+    pub(super) fn is_wanted(&mut self) -> Result<(), Stop> {
+        if self.signals.is_asked_to_stop() {
+            let text = "this machine is shutting down, and nothing was begun";
+            return Err(failed(ReasonCode::Interrupted, text));
+        }
+        Ok(())
+    }
+
+    /// Calls a program for real and waits for its end.
+    pub(super) fn act(
+        &mut self,
+        program: &str,
+        arguments: &[String],
+        environment: &[&str],
+    ) -> Result<Worked, Stop> {
+        act(
+            self.record,
+            self.log,
+            &mut self.signals,
+            program,
+            arguments,
+            environment,
+        )
+        .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+    }
+
+    pub(super) fn database(&self) -> Result<Database, Stop> {
+        Database::read(&self.site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))
+    }
+
+    /// What is left of the time for waiting, in whole seconds, for apt's own timeout.
+    pub(super) fn lock_wait_left(&self) -> u64 {
+        self.lock_deadline
+            .saturating_duration_since(Instant::now())
+            .as_secs()
+    }
+
+    /// apt's transaction itself.
+    pub(super) fn transact(&mut self, call: &Call) -> Result<Worked, Stop> {
+        let arguments = call.action(self.lock_wait_left());
+        self.act(APT_GET, &arguments, &environment(call.conffiles))
+    }
+}

@@ -1,0 +1,135 @@
+//! Carries out one run, once.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use apu_proto::{Operation, ReasonCode, Request, RunId, RunResult};
+use nix::fcntl::Flock;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::setsid;
+
+use super::context::Run;
+use super::interrupted::conclude;
+use super::policy::Policy;
+use super::preflight::{ask_apt, configuration};
+use super::refusal::{Stop, refused};
+use super::run_dir::Record;
+use crate::apt::composed;
+use crate::os::paths::Site;
+use crate::os::signals::Signals;
+use crate::os::syslog;
+
+/// How long a supervisor tries to get its run's lock, which others hold only to look.
+const LOCK_TRIES: u32 = 100;
+
+/// How long to wait for other package managers where the request does not say, in seconds.
+const LOCK_WAIT: u32 = 600;
+
+/// The longest that a run of the push key waits for them, in seconds: one that waits keeps a place from others.
+const LONGEST_LOCK_WAIT: u32 = 3600;
+
+/// Carries out the run `id`, unless somebody does or did.
+pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
+    let signals = Signals::hold()?;
+    // It fails where we lead a session already, as under systemd.
+    let _ = setsid();
+    std::env::set_current_dir("/")?;
+    umask(Mode::from_bits_truncate(0o022));
+
+    let record = Record::find(site, id).ok_or(io::ErrorKind::NotFound)?;
+    let Some(_working) = own(&record)? else {
+        return Ok(());
+    };
+    if record.result().is_some() {
+        return Ok(());
+    }
+    let line = record.request()?;
+    if record.has_begun() {
+        return conclude(site, &record);
+    }
+    let mut log = record.begin()?;
+    let started = Instant::now();
+    let result = prepare(site, &line).and_then(|(request, policy)| {
+        let wait = lock_wait(&request, record.is_of_root());
+        let mut run = Run {
+            site,
+            request,
+            policy,
+            record: &record,
+            log: &mut log,
+            signals,
+            lock_deadline: started + wait,
+        };
+        run.carry_out()
+    });
+    let mut result = result.unwrap_or_else(|stop| *stop);
+    result.operation = Request::parse(line.as_bytes())
+        .ok()
+        .map(|request| request.operation);
+    result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    result.reboot_required = site.reboot_required();
+    syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
+    record.finish(&mut log, result)
+}
+
+/// How long a run waits for other package managers.
+fn lock_wait(request: &Request, is_of_root: bool) -> Duration {
+    let asked = request.lock_wait.unwrap_or(LOCK_WAIT);
+    let most = if is_of_root { u32::MAX } else { LONGEST_LOCK_WAIT };
+    Duration::from_secs(asked.min(most).into())
+}
+
+fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = record.own()? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(None)
+}
+
+/// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
+fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
+    let request =
+        Request::parse(line.as_bytes()).map_err(|error| refused(ReasonCode::Grammar, error.to_string()))?;
+    let policy = configuration(site, &request)?;
+    ask_apt(site)?;
+    Ok((request, policy))
+}
+
+impl Run<'_> {
+    fn carry_out(&mut self) -> Result<RunResult, Stop> {
+        let _turn = self.take_turn()?;
+        if self.request.operation == Operation::Clean {
+            return self.clean();
+        }
+        // Another package may have brought a source that does not go with apu-data's.
+        let note = composed::compose_again(self.site);
+        let mut ended = match self.request.operation {
+            Operation::Update => self.update(),
+            _ => self.change_packages(),
+        };
+        match &mut ended {
+            Ok(result) => result.notes.extend(note),
+            Err(stop) => stop.notes.extend(note),
+        }
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_the_push_key_waits_for_an_hour_at_most() {
+        let request = Request::parse(b"apu/1 update lock_wait=86400").unwrap();
+        assert_eq!(lock_wait(&request, false), Duration::from_secs(3600));
+        assert_eq!(lock_wait(&request, true), Duration::from_secs(86_400));
+        assert_eq!(
+            lock_wait(&Request::new(Operation::Update), false),
+            Duration::from_secs(600)
+        );
+    }
+}
