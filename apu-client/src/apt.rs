@@ -4,6 +4,7 @@ mod call;
 pub(crate) mod complaints;
 pub(crate) mod composed;
 mod configuration;
+mod environment;
 mod errors;
 mod fixed_settings;
 pub(crate) mod lists;
@@ -19,10 +20,9 @@ mod sources;
 mod targets;
 pub(crate) mod valid_until;
 
-pub(crate) use call::{
-    APT_CACHE, APT_GET, Call, ENVIRONMENT, Verb, cache_call, environment, source_options, targets_call,
-};
+pub(crate) use call::{APT_CACHE, APT_GET, Call, Verb, cache_call, source_options, targets_call};
 pub(crate) use configuration::set_up;
+pub(crate) use environment::{ENVIRONMENT, environment};
 pub(crate) use errors::errors;
 pub(crate) use fixed_settings::misfit;
 pub(crate) use marks::automatic_among;

@@ -14,26 +14,6 @@ use crate::os::spawn::STATUS_FD;
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
 pub(crate) const APT_CACHE: &str = "/usr/bin/apt-cache";
 
-/// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.
-pub(crate) const ENVIRONMENT: [&str; 7] = [
-    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME=/root",
-    "LC_ALL=C.UTF-8",
-    "DEBIAN_FRONTEND=noninteractive",
-    "APT_LISTCHANGES_FRONTEND=none",
-    "NEEDRESTART_MODE=l",
-    "TERM=dumb",
-];
-
-/// The environment of a run that may install.
-pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
-    let ucf = match conffiles {
-        Conffiles::Keep => "UCF_FORCE_CONFFOLD=1",
-        Conffiles::New => "UCF_FORCE_CONFFNEW=1",
-    };
-    ENVIRONMENT.into_iter().chain([ucf]).collect()
-}
-
 /// What apt-get is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use apu_proto::SourceLeftOut;
 
-use super::call::{APT_GET, ENVIRONMENT};
+use super::call::APT_GET;
+use super::environment::ENVIRONMENT;
 use super::errors::errors;
 use crate::os::paths::Site;
 use crate::os::spawn;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apu_proto::Request;
 
-use super::call::ENVIRONMENT;
+use super::environment::ENVIRONMENT;
 use crate::dpkg::Database;
 use crate::os::spawn;
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::call::ENVIRONMENT;
+use super::environment::ENVIRONMENT;
 use crate::os::atomic_file::replace;
 use crate::os::spawn;
 

@@ -1,0 +1,23 @@
+//! The environment of apt, dpkg and maintainer scripts.
+
+use crate::dpkg::Conffiles;
+
+/// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.
+pub(crate) const ENVIRONMENT: [&str; 7] = [
+    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LC_ALL=C.UTF-8",
+    "DEBIAN_FRONTEND=noninteractive",
+    "APT_LISTCHANGES_FRONTEND=none",
+    "NEEDRESTART_MODE=l",
+    "TERM=dumb",
+];
+
+/// The environment of a run that may install.
+pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
+    let ucf = match conffiles {
+        Conffiles::Keep => "UCF_FORCE_CONFFOLD=1",
+        Conffiles::New => "UCF_FORCE_CONFFNEW=1",
+    };
+    ENVIRONMENT.into_iter().chain([ucf]).collect()
+}
