@@ -8,17 +8,17 @@ mod status;
 
 use apu_proto::{Operation, Request, RunResult};
 
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::run::preflight::{ask_apt, configuration};
 use crate::run::refusal::Stop;
 
 /// Answers `status`, `check` and dry runs.
-pub(crate) fn answer(site: &Site, request: &Request) -> Result<RunResult, Stop> {
-    let policy = configuration(site, request)?;
-    ask_apt(site)?;
+pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Stop> {
+    let policy = configuration(paths, request)?;
+    ask_apt(paths)?;
     match request.operation {
-        Operation::Status => status::status(site),
-        Operation::Check => check::check(site),
-        _ => dry_run::dry_run(site, request, policy.conffiles),
+        Operation::Status => status::status(paths),
+        Operation::Check => check::check(paths),
+        _ => dry_run::dry_run(paths, request, policy.conffiles),
     }
 }

@@ -13,7 +13,7 @@ mod run;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 const HELP: &str = "\
 apu-client: the root side of a client of apu
@@ -34,12 +34,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let site = Site::below("/");
+    let paths = ClientPaths::below("/");
     let done = match words.as_slice() {
-        ["handle"] => boundary::handle::handle(&site),
-        ["listen"] => boundary::listen::listen(&site),
+        ["handle"] => boundary::handle::handle(&paths),
+        ["listen"] => boundary::listen::listen(&paths),
         ["run", id] => match id.parse() {
-            Ok(id) => run::supervise::supervise(&site, id),
+            Ok(id) => run::supervise::supervise(&paths, id),
             Err(error) => return usage(&format!("{error}")),
         },
         ["--version"] => {

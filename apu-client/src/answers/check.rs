@@ -9,7 +9,7 @@ use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb, errors};
 use crate::dpkg::{Conffiles, DPKG, Database};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn::{Captured, capture};
 use crate::run::active::{at_work, notice};
 use crate::run::refusal::{Stop, advise, failed, own_fault};
@@ -17,13 +17,13 @@ use crate::run::refusal::{Stop, advise, failed, own_fault};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks at everything and reports all that is wrong.
-pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
-    if let Some(notice) = notice(&at_work(site)) {
+pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Stop> {
+    if let Some(notice) = notice(&at_work(paths)) {
         let text = format!("{notice}; whether all packages are whole can be told when it has ended");
         return Err(failed(ReasonCode::Locked, text));
     }
     let database =
-        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
     let run = |program: &str, arguments: &[String]| {
         capture(program, arguments, &ENVIRONMENT, PATIENCE)
             .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
@@ -31,7 +31,7 @@ pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
     let audit = run(DPKG, &["--audit".to_owned()])?;
     let apt = run(
         APT_GET,
-        &Call::new(site, Verb::Check, Conffiles::Keep).simulation(),
+        &Call::new(paths, Verb::Check, Conffiles::Keep).simulation(),
     )?;
     let mut result = match findings(&database, &audit, &apt).as_slice() {
         [] => RunResult::new(ClientOutcome::Unchanged),
@@ -41,7 +41,7 @@ pub(crate) fn check(site: &Site) -> Result<RunResult, Stop> {
         ),
     };
     result.broken = database.broken();
-    result.reboot_required = site.reboot_required();
+    result.reboot_required = paths.reboot_required();
     Ok(result)
 }
 

@@ -3,23 +3,27 @@
 use apu_proto::{ClientOutcome, Request, RunResult};
 
 use crate::dpkg::{Conffiles, Database};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::run::planning;
 use crate::run::preflight::preflight;
 use crate::run::refusal::{Stop, own_fault};
 use crate::run::site_archives::{brings_apu_data, wanted};
 
 /// Plans a run and tells what it would change.
-pub(crate) fn dry_run(site: &Site, request: &Request, conffiles: Conffiles) -> Result<RunResult, Stop> {
+pub(crate) fn dry_run(
+    paths: &ClientPaths,
+    request: &Request,
+    conffiles: Conffiles,
+) -> Result<RunResult, Stop> {
     let notes = if brings_apu_data(request) {
-        wanted(site)?;
+        wanted(paths)?;
         Vec::new()
     } else {
-        preflight(site, request.operation)?.notes
+        preflight(paths, request.operation)?.notes
     };
     let database =
-        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
-    let planned = planning::plan(site, request, conffiles, &database);
+        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let planned = planning::plan(paths, request, conffiles, &database);
     let (call, plan) = planned.map_err(|mut stop| {
         stop.notes.splice(0..0, notes.iter().cloned());
         stop
@@ -37,6 +41,6 @@ pub(crate) fn dry_run(site: &Site, request: &Request, conffiles: Conffiles) -> R
     result.kept_back.clone_from(&found.kept_back);
     result.broken = database.broken();
     result.transaction = Some(found);
-    result.reboot_required = site.reboot_required();
+    result.reboot_required = paths.reboot_required();
     Ok(result)
 }

@@ -8,7 +8,7 @@ use apu_proto::Pending;
 
 use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_call, is_security};
 use crate::dpkg::compare;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 500;
 ///
 /// # Errors
 /// apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
-pub(crate) fn mark(site: &Site, targets: &[Target], pending: &mut [Pending]) -> std::io::Result<()> {
+pub(crate) fn mark(paths: &ClientPaths, targets: &[Target], pending: &mut [Pending]) -> std::io::Result<()> {
     for one in pending.iter_mut() {
         one.security = is_security(&one.origin);
     }
@@ -36,7 +36,7 @@ pub(crate) fn mark(site: &Site, targets: &[Target], pending: &mut [Pending]) -> 
     for some in unknown.chunks_mut(AT_ONCE) {
         let mut words = vec!["madison".to_owned()];
         words.extend(some.iter().map(|one| one.package.clone()));
-        let captured = spawn::capture(APT_CACHE, &cache_call(site, &words), &ENVIRONMENT, PATIENCE)?;
+        let captured = spawn::capture(APT_CACHE, &cache_call(paths, &words), &ENVIRONMENT, PATIENCE)?;
         let offered: Vec<Offer<'_>> = captured.stdout.lines().filter_map(offer).collect();
         for one in some.iter_mut() {
             one.security = offered.iter().any(|offer| {

@@ -18,24 +18,24 @@ use crate::apt::{
     targets_call,
 };
 use crate::dpkg::{Conffiles, Database};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{at_work, notice};
 use crate::run::refusal::{Stop, own_fault};
 
 /// Everything that a client says of itself.
-pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
+pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Stop> {
     let database =
-        Database::read(&site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
     let text = |path: &str| {
-        fs::read_to_string(site.path(path))
+        fs::read_to_string(paths.path(path))
             .unwrap_or_default()
             .trim_end()
             .to_owned()
     };
     let release = os_release(&text("/etc/os-release"));
     let word = |name: &str| release.get(name).cloned().unwrap_or_default();
-    let targets = targets(site);
+    let targets = targets(paths);
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
     let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
@@ -45,27 +45,27 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
         architecture: database.architecture.clone(),
         held: database.held(),
         broken: database.broken(),
-        reboot_required: site.reboot_required(),
+        reboot_required: paths.reboot_required(),
         newest_kernel: kernel::newest(&database, &running),
         kernel: running,
         boot_id: text("/proc/sys/kernel/random/boot_id"),
-        lists_age: lists::age(site, &known),
-        free: free_space(site),
+        lists_age: lists::age(paths, &known),
+        free: free_space(paths),
         client: env!("CARGO_PKG_VERSION").to_owned(),
         data: database
             .version(&format!("apu-data:{}", database.architecture))
             .map(str::to_owned),
         pending: Vec::new(),
-        sources_left_out: composed::left_out(site),
-        releases: release_dates::releases(site, &known),
+        sources_left_out: composed::left_out(paths),
+        releases: release_dates::releases(paths, &known),
     };
-    let runs = at_work(site);
-    let mut result = match plan(site, &database) {
+    let runs = at_work(paths);
+    let mut result = match plan(paths, &database) {
         Ok(plan) => {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             result.kept_back = plan.kept_back;
-            if let Err(error) = security::mark(site, &targets, &mut status.pending) {
+            if let Err(error) = security::mark(paths, &targets, &mut status.pending) {
                 result
                     .notes
                     .push(format!("cannot ask which updates are security updates: {error}"));
@@ -84,8 +84,8 @@ pub(crate) fn status(site: &Site) -> Result<RunResult, Stop> {
 }
 
 /// The indexes of this client's sources; none where apt cannot tell, which the plan then says.
-fn targets(site: &Site) -> Vec<Target> {
-    let arguments = targets_call(site, &source_options(site), Some(&site.lists()), FORMAT);
+fn targets(paths: &ClientPaths) -> Vec<Target> {
+    let arguments = targets_call(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
     spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
         .ok()
         .filter(spawn::Captured::succeeded)
@@ -94,8 +94,8 @@ fn targets(site: &Site) -> Vec<Target> {
 }
 
 /// What an upgrade of everything could bring.
-fn plan(site: &Site, database: &Database) -> Result<Plan, String> {
-    let mut call = Call::new(site, Verb::DistUpgrade, Conffiles::Keep);
+fn plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String> {
+    let mut call = Call::new(paths, Verb::DistUpgrade, Conffiles::Keep);
     call.remove = true;
     let captured = spawn::capture(
         APT_GET,
@@ -144,7 +144,7 @@ fn os_release(text: &str) -> BTreeMap<String, String> {
 }
 
 /// The file systems that packages go to, each once.
-fn free_space(site: &Site) -> Vec<FreeSpace> {
+fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
     let mut seen = Vec::new();
     let mut free = Vec::new();
     for path in [
@@ -153,9 +153,9 @@ fn free_space(site: &Site) -> Vec<FreeSpace> {
         "/usr",
         "/var",
         "/var/lib/dpkg",
-        &site.archives().display().to_string(),
+        &paths.archives().display().to_string(),
     ] {
-        let place = site.path(path);
+        let place = paths.path(path);
         let (Ok(metadata), Ok(room)) = (fs::metadata(&place), statvfs(&place)) else {
             continue;
         };

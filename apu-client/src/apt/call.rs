@@ -8,7 +8,7 @@ use apu_proto::{Operation, PackageName};
 
 use super::fixed_settings::PINS;
 use crate::dpkg::{Conffiles, dpkg_forces};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn::STATUS_FD;
 
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
@@ -74,49 +74,49 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(site: &Site, verb: Verb, conffiles: Conffiles) -> Self {
+    pub(crate) fn new(paths: &ClientPaths, verb: Verb, conffiles: Conffiles) -> Self {
         Self {
             verb,
             packages: Vec::new(),
             remove: matches!(verb, Verb::Remove | Verb::Autoremove),
             conffiles,
-            sources: source_options(site),
-            machine: site.apt_overrides().to_vec(),
+            sources: source_options(paths),
+            machine: paths.apt_overrides().to_vec(),
         }
     }
 
     /// Reads the site's own archives and no others; the lists of all others stay as they are.
-    pub(crate) fn of_the_site(mut self, site: &Site) -> Self {
+    pub(crate) fn of_the_site(mut self, paths: &ClientPaths) -> Self {
         self.sources = vec![
-            format!("Dir::Etc::SourceList={}", site.site_sources().display()),
+            format!("Dir::Etc::SourceList={}", paths.site_sources().display()),
             "Dir::Etc::SourceParts=/dev/null".into(),
             // Otherwise apt would delete whatever list belongs to none of these sources.
             "APT::Get::List-Cleanup=false".into(),
             // A cache of these lists alone is of no use to the next call, which reads all of them.
             "pkgCacheFile::Generate=false".into(),
         ];
-        self.sources.extend(lists_of_our_own(site));
+        self.sources.extend(lists_of_our_own(paths));
         self
     }
 
     /// The same with lists apart from the machine's: what lies there was not judged by what the machine trusts.
-    pub(crate) fn of_the_site_apart(mut self, site: &Site) -> Self {
-        self = self.of_the_site(site);
+    pub(crate) fn of_the_site_apart(mut self, paths: &ClientPaths) -> Self {
+        self = self.of_the_site(paths);
         let is_list =
             |option: &str| option.starts_with("Dir::State::lists=") || option.starts_with("Dir::Cache::");
         self.sources.retain(|option| !is_list(option));
-        let lists = format!("Dir::State::lists={}", site.site_lists().display());
+        let lists = format!("Dir::State::lists={}", paths.site_lists().display());
         self.sources.push(lists);
         self
     }
 
     /// Brings the next apu-data from the site's own archives, whatever the machine's other sources and pins say: they are
     /// what it may have to mend.
-    pub(crate) fn of_apu_data(mut self, site: &Site, apart: bool) -> Self {
+    pub(crate) fn of_apu_data(mut self, paths: &ClientPaths, apart: bool) -> Self {
         self = if apart {
-            self.of_the_site_apart(site)
+            self.of_the_site_apart(paths)
         } else {
-            self.of_the_site(site)
+            self.of_the_site(paths)
         };
         // apt would take the cache of all sources for that of these, or find none; it builds one in memory.
         let is_cache =
@@ -210,7 +210,7 @@ impl Call {
 /// `lists` is the directory whose files tell which indexes there are; without one all that could be are told, and
 /// nothing of whether they are trusted.
 pub(crate) fn targets_call(
-    site: &Site,
+    paths: &ClientPaths,
     sources: &[String],
     lists: Option<&Path>,
     format: &str,
@@ -218,7 +218,7 @@ pub(crate) fn targets_call(
     let mut arguments = vec!["indextargets".to_owned()];
     let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
     PINS.into_iter().for_each(&mut option);
-    site.apt_overrides().iter().for_each(|value| option(value));
+    paths.apt_overrides().iter().for_each(|value| option(value));
     sources.iter().for_each(|value| option(value));
     match lists {
         Some(lists) => option(&format!("Dir::State::lists={}", lists.display())),
@@ -229,44 +229,44 @@ pub(crate) fn targets_call(
 }
 
 /// The arguments with which apt-cache answers a question that changes nothing.
-pub(crate) fn cache_call(site: &Site, words: &[String]) -> Vec<String> {
+pub(crate) fn cache_call(paths: &ClientPaths, words: &[String]) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
     PINS.into_iter().for_each(&mut option);
     option("APT::Cache::AllVersions=true");
-    (site.apt_overrides().iter().chain(&source_options(site))).for_each(|value| option(value));
+    (paths.apt_overrides().iter().chain(&source_options(paths))).for_each(|value| option(value));
     arguments.extend_from_slice(words);
     arguments
 }
 
 /// What was judged, where something was; else what this client reads.
-pub(crate) fn source_options(site: &Site) -> Vec<String> {
-    let mut options = exclusive_options(site);
-    options.extend_from_slice(site.judged_options());
+pub(crate) fn source_options(paths: &ClientPaths) -> Vec<String> {
+    let mut options = exclusive_options(paths);
+    options.extend_from_slice(paths.judged_options());
     options
 }
 
 /// Narrowing the sources without lists of our own would delete the machine's other lists.
-fn exclusive_options(site: &Site) -> Vec<String> {
-    if !site.is_exclusive() {
+fn exclusive_options(paths: &ClientPaths) -> Vec<String> {
+    if !paths.is_exclusive() {
         return Vec::new();
     }
     let mut options = vec![
         "Dir::Etc::SourceList=/dev/null".into(),
-        format!("Dir::Etc::SourceParts={}", site.exclusive_sources().display()),
+        format!("Dir::Etc::SourceParts={}", paths.exclusive_sources().display()),
     ];
-    options.extend(lists_of_our_own(site));
+    options.extend(lists_of_our_own(paths));
     options
 }
 
 /// Where an exclusive client keeps its lists, apart from the machine's.
-fn lists_of_our_own(site: &Site) -> Vec<String> {
-    if !site.is_exclusive() {
+fn lists_of_our_own(paths: &ClientPaths) -> Vec<String> {
+    if !paths.is_exclusive() {
         return Vec::new();
     }
-    let state = site.state();
+    let state = paths.state();
     vec![
-        format!("Dir::State::lists={}", site.exclusive_lists().display()),
+        format!("Dir::State::lists={}", paths.exclusive_lists().display()),
         format!("Dir::Cache::pkgcache={}", state.join("pkgcache.bin").display()),
         format!(
             "Dir::Cache::srcpkgcache={}",
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     fn call(verb: Verb) -> Call {
-        Call::new(&Site::below("/nonexistent"), verb, Conffiles::Keep)
+        Call::new(&ClientPaths::below("/nonexistent"), verb, Conffiles::Keep)
     }
 
     #[test]
@@ -321,9 +321,9 @@ mod tests {
     #[test]
     fn the_lists_of_the_site_are_fetched_and_no_others_touched() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let options = |site: &Site| {
-            let call = Call::new(site, Verb::Update, Conffiles::Keep).of_the_site(site);
+        let paths = ClientPaths::below(root.path());
+        let options = |paths: &ClientPaths| {
+            let call = Call::new(paths, Verb::Update, Conffiles::Keep).of_the_site(paths);
             let words = call.action(1).join("\n");
             words.replace(&root.path().display().to_string(), "")
         };
@@ -332,13 +332,13 @@ mod tests {
             "Dir::Etc::SourceParts=/dev/null",
             "APT::Get::List-Cleanup=false",
         ] {
-            assert!(options(&site).contains(option), "{option}: {}", options(&site));
+            assert!(options(&paths).contains(option), "{option}: {}", options(&paths));
         }
-        assert!(!options(&site).contains("Dir::State::lists"));
+        assert!(!options(&paths).contains("Dir::State::lists"));
 
-        std::fs::create_dir_all(site.exclusive_sources()).unwrap();
-        std::fs::write(site.exclusive_sources().join("apu.sources"), "").unwrap();
-        let exclusive = options(&site);
+        std::fs::create_dir_all(paths.exclusive_sources()).unwrap();
+        std::fs::write(paths.exclusive_sources().join("apu.sources"), "").unwrap();
+        let exclusive = options(&paths);
         assert!(
             exclusive.contains("Dir::State::lists=/var/lib/apu-client/lists"),
             "{exclusive}"
@@ -353,11 +353,11 @@ mod tests {
     #[test]
     fn nothing_of_the_machines_sources_and_pins_keeps_apu_data_away() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        std::fs::create_dir_all(site.exclusive_sources()).unwrap();
-        std::fs::write(site.exclusive_sources().join("apu.sources"), "").unwrap();
+        let paths = ClientPaths::below(root.path());
+        std::fs::create_dir_all(paths.exclusive_sources()).unwrap();
+        std::fs::write(paths.exclusive_sources().join("apu.sources"), "").unwrap();
         for apart in [true, false] {
-            let call = Call::new(&site, Verb::Install, Conffiles::Keep).of_apu_data(&site, apart);
+            let call = Call::new(&paths, Verb::Install, Conffiles::Keep).of_apu_data(&paths, apart);
             let options = call
                 .action(1)
                 .join("\n")

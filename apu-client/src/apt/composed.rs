@@ -12,7 +12,7 @@ use apu_proto::SourceLeftOut;
 use super::call::APT_GET;
 use super::environment::ENVIRONMENT;
 use super::errors::errors;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Longer than apt needs to read any sources.
@@ -25,9 +25,9 @@ const COMPOSING: Duration = Duration::from_secs(600);
 const LONGEST: u64 = 64 * 1024;
 
 /// What did not go with the machine's own sources; nothing where all went, or where apu-data is too old to tell.
-pub(crate) fn left_out(site: &Site) -> Vec<SourceLeftOut> {
+pub(crate) fn left_out(paths: &ClientPaths) -> Vec<SourceLeftOut> {
     let mut bytes = Vec::new();
-    let read = File::open(site.left_out()).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+    let read = File::open(paths.left_out()).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
     if read.is_err() {
         return Vec::new();
     }
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Vec<SourceLeftOut> {
 }
 
 /// The same in words.
-pub(crate) fn remarks(site: &Site) -> Vec<String> {
+pub(crate) fn remarks(paths: &ClientPaths) -> Vec<String> {
     let remark = |left: SourceLeftOut| {
         let files = if left.files.is_empty() {
             String::new()
@@ -59,16 +59,16 @@ pub(crate) fn remarks(site: &Site) -> Vec<String> {
         };
         format!("left out: {}{files}: {}", left.source, left.words)
     };
-    left_out(site).into_iter().map(remark).collect()
+    left_out(paths).into_iter().map(remark).collect()
 }
 
 /// Why apt does not read the sources that runs here use; nothing where it does.
-pub(crate) fn unreadable(site: &Site) -> Option<String> {
+pub(crate) fn unreadable(paths: &ClientPaths) -> Option<String> {
     let mut arguments = vec!["indextargets".to_owned(), "--no-release-info".to_owned()];
-    if site.is_exclusive() {
+    if paths.is_exclusive() {
         for option in [
             "Dir::Etc::SourceList=/dev/null".to_owned(),
-            format!("Dir::Etc::SourceParts={}", site.exclusive_sources().display()),
+            format!("Dir::Etc::SourceParts={}", paths.exclusive_sources().display()),
         ] {
             arguments.extend(["-o".to_owned(), option]);
         }
@@ -88,9 +88,9 @@ pub(crate) fn unreadable(site: &Site) -> Option<String> {
 }
 
 /// Composes the sources again where apt does not read them, and says what came of it.
-pub(crate) fn compose_again(site: &Site) -> Option<String> {
-    let before = unreadable(site)?;
-    let program = site.compose_sources();
+pub(crate) fn compose_again(paths: &ClientPaths) -> Option<String> {
+    let before = unreadable(paths)?;
+    let program = paths.compose_sources();
     if !program.is_file() {
         return Some(format!("apt does not read this machine's sources: {before}"));
     }
@@ -101,12 +101,12 @@ pub(crate) fn compose_again(site: &Site) -> Option<String> {
             "apt does not read this machine's sources, and they cannot be composed again: {error}: {before}"
         ));
     }
-    Some(match unreadable(site) {
+    Some(match unreadable(paths) {
         None => format!(
             "apt did not read this machine's sources, and does so again without some of apu-data's: {before}"
         ),
         Some(now) => {
-            let files = left_out(site).into_iter().map(|left| left.files);
+            let files = left_out(paths).into_iter().map(|left| left.files);
             let files: Vec<String> = files.filter(|files| !files.is_empty()).collect();
             let files = if files.is_empty() {
                 String::new()
@@ -147,12 +147,12 @@ mod tests {
     #[test]
     fn a_file_of_any_size_gives_a_bounded_answer() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        assert_eq!(left_out(&site), []);
-        std::fs::create_dir_all(site.left_out().parent().unwrap()).unwrap();
+        let paths = ClientPaths::below(root.path());
+        assert_eq!(left_out(&paths), []);
+        std::fs::create_dir_all(paths.left_out().parent().unwrap()).unwrap();
         let line = format!("{}\t{}\tw\n", "a".repeat(3000), "b".repeat(3000));
-        std::fs::write(site.left_out(), line.repeat(1000)).unwrap();
-        let found = left_out(&site);
+        std::fs::write(paths.left_out(), line.repeat(1000)).unwrap();
+        let found = left_out(&paths);
         assert!(!found.is_empty() && found.len() <= 100);
         assert!(
             found

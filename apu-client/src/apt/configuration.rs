@@ -5,17 +5,17 @@ use std::fs;
 use super::fixed_settings::overrides;
 use super::settings::Settings;
 use super::sources::sources;
-use crate::os::paths::{AptConfiguration, Site};
+use crate::os::paths::{AptConfiguration, ClientPaths};
 
 /// Keeps what apt's configuration says; later calls for the same client change nothing.
-pub(crate) fn set_up(site: &Site, settings: &Settings) {
+pub(crate) fn set_up(paths: &ClientPaths, settings: &Settings) {
     let path = |name: &str| {
         let path = settings.path(name);
-        site.path(&path.to_string_lossy())
+        paths.path(&path.to_string_lossy())
     };
     let mut overrides = overrides(settings);
-    overrides.extend(phasing(site));
-    site.set_up(AptConfiguration {
+    overrides.extend(phasing(paths));
+    paths.set_up(AptConfiguration {
         lists: path("Dir::State::lists"),
         archives: path("Dir::Cache::archives"),
         source_list: path("Dir::Etc::sourcelist"),
@@ -26,8 +26,8 @@ pub(crate) fn set_up(site: &Site, settings: &Settings) {
 
 /// What makes apt's phasing of updates the same on all machines of a site: it draws by `APT::Machine-ID`
 /// (apt_preferences(5)), so this is computed from what they have in common, the addresses of the site's archives.
-fn phasing(site: &Site) -> Option<String> {
-    let text = fs::read_to_string(site.site_sources()).ok()?;
+fn phasing(paths: &ClientPaths) -> Option<String> {
+    let text = fs::read_to_string(paths.site_sources()).ok()?;
     let mut named: Vec<String> = sources(&text, true)
         .iter()
         .map(|source| format!("{} {}", source.uri, source.suite))
@@ -55,10 +55,10 @@ mod tests {
 
     fn phasing(text: &str) -> Option<String> {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        fs::create_dir_all(site.site_sources().parent().unwrap()).unwrap();
-        fs::write(site.site_sources(), text).unwrap();
-        super::phasing(&site)
+        let paths = ClientPaths::below(root.path());
+        fs::create_dir_all(paths.site_sources().parent().unwrap()).unwrap();
+        fs::write(paths.site_sources(), text).unwrap();
+        super::phasing(&paths)
     }
 
     #[test]
@@ -73,13 +73,16 @@ mod tests {
 
     #[test]
     fn paths_follow_the_configuration_of_apt() {
-        let site = Site::below("/srv/root");
-        assert_eq!(site.archives(), PathBuf::from("/srv/root/var/cache/apt/archives"));
+        let paths = ClientPaths::below("/srv/root");
+        assert_eq!(
+            paths.archives(),
+            PathBuf::from("/srv/root/var/cache/apt/archives")
+        );
         let text = "Dir=/\nDir::Cache=var/cache/apt\nDir::Cache::archives=/srv/cache\nDir::State=var/lib/apt\n\
                     Dir::State::lists=elsewhere/\nDir::Etc=etc/apt\nDir::Etc::sourcelist=own.list\n";
-        set_up(&site, &Settings::parse(text).unwrap());
-        assert_eq!(site.archives(), PathBuf::from("/srv/root/srv/cache"));
-        assert_eq!(site.lists(), PathBuf::from("/srv/root/var/lib/apt/elsewhere"));
-        assert_eq!(site.source_list(), PathBuf::from("/srv/root/etc/apt/own.list"));
+        set_up(&paths, &Settings::parse(text).unwrap());
+        assert_eq!(paths.archives(), PathBuf::from("/srv/root/srv/cache"));
+        assert_eq!(paths.lists(), PathBuf::from("/srv/root/var/lib/apt/elsewhere"));
+        assert_eq!(paths.source_list(), PathBuf::from("/srv/root/etc/apt/own.list"));
     }
 }

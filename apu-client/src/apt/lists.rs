@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::targets::Target;
 use crate::os::atomic_file::replace;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// What tells two states of the lists apart.
 pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;
@@ -34,8 +34,8 @@ const MOST_COMPLAINTS: usize = 50;
 ///
 /// Our own stamp and the one of apt's daily job are written after everything was fetched. A Release file's own time is
 /// when its archive was made, and so it was not fetched before that.
-pub(crate) fn age(site: &Site, archives: &[Target]) -> Option<u64> {
-    let lists = site.lists();
+pub(crate) fn age(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
+    let lists = paths.lists();
     let mut prefixes: Vec<String> = archives.iter().map(|archive| archive.prefix.clone()).collect();
     if prefixes.is_empty() {
         let ends = |name: &String| {
@@ -46,12 +46,12 @@ pub(crate) fn age(site: &Site, archives: &[Target]) -> Option<u64> {
         };
         prefixes = read(&lists).keys().filter_map(ends).collect();
     }
-    let mut stamps = vec![site.update_stamp()];
-    if !site.is_exclusive() {
-        stamps.push(site.path("/var/lib/apt/periodic/update-success-stamp"));
+    let mut stamps = vec![paths.update_stamp()];
+    if !paths.is_exclusive() {
+        stamps.push(paths.path("/var/lib/apt/periodic/update-success-stamp"));
     }
     let all = stamps.iter().filter_map(|path| modified(path)).max();
-    let fetched = read_fetched(site);
+    let fetched = read_fetched(paths);
     let of = |prefix: &String| {
         let made = ["InRelease", "Release"]
             .iter()
@@ -64,8 +64,8 @@ pub(crate) fn age(site: &Site, archives: &[Target]) -> Option<u64> {
 }
 
 /// Notes which archives an update that did not fetch everything did fetch: those whose address no complaint names.
-pub(crate) fn note_fetched(site: &Site, archives: &[Target], complaints: &[String]) {
-    let mut fetched = read_fetched(site);
+pub(crate) fn note_fetched(paths: &ClientPaths, archives: &[Target], complaints: &[String]) {
+    let mut fetched = read_fetched(paths);
     if complaints.len() >= MOST_COMPLAINTS {
         // Some may not have been kept.
         return;
@@ -78,12 +78,12 @@ pub(crate) fn note_fetched(site: &Site, archives: &[Target], complaints: &[Strin
     }
     if let Ok(text) = serde_json::to_vec(&fetched) {
         // It is only shown; nothing depends on it.
-        let _ = replace(&site.fetched(), &text);
+        let _ = replace(&paths.fetched(), &text);
     }
 }
 
-fn read_fetched(site: &Site) -> Fetched {
-    fs::read(site.fetched())
+fn read_fetched(paths: &ClientPaths) -> Fetched {
+    fs::read(paths.fetched())
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default()
@@ -101,10 +101,10 @@ fn now() -> u64 {
 }
 
 /// The times by which the lists' age is told and which apt sets whatever it fetched.
-pub(crate) fn times(site: &Site) -> Vec<(PathBuf, SystemTime)> {
+pub(crate) fn times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
     let paths = [
-        site.lists(),
-        site.path("/var/lib/apt/periodic/update-success-stamp"),
+        paths.lists(),
+        paths.path("/var/lib/apt/periodic/update-success-stamp"),
     ];
     let time = |path: PathBuf| {
         let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
@@ -129,33 +129,33 @@ mod tests {
     #[test]
     fn lists_that_were_never_fetched_have_no_age() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        assert_eq!(age(&site, &[]), None);
-        fs::create_dir_all(site.lists()).unwrap();
-        fs::write(site.lists().join("lock"), "").unwrap();
-        assert_eq!(age(&site, &[]), None);
-        fs::write(site.lists().join("example.org_dists_x_InRelease"), "").unwrap();
-        assert!(age(&site, &[]).is_some_and(|age| age < 60));
+        let paths = ClientPaths::below(root.path());
+        assert_eq!(age(&paths, &[]), None);
+        fs::create_dir_all(paths.lists()).unwrap();
+        fs::write(paths.lists().join("lock"), "").unwrap();
+        assert_eq!(age(&paths, &[]), None);
+        fs::write(paths.lists().join("example.org_dists_x_InRelease"), "").unwrap();
+        assert!(age(&paths, &[]).is_some_and(|age| age < 60));
     }
 
     const DAY: u64 = 24 * 3600;
 
     /// A client whose archives have Release files of this age in days.
-    fn client(archives: &[(&str, u64)]) -> (tempfile::TempDir, Site) {
+    fn client(archives: &[(&str, u64)]) -> (tempfile::TempDir, ClientPaths) {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        fs::create_dir_all(site.lists()).unwrap();
-        fs::create_dir_all(site.state()).unwrap();
+        let paths = ClientPaths::below(root.path());
+        fs::create_dir_all(paths.lists()).unwrap();
+        fs::create_dir_all(paths.state()).unwrap();
         for (name, days) in archives {
-            let path = site.lists().join(format!("{name}_InRelease"));
+            let path = paths.lists().join(format!("{name}_InRelease"));
             fs::write(&path, "").unwrap();
             set_back(&[(path, SystemTime::now() - Duration::from_secs(days * DAY))]);
         }
-        (root, site)
+        (root, paths)
     }
 
-    fn days(site: &Site, archives: &[Target]) -> Option<u64> {
-        age(site, archives).map(|age| age / DAY)
+    fn days(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
+        age(paths, archives).map(|age| age / DAY)
     }
 
     fn archive(name: &str) -> Target {
@@ -167,34 +167,34 @@ mod tests {
 
     #[test]
     fn the_age_is_that_of_the_archive_that_was_not_fetched() {
-        let (_root, site) = client(&[("debian", 40), ("vendor", 90)]);
+        let (_root, paths) = client(&[("debian", 40), ("vendor", 90)]);
         let archives = [archive("debian"), archive("vendor")];
-        assert_eq!(days(&site, &archives), Some(90));
-        replace(&site.update_stamp(), b"").unwrap();
+        assert_eq!(days(&paths, &archives), Some(90));
+        replace(&paths.update_stamp(), b"").unwrap();
         set_back(&[(
-            site.update_stamp(),
+            paths.update_stamp(),
             SystemTime::now() - Duration::from_secs(30 * DAY),
         )]);
-        assert_eq!(days(&site, &archives), Some(30));
+        assert_eq!(days(&paths, &archives), Some(30));
         let complaints = ["E: Failed to fetch http://debian.example.org/./InRelease".to_owned()];
-        note_fetched(&site, &archives, &complaints);
+        note_fetched(&paths, &archives, &complaints);
         assert_eq!(
-            days(&site, &archives),
+            days(&paths, &archives),
             Some(30),
             "the vendor's alone were fetched"
         );
         note_fetched(
-            &site,
+            &paths,
             &archives,
             &["E: Failed to fetch http://vendor.example.org/./InRelease".into()],
         );
-        assert_eq!(days(&site, &archives), Some(0), "each was fetched by now");
+        assert_eq!(days(&paths, &archives), Some(0), "each was fetched by now");
     }
 
     #[test]
     fn what_no_source_names_has_no_age_that_counts() {
-        let (_root, site) = client(&[("debian", 0), ("gone", 90)]);
-        assert_eq!(days(&site, &[archive("debian")]), Some(0));
+        let (_root, paths) = client(&[("debian", 0), ("gone", 90)]);
+        assert_eq!(days(&paths, &[archive("debian")]), Some(0));
     }
 
     #[test]
@@ -211,12 +211,12 @@ mod tests {
 
     #[test]
     fn a_time_that_apt_set_is_set_back() {
-        let (_root, site) = client(&[]);
+        let (_root, paths) = client(&[]);
         let yesterday = SystemTime::now() - Duration::from_secs(DAY);
-        set_back(&[(site.lists(), yesterday)]);
-        let before = times(&site);
-        fs::write(site.lists().join("site_._InRelease"), "").unwrap();
+        set_back(&[(paths.lists(), yesterday)]);
+        let before = times(&paths);
+        fs::write(paths.lists().join("site_._InRelease"), "").unwrap();
         set_back(&before);
-        assert_eq!(times(&site), [(site.lists(), yesterday)]);
+        assert_eq!(times(&paths), [(paths.lists(), yesterday)]);
     }
 }

@@ -7,16 +7,16 @@ use apu_proto::ReleaseDate;
 use super::sources::{Source, sources};
 use super::targets::Target;
 use super::valid_until::Release;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// The most archives that are told of.
 const MOST: usize = 200;
 
 /// The dates of each archive whose lists were fetched. One that cannot be read is told without dates.
-pub(crate) fn releases(site: &Site, archives: &[Target]) -> Vec<ReleaseDate> {
-    let lists = site.lists();
+pub(crate) fn releases(paths: &ClientPaths, archives: &[Target]) -> Vec<ReleaseDate> {
+    let lists = paths.lists();
     let own =
-        fs::read_to_string(site.site_sources()).map_or_else(|_| Vec::new(), |text| sources(&text, true));
+        fs::read_to_string(paths.site_sources()).map_or_else(|_| Vec::new(), |text| sources(&text, true));
     let told = archives.iter().filter_map(|archive| {
         let release = match Release::read(&lists, &archive.prefix) {
             Ok(release) => release?,
@@ -41,21 +41,21 @@ mod tests {
     #[test]
     fn each_archive_has_its_date_and_the_sites_own_are_marked() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let write = |path: std::path::PathBuf, text: &str| {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
         write(
-            site.site_sources(),
+            paths.site_sources(),
             "Types: deb\nURIs: http://s/local/\nSuites: ./\nSigned-By: /k\n",
         );
         write(
-            site.lists().join("s_local_._InRelease"),
+            paths.lists().join("s_local_._InRelease"),
             "Date: Thu, 01 Jan 1970 00:01:00 UTC\n",
         );
         write(
-            site.lists().join("x_._Release"),
+            paths.lists().join("x_._Release"),
             "Date: Friday\nValid-Until: never\n",
         );
         let line = |prefix: &str, uri: &str| {
@@ -67,7 +67,7 @@ mod tests {
             line("y_._", "http://never-fetched"),
         ];
         let archives = Target::parse_all(&lines.join("\n")).unwrap();
-        let told = releases(&site, &archives);
+        let told = releases(&paths, &archives);
         let shown: Vec<_> = told
             .iter()
             .map(|one| (one.uri.as_str(), one.date, one.own))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::lists;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::temporary_directory::TemporaryDirectory;
 
 /// The most bytes of a source file, and the most of such files. Real ones have a few lines.
@@ -29,14 +29,14 @@ pub(crate) struct View {
 
 impl View {
     /// Copies the sources that apt would read on this client.
-    pub(crate) fn of(site: &Site) -> io::Result<Self> {
-        let home = site.state().join("views");
+    pub(crate) fn of(paths: &ClientPaths) -> io::Result<Self> {
+        let home = paths.state().join("views");
         let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
         private(&home)?;
         remove_stale(&home);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let directory = TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))?;
-        let (list, parts) = (site.source_list(), site.source_parts());
+        let (list, parts) = (paths.source_list(), paths.source_parts());
         let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
         let view = Self {
             list: (list, directory.path().join("main").join(name)),
@@ -46,7 +46,7 @@ impl View {
         for path in ["main", "parts", "lists/partial"] {
             private(&view.directory.path().join(path))?;
         }
-        for (from, to) in view.files(site)? {
+        for (from, to) in view.files(paths)? {
             copy(&from, &to).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot read {}: {error}", from.display()))
             })?;
@@ -55,9 +55,9 @@ impl View {
     }
 
     /// The source files: of the machine, and the copy of each.
-    pub(crate) fn files(&self, site: &Site) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    pub(crate) fn files(&self, paths: &ClientPaths) -> io::Result<Vec<(PathBuf, PathBuf)>> {
         let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
-        for path in site.source_files()? {
+        for path in paths.source_files()? {
             let to = if path == self.list.0 {
                 self.list.1.clone()
             } else {
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn the_copies_have_the_text_and_the_time_of_the_sources_and_go_with_the_view() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let write = |path: &str| {
-            let path = site.path(path);
+            let path = paths.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, format!("# {}\n", path.display())).unwrap();
             path
@@ -191,8 +191,8 @@ mod tests {
             .unwrap();
         write("/etc/apt/sources.list.d/a.sources");
         write("/etc/apt/sources.list.d/a.sources.save");
-        let view = View::of(&site).unwrap();
-        let files = view.files(&site).unwrap();
+        let view = View::of(&paths).unwrap();
+        let files = view.files(&paths).unwrap();
         assert_eq!(files.len(), 2);
         for (own, copy) in &files {
             assert_eq!(fs::read(own).unwrap(), fs::read(copy).unwrap());
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_removed() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let stale = site.state().join("views/4194999-0/lists");
+        let paths = ClientPaths::below(root.path());
+        let stale = paths.state().join("views/4194999-0/lists");
         fs::create_dir_all(&stale).unwrap();
-        drop(View::of(&site).unwrap());
+        drop(View::of(&paths).unwrap());
         assert!(!stale.exists());
     }
 }

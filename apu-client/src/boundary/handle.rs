@@ -14,7 +14,7 @@ use super::housekeeping::{is_for_data, make_room};
 use super::peer::{Caller, drain, judge_caller, read_request};
 use super::slots::{self, Kind, Slot};
 use crate::answers;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
 use crate::run::follow::{self, LATEST_BEGIN};
@@ -29,15 +29,15 @@ const SLOWEST_READER: Duration = Duration::from_secs(120);
 const PATIENCE_IN_PLACE: Duration = Duration::from_secs(60);
 
 /// Answers the connection that is our standard input.
-pub(crate) fn handle(site: &Site) -> io::Result<()> {
+pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     let stdin = io::stdin();
     let user = getsockopt(&stdin, PeerCredentials)?.uid();
     let mut socket = UnixStream::from(stdin.as_fd().try_clone_to_owned()?);
     let caller = &Caller::of(&socket, user);
     socket.set_write_timeout(Some(SLOWEST_READER))?;
 
-    let answer = judge_caller(site, user)
-        .and_then(|()| place(site, user))
+    let answer = judge_caller(paths, user)
+        .and_then(|()| place(paths, user))
         .and_then(|place| Ok((read_request(&mut socket)?, place)))
         .and_then(|(request, place)| {
             if !place.is_for(&request) {
@@ -47,7 +47,7 @@ pub(crate) fn handle(site: &Site) -> io::Result<()> {
                     _ => Err(too_many()),
                 };
             }
-            answer(site, &mut socket, caller, &request).map_err(|mut stop| {
+            answer(paths, &mut socket, caller, &request).map_err(|mut stop| {
                 stop.operation = Some(request.operation);
                 stop
             })
@@ -86,12 +86,12 @@ impl Place {
     }
 }
 
-fn place(site: &Site, caller: u32) -> Result<Place, Stop> {
+fn place(paths: &ClientPaths, caller: u32) -> Result<Place, Stop> {
     if caller == 0 {
         return Ok(Place::Roots);
     }
     let take = |kind| {
-        slots::take(site, kind, Duration::ZERO)
+        slots::take(paths, kind, Duration::ZERO)
             .map_err(|error| own_fault("cannot count the requests", &error))
     };
     if let Some(slot) = take(Kind::Any)? {
@@ -105,7 +105,12 @@ fn too_many() -> Stop {
     failed(ReasonCode::Locked, text)
 }
 
-fn answer(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
+fn answer(
+    paths: &ClientPaths,
+    socket: &mut UnixStream,
+    caller: &Caller,
+    request: &Request,
+) -> Result<(), Stop> {
     let started = Instant::now();
     let operation = request.operation;
     if operation == Operation::Ping {
@@ -115,14 +120,14 @@ fn answer(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Reque
         return Ok(());
     }
     let answered = match operation {
-        Operation::Attach => return attach(site, socket, caller, request),
+        Operation::Attach => return attach(paths, socket, caller, request),
         _ if operation.is_a_run() && !request.dry_run => {
-            match configuration(site, request).and_then(|_| judge_removal(caller.user, request)) {
-                Ok(()) => return run(site, socket, caller, request),
+            match configuration(paths, request).and_then(|_| judge_removal(caller.user, request)) {
+                Ok(()) => return run(paths, socket, caller, request),
                 Err(stop) => Err(stop),
             }
         }
-        _ => in_turn(site, caller.user).and_then(|_slot| answers::answer(site, request)),
+        _ => in_turn(paths, caller.user).and_then(|_slot| answers::answer(paths, request)),
     };
     finish(
         socket,
@@ -147,11 +152,11 @@ fn judge_removal(caller: u32, request: &Request) -> Result<(), Stop> {
 }
 
 /// Waits for a place among what is answered without a run; root does not wait.
-fn in_turn(site: &Site, caller: u32) -> Result<Option<Slot>, Stop> {
+fn in_turn(paths: &ClientPaths, caller: u32) -> Result<Option<Slot>, Stop> {
     if caller == 0 {
         return Ok(None);
     }
-    match slots::take(site, Kind::InPlace, PATIENCE_IN_PLACE) {
+    match slots::take(paths, Kind::InPlace, PATIENCE_IN_PLACE) {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
         Err(error) => Err(own_fault("cannot count the requests", &error)),
@@ -172,7 +177,7 @@ fn finish(
 }
 
 /// Makes the request a run, or finds the run that it already is, and follows it.
-fn run(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
+fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
     let id = match request.run_id {
         Some(id) => id,
         None => new_id().map_err(|error| own_fault("cannot make a run's id", &error))?,
@@ -181,10 +186,10 @@ fn run(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request)
         run_id: Some(id),
         ..request.clone()
     };
-    if Record::find(site, id).is_none() {
-        make_room(site, caller.user, request)?;
+    if Record::find(paths, id).is_none() {
+        make_room(paths, caller.user, request)?;
     }
-    let claim = Record::claim(site, id, &asked.to_string())
+    let claim = Record::claim(paths, id, &asked.to_string())
         .map_err(|error| own_fault("cannot make the run's record", &error))?;
     let record = match claim {
         Claim::New(record) => {
@@ -208,9 +213,9 @@ fn run(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request)
         }
     };
     if !record.has_begun() {
-        start(site, id).map_err(|error| own_fault("cannot start the run", &error))?;
+        start(paths, id).map_err(|error| own_fault("cannot start the run", &error))?;
     }
-    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(site, &record, socket, LATEST_BEGIN))
+    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(paths, &record, socket, LATEST_BEGIN))
 }
 
 /// The same request may be willing to wait for another time.
@@ -222,19 +227,24 @@ fn is_same(known: &str, asked: &Request) -> bool {
     Request::parse(known.as_bytes()).is_ok_and(|known| patient(&known) == patient(asked))
 }
 
-fn attach(site: &Site, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
+fn attach(
+    paths: &ClientPaths,
+    socket: &mut UnixStream,
+    caller: &Caller,
+    request: &Request,
+) -> Result<(), Stop> {
     let id = request
         .run_id
         .ok_or_else(|| refused(ReasonCode::Grammar, "attach names no run"))?;
     syslog::tell(&format!("{caller} asked: {request}"));
-    let Some(record) = Record::find(site, id) else {
+    let Some(record) = Record::find(paths, id) else {
         return Err(failed(
             ReasonCode::UnknownRun,
             format!("this client knows no run {id}"),
         ));
     };
     greet(socket, Some(id)).map_or(Ok(()), |()| {
-        follow::follow(site, &record, socket, LATEST_BEGIN.saturating_sub(record.age()))
+        follow::follow(paths, &record, socket, LATEST_BEGIN.saturating_sub(record.age()))
     })
 }
 
@@ -246,8 +256,8 @@ fn new_id() -> io::Result<RunId> {
 
 /// Starts the run's supervisor where it belongs to the machine and not to this connection: in a unit of its own under
 /// systemd, else as a process that makes its own session.
-fn start(site: &Site, id: RunId) -> io::Result<()> {
-    if site.path("/run/systemd/system").is_dir() {
+fn start(paths: &ClientPaths, id: RunId) -> io::Result<()> {
+    if paths.path("/run/systemd/system").is_dir() {
         let arguments = [
             "start".to_owned(),
             "--no-block".to_owned(),

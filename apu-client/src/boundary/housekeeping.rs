@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use apu_proto::{Operation, ReasonCode, Request};
 
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::run::follow::look;
 use crate::run::refusal::{Stop, failed};
 use crate::run::run_dir::Record;
@@ -27,14 +27,14 @@ const MOST_OF_ROOT: usize = 16;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes room for a new run that this user asks for, or says that there is none.
-pub(crate) fn make_room(site: &Site, caller: u32, request: &Request) -> Result<(), Stop> {
-    remove_drafts(site);
+pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> Result<(), Stop> {
+    remove_drafts(paths);
     let mut finished = Vec::new();
     let (mut of_root, mut of_key) = (0, 0);
-    for record in Record::all(site) {
+    for record in Record::all(paths) {
         if let Some(age) = record.ended() {
             finished.push((age, record));
-        } else if record.age() < HOUR || !matches!(look(site, &record, true), Ok(Some(_))) {
+        } else if record.age() < HOUR || !matches!(look(paths, &record, true), Ok(Some(_))) {
             if record.is_of_root() {
                 of_root += 1;
             } else {
@@ -78,8 +78,8 @@ fn is_outdated(place: usize, age: Duration) -> bool {
 }
 
 /// Removes records that a crash left unfinished before their name was given to them.
-fn remove_drafts(site: &Site) {
-    for entry in fs::read_dir(site.runs()).into_iter().flatten().flatten() {
+fn remove_drafts(paths: &ClientPaths) {
+    for entry in fs::read_dir(paths.runs()).into_iter().flatten().flatten() {
         let is_draft = entry.file_name().to_string_lossy().starts_with('.');
         let age = entry
             .metadata()
@@ -96,9 +96,9 @@ mod tests {
     use super::*;
     use crate::run::run_dir::Claim;
 
-    fn claim(site: &Site, number: usize) -> Record {
+    fn claim(paths: &ClientPaths, number: usize) -> Record {
         let id = format!("{number:032x}").parse().unwrap();
-        match Record::claim(site, id, "apu/1 update").unwrap() {
+        match Record::claim(paths, id, "apu/1 update").unwrap() {
             Claim::New(record) | Claim::Known(record) => record,
         }
     }
@@ -121,17 +121,17 @@ mod tests {
     #[test]
     fn a_run_that_was_never_begun_gets_its_result_and_later_goes() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let record = claim(&site, 1);
-        let make_room = |site: &Site| make_room(site, 0, &request("update"));
-        make_room(&site).unwrap();
+        let paths = ClientPaths::below(root.path());
+        let record = claim(&paths, 1);
+        let make_room = |paths: &ClientPaths| make_room(paths, 0, &request("update"));
+        make_room(&paths).unwrap();
         assert!(record.ended().is_none(), "it may still begin");
         age(&record, "request", 2 * HOUR);
-        make_room(&site).unwrap();
+        make_room(&paths).unwrap();
         assert!(record.result().is_some());
         age(&record, "result", 100 * 24 * HOUR);
-        make_room(&site).unwrap();
-        assert!(Record::all(&site).is_empty());
+        make_room(&paths).unwrap();
+        assert!(Record::all(&paths).is_empty());
     }
 
     fn request(words: &str) -> Request {
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn runs_that_wait_are_limited_and_those_of_the_key_leave_room_for_root_and_for_apu_data() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let mut number = 0;
         let mut ask = |caller: u32, words: &str| {
-            make_room(&site, caller, &request(words))?;
+            make_room(&paths, caller, &request(words))?;
             number += 1;
-            claim(&site, number).save("caller", &caller).unwrap();
+            claim(&paths, number).save("caller", &caller).unwrap();
             Ok::<(), Stop>(())
         };
         let mut count =

@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use crate::os::accounts;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
 
@@ -23,10 +23,10 @@ use crate::os::syslog;
 const MOST_HANDLERS: usize = 64;
 
 /// Serves the socket until it is told to stop. Runs go on without it.
-pub(crate) fn listen(site: &Site) -> io::Result<()> {
+pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
     std::env::set_current_dir("/")?;
-    let socket = site.path("/run/apu/apu.sock");
-    let listener = bind(site, &socket)?;
+    let socket = paths.path("/run/apu/apu.sock");
+    let listener = bind(paths, &socket)?;
     let program = spawn::own_program()?;
 
     let mut stop = SigSet::empty();
@@ -85,8 +85,8 @@ fn answer(program: &str, connection: &UnixStream) -> io::Result<Pid> {
 }
 
 /// Makes the socket: root and group apu may connect, and never anybody else, not even for a moment.
-fn bind(site: &Site, socket: &Path) -> io::Result<UnixListener> {
-    let group = accounts::group_id(site, "apu")?
+fn bind(paths: &ClientPaths, socket: &Path) -> io::Result<UnixListener> {
+    let group = accounts::group_id(paths, "apu")?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no group apu"))?;
     if let Some(directory) = socket.parent() {
         fs::create_dir_all(directory)?;

@@ -12,7 +12,7 @@ use apu_proto::{KeyFingerprint, MAX_REQUEST, ReasonCode, Request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::accounts;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::run::refusal::{Stop, own_fault, refused};
 
 /// How long a caller may take to say what it wants.
@@ -48,11 +48,11 @@ impl fmt::Display for Caller {
 }
 
 /// Only the courier of the push key and root may ask.
-pub(crate) fn judge_caller(site: &Site, caller: u32) -> Result<(), Stop> {
+pub(crate) fn judge_caller(paths: &ClientPaths, caller: u32) -> Result<(), Stop> {
     if caller == 0 {
         return Ok(());
     }
-    match accounts::user_id(site, "apu") {
+    match accounts::user_id(paths, "apu") {
         Ok(Some(apu)) if apu == caller => Ok(()),
         Ok(_) => Err(refused(ReasonCode::Caller, "only user apu and root may ask")),
         Err(error) => Err(own_fault("cannot read /etc/passwd", &error)),
@@ -208,17 +208,17 @@ mod tests {
     #[test]
     fn only_apu_and_root_may_ask() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        std::fs::create_dir_all(site.path("/etc")).unwrap();
+        let paths = ClientPaths::below(root.path());
+        std::fs::create_dir_all(paths.path("/etc")).unwrap();
         std::fs::write(
-            site.path("/etc/passwd"),
+            paths.path("/etc/passwd"),
             "root:x:0:0::/:/bin/sh\napu:x:998:998::/:/bin/sh\n",
         )
         .unwrap();
-        assert!(judge_caller(&site, 0).is_ok());
-        assert!(judge_caller(&site, 998).is_ok());
+        assert!(judge_caller(&paths, 0).is_ok());
+        assert!(judge_caller(&paths, 998).is_ok());
         assert_eq!(
-            judge_caller(&site, 1000).unwrap_err().reason.unwrap().code,
+            judge_caller(&paths, 1000).unwrap_err().reason.unwrap().code,
             ReasonCode::Caller
         );
     }

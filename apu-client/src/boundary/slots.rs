@@ -10,7 +10,7 @@ use nix::fcntl::Flock;
 
 use crate::os::atomic_file::private_directory;
 use crate::os::locks::try_own;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// A kind of place, each with a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub(crate) struct Slot {
 }
 
 /// Takes a place, waiting for one for as long as `patience`; none where all are taken.
-pub(crate) fn take(site: &Site, kind: Kind, patience: Duration) -> io::Result<Option<Slot>> {
-    let directory = site.state().join("slots");
+pub(crate) fn take(paths: &ClientPaths, kind: Kind, patience: Duration) -> io::Result<Option<Slot>> {
+    let directory = paths.state().join("slots");
     private_directory(&directory)?;
     let deadline = Instant::now() + patience;
     loop {
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn there_are_so_many_places_of_a_kind_and_one_that_is_given_back_is_free() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let take = |kind| take(&site, kind, Duration::ZERO).unwrap();
+        let paths = ClientPaths::below(root.path());
+        let take = |kind| take(&paths, kind, Duration::ZERO).unwrap();
         let mut taken: Vec<Slot> = std::iter::from_fn(|| take(Kind::Any)).take(100).collect();
         assert_eq!(taken.len(), Kind::Any.count());
         assert!(take(Kind::Any).is_none());

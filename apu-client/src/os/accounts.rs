@@ -3,20 +3,20 @@
 use std::fs;
 use std::io;
 
-use super::paths::Site;
+use super::paths::ClientPaths;
 
 /// The user id of `name`, where the machine has such a user.
-pub(crate) fn user_id(site: &Site, name: &str) -> io::Result<Option<u32>> {
-    Ok(numeric_id(&read(site, "/etc/passwd")?, name))
+pub(crate) fn user_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>> {
+    Ok(numeric_id(&read(paths, "/etc/passwd")?, name))
 }
 
 /// The group id of `name`, where the machine has such a group.
-pub(crate) fn group_id(site: &Site, name: &str) -> io::Result<Option<u32>> {
-    Ok(numeric_id(&read(site, "/etc/group")?, name))
+pub(crate) fn group_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>> {
+    Ok(numeric_id(&read(paths, "/etc/group")?, name))
 }
 
-fn read(site: &Site, file: &str) -> io::Result<String> {
-    fs::read(site.path(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+fn read(paths: &ClientPaths, file: &str) -> io::Result<String> {
+    fs::read(paths.path(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The third field of the first line whose first is `name`: passwd(5) and group(5) agree on that.

@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
 
 use super::atomic_file::replace;
-use super::paths::Site;
+use super::paths::ClientPaths;
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub(crate) struct Held {
 }
 
 /// The locks that a package manager needs.
-pub(crate) fn package_locks(site: &Site) -> Vec<PathBuf> {
+pub(crate) fn package_locks(paths: &ClientPaths) -> Vec<PathBuf> {
     vec![
-        site.dpkg().join("lock-frontend"),
-        site.dpkg().join("lock"),
-        site.archives().join("lock"),
-        site.lists().join("lock"),
+        paths.dpkg().join("lock-frontend"),
+        paths.dpkg().join("lock"),
+        paths.archives().join("lock"),
+        paths.lists().join("lock"),
     ]
 }
 

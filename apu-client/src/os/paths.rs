@@ -11,7 +11,7 @@ use super::temporary_directory::TemporaryDirectory;
 
 /// The paths of one client.
 #[derive(Debug, Clone)]
-pub(crate) struct Site {
+pub(crate) struct ClientPaths {
     root: PathBuf,
     /// apt's configuration, once it was asked.
     apt: Arc<OnceLock<AptConfiguration>>,
@@ -38,7 +38,7 @@ struct Judged {
     _copies: TemporaryDirectory,
 }
 
-impl Site {
+impl ClientPaths {
     /// The client whose `/` is `root`.
     pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use apu_proto::{Request, RunId};
 
 use super::run_dir::Record;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// A run that a supervisor carries out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(crate) struct AtWork {
 }
 
 /// The runs that have begun and not ended: the one that has its turn first, then the oldest.
-pub(crate) fn at_work(site: &Site) -> Vec<AtWork> {
-    let mut runs: Vec<AtWork> = Record::all(site)
+pub(crate) fn at_work(paths: &ClientPaths) -> Vec<AtWork> {
+    let mut runs: Vec<AtWork> = Record::all(paths)
         .iter()
         .filter(|record| record.is_at_work())
         .filter_map(|record| {
@@ -106,33 +106,33 @@ mod tests {
     #[test]
     fn a_run_is_at_work_from_its_begin_to_its_end() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef";
         let line = format!("apu/1 dist-upgrade run_id={id}");
-        let Claim::New(record) = Record::claim(&site, id.parse().unwrap(), &line).unwrap() else {
+        let Claim::New(record) = Record::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
             panic!("known");
         };
-        assert!(at_work(&site).is_empty());
+        assert!(at_work(&paths).is_empty());
         let supervisor = record.own().unwrap().unwrap();
         let _log = record.begin().unwrap();
-        let notice = notice(&at_work(&site)).unwrap();
+        let notice = notice(&at_work(&paths)).unwrap();
         assert!(
             notice.starts_with("a run is at work: dist-upgrade, since 2"),
             "{notice}"
         );
         assert!(notice.ends_with(id), "{notice}");
         drop(supervisor);
-        assert!(at_work(&site).is_empty());
+        assert!(at_work(&paths).is_empty());
     }
 
     #[test]
     fn the_run_that_has_its_turn_is_named_and_not_one_that_waits_for_longer() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let begin = |number: u32, operation: &str| {
             let id = format!("{number:032x}");
             let line = format!("apu/1 {operation} run_id={id}");
-            let Claim::New(record) = Record::claim(&site, id.parse().unwrap(), &line).unwrap() else {
+            let Claim::New(record) = Record::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
                 panic!("known");
             };
             let supervisor = record.own().unwrap().unwrap();
@@ -144,10 +144,10 @@ mod tests {
         let request = std::fs::File::options().write(true).open(waiting.path("request"));
         request.unwrap().set_modified(old).unwrap();
         let asked = old.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        assert_eq!(at_work(&site)[0].since, asked);
+        assert_eq!(at_work(&paths)[0].since, asked);
         let (working, supervisor) = begin(2, "dist-upgrade");
         working.note_turn().unwrap();
-        let notice = || notice(&at_work(&site)).unwrap();
+        let notice = || notice(&at_work(&paths)).unwrap();
         assert!(
             notice().starts_with("a run is at work: dist-upgrade, since "),
             "{}",

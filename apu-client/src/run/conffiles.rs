@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::dpkg::Database;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// The leftovers there are, each with its change time.
 pub(crate) type Leftovers = BTreeMap<PathBuf, (i64, i64)>;
@@ -22,13 +22,13 @@ const REPLACED: [&str; 2] = [".dpkg-old", ".ucf-old"];
 const DEEPEST: usize = 16;
 
 /// Looks for leftovers in `/etc` and beside every configuration file that dpkg knows elsewhere.
-pub(crate) fn find(site: &Site, database: &Database) -> Leftovers {
+pub(crate) fn find(paths: &ClientPaths, database: &Database) -> Leftovers {
     let mut found = Leftovers::new();
-    walk(&site.path("/etc"), DEEPEST, &mut found);
+    walk(&paths.path("/etc"), DEEPEST, &mut found);
     let all = database.packages.values().flat_map(|package| &package.conffiles);
     for path in all.filter(|path| !path.starts_with("/etc/")) {
         for suffix in KEPT.iter().chain(&REPLACED) {
-            note(&site.path(&format!("{path}{suffix}")), &mut found);
+            note(&paths.path(&format!("{path}{suffix}")), &mut found);
         }
     }
     found
@@ -83,15 +83,15 @@ mod tests {
     #[test]
     fn only_what_appeared_during_the_run_is_told() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let deep = site.path("/etc/a/b");
+        let paths = ClientPaths::below(root.path());
+        let deep = paths.path("/etc/a/b");
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("old.conf.dpkg-dist"), "").unwrap();
         let database = Database::default();
-        let before = find(&site, &database);
+        let before = find(&paths, &database);
         fs::write(deep.join("new.conf.dpkg-dist"), "").unwrap();
         fs::write(deep.join("taken.conf.dpkg-old"), "").unwrap();
-        let (kept, replaced) = appeared(&before, &find(&site, &database));
+        let (kept, replaced) = appeared(&before, &find(&paths, &database));
         let path = |name: &str| deep.join(name).display().to_string();
         assert_eq!(kept, [path("new.conf")]);
         assert_eq!(replaced, [path("taken.conf")]);

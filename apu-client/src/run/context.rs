@@ -10,12 +10,12 @@ use super::refusal::{Stop, failed, own_fault};
 use super::run_dir::{Log, Record};
 use crate::apt::{APT_GET, Call, environment};
 use crate::dpkg::Database;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
 
 /// One run at work.
 pub(super) struct Run<'a> {
-    pub(super) site: &'a Site,
+    pub(super) paths: &'a ClientPaths,
     pub(super) request: Request,
     pub(super) policy: Policy,
     pub(super) record: &'a Record,
@@ -54,7 +54,7 @@ impl Run<'_> {
     }
 
     pub(super) fn database(&self) -> Result<Database, Stop> {
-        Database::read(&self.site.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))
+        Database::read(&self.paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))
     }
 
     /// What is left of the time for waiting, in whole seconds, for apt's own timeout.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::dpkg::paragraphs;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// What debconf knows of each question that has an answer but was never seen: its owners.
 pub(crate) type Questions = BTreeMap<String, Vec<String>>;
 
 /// Reads debconf's database; a machine without one has no questions.
-pub(crate) fn read(site: &Site) -> Questions {
-    let text = fs::read(site.path("/var/cache/debconf/config.dat")).unwrap_or_default();
+pub(crate) fn read(paths: &ClientPaths) -> Questions {
+    let text = fs::read(paths.path("/var/cache/debconf/config.dat")).unwrap_or_default();
     parse(&String::from_utf8_lossy(&text))
 }
 

@@ -170,14 +170,14 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::paths::Site;
+    use crate::os::paths::ClientPaths;
     use crate::run::run_dir::Claim;
 
     fn work(script: &str) -> (Worked, String) {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        let Claim::New(record) = Record::claim(&site, id, "apu/1 update").unwrap() else {
+        let Claim::New(record) = Record::claim(&paths, id, "apu/1 update").unwrap() else {
             panic!("known");
         };
         let script = ["-c".to_owned(), script.to_owned()];

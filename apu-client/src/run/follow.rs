@@ -13,7 +13,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use super::interrupted::conclude;
 use super::refusal::{Stop, own_fault};
 use super::run_dir::Record;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// How long a run that was started may take to begin.
 pub(crate) const LATEST_BEGIN: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(1000);
 
 /// Sends the run's frames to `socket`, the result last. A run that has not begun after `latest_begin` never will.
 pub(crate) fn follow(
-    site: &Site,
+    paths: &ClientPaths,
     record: &Record,
     socket: &mut UnixStream,
     latest_begin: Duration,
@@ -47,7 +47,7 @@ pub(crate) fn follow(
         }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
-            if let Some(result) = look(site, record, begun.elapsed() >= latest_begin).map_err(fault)? {
+            if let Some(result) = look(paths, record, begun.elapsed() >= latest_begin).map_err(fault)? {
                 // The log may have got its result in the meantime.
                 let missing = frames.next(record).map_err(fault)?;
                 let result = Frame::Result(Box::new(result)).to_line();
@@ -71,7 +71,7 @@ fn is_result(line: &str) -> bool {
 }
 
 /// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
-pub(crate) fn look(site: &Site, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
+pub(crate) fn look(paths: &ClientPaths, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
     let Some(_idle) = record.own()? else {
         return Ok(None);
     };
@@ -79,7 +79,7 @@ pub(crate) fn look(site: &Site, record: &Record, is_too_late: bool) -> io::Resul
         return Ok(Some(result));
     }
     if record.has_begun() {
-        return match conclude(site, record) {
+        return match conclude(paths, record) {
             Ok(()) => Ok(record.result()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
@@ -157,9 +157,9 @@ mod tests {
     use crate::run::run_dir::Claim;
     use std::io::BufRead;
 
-    fn record(site: &Site) -> Record {
+    fn record(paths: &ClientPaths) -> Record {
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        match Record::claim(site, id, "apu/1 update").unwrap() {
+        match Record::claim(paths, id, "apu/1 update").unwrap() {
             Claim::New(record) | Claim::Known(record) => record,
         }
     }
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn a_reader_gets_everything_from_the_start_to_the_result() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let run = record(&site);
+        let paths = ClientPaths::below(root.path());
+        let run = record(&paths);
         let working = run.own().unwrap();
         let mut log = run.begin().unwrap();
         log.frame(&line("before"));
@@ -188,7 +188,7 @@ mod tests {
                 .unwrap();
             drop(working);
         });
-        follow(&site, &record(&site), &mut here, LATEST_BEGIN).unwrap();
+        follow(&paths, &record(&paths), &mut here, LATEST_BEGIN).unwrap();
         drop(here);
         writer.join().unwrap();
         let lines = reader.join().unwrap();
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn a_torn_line_is_passed_over() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let run = record(&site);
+        let paths = ClientPaths::below(root.path());
+        let run = record(&paths);
         std::fs::write(
             run.path("log"),
             "{\"frame\":\"line\",\"te\n{\"frame\":\"line\",\"text\":\"x\"}\n{\"fra",
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn a_reader_that_leaves_ends_only_the_following() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let run = record(&site);
+        let paths = ClientPaths::below(root.path());
+        let run = record(&paths);
         let _working = run.own().unwrap();
         run.begin().unwrap();
         let (mut here, there) = UnixStream::pair().unwrap();
         drop(there);
         let started = Instant::now();
-        follow(&site, &run, &mut here, LATEST_BEGIN).unwrap();
+        follow(&paths, &run, &mut here, LATEST_BEGIN).unwrap();
         assert!(started.elapsed() < Duration::from_secs(5));
         assert!(run.result().is_none());
     }

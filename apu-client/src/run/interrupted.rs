@@ -8,26 +8,26 @@ use super::outcome::{Facts, judge};
 use super::run_dir::Record;
 use crate::dpkg::Database;
 use crate::os::locks;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::process::Process;
 use crate::os::syslog;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
-pub(crate) fn conclude(site: &Site, record: &Record) -> io::Result<()> {
+pub(crate) fn conclude(paths: &ClientPaths, record: &Record) -> io::Result<()> {
     // apt goes on without its supervisor. One that had just been started is not noted yet, but has its lock.
     let noted = record.load::<Process>("process");
-    let dpkg = [site.dpkg().join("lock-frontend"), site.dpkg().join("lock")];
+    let dpkg = [paths.dpkg().join("lock-frontend"), paths.dpkg().join("lock")];
     if noted.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
     let line = record.request()?;
     let mut log = record.resume()?;
-    let after = Database::read(&site.dpkg())?;
+    let after = Database::read(&paths.dpkg())?;
     let mut result = read_back(record.load("before"), record.load("plan"), &after);
     result.operation = Request::parse(line.as_bytes())
         .ok()
         .map(|request| request.operation);
-    result.reboot_required = site.reboot_required();
+    result.reboot_required = paths.reboot_required();
     result.seconds = record.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
         result

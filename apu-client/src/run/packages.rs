@@ -36,14 +36,14 @@ struct Decided {
 
 impl Run<'_> {
     pub(super) fn change_packages(&mut self) -> Result<RunResult, Stop> {
-        self.wait_until_free(&locks::package_locks(self.site))?;
+        self.wait_until_free(&locks::package_locks(self.paths))?;
         // Nobody may fetch other lists between the plan and the deed.
-        let _lists = self.take(&self.site.lists().join("lock"))?;
+        let _lists = self.take(&self.paths.lists().join("lock"))?;
         let left_out = if brings_apu_data(&self.request) {
-            wanted(self.site)?;
+            wanted(self.paths)?;
             Vec::new()
         } else {
-            preflight(self.site, self.request.operation)?.notes
+            preflight(self.paths, self.request.operation)?.notes
         };
         // Told however it ends: what is missing may be missing for that.
         let mut result = self.change();
@@ -55,14 +55,14 @@ impl Run<'_> {
     }
 
     fn change(&mut self) -> Result<RunResult, Stop> {
-        space(self.site)?;
+        space(self.paths)?;
         self.is_wanted()?;
 
         let database = self.database()?;
         self.save("before", &database)?;
         let before = Before {
-            leftovers: conffiles::find(self.site, &database),
-            questions: debconf::read(self.site),
+            leftovers: conffiles::find(self.paths, &database),
+            questions: debconf::read(self.paths),
             database,
         };
         let decided = self.decide(&before.database)?;
@@ -178,7 +178,7 @@ impl Run<'_> {
         });
         result.notes.splice(0..0, decided.notes);
         result.kept_back = decided.plan.kept_back;
-        let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.site, &after));
+        let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
         result.conffiles_kept = kept;
         let replaced = replaced.iter();
         result.notes.extend(
@@ -189,15 +189,16 @@ impl Run<'_> {
         let names: Vec<&str> = changes
             .filter_map(|change| change.package.split(':').next())
             .collect();
-        result.questions_defaulted = debconf::defaulted(&before.questions, &debconf::read(self.site), &names);
+        result.questions_defaulted =
+            debconf::defaulted(&before.questions, &debconf::read(self.paths), &names);
         if brings_apu_data(&self.request) {
-            result.notes.extend(composed::remarks(self.site));
+            result.notes.extend(composed::remarks(self.paths));
         }
         Ok(result)
     }
 
     fn plan(&self, database: &Database) -> Result<(Call, Plan), Stop> {
-        planning::plan(self.site, &self.request, self.policy.conffiles, database)
+        planning::plan(self.paths, &self.request, self.policy.conffiles, database)
     }
 
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Stop> {

@@ -13,7 +13,7 @@ use crate::apt::{
     providers,
 };
 use crate::dpkg::{Conffiles, DPKG, Database, compare};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Longer than any simulation takes; it is only a guard against one that never ends.
@@ -28,29 +28,29 @@ const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
 
 /// The apt call for a request that changes packages.
 pub(crate) fn call_for(
-    site: &Site,
+    paths: &ClientPaths,
     request: &Request,
     conffiles: Conffiles,
     database: &Database,
 ) -> Option<Call> {
-    let mut call = Call::new(site, Verb::of(request.operation)?, conffiles);
+    let mut call = Call::new(paths, Verb::of(request.operation)?, conffiles);
     call.remove |= request.allow_remove;
     let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
     call.packages = request.packages.iter().map(exact).collect();
     if brings_apu_data(request) {
-        call = call.of_apu_data(site, lie_apart(site));
+        call = call.of_apu_data(paths, lie_apart(paths));
     }
     Some(call)
 }
 
 /// Simulates a call and judges what it would do.
 pub(crate) fn plan(
-    site: &Site,
+    paths: &ClientPaths,
     request: &Request,
     conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Stop> {
-    let call = call_for(site, request, conffiles, database)
+    let call = call_for(paths, request, conffiles, database)
         .ok_or_else(|| failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
     if let Some(stop) = of_other_architecture(request, &database.architecture, foreign_architectures) {
         return Err(stop);
@@ -60,9 +60,9 @@ pub(crate) fn plan(
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
         let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
-        return Err(with_providers(site, stop, request));
+        return Err(with_providers(paths, stop, request));
     }
-    judge(request, &plan, database).map_err(|stop| with_providers(site, stop, request))?;
+    judge(request, &plan, database).map_err(|stop| with_providers(paths, stop, request))?;
     Ok((call, plan))
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
 }
 
 /// Adds who provides a package that does not exist itself.
-fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
+fn with_providers(paths: &ClientPaths, mut stop: Stop, request: &Request) -> Stop {
     if let Some(reason) = stop
         .reason
         .as_mut()
@@ -124,7 +124,7 @@ fn with_providers(site: &Site, mut stop: Stop, request: &Request) -> Stop {
             if name.contains(['.', '+']) {
                 continue;
             }
-            let words = cache_call(site, &["showpkg".to_owned(), name.to_owned()]);
+            let words = cache_call(paths, &["showpkg".to_owned(), name.to_owned()]);
             let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_PATIENCE);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::dpkg::Conffiles;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// The policy. Each key has a default, an unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -77,8 +77,8 @@ pub(crate) enum Forbidden {
 
 impl Policy {
     /// Reads the client's policy. A missing file is an error: it must not allow more than the file did.
-    pub(crate) fn read(site: &Site) -> Result<Self, PolicyError> {
-        let path = site.policy();
+    pub(crate) fn read(paths: &ClientPaths) -> Result<Self, PolicyError> {
+        let path = paths.policy();
         let metadata = fs::metadata(&path).map_err(PolicyError::Read)?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
             return Err(PolicyError::Owner);
@@ -228,11 +228,11 @@ mod tests {
     fn a_policy_that_somebody_else_may_write_is_no_policy() {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        assert!(matches!(Policy::read(&site), Err(PolicyError::Read(_))));
-        fs::create_dir_all(site.policy().parent().unwrap()).unwrap();
-        fs::write(site.policy(), "").unwrap();
-        fs::set_permissions(site.policy(), fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(Policy::read(&site), Err(PolicyError::Owner)));
+        let paths = ClientPaths::below(root.path());
+        assert!(matches!(Policy::read(&paths), Err(PolicyError::Read(_))));
+        fs::create_dir_all(paths.policy().parent().unwrap()).unwrap();
+        fs::write(paths.policy(), "").unwrap();
+        fs::set_permissions(paths.policy(), fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(Policy::read(&paths), Err(PolicyError::Owner)));
     }
 }

@@ -17,7 +17,7 @@ use crate::apt::{
     targets_call, untold, waives_expiry,
 };
 use crate::os::atomic_file::private_directory;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Below this a transaction does not begin: dpkg and the log need room themselves.
@@ -36,9 +36,9 @@ pub(crate) struct Checked {
 }
 
 /// Reads the policy and asks it.
-pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, Stop> {
-    let path = site.policy();
-    let policy = Policy::read(site).map_err(|error| {
+pub(crate) fn configuration(paths: &ClientPaths, request: &Request) -> Result<Policy, Stop> {
+    let path = paths.policy();
+    let policy = Policy::read(paths).map_err(|error| {
         let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
         let text = format!("this client's policy cannot be used: {error}{why}");
         advise(
@@ -56,7 +56,7 @@ pub(crate) fn configuration(site: &Site, request: &Request) -> Result<Policy, St
 }
 
 /// Asks apt for its configuration, once for a request, and refuses what would make it do something else than it is told.
-pub(crate) fn ask_apt(site: &Site) -> Result<(), Stop> {
+pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Stop> {
     let settings = Settings::ask().map_err(|error| {
         let text = format!("apt cannot read its configuration: {error}");
         advise(
@@ -67,8 +67,8 @@ pub(crate) fn ask_apt(site: &Site) -> Result<(), Stop> {
     let unknown = |error: std::io::Error| own_fault("cannot ask apt-config", &error);
     // Asked only where something is odd: on most machines nothing is.
     let built_in = if misfit(&settings, &Settings::default()).is_some() {
-        private_directory(&site.state()).map_err(unknown)?;
-        Settings::built_in(&site.state().join("no-files.conf")).map_err(unknown)?
+        private_directory(&paths.state()).map_err(unknown)?;
+        Settings::built_in(&paths.state().join("no-files.conf")).map_err(unknown)?
     } else {
         Settings::default()
     };
@@ -82,7 +82,7 @@ pub(crate) fn ask_apt(site: &Site) -> Result<(), Stop> {
         );
         return Err(advise(refused(ReasonCode::Configuration, text), advice));
     }
-    set_up(site, &settings);
+    set_up(paths, &settings);
     Ok(())
 }
 
@@ -100,23 +100,23 @@ fn word_of(name: &str) -> String {
 
 /// Looks at what must be right before apt may fetch or install anything. From then on its calls read the sources that were
 /// judged, without those archives whose lists are too old to install by.
-pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Checked, Stop> {
+pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Stop> {
     let fault = |error: &io::Error| own_fault("cannot look at the sources", error);
-    let view = View::of(site).map_err(|error| fault(&error))?;
-    for (own, copy) in view.files(site).map_err(|error| fault(&error))? {
+    let view = View::of(paths).map_err(|error| fault(&error))?;
+    for (own, copy) in view.files(paths).map_err(|error| fault(&error))? {
         // One that came after the copies were made is not read either.
         let Ok(text) = fs::read(&copy) else { continue };
         untold(&String::from_utf8_lossy(&text))
             .map_err(|insecure| without_signature(&own, &insecure.to_string()))?;
     }
     let mut options = view.source_options();
-    let lists = site.lists();
+    let lists = paths.lists();
     let names = match operation {
-        Operation::Update => all_indexes(site, &view, &options)?,
+        Operation::Update => all_indexes(paths, &view, &options)?,
         _ => lists::read(&lists).into_keys().collect(),
     };
     view.pretend(names).map_err(|error| fault(&error))?;
-    let said = ask_targets(site, &view, &options, Some(&view.lists()), FORMAT)?;
+    let said = ask_targets(paths, &view, &options, Some(&view.lists()), FORMAT)?;
     let targets = Target::parse_all(&said).ok_or_else(|| {
         let text = "apt describes its sources in a way that is not understood";
         failed(ReasonCode::Client, text)
@@ -150,7 +150,7 @@ pub(crate) fn preflight(site: &Site, operation: Operation) -> Result<Checked, St
         }
     }
     let archives = archives(&targets).into_iter().cloned().collect();
-    site.reads(options, view.into_directory());
+    paths.reads(options, view.into_directory());
     Ok(Checked { notes, archives })
 }
 
@@ -212,21 +212,21 @@ fn is_waived(view: &View, target: &Target) -> bool {
 }
 
 /// The indexes that an update could fetch.
-fn all_indexes(site: &Site, view: &View, options: &[String]) -> Result<Vec<String>, Stop> {
-    let said = ask_targets(site, view, options, None, "$(FILENAME)")?;
+fn all_indexes(paths: &ClientPaths, view: &View, options: &[String]) -> Result<Vec<String>, Stop> {
+    let said = ask_targets(paths, view, options, None, "$(FILENAME)")?;
     let name = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
     Ok(said.lines().map(name).filter(|name| !name.is_empty()).collect())
 }
 
 /// Lets apt read the sources. What it cannot read is told with the names of the machine's own files.
 fn ask_targets(
-    site: &Site,
+    paths: &ClientPaths,
     view: &View,
     options: &[String],
     lists: Option<&Path>,
     format: &str,
 ) -> Result<String, Stop> {
-    let arguments = targets_call(site, options, lists, format);
+    let arguments = targets_call(paths, options, lists, format);
     let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
         .map_err(|error| own_fault("cannot ask apt about the sources", &error))?;
     if captured.succeeded() {
@@ -262,13 +262,13 @@ pub(super) fn is_deb822(path: &Path) -> bool {
 }
 
 /// The source files that our apt calls read; none that cannot be listed.
-pub(super) fn source_files(site: &Site) -> Vec<PathBuf> {
-    site.source_files().unwrap_or_default()
+pub(super) fn source_files(paths: &ClientPaths) -> Vec<PathBuf> {
+    paths.source_files().unwrap_or_default()
 }
 
 /// Whether dpkg and the run's record have room to work at all.
-pub(super) fn space(site: &Site) -> Result<(), Stop> {
-    for path in [site.dpkg(), site.state(), site.root().to_owned()] {
+pub(super) fn space(paths: &ClientPaths) -> Result<(), Stop> {
+    for path in [paths.dpkg(), paths.state(), paths.root().to_owned()] {
         if !has_room(&path) {
             let text = format!(
                 "there is hardly any space left on the file system of {}",
@@ -294,20 +294,20 @@ fn has_room(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn site_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Site) {
+    fn client_with(files: &[(&str, &str)]) -> (tempfile::TempDir, ClientPaths) {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         for (path, text) in files {
-            let path = site.path(path);
+            let path = paths.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        (root, site)
+        (root, paths)
     }
 
     #[test]
     fn a_source_that_apt_would_trust_unsigned_stops_everything() {
-        let (_root, site) = site_with(&[
+        let (_root, paths) = client_with(&[
             ("/etc/apt/sources.list", "deb http://x/ stable main\n"),
             (
                 "/etc/apt/sources.list.d/a.list",
@@ -315,8 +315,8 @@ mod tests {
             ),
             ("/var/lib/apt/lists/y_._Packages", ""),
         ]);
-        assert!(preflight(&site, Operation::Update).is_err());
-        let reason = preflight(&site, Operation::Install).unwrap_err().reason.unwrap();
+        assert!(preflight(&paths, Operation::Update).is_err());
+        let reason = preflight(&paths, Operation::Install).unwrap_err().reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         assert!(
             reason.advice.ends_with("/etc/apt/sources.list.d/a.list"),
@@ -333,9 +333,9 @@ mod tests {
         );
         let packages = ("/var/lib/apt/lists/x_dists_a_b_binary-amd64_Packages", "");
         let source = ("/etc/apt/sources.list", "deb [arch=amd64] http://x/ a b\n");
-        let (_root, site) = site_with(&[release, packages, source]);
+        let (_root, paths) = client_with(&[release, packages, source]);
         let code = |operation| {
-            preflight(&site, operation)
+            preflight(&paths, operation)
                 .err()
                 .and_then(|stop| stop.reason)
                 .map(|why| why.code)
@@ -347,13 +347,13 @@ mod tests {
             "/etc/apt/sources.list",
             "deb [arch=amd64 check-valid-until=no] http://x/ a b\n",
         );
-        let (_root, site) = site_with(&[release, packages, waived]);
-        assert!(preflight(&site, Operation::DistUpgrade).is_ok());
+        let (_root, paths) = client_with(&[release, packages, waived]);
+        assert!(preflight(&paths, Operation::DistUpgrade).is_ok());
     }
 
     #[test]
     fn what_apt_does_not_read_is_not_judged() {
-        let (_root, site) = site_with(&[
+        let (_root, paths) = client_with(&[
             (
                 "/etc/apt/sources.list.d/a.list.save",
                 "deb [trusted=yes] http://y/ ./\n",
@@ -363,18 +363,18 @@ mod tests {
                 "Types: deb\nURIs: http://x/\nSuites: ./\nSigned-By: /k\n",
             ),
         ]);
-        assert!(preflight(&site, Operation::Install).is_ok());
+        assert!(preflight(&paths, Operation::Install).is_ok());
     }
 
     #[test]
     fn an_exclusive_client_is_judged_by_the_sources_that_it_uses() {
-        let (_root, site) = site_with(&[
+        let (_root, paths) = client_with(&[
             ("/etc/apt/sources.list", "deb [trusted=yes] http://x/ ./\n"),
             (
                 "/usr/share/apu-data/exclusive/apu.sources",
                 "Types: deb\nURIs: http://x/\nSuites: ./\n",
             ),
         ]);
-        assert!(preflight(&site, Operation::Install).is_ok());
+        assert!(preflight(&paths, Operation::Install).is_ok());
     }
 }

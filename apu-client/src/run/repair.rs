@@ -55,7 +55,7 @@ impl Run<'_> {
             Rung::Reinstall(_) => Verb::Reinstall,
             Rung::FixBroken => Verb::FixBroken,
         };
-        let mut call = Call::new(self.site, verb, conffiles);
+        let mut call = Call::new(self.paths, verb, conffiles);
         if let Rung::Reinstall(keys) = rung {
             let exact = |key: &String| {
                 let (name, architecture) = key.split_once(':')?;

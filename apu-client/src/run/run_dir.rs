@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::os::atomic_file::{private_directory, replace, sync_directory, write_durably};
 use crate::os::locks;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::process::Process;
 
 /// Held back so that the result of a run that filled the disk can still be written.
@@ -44,13 +44,13 @@ pub(crate) enum Claim {
 
 impl Record {
     /// Makes the record of a run, complete or not at all.
-    pub(crate) fn claim(site: &Site, id: RunId, request: &str) -> io::Result<Claim> {
-        let directory = site.run(id);
+    pub(crate) fn claim(paths: &ClientPaths, id: RunId, request: &str) -> io::Result<Claim> {
+        let directory = paths.run(id);
         if directory.exists() {
             return Ok(Claim::Known(Self { directory }));
         }
-        make_private(site)?;
-        let draft = site.runs().join(format!(".{id}.{}", std::process::id()));
+        make_private(paths)?;
+        let draft = paths.runs().join(format!(".{id}.{}", std::process::id()));
         let _ = fs::remove_dir_all(&draft);
         private_directory(&draft)?;
         let made = (|| {
@@ -64,7 +64,7 @@ impl Record {
         let record = Self { directory };
         match made {
             Ok(()) => {
-                sync_directory(&site.runs())?;
+                sync_directory(&paths.runs())?;
                 Ok(Claim::New(record))
             }
             Err(error) => {
@@ -80,8 +80,8 @@ impl Record {
     }
 
     /// The record of a run that is known here.
-    pub(crate) fn find(site: &Site, id: RunId) -> Option<Self> {
-        let directory = site.run(id);
+    pub(crate) fn find(paths: &ClientPaths, id: RunId) -> Option<Self> {
+        let directory = paths.run(id);
         directory.join("request").is_file().then_some(Self { directory })
     }
 
@@ -137,10 +137,10 @@ impl Record {
     }
 
     /// Every run whose record is whole, whatever has become of it.
-    pub(crate) fn all(site: &Site) -> Vec<Self> {
-        let entries = fs::read_dir(site.runs()).into_iter().flatten().flatten();
+    pub(crate) fn all(paths: &ClientPaths) -> Vec<Self> {
+        let entries = fs::read_dir(paths.runs()).into_iter().flatten().flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        ids.filter_map(|id| Self::find(site, id)).collect()
+        ids.filter_map(|id| Self::find(paths, id)).collect()
     }
 
     /// How long ago the run ended, where it has.
@@ -256,9 +256,9 @@ impl Log {
 
 /// Makes the state root's own: who can open a lock can hold it. apt fetches as a user of its own, which must get through
 /// the state of an exclusive client to its lists.
-pub(crate) fn make_private(site: &Site) -> io::Result<()> {
-    let mode = if site.is_exclusive() { 0o711 } else { 0o700 };
-    for (directory, mode) in [(site.state(), mode), (site.runs(), 0o700)] {
+pub(crate) fn make_private(paths: &ClientPaths) -> io::Result<()> {
+    let mode = if paths.is_exclusive() { 0o711 } else { 0o700 };
+    for (directory, mode) in [(paths.state(), mode), (paths.runs(), 0o700)] {
         private_directory(&directory)?;
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode))?;
     }
@@ -272,16 +272,16 @@ mod tests {
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
-    fn claim(site: &Site, request: &str) -> Claim {
-        Record::claim(site, ID.parse().unwrap(), request).unwrap()
+    fn claim(paths: &ClientPaths, request: &str) -> Claim {
+        Record::claim(paths, ID.parse().unwrap(), request).unwrap()
     }
 
     #[test]
     fn of_two_claims_on_one_id_the_first_one_wins() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        assert!(matches!(claim(&site, "apu/1 update"), Claim::New(_)));
-        let Claim::Known(record) = claim(&site, "apu/1 clean") else {
+        let paths = ClientPaths::below(root.path());
+        assert!(matches!(claim(&paths, "apu/1 update"), Claim::New(_)));
+        let Claim::Known(record) = claim(&paths, "apu/1 clean") else {
             panic!("the id was new twice");
         };
         assert_eq!(record.request().unwrap(), "apu/1 update");
@@ -290,18 +290,18 @@ mod tests {
     #[test]
     fn of_many_claims_at_once_exactly_one_is_new() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        private_directory(&site.runs()).unwrap();
+        let paths = ClientPaths::below(root.path());
+        private_directory(&paths.runs()).unwrap();
         // Within one process the drafts would share a name, so their rename is tried here directly.
         let drafts: Vec<_> = (0..8)
             .map(|number| {
-                let draft = site.runs().join(format!(".draft{number}"));
+                let draft = paths.runs().join(format!(".draft{number}"));
                 fs::create_dir(&draft).unwrap();
                 fs::write(draft.join("request"), "x").unwrap();
                 draft
             })
             .collect();
-        let target = site.run(ID.parse().unwrap());
+        let target = paths.run(ID.parse().unwrap());
         let won = drafts
             .iter()
             .filter(|draft| fs::rename(draft, &target).is_ok())
@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn a_run_begins_once() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let Claim::New(record) = claim(&site, "apu/1 update") else {
+        let paths = ClientPaths::below(root.path());
+        let Claim::New(record) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
         assert!(!record.has_begun());
@@ -325,8 +325,8 @@ mod tests {
     #[test]
     fn the_lock_shows_whether_somebody_works() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let Claim::New(record) = claim(&site, "apu/1 update") else {
+        let paths = ClientPaths::below(root.path());
+        let Claim::New(record) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
         let held = record.own().unwrap();
@@ -339,8 +339,8 @@ mod tests {
     #[test]
     fn a_result_reads_back_and_ends_the_log_on_a_line_of_its_own() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let Claim::New(record) = claim(&site, "apu/1 update") else {
+        let paths = ClientPaths::below(root.path());
+        let Claim::New(record) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
         record.begin().unwrap();
@@ -358,8 +358,8 @@ mod tests {
     #[test]
     fn a_log_has_an_end_that_is_told_and_always_room_for_the_result() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
-        let Claim::New(record) = claim(&site, "apu/1 update") else {
+        let paths = ClientPaths::below(root.path());
+        let Claim::New(record) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
         let mut log = record.begin().unwrap();

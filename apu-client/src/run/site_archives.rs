@@ -12,7 +12,7 @@ use apu_proto::{Operation, ReasonCode, Request};
 use super::preflight::{is_deb822, judge_source, source_files};
 use super::refusal::{Stop, advise, own_fault, refused};
 use crate::apt::{Source, sources};
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 
 /// Whether a request brings the next apu-data and nothing else. Nothing else on the machine may keep that away: it is how
 /// everything else is mended.
@@ -27,13 +27,13 @@ pub(crate) fn brings_apu_data(request: &Request) -> bool {
 
 /// Whether the lists of the site's own archives have to lie apart from the machine's: it trusts another key for one of
 /// them, or does not use it, or does not say what can be understood.
-pub(crate) fn lie_apart(site: &Site) -> bool {
-    wanted(site).and_then(|wanted| are_used(site, &wanted)).is_err()
+pub(crate) fn lie_apart(paths: &ClientPaths) -> bool {
+    wanted(paths).and_then(|wanted| are_used(paths, &wanted)).is_err()
 }
 
 /// The site's own archives, as apu-data names them.
-pub(crate) fn wanted(site: &Site) -> Result<Vec<Source>, Stop> {
-    let path = site.site_sources();
+pub(crate) fn wanted(paths: &ClientPaths) -> Result<Vec<Source>, Stop> {
+    let path = paths.site_sources();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(unnamed(&path)),
@@ -48,9 +48,9 @@ pub(crate) fn wanted(site: &Site) -> Result<Vec<Source>, Stop> {
 }
 
 /// Looks at what must be right before the lists of the site's own archives are fetched into the machine's.
-pub(super) fn are_used(site: &Site, wanted: &[Source]) -> Result<(), Stop> {
+pub(super) fn are_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Stop> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
-    for file in source_files(site) {
+    for file in source_files(paths) {
         let text =
             fs::read(&file).map_err(|error| own_fault(&format!("cannot read {}", file.display()), &error))?;
         let named = sources(&String::from_utf8_lossy(&text), is_deb822(&file));
@@ -98,20 +98,20 @@ mod tests {
     const APU: &str = "/etc/apt/sources.list.d/apu.sources";
     const SITE: &str = "/usr/share/apu-data/site.sources";
 
-    fn site_archives(site: &Site) -> Result<(), Stop> {
-        wanted(site).and_then(|wanted| are_used(site, &wanted))
+    fn site_archives(paths: &ClientPaths) -> Result<(), Stop> {
+        wanted(paths).and_then(|wanted| are_used(paths, &wanted))
     }
 
     /// Why a client with these files refuses, and what it advises; nothing where it goes on.
     fn refusal(files: &[(&str, &str)]) -> Option<(String, String)> {
         let root = tempfile::tempdir().unwrap();
-        let site = Site::below(root.path());
+        let paths = ClientPaths::below(root.path());
         for (path, text) in files {
-            let path = site.path(path);
+            let path = paths.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let reason = site_archives(&site).err()?.reason.unwrap();
+        let reason = site_archives(&paths).err()?.reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         let root = root.path().display().to_string();
         Some((reason.text.replace(&root, ""), reason.advice.replace(&root, "")))
@@ -196,13 +196,13 @@ mod tests {
     fn lists_lie_apart_wherever_the_machine_would_trust_them_otherwise() {
         let lie_apart = |files: &[(&str, &str)]| {
             let root = tempfile::tempdir().unwrap();
-            let site = Site::below(root.path());
+            let paths = ClientPaths::below(root.path());
             for (path, text) in files {
-                let path = site.path(path);
+                let path = paths.path(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
             }
-            lie_apart(&site)
+            lie_apart(&paths)
         };
         let other = OWN.replace("/k.gpg", "/other.gpg");
         assert!(!lie_apart(&[(SITE, OWN), (APU, OWN)]));

@@ -15,7 +15,7 @@ use super::preflight::{ask_apt, configuration};
 use super::refusal::{Stop, refused};
 use super::run_dir::Record;
 use crate::apt::composed;
-use crate::os::paths::Site;
+use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
 use crate::os::syslog;
 
@@ -29,14 +29,14 @@ const LOCK_WAIT: u32 = 600;
 const LONGEST_LOCK_WAIT: u32 = 3600;
 
 /// Carries out the run `id`, unless somebody does or did.
-pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
+pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     let signals = Signals::hold()?;
     // It fails where we lead a session already, as under systemd.
     let _ = setsid();
     std::env::set_current_dir("/")?;
     umask(Mode::from_bits_truncate(0o022));
 
-    let record = Record::find(site, id).ok_or(io::ErrorKind::NotFound)?;
+    let record = Record::find(paths, id).ok_or(io::ErrorKind::NotFound)?;
     let Some(_working) = own(&record)? else {
         return Ok(());
     };
@@ -45,14 +45,14 @@ pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
     }
     let line = record.request()?;
     if record.has_begun() {
-        return conclude(site, &record);
+        return conclude(paths, &record);
     }
     let mut log = record.begin()?;
     let started = Instant::now();
-    let result = prepare(site, &line).and_then(|(request, policy)| {
+    let result = prepare(paths, &line).and_then(|(request, policy)| {
         let wait = lock_wait(&request, record.is_of_root());
         let mut run = Run {
-            site,
+            paths,
             request,
             policy,
             record: &record,
@@ -67,7 +67,7 @@ pub(crate) fn supervise(site: &Site, id: RunId) -> io::Result<()> {
         .ok()
         .map(|request| request.operation);
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    result.reboot_required = site.reboot_required();
+    result.reboot_required = paths.reboot_required();
     syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
     record.finish(&mut log, result)
 }
@@ -90,11 +90,11 @@ fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
 }
 
 /// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
-fn prepare(site: &Site, line: &str) -> Result<(Request, Policy), Stop> {
+fn prepare(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Stop> {
     let request =
         Request::parse(line.as_bytes()).map_err(|error| refused(ReasonCode::Grammar, error.to_string()))?;
-    let policy = configuration(site, &request)?;
-    ask_apt(site)?;
+    let policy = configuration(paths, &request)?;
+    ask_apt(paths)?;
     Ok((request, policy))
 }
 
@@ -105,7 +105,7 @@ impl Run<'_> {
             return self.clean();
         }
         // Another package may have brought a source that does not go with apu-data's.
-        let note = composed::compose_again(self.site);
+        let note = composed::compose_again(self.paths);
         let mut ended = match self.request.operation {
             Operation::Update => self.update(),
             _ => self.change_packages(),

@@ -24,34 +24,34 @@ impl Run<'_> {
         let of_site = self.request.lists_of_site;
         let archives = if of_site {
             // The machine's other sources have no say in what brings the next apu-data.
-            let wanted = wanted(self.site)?;
-            if let Err(stop) = are_used(self.site, &wanted) {
+            let wanted = wanted(self.paths)?;
+            if let Err(stop) = are_used(self.paths, &wanted) {
                 return Err(self.fetch_apart(stop));
             }
             Vec::new()
         } else {
-            preflight(self.site, self.request.operation)?.archives
+            preflight(self.paths, self.request.operation)?.archives
         };
-        let directory = self.site.lists();
-        if self.site.is_exclusive() {
+        let directory = self.paths.lists();
+        if self.paths.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
             let _ = fs::create_dir_all(directory.join("partial"));
             let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o755));
         }
         let before = lists::read(&directory);
-        let times = lists::times(self.site);
+        let times = lists::times(self.paths);
         let worked = self.without_locks(Verb::Update, false)?;
         let changed = lists::read(&directory) != before;
         let mut result = judge_update(&worked, changed);
         if of_site {
             lists::set_back(&times);
         } else if result.reason.is_none() {
-            let _ = replace(&self.site.update_stamp(), b"");
+            let _ = replace(&self.paths.update_stamp(), b"");
         } else if matches!(worked.ended, Ended::Exit(0 | 100)) {
             let said = worked.complaints.iter().map(|complaint| complaint.text.clone());
-            lists::note_fetched(self.site, &archives, &said.collect::<Vec<_>>());
+            lists::note_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
         }
-        result.releases = release_dates::releases(self.site, &archives);
+        result.releases = release_dates::releases(self.paths, &archives);
         result.apt_exit = worked.ended.code();
         Ok(result)
     }
@@ -59,9 +59,9 @@ impl Run<'_> {
     /// Fetches the lists of the site's own archives to a place of their own, where they may not lie among the machine's. That
     /// is enough to bring the next apu-data; the refusal stays, since nothing else can be installed from there.
     fn fetch_apart(&mut self, mut refusal: Stop) -> Stop {
-        let directory = self.site.site_lists();
+        let directory = self.paths.site_lists();
         let _ = fs::create_dir_all(directory.join("partial"));
-        let _ = fs::set_permissions(self.site.state(), fs::Permissions::from_mode(0o755));
+        let _ = fs::set_permissions(self.paths.state(), fs::Permissions::from_mode(0o755));
         let worked = match self.without_locks(Verb::Update, true) {
             Ok(worked) => worked,
             Err(stop) => return stop,
@@ -81,7 +81,7 @@ impl Run<'_> {
 
     /// Empties the cache of packages.
     pub(super) fn clean(&mut self) -> Result<RunResult, Stop> {
-        let directory = self.site.archives();
+        let directory = self.paths.archives();
         let before = lists::read(&directory);
         let worked = self.without_locks(Verb::Clean, false)?;
         let changed = lists::read(&directory) != before;
@@ -101,19 +101,19 @@ impl Run<'_> {
     /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
     fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Worked, Stop> {
         let needed = match verb {
-            Verb::Update if apart => self.site.site_lists(),
-            Verb::Update => self.site.lists(),
-            _ => self.site.archives(),
+            Verb::Update if apart => self.paths.site_lists(),
+            Verb::Update => self.paths.lists(),
+            _ => self.paths.archives(),
         };
         let locks = [needed.join("lock")];
         loop {
             self.wait_until_free(&locks)?;
             self.is_wanted()?;
-            let mut call = Call::new(self.site, verb, self.policy.conffiles);
+            let mut call = Call::new(self.paths, verb, self.policy.conffiles);
             if apart {
-                call = call.of_the_site_apart(self.site);
+                call = call.of_the_site_apart(self.paths);
             } else if self.request.lists_of_site {
-                call = call.of_the_site(self.site);
+                call = call.of_the_site(self.paths);
             }
             let worked = self.act(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
             if !worked.was_locked() {

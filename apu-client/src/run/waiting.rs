@@ -17,8 +17,8 @@ const PAUSE: u16 = 250;
 impl Run<'_> {
     /// Waits for its turn among apu's own runs on this client.
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
-        make_private(self.site).map_err(|error| own_fault("cannot keep state", &error))?;
-        let lock = self.site.lock();
+        make_private(self.paths).map_err(|error| own_fault("cannot keep state", &error))?;
+        let lock = self.paths.lock();
         let fault = |error| own_fault(&format!("cannot lock {}", lock.display()), &error);
         // An older version left it readable for everybody.
         locks::make_private(&lock).map_err(fault)?;
@@ -32,7 +32,7 @@ impl Run<'_> {
                 }
                 Err(mut held) => {
                     let own = self.request.run_id;
-                    let mut others = at_work(self.site).into_iter();
+                    let mut others = at_work(self.paths).into_iter();
                     if let Some(run) = others.find(|run| run.has_turn && Some(run.id) != own) {
                         held.holder = format!("the run before it: {run}");
                     }
