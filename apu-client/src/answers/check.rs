@@ -11,14 +11,14 @@ use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb, errors};
 use crate::dpkg::{Conffiles, DPKG, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{Captured, capture};
-use crate::run::active::{at_work, notice};
+use crate::run::active::{active_runs, notice};
 use crate::run::refusal::{Stop, advise, failed, own_fault};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks at everything and reports all that is wrong.
 pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Stop> {
-    if let Some(notice) = notice(&at_work(paths)) {
+    if let Some(notice) = notice(&active_runs(paths)) {
         let text = format!("{notice}; whether all packages are whole can be told when it has ended");
         return Err(failed(ReasonCode::Locked, text));
     }

@@ -20,7 +20,7 @@ use crate::apt::{
 use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
-use crate::run::active::{at_work, notice};
+use crate::run::active::{active_runs, notice};
 use crate::run::refusal::{Stop, own_fault};
 
 /// Everything that a client says of itself.
@@ -59,7 +59,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Stop> {
         sources_left_out: composed::left_out(paths),
         releases: release_dates::releases(paths, &known),
     };
-    let runs = at_work(paths);
+    let runs = active_runs(paths);
     let mut result = match plan(paths, &database) {
         Ok(plan) => {
             status.pending = pending(&plan);

@@ -20,7 +20,7 @@ use crate::os::syslog;
 use crate::run::follow::{self, LATEST_BEGIN};
 use crate::run::preflight::configuration;
 use crate::run::refusal::{Stop, advise, failed, own_fault, refused};
-use crate::run::run_dir::{Claim, Record};
+use crate::run::run_dir::{Claim, RunDir};
 
 /// How long one that does not read keeps this process.
 const SLOWEST_READER: Duration = Duration::from_secs(120);
@@ -186,21 +186,21 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &
         run_id: Some(id),
         ..request.clone()
     };
-    if Record::find(paths, id).is_none() {
+    if RunDir::find(paths, id).is_none() {
         make_room(paths, caller.user, request)?;
     }
-    let claim = Record::claim(paths, id, &asked.to_string())
+    let claim = RunDir::claim(paths, id, &asked.to_string())
         .map_err(|error| own_fault("cannot make the run's record", &error))?;
-    let record = match claim {
-        Claim::New(record) => {
-            record
+    let run_dir = match claim {
+        Claim::New(run_dir) => {
+            run_dir
                 .save("caller", &caller.user)
                 .map_err(|error| own_fault("cannot make the run's record", &error))?;
             syslog::tell(&format!("{caller} started a run: {asked}"));
-            record
+            run_dir
         }
-        Claim::Known(record) => {
-            let known = record
+        Claim::Existing(run_dir) => {
+            let known = run_dir
                 .request()
                 .map_err(|error| own_fault("cannot read the run's record", &error))?;
             if !is_same(&known, &asked) {
@@ -209,13 +209,13 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &
                     "this run's id was used for another request",
                 ));
             }
-            record
+            run_dir
         }
     };
-    if !record.has_begun() {
+    if !run_dir.has_begun() {
         start(paths, id).map_err(|error| own_fault("cannot start the run", &error))?;
     }
-    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(paths, &record, socket, LATEST_BEGIN))
+    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(paths, &run_dir, socket, LATEST_BEGIN))
 }
 
 /// The same request may be willing to wait for another time.
@@ -237,14 +237,19 @@ fn attach(
         .run_id
         .ok_or_else(|| refused(ReasonCode::Grammar, "attach names no run"))?;
     syslog::tell(&format!("{caller} asked: {request}"));
-    let Some(record) = Record::find(paths, id) else {
+    let Some(run_dir) = RunDir::find(paths, id) else {
         return Err(failed(
             ReasonCode::UnknownRun,
             format!("this client knows no run {id}"),
         ));
     };
     greet(socket, Some(id)).map_or(Ok(()), |()| {
-        follow::follow(paths, &record, socket, LATEST_BEGIN.saturating_sub(record.age()))
+        follow::follow(
+            paths,
+            &run_dir,
+            socket,
+            LATEST_BEGIN.saturating_sub(run_dir.age()),
+        )
     })
 }
 

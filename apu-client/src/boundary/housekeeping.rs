@@ -6,9 +6,9 @@ use std::time::Duration;
 use apu_proto::{Operation, ReasonCode, Request};
 
 use crate::os::paths::ClientPaths;
-use crate::run::follow::look;
+use crate::run::follow::check_liveness;
 use crate::run::refusal::{Stop, failed};
-use crate::run::run_dir::Record;
+use crate::run::run_dir::RunDir;
 
 /// Finished runs beyond these are removed.
 const KEEP: usize = 50;
@@ -31,11 +31,11 @@ pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> 
     remove_drafts(paths);
     let mut finished = Vec::new();
     let (mut of_root, mut of_key) = (0, 0);
-    for record in Record::all(paths) {
-        if let Some(age) = record.ended() {
-            finished.push((age, record));
-        } else if record.age() < HOUR || !matches!(look(paths, &record, true), Ok(Some(_))) {
-            if record.is_of_root() {
+    for run_dir in RunDir::all(paths) {
+        if let Some(age) = run_dir.time_since_end() {
+            finished.push((age, run_dir));
+        } else if run_dir.age() < HOUR || !matches!(check_liveness(paths, &run_dir, true), Ok(Some(_))) {
+            if run_dir.is_by_root() {
                 of_root += 1;
             } else {
                 of_key += 1;
@@ -43,9 +43,9 @@ pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> 
         }
     }
     finished.sort_by_key(|(age, _)| *age);
-    for (place, (age, record)) in finished.iter().enumerate() {
+    for (place, (age, run_dir)) in finished.iter().enumerate() {
         if is_outdated(place, *age) {
-            record.remove();
+            run_dir.remove();
         }
     }
     let (unfinished, most) = match caller {
@@ -96,16 +96,16 @@ mod tests {
     use super::*;
     use crate::run::run_dir::Claim;
 
-    fn claim(paths: &ClientPaths, number: usize) -> Record {
+    fn claim(paths: &ClientPaths, number: usize) -> RunDir {
         let id = format!("{number:032x}").parse().unwrap();
-        match Record::claim(paths, id, "apu/1 update").unwrap() {
-            Claim::New(record) | Claim::Known(record) => record,
+        match RunDir::claim(paths, id, "apu/1 update").unwrap() {
+            Claim::New(run_dir) | Claim::Existing(run_dir) => run_dir,
         }
     }
 
-    fn age(record: &Record, file: &str, age: Duration) {
+    fn age(run_dir: &RunDir, file: &str, age: Duration) {
         let then = std::time::SystemTime::now() - age;
-        let file = fs::File::options().write(true).open(record.path(file)).unwrap();
+        let file = fs::File::options().write(true).open(run_dir.path(file)).unwrap();
         file.set_modified(then).unwrap();
     }
 
@@ -122,16 +122,16 @@ mod tests {
     fn a_run_that_was_never_begun_gets_its_result_and_later_goes() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let record = claim(&paths, 1);
+        let run_dir = claim(&paths, 1);
         let make_room = |paths: &ClientPaths| make_room(paths, 0, &request("update"));
         make_room(&paths).unwrap();
-        assert!(record.ended().is_none(), "it may still begin");
-        age(&record, "request", 2 * HOUR);
+        assert!(run_dir.time_since_end().is_none(), "it may still begin");
+        age(&run_dir, "request", 2 * HOUR);
         make_room(&paths).unwrap();
-        assert!(record.result().is_some());
-        age(&record, "result", 100 * 24 * HOUR);
+        assert!(run_dir.result().is_some());
+        age(&run_dir, "result", 100 * 24 * HOUR);
         make_room(&paths).unwrap();
-        assert!(Record::all(&paths).is_empty());
+        assert!(RunDir::all(&paths).is_empty());
     }
 
     fn request(words: &str) -> Request {

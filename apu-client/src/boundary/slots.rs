@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::Flock;
 
 use crate::os::atomic_file::private_directory;
-use crate::os::locks::try_own;
+use crate::os::locks::try_lock;
 use crate::os::paths::ClientPaths;
 
 /// A kind of place, each with a number of its own.
@@ -60,7 +60,7 @@ pub(crate) fn take(paths: &ClientPaths, kind: Kind, patience: Duration) -> io::R
                 .truncate(false)
                 .mode(0o600)
                 .open(path)?;
-            if let Some(lock) = try_own(file) {
+            if let Some(lock) = try_lock(file) {
                 return Ok(Some(Slot { _lock: lock }));
             }
         }

@@ -113,7 +113,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
 }
 
 /// Takes a lock of a whole file, which a crash frees, or finds that somebody has it.
-pub(crate) fn try_own(file: File) -> Option<Flock<File>> {
+pub(crate) fn try_lock(file: File) -> Option<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
 }
 

@@ -5,12 +5,12 @@ use std::time::UNIX_EPOCH;
 
 use apu_proto::{Request, RunId};
 
-use super::run_dir::Record;
+use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
 /// A run that a supervisor carries out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AtWork {
+pub(crate) struct ActiveRun {
     pub(crate) id: RunId,
     /// The operation's name; empty where the request cannot be read.
     operation: String,
@@ -20,16 +20,16 @@ pub(crate) struct AtWork {
 }
 
 /// The runs that have begun and not ended: the one that has its turn first, then the oldest.
-pub(crate) fn at_work(paths: &ClientPaths) -> Vec<AtWork> {
-    let mut runs: Vec<AtWork> = Record::all(paths)
+pub(crate) fn active_runs(paths: &ClientPaths) -> Vec<ActiveRun> {
+    let mut runs: Vec<ActiveRun> = RunDir::all(paths)
         .iter()
-        .filter(|record| record.is_at_work())
-        .filter_map(|record| {
-            let request = record.request().ok()?;
+        .filter(|run_dir| run_dir.is_active())
+        .filter_map(|run_dir| {
+            let request = run_dir.request().ok()?;
             let request = Request::parse(request.as_bytes()).ok()?;
             // The file's own time: one that is counted back from now differs from look to look.
-            let (since, has_turn) = record.since().ok()?;
-            Some(AtWork {
+            let (since, has_turn) = run_dir.active_since().ok()?;
+            Some(ActiveRun {
                 id: request.run_id?,
                 operation: request.operation.to_string(),
                 since: since
@@ -43,7 +43,7 @@ pub(crate) fn at_work(paths: &ClientPaths) -> Vec<AtWork> {
     runs
 }
 
-impl fmt::Display for AtWork {
+impl fmt::Display for ActiveRun {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             id, operation, since, ..
@@ -53,7 +53,7 @@ impl fmt::Display for AtWork {
 }
 
 /// What `status` and `check` tell while runs are at work.
-pub(crate) fn notice(runs: &[AtWork]) -> Option<String> {
+pub(crate) fn notice(runs: &[ActiveRun]) -> Option<String> {
     let (first, others) = runs.split_first()?;
     let mut text = format!("a run is at work: {first}");
     match others.len() {
@@ -109,20 +109,20 @@ mod tests {
         let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef";
         let line = format!("apu/1 dist-upgrade run_id={id}");
-        let Claim::New(record) = Record::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
+        let Claim::New(run_dir) = RunDir::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
             panic!("known");
         };
-        assert!(at_work(&paths).is_empty());
-        let supervisor = record.own().unwrap().unwrap();
-        let _log = record.begin().unwrap();
-        let notice = notice(&at_work(&paths)).unwrap();
+        assert!(active_runs(&paths).is_empty());
+        let supervisor = run_dir.try_lock().unwrap().unwrap();
+        let _log = run_dir.start_log().unwrap();
+        let notice = notice(&active_runs(&paths)).unwrap();
         assert!(
             notice.starts_with("a run is at work: dist-upgrade, since 2"),
             "{notice}"
         );
         assert!(notice.ends_with(id), "{notice}");
         drop(supervisor);
-        assert!(at_work(&paths).is_empty());
+        assert!(active_runs(&paths).is_empty());
     }
 
     #[test]
@@ -132,22 +132,22 @@ mod tests {
         let begin = |number: u32, operation: &str| {
             let id = format!("{number:032x}");
             let line = format!("apu/1 {operation} run_id={id}");
-            let Claim::New(record) = Record::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
+            let Claim::New(run_dir) = RunDir::claim(&paths, id.parse().unwrap(), &line).unwrap() else {
                 panic!("known");
             };
-            let supervisor = record.own().unwrap().unwrap();
-            record.begin().unwrap();
-            (record, supervisor)
+            let supervisor = run_dir.try_lock().unwrap().unwrap();
+            run_dir.start_log().unwrap();
+            (run_dir, supervisor)
         };
         let (waiting, _supervisor) = begin(1, "update");
         let old = std::time::SystemTime::now() - std::time::Duration::from_secs(500);
         let request = std::fs::File::options().write(true).open(waiting.path("request"));
         request.unwrap().set_modified(old).unwrap();
         let asked = old.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        assert_eq!(at_work(&paths)[0].since, asked);
+        assert_eq!(active_runs(&paths)[0].since, asked);
         let (working, supervisor) = begin(2, "dist-upgrade");
         working.note_turn().unwrap();
-        let notice = || notice(&at_work(&paths)).unwrap();
+        let notice = || notice(&active_runs(&paths)).unwrap();
         assert!(
             notice().starts_with("a run is at work: dist-upgrade, since "),
             "{}",

@@ -7,7 +7,7 @@ use apu_proto::{ReasonCode, Request};
 use super::exec::{Worked, act};
 use super::policy::Policy;
 use super::refusal::{Stop, failed, own_fault};
-use super::run_dir::{Log, Record};
+use super::run_dir::{Log, RunDir};
 use crate::apt::{APT_GET, Call, environment};
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
@@ -18,7 +18,7 @@ pub(super) struct Run<'a> {
     pub(super) paths: &'a ClientPaths,
     pub(super) request: Request,
     pub(super) policy: Policy,
-    pub(super) record: &'a Record,
+    pub(super) run_dir: &'a RunDir,
     pub(super) log: &'a mut Log,
     pub(super) signals: Signals,
     /// Until when to wait for other package managers.
@@ -43,7 +43,7 @@ impl Run<'_> {
         environment: &[&str],
     ) -> Result<Worked, Stop> {
         act(
-            self.record,
+            self.run_dir,
             self.log,
             &mut self.signals,
             program,

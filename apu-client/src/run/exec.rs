@@ -12,7 +12,7 @@ use std::time::Instant;
 use apu_proto::Frame;
 use nix::unistd::Pid;
 
-use super::run_dir::{Log, Record};
+use super::run_dir::{Log, RunDir};
 use super::tail::Tail;
 use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
@@ -51,7 +51,7 @@ const FRAME: u64 = 31;
 
 /// Runs a program to its end, whatever happens.
 pub(crate) fn act(
-    record: &Record,
+    run_dir: &RunDir,
     log: &mut Log,
     signals: &mut Signals,
     program: &str,
@@ -59,15 +59,15 @@ pub(crate) fn act(
     environment: &[&str],
 ) -> io::Result<Worked> {
     let open = |name: &str| {
-        let path = record.path(name);
+        let path = run_dir.path(name);
         File::options().create(true).append(true).mode(0o600).open(path)
     };
     let (output, progress) = (open("output")?, open("progress")?);
     output.set_len(0)?;
     progress.set_len(0)?;
     let mut watch = Watch {
-        output: Tail::open(&record.path("output"))?,
-        progress: Tail::open(&record.path("progress"))?,
+        output: Tail::open(&run_dir.path("output"))?,
+        progress: Tail::open(&run_dir.path("progress"))?,
         throttle: Throttle::default(),
         told: 0,
         has_lost: false,
@@ -80,7 +80,7 @@ pub(crate) fn act(
         status: Some(progress.as_fd()),
     };
     let pid = spawn::start(program, arguments, environment, streams)?;
-    note_process(record, pid);
+    note_process(run_dir, pid);
     let mut noted = signals.asked_to_stop();
     let ended = loop {
         if let Some(ended) = spawn::poll(pid) {
@@ -109,7 +109,7 @@ pub(crate) fn act(
     };
     while watch.look(log, false) {}
     watch.look(log, true);
-    let _ = fs::remove_file(record.path("process"));
+    let _ = fs::remove_file(run_dir.path("process"));
     let (complaints, fetched) = watch.complaints.finish();
     Ok(Worked {
         ended,
@@ -118,9 +118,9 @@ pub(crate) fn act(
     })
 }
 
-fn note_process(record: &Record, pid: Pid) {
+fn note_process(run_dir: &RunDir, pid: Pid) {
     if let Some(process) = Process::of(pid.as_raw()) {
-        let _ = record.save("process", &process);
+        let _ = run_dir.save("process", &process);
     }
 }
 
@@ -177,15 +177,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        let Claim::New(record) = Record::claim(&paths, id, "apu/1 update").unwrap() else {
+        let Claim::New(run_dir) = RunDir::claim(&paths, id, "apu/1 update").unwrap() else {
             panic!("known");
         };
         let script = ["-c".to_owned(), script.to_owned()];
         // Signals are blocked for a thread, so this test's own must not keep them.
         let worker = std::thread::spawn(move || {
-            let (mut log, mut signals) = (record.begin().unwrap(), Signals::hold().unwrap());
-            let worked = act(&record, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
-            (worked, fs::read_to_string(record.path("log")).unwrap())
+            let (mut log, mut signals) = (run_dir.start_log().unwrap(), Signals::hold().unwrap());
+            let worked = act(&run_dir, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
+            (worked, fs::read_to_string(run_dir.path("log")).unwrap())
         });
         worker.join().unwrap()
     }

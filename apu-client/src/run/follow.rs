@@ -12,7 +12,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::interrupted::conclude;
 use super::refusal::{Stop, own_fault};
-use super::run_dir::Record;
+use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
 /// How long a run that was started may take to begin.
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(1000);
 /// Sends the run's frames to `socket`, the result last. A run that has not begun after `latest_begin` never will.
 pub(crate) fn follow(
     paths: &ClientPaths,
-    record: &Record,
+    run_dir: &RunDir,
     socket: &mut UnixStream,
     latest_begin: Duration,
 ) -> Result<(), Stop> {
@@ -31,25 +31,27 @@ pub(crate) fn follow(
     let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
         .and_then(|inotify| {
             let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-            inotify.add_watch(&record.path(""), what)?;
+            inotify.add_watch(&run_dir.path(""), what)?;
             Ok(inotify)
         })
         .ok();
     let begun = Instant::now();
-    let mut looked = begun;
+    let mut checked = begun;
     let mut frames = Frames::default();
     loop {
-        for line in frames.next(record).map_err(fault)? {
+        for line in frames.next(run_dir).map_err(fault)? {
             let is_last = matches!(Frame::from_line(line.as_bytes()), Ok(Frame::Result(_)));
             if socket.write_all(line.as_bytes()).is_err() || is_last {
                 return Ok(());
             }
         }
-        if looked.elapsed() >= LOOK {
-            looked = Instant::now();
-            if let Some(result) = look(paths, record, begun.elapsed() >= latest_begin).map_err(fault)? {
+        if checked.elapsed() >= LOOK {
+            checked = Instant::now();
+            if let Some(result) =
+                check_liveness(paths, run_dir, begun.elapsed() >= latest_begin).map_err(fault)?
+            {
                 // The log may have got its result in the meantime.
-                let missing = frames.next(record).map_err(fault)?;
+                let missing = frames.next(run_dir).map_err(fault)?;
                 let result = Frame::Result(Box::new(result)).to_line();
                 let text: String = missing
                     .into_iter()
@@ -71,16 +73,20 @@ fn is_result(line: &str) -> bool {
 }
 
 /// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
-pub(crate) fn look(paths: &ClientPaths, record: &Record, is_too_late: bool) -> io::Result<Option<RunResult>> {
-    let Some(_idle) = record.own()? else {
+pub(crate) fn check_liveness(
+    paths: &ClientPaths,
+    run_dir: &RunDir,
+    is_too_late: bool,
+) -> io::Result<Option<RunResult>> {
+    let Some(_idle) = run_dir.try_lock()? else {
         return Ok(None);
     };
-    if let Some(result) = record.result() {
+    if let Some(result) = run_dir.result() {
         return Ok(Some(result));
     }
-    if record.has_begun() {
-        return match conclude(paths, record) {
-            Ok(()) => Ok(record.result()),
+    if run_dir.has_begun() {
+        return match conclude(paths, run_dir) {
+            Ok(()) => Ok(run_dir.result()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         };
@@ -90,13 +96,13 @@ pub(crate) fn look(paths: &ClientPaths, record: &Record, is_too_late: bool) -> i
     }
     let text = "the run was accepted and never begun";
     let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
-    result.operation = Request::parse(record.request()?.as_bytes())
+    result.operation = Request::parse(run_dir.request()?.as_bytes())
         .ok()
         .map(|request| request.operation);
     // From here on it never will.
-    let mut log = record.begin()?;
-    record.finish(&mut log, result)?;
-    Ok(record.result())
+    let mut log = run_dir.start_log()?;
+    run_dir.finish(&mut log, result)?;
+    Ok(run_dir.result())
 }
 
 /// Waits for the log to grow, and tells whether the reader is gone. One that only says no more is not.
@@ -123,9 +129,9 @@ struct Frames {
 impl Frames {
     /// The lines that came since the last call, each a frame. What is no frame is passed over: a full disk or a power
     /// cut may have torn a line.
-    fn next(&mut self, record: &Record) -> io::Result<Vec<String>> {
+    fn next(&mut self, run_dir: &RunDir) -> io::Result<Vec<String>> {
         if self.file.is_none() {
-            self.file = match File::open(record.path("log")) {
+            self.file = match File::open(run_dir.path("log")) {
                 Ok(file) => Some(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
                 Err(error) => return Err(error),
@@ -157,10 +163,10 @@ mod tests {
     use crate::run::run_dir::Claim;
     use std::io::BufRead;
 
-    fn record(paths: &ClientPaths) -> Record {
+    fn run_dir(paths: &ClientPaths) -> RunDir {
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        match Record::claim(paths, id, "apu/1 update").unwrap() {
-            Claim::New(record) | Claim::Known(record) => record,
+        match RunDir::claim(paths, id, "apu/1 update").unwrap() {
+            Claim::New(run_dir) | Claim::Existing(run_dir) => run_dir,
         }
     }
 
@@ -172,9 +178,9 @@ mod tests {
     fn a_reader_gets_everything_from_the_start_to_the_result() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let run = record(&paths);
-        let working = run.own().unwrap();
-        let mut log = run.begin().unwrap();
+        let run = run_dir(&paths);
+        let working = run.try_lock().unwrap();
+        let mut log = run.start_log().unwrap();
         log.frame(&line("before"));
         let (mut here, there) = UnixStream::pair().unwrap();
         let reader = std::thread::spawn(move || {
@@ -188,7 +194,7 @@ mod tests {
                 .unwrap();
             drop(working);
         });
-        follow(&paths, &record(&paths), &mut here, LATEST_BEGIN).unwrap();
+        follow(&paths, &run_dir(&paths), &mut here, LATEST_BEGIN).unwrap();
         drop(here);
         writer.join().unwrap();
         let lines = reader.join().unwrap();
@@ -200,7 +206,7 @@ mod tests {
     fn a_torn_line_is_passed_over() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let run = record(&paths);
+        let run = run_dir(&paths);
         std::fs::write(
             run.path("log"),
             "{\"frame\":\"line\",\"te\n{\"frame\":\"line\",\"text\":\"x\"}\n{\"fra",
@@ -215,9 +221,9 @@ mod tests {
     fn a_reader_that_leaves_ends_only_the_following() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let run = record(&paths);
-        let _working = run.own().unwrap();
-        run.begin().unwrap();
+        let run = run_dir(&paths);
+        let _working = run.try_lock().unwrap();
+        run.start_log().unwrap();
         let (mut here, there) = UnixStream::pair().unwrap();
         drop(there);
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::io;
 use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
 
 use super::outcome::{Facts, judge};
-use super::run_dir::Record;
+use super::run_dir::RunDir;
 use crate::dpkg::Database;
 use crate::os::locks;
 use crate::os::paths::ClientPaths;
@@ -13,29 +13,29 @@ use crate::os::process::Process;
 use crate::os::syslog;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
-pub(crate) fn conclude(paths: &ClientPaths, record: &Record) -> io::Result<()> {
+pub(crate) fn conclude(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> {
     // apt goes on without its supervisor. One that had just been started is not noted yet, but has its lock.
-    let noted = record.load::<Process>("process");
+    let noted = run_dir.load::<Process>("process");
     let dpkg = [paths.dpkg().join("lock-frontend"), paths.dpkg().join("lock")];
     if noted.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
-    let line = record.request()?;
-    let mut log = record.resume()?;
+    let line = run_dir.request()?;
+    let mut log = run_dir.reopen_log()?;
     let after = Database::read(&paths.dpkg())?;
-    let mut result = read_back(record.load("before"), record.load("plan"), &after);
+    let mut result = read_back(run_dir.load("before"), run_dir.load("plan"), &after);
     result.operation = Request::parse(line.as_bytes())
         .ok()
         .map(|request| request.operation);
     result.reboot_required = paths.reboot_required();
-    result.seconds = record.age().as_secs_f64().round();
+    result.seconds = run_dir.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
         result
             .notes
             .push("whether the package lists were fetched is not known".into());
     }
     syslog::tell(&format!("a run was interrupted, {:?}: {line}", result.outcome));
-    record.finish(&mut log, result)
+    run_dir.finish(&mut log, result)
 }
 
 /// Judges the database by what was planned, where the run came that far.

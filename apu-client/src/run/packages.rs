@@ -202,7 +202,7 @@ impl Run<'_> {
     }
 
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Stop> {
-        let saved = self.record.save(file, fact);
+        let saved = self.run_dir.save(file, fact);
         saved.map_err(|error| own_fault("cannot keep the run's record", &error))
     }
 

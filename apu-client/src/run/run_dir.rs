@@ -22,14 +22,14 @@ use crate::os::paths::ClientPaths;
 use crate::os::process::Process;
 
 /// Held back so that the result of a run that filled the disk can still be written.
-const RESERVE: usize = 256 * 1024;
+const RESERVE_SIZE: usize = 256 * 1024;
 
 /// The most bytes of a run's log before its result: a run calls apt more than once, and may wait for long.
-const MOST_LOG: u64 = 16 * 1024 * 1024;
+const MAX_LOG: u64 = 16 * 1024 * 1024;
 
 /// One run's directory.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct RunDir {
     directory: PathBuf,
 }
 
@@ -37,41 +37,41 @@ pub(crate) struct Record {
 #[derive(Debug)]
 pub(crate) enum Claim {
     /// The record was made just now.
-    New(Record),
+    New(RunDir),
     /// Somebody made it before.
-    Known(Record),
+    Existing(RunDir),
 }
 
-impl Record {
+impl RunDir {
     /// Makes the record of a run, complete or not at all.
     pub(crate) fn claim(paths: &ClientPaths, id: RunId, request: &str) -> io::Result<Claim> {
         let directory = paths.run(id);
         if directory.exists() {
-            return Ok(Claim::Known(Self { directory }));
+            return Ok(Claim::Existing(Self { directory }));
         }
-        make_private(paths)?;
+        make_state_private(paths)?;
         let draft = paths.runs().join(format!(".{id}.{}", std::process::id()));
         let _ = fs::remove_dir_all(&draft);
         private_directory(&draft)?;
         let made = (|| {
             write_durably(&draft.join("request"), format!("{request}\n").as_bytes())?;
-            write_durably(&draft.join("reserve"), &vec![0; RESERVE])?;
+            write_durably(&draft.join("reserve"), &vec![0; RESERVE_SIZE])?;
             write_durably(&draft.join("lock"), b"")?;
             sync_directory(&draft)?;
             // Renaming onto a directory that has files fails, so one of two claims wins.
             fs::rename(&draft, &directory)
         })();
-        let record = Self { directory };
+        let run_dir = Self { directory };
         match made {
             Ok(()) => {
                 sync_directory(&paths.runs())?;
-                Ok(Claim::New(record))
+                Ok(Claim::New(run_dir))
             }
             Err(error) => {
                 let _ = fs::remove_dir_all(&draft);
                 match error.kind() {
                     io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
-                        Ok(Claim::Known(record))
+                        Ok(Claim::Existing(run_dir))
                     }
                     _ => Err(error),
                 }
@@ -95,11 +95,11 @@ impl Record {
     }
 
     /// Takes the run's lock where nobody has it: then no supervisor is at work.
-    pub(crate) fn own(&self) -> io::Result<Option<Flock<File>>> {
+    pub(crate) fn try_lock(&self) -> io::Result<Option<Flock<File>>> {
         File::options()
             .write(true)
             .open(self.path("lock"))
-            .map(locks::try_own)
+            .map(locks::try_lock)
     }
 
     /// Whether a supervisor began: from then on nobody may begin again.
@@ -108,12 +108,12 @@ impl Record {
     }
 
     /// Whether somebody carries the run out at this moment: its supervisor, or an apt that goes on without it.
-    pub(crate) fn is_at_work(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         let is_alive = || {
             let process = self.load::<Process>("process");
             process.is_some_and(|process| process.is_alive())
         };
-        let is_supervised = || matches!(self.own(), Ok(None));
+        let is_supervised = || matches!(self.try_lock(), Ok(None));
         self.has_begun() && !self.path("result").exists() && (is_supervised() || is_alive())
     }
 
@@ -123,7 +123,7 @@ impl Record {
     }
 
     /// When this run got its turn, or was asked for where it still waits, and whether it has its turn.
-    pub(crate) fn since(&self) -> io::Result<(SystemTime, bool)> {
+    pub(crate) fn active_since(&self) -> io::Result<(SystemTime, bool)> {
         let modified = |file| fs::metadata(self.path(file)).and_then(|metadata| metadata.modified());
         match modified("turn") {
             Ok(turn) => Ok((turn, true)),
@@ -132,7 +132,7 @@ impl Record {
     }
 
     /// Whether root of this machine asked for the run; not known means no.
-    pub(crate) fn is_of_root(&self) -> bool {
+    pub(crate) fn is_by_root(&self) -> bool {
         self.load("caller") == Some(0_u32)
     }
 
@@ -144,7 +144,7 @@ impl Record {
     }
 
     /// How long ago the run ended, where it has.
-    pub(crate) fn ended(&self) -> Option<Duration> {
+    pub(crate) fn time_since_end(&self) -> Option<Duration> {
         let ended = fs::metadata(self.path("result"))
             .and_then(|metadata| metadata.modified())
             .ok()?;
@@ -163,7 +163,7 @@ impl Record {
     }
 
     /// Begins the run's log; fails where it was begun.
-    pub(crate) fn begin(&self) -> io::Result<Log> {
+    pub(crate) fn start_log(&self) -> io::Result<Log> {
         let file = File::options()
             .append(true)
             .create_new(true)
@@ -178,7 +178,7 @@ impl Record {
     }
 
     /// The log of a run that was begun, to end it.
-    pub(crate) fn resume(&self) -> io::Result<Log> {
+    pub(crate) fn reopen_log(&self) -> io::Result<Log> {
         let file = File::options()
             .append(true)
             .create(true)
@@ -237,14 +237,14 @@ impl Log {
     /// run.
     pub(crate) fn frame(&mut self, frame: &Frame) {
         let mut line = frame.to_line();
-        if self.length + line.len() as u64 > MOST_LOG && !matches!(frame, Frame::Result(_)) {
-            if self.length > MOST_LOG {
+        if self.length + line.len() as u64 > MAX_LOG && !matches!(frame, Frame::Result(_)) {
+            if self.length > MAX_LOG {
                 return;
             }
             // The first one that has no room gives its place to this.
             let text = "apu-client tells no more of this run but its end: its log is full".to_owned();
             line = Frame::Line { text }.to_line();
-            self.length = MOST_LOG;
+            self.length = MAX_LOG;
         }
         self.length += line.len() as u64;
         if self.torn {
@@ -256,7 +256,7 @@ impl Log {
 
 /// Makes the state root's own: who can open a lock can hold it. apt fetches as a user of its own, which must get through
 /// the state of an exclusive client to its lists.
-pub(crate) fn make_private(paths: &ClientPaths) -> io::Result<()> {
+pub(crate) fn make_state_private(paths: &ClientPaths) -> io::Result<()> {
     let mode = if paths.is_exclusive() { 0o711 } else { 0o700 };
     for (directory, mode) in [(paths.state(), mode), (paths.runs(), 0o700)] {
         private_directory(&directory)?;
@@ -273,7 +273,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     fn claim(paths: &ClientPaths, request: &str) -> Claim {
-        Record::claim(paths, ID.parse().unwrap(), request).unwrap()
+        RunDir::claim(paths, ID.parse().unwrap(), request).unwrap()
     }
 
     #[test]
@@ -281,10 +281,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         assert!(matches!(claim(&paths, "apu/1 update"), Claim::New(_)));
-        let Claim::Known(record) = claim(&paths, "apu/1 clean") else {
+        let Claim::Existing(run_dir) = claim(&paths, "apu/1 clean") else {
             panic!("the id was new twice");
         };
-        assert_eq!(record.request().unwrap(), "apu/1 update");
+        assert_eq!(run_dir.request().unwrap(), "apu/1 update");
     }
 
     #[test]
@@ -313,65 +313,68 @@ mod tests {
     fn a_run_begins_once() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(record) = claim(&paths, "apu/1 update") else {
+        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
-        assert!(!record.has_begun());
-        record.begin().unwrap();
-        assert!(record.has_begun());
-        assert_eq!(record.begin().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!run_dir.has_begun());
+        run_dir.start_log().unwrap();
+        assert!(run_dir.has_begun());
+        assert_eq!(
+            run_dir.start_log().unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
     }
 
     #[test]
     fn the_lock_shows_whether_somebody_works() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(record) = claim(&paths, "apu/1 update") else {
+        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
-        let held = record.own().unwrap();
+        let held = run_dir.try_lock().unwrap();
         assert!(held.is_some());
-        assert!(record.own().unwrap().is_none());
+        assert!(run_dir.try_lock().unwrap().is_none());
         drop(held);
-        assert!(record.own().unwrap().is_some());
+        assert!(run_dir.try_lock().unwrap().is_some());
     }
 
     #[test]
     fn a_result_reads_back_and_ends_the_log_on_a_line_of_its_own() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(record) = claim(&paths, "apu/1 update") else {
+        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
-        record.begin().unwrap();
-        fs::write(record.path("log"), "{\"frame\":\"li").unwrap();
-        let mut log = record.resume().unwrap();
-        record
+        run_dir.start_log().unwrap();
+        fs::write(run_dir.path("log"), "{\"frame\":\"li").unwrap();
+        let mut log = run_dir.reopen_log().unwrap();
+        run_dir
             .finish(&mut log, RunResult::new(ClientOutcome::Changed))
             .unwrap();
-        assert_eq!(record.result().unwrap().outcome, ClientOutcome::Changed);
-        let text = fs::read_to_string(record.path("log")).unwrap();
+        assert_eq!(run_dir.result().unwrap().outcome, ClientOutcome::Changed);
+        let text = fs::read_to_string(run_dir.path("log")).unwrap();
         assert!(text.contains("\n{\"frame\":\"result\""), "{text}");
-        assert!(!record.path("reserve").exists());
+        assert!(!run_dir.path("reserve").exists());
     }
 
     #[test]
     fn a_log_has_an_end_that_is_told_and_always_room_for_the_result() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(record) = claim(&paths, "apu/1 update") else {
+        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
             panic!("known");
         };
-        let mut log = record.begin().unwrap();
+        let mut log = run_dir.start_log().unwrap();
         let text = "x".repeat(4000);
         for _ in 0..6000 {
             log.frame(&Frame::Line { text: text.clone() });
         }
-        record
+        run_dir
             .finish(&mut log, RunResult::new(ClientOutcome::Changed))
             .unwrap();
-        let text = fs::read_to_string(record.path("log")).unwrap();
-        assert!((text.len() as u64) < MOST_LOG + 4096, "{}", text.len());
+        let text = fs::read_to_string(run_dir.path("log")).unwrap();
+        assert!((text.len() as u64) < MAX_LOG + 4096, "{}", text.len());
         assert_eq!(text.matches("its log is full").count(), 1);
         assert!(text.lines().last().unwrap().contains("\"result\""));
     }

@@ -13,7 +13,7 @@ use super::interrupted::conclude;
 use super::policy::Policy;
 use super::preflight::{ask_apt, configuration};
 use super::refusal::{Stop, refused};
-use super::run_dir::Record;
+use super::run_dir::RunDir;
 use crate::apt::composed;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
@@ -36,26 +36,26 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     umask(Mode::from_bits_truncate(0o022));
 
-    let record = Record::find(paths, id).ok_or(io::ErrorKind::NotFound)?;
-    let Some(_working) = own(&record)? else {
+    let run_dir = RunDir::find(paths, id).ok_or(io::ErrorKind::NotFound)?;
+    let Some(_working) = lock(&run_dir)? else {
         return Ok(());
     };
-    if record.result().is_some() {
+    if run_dir.result().is_some() {
         return Ok(());
     }
-    let line = record.request()?;
-    if record.has_begun() {
-        return conclude(paths, &record);
+    let line = run_dir.request()?;
+    if run_dir.has_begun() {
+        return conclude(paths, &run_dir);
     }
-    let mut log = record.begin()?;
+    let mut log = run_dir.start_log()?;
     let started = Instant::now();
     let result = prepare(paths, &line).and_then(|(request, policy)| {
-        let wait = lock_wait(&request, record.is_of_root());
+        let wait = lock_wait(&request, run_dir.is_by_root());
         let mut run = Run {
             paths,
             request,
             policy,
-            record: &record,
+            run_dir: &run_dir,
             log: &mut log,
             signals,
             lock_deadline: started + wait,
@@ -69,19 +69,19 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     result.reboot_required = paths.reboot_required();
     syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
-    record.finish(&mut log, result)
+    run_dir.finish(&mut log, result)
 }
 
 /// How long a run waits for other package managers.
-fn lock_wait(request: &Request, is_of_root: bool) -> Duration {
+fn lock_wait(request: &Request, is_by_root: bool) -> Duration {
     let asked = request.lock_wait.unwrap_or(LOCK_WAIT);
-    let most = if is_of_root { u32::MAX } else { LONGEST_LOCK_WAIT };
+    let most = if is_by_root { u32::MAX } else { LONGEST_LOCK_WAIT };
     Duration::from_secs(asked.min(most).into())
 }
 
-fn own(record: &Record) -> io::Result<Option<Flock<std::fs::File>>> {
+fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
     for _ in 0..LOCK_TRIES {
-        if let Some(lock) = record.own()? {
+        if let Some(lock) = run_dir.try_lock()? {
             return Ok(Some(lock));
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use apu_proto::{Frame, ReasonCode};
 
-use super::active::at_work;
+use super::active::active_runs;
 use super::context::Run;
 use super::refusal::{Stop, failed, own_fault};
-use super::run_dir::make_private;
+use super::run_dir::make_state_private;
 use crate::os::locks::{self, Held, RecordLock};
 
 /// How often a lock that is held is looked at again, in milliseconds.
@@ -17,7 +17,7 @@ const PAUSE: u16 = 250;
 impl Run<'_> {
     /// Waits for its turn among apu's own runs on this client.
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
-        make_private(self.paths).map_err(|error| own_fault("cannot keep state", &error))?;
+        make_state_private(self.paths).map_err(|error| own_fault("cannot keep state", &error))?;
         let lock = self.paths.lock();
         let fault = |error| own_fault(&format!("cannot lock {}", lock.display()), &error);
         // An older version left it readable for everybody.
@@ -26,13 +26,13 @@ impl Run<'_> {
         loop {
             match RecordLock::take(&lock).map_err(fault)? {
                 Ok(taken) => {
-                    let noted = self.record.note_turn();
+                    let noted = self.run_dir.note_turn();
                     noted.map_err(|error| own_fault("cannot keep the run's record", &error))?;
                     return Ok(taken);
                 }
                 Err(mut held) => {
                     let own = self.request.run_id;
-                    let mut others = at_work(self.paths).into_iter();
+                    let mut others = active_runs(self.paths).into_iter();
                     if let Some(run) = others.find(|run| run.has_turn && Some(run.id) != own) {
                         held.holder = format!("the run before it: {run}");
                     }
