@@ -5,6 +5,7 @@
 //! `posix_spawn` does all of it without unsafe code of ours. A program that ignores SIGCHLD breaks apt.
 
 use std::ffi::CString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -48,6 +49,16 @@ impl Ended {
             Self::Exit(code) => Some(code),
             Self::Signal(signal) => Some(128 + signal),
             Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(formatter, "exit status {code}"),
+            Self::Signal(signal) => write!(formatter, "signal {signal}"),
+            Self::Unknown => formatter.write_str("an unknown exit status"),
         }
     }
 }

@@ -167,7 +167,7 @@ fn judge_update(worked: &Worked, changed: bool) -> RunResult {
         ClientOutcome::Failed
     });
     let text = match lines.as_slice() {
-        [] => format!("apt-get update ended with {:?} and said nothing", worked.ended),
+        [] => format!("apt-get update ended with {} and printed no error", worked.ended),
         lines => lines.join("\n"),
     };
     result.reason = Some(Reason {
