@@ -71,11 +71,11 @@ fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::spawn::Ended;
+    use crate::os::spawn::Exit;
 
     fn said(text: &str, exit: i32) -> Captured {
         Captured {
-            ended: Ended::Exit(exit),
+            exit: Exit::Code(exit),
             stdout: text.to_owned(),
             stderr: String::new(),
         }

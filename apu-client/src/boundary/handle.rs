@@ -281,7 +281,13 @@ fn start(paths: &ClientPaths, id: RunId) -> io::Result<()> {
         return Ok(());
     }
     let arguments = ["run".to_owned(), id.to_string()];
-    spawn::start(&spawn::own_program()?, &arguments, &[], spawn::Streams::default()).map(drop)
+    spawn::spawn(
+        &spawn::current_program()?,
+        &arguments,
+        &[],
+        spawn::Streams::default(),
+    )
+    .map(drop)
 }
 
 fn hello(run: Option<RunId>) -> String {

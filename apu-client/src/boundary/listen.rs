@@ -27,7 +27,7 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let socket = paths.path("/run/apu/apu.sock");
     let listener = bind(paths, &socket)?;
-    let program = spawn::own_program()?;
+    let program = spawn::current_program()?;
 
     let mut stop = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGHUP] {
@@ -81,7 +81,7 @@ fn answer(program: &str, connection: &UnixStream) -> io::Result<Pid> {
         stdout: Some(connection.as_fd()),
         ..spawn::Streams::default()
     };
-    spawn::start(program, &["handle"], &[], streams)
+    spawn::spawn(program, &["handle"], &[], streams)
 }
 
 /// Makes the socket: root and group apu may connect, and never anybody else, not even for a moment.

@@ -11,12 +11,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: SignalFd,
-    asked_to_stop: bool,
+    stop_requested: bool,
 }
 
 impl Signals {
     /// From now on a signal to stop is only noted. Programs that are started get none of this.
-    pub(crate) fn hold() -> io::Result<Self> {
+    pub(crate) fn block() -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in [
             Signal::SIGTERM,
@@ -33,7 +33,7 @@ impl Signals {
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self {
             fd,
-            asked_to_stop: false,
+            stop_requested: false,
         })
     }
 
@@ -42,17 +42,17 @@ impl Signals {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(milliseconds));
         while let Ok(Some(signal)) = self.fd.read_signal() {
-            self.asked_to_stop |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);
+            self.stop_requested |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);
         }
     }
 
     /// Looks without waiting whether somebody asks to stop.
-    pub(crate) fn is_asked_to_stop(&mut self) -> bool {
+    pub(crate) fn poll_stop_request(&mut self) -> bool {
         self.wait(0);
-        self.asked_to_stop
+        self.stop_requested
     }
 
-    pub(crate) const fn asked_to_stop(&self) -> bool {
-        self.asked_to_stop
+    pub(crate) const fn stop_requested(&self) -> bool {
+        self.stop_requested
     }
 }

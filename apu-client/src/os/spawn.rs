@@ -33,30 +33,30 @@ pub(crate) struct Streams<'a> {
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Exit {
     /// With this exit status.
-    Exit(i32),
+    Code(i32),
     /// By this signal.
     Signal(i32),
     /// Nobody knows: somebody else reaped it.
     Unknown,
 }
 
-impl Ended {
+impl Exit {
     /// The exit status, as a shell would show it.
     pub(crate) fn code(self) -> Option<i32> {
         match self {
-            Self::Exit(code) => Some(code),
+            Self::Code(code) => Some(code),
             Self::Signal(signal) => Some(128 + signal),
             Self::Unknown => None,
         }
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for Exit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exit(code) => write!(formatter, "exit status {code}"),
+            Self::Code(code) => write!(formatter, "exit status {code}"),
             Self::Signal(signal) => write!(formatter, "signal {signal}"),
             Self::Unknown => formatter.write_str("an unknown exit status"),
         }
@@ -64,7 +64,7 @@ impl fmt::Display for Ended {
 }
 
 /// Starts `program`, an absolute path, and does not wait.
-pub(crate) fn start<S: AsRef<str>>(
+pub(crate) fn spawn<S: AsRef<str>>(
     program: &str,
     arguments: &[S],
     environment: &[&str],
@@ -103,20 +103,20 @@ pub(crate) fn start<S: AsRef<str>>(
 }
 
 /// Whether a program that we started has ended.
-pub(crate) fn poll(pid: Pid) -> Option<Ended> {
+pub(crate) fn poll(pid: Pid) -> Option<Exit> {
     loop {
         return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => Some(Ended::Exit(code)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ended::Signal(signal as i32)),
+            Ok(WaitStatus::Exited(_, code)) => Some(Exit::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Exit::Signal(signal as i32)),
             Ok(_) => None,
             Err(Errno::EINTR) => continue,
-            Err(_) => Some(Ended::Unknown),
+            Err(_) => Some(Exit::Unknown),
         };
     }
 }
 
 /// The path of this program; where an upgrade has replaced it, that of its successor.
-pub(crate) fn own_program() -> io::Result<String> {
+pub(crate) fn current_program() -> io::Result<String> {
     let path = std::env::current_exe()?;
     let path = path
         .to_str()
@@ -127,19 +127,19 @@ pub(crate) fn own_program() -> io::Result<String> {
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Captured {
-    pub(crate) ended: Ended,
+    pub(crate) exit: Exit,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Captured {
     pub(crate) fn succeeded(&self) -> bool {
-        self.ended == Ended::Exit(0)
+        self.exit == Exit::Code(0)
     }
 }
 
 /// The most that a program may print while it is captured, in bytes: it is kept in memory.
-const MOST_CAPTURED: u64 = 64 * 1024 * 1024;
+const MAX_CAPTURED: u64 = 64 * 1024 * 1024;
 
 /// Runs a program that changes nothing and returns what it printed; kills it after `limit`, or where it prints too much.
 pub(crate) fn capture<S: AsRef<str>>(
@@ -156,22 +156,22 @@ pub(crate) fn capture<S: AsRef<str>>(
         stderr: Some(stderr.as_fd()),
         ..Streams::default()
     };
-    let pid = start(program, arguments, environment, streams)?;
+    let pid = spawn(program, arguments, environment, streams)?;
     let deadline = Instant::now() + limit;
     let mut nap = Duration::from_millis(1);
     let length = |file: &File| file.metadata().map_or(u64::MAX, |metadata| metadata.len());
-    let ended = loop {
-        if let Some(ended) = poll(pid) {
-            break ended;
+    let exit = loop {
+        if let Some(exit) = poll(pid) {
+            break exit;
         }
         let is_late = Instant::now() >= deadline;
-        if is_late || length(&stdout).saturating_add(length(&stderr)) > MOST_CAPTURED {
+        if is_late || length(&stdout).saturating_add(length(&stderr)) > MAX_CAPTURED {
             let _ = kill(pid, Signal::SIGKILL);
             let _ = waitpid(pid, None);
             let text = if is_late {
                 format!("{program} did not end within {} s", limit.as_secs())
             } else {
-                format!("{program} printed more than {MOST_CAPTURED} bytes")
+                format!("{program} printed more than {MAX_CAPTURED} bytes")
             };
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
@@ -181,11 +181,11 @@ pub(crate) fn capture<S: AsRef<str>>(
     let text = |file: &mut File| -> io::Result<String> {
         let mut bytes = Vec::new();
         file.rewind()?;
-        Read::by_ref(file).take(MOST_CAPTURED).read_to_end(&mut bytes)?;
+        Read::by_ref(file).take(MAX_CAPTURED).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     Ok(Captured {
-        ended,
+        exit,
         stdout: text(&mut stdout)?,
         stderr: text(&mut stderr)?,
     })
@@ -212,10 +212,7 @@ mod tests {
     #[test]
     fn standard_input_is_at_its_end() {
         let captured = shell("read x; echo $? >&2; exit 7", Duration::from_secs(9)).unwrap();
-        assert_eq!(
-            (captured.stderr.as_str(), captured.ended.code()),
-            ("1\n", Some(7))
-        );
+        assert_eq!((captured.stderr.as_str(), captured.exit.code()), ("1\n", Some(7)));
     }
 
     #[test]
@@ -225,10 +222,7 @@ mod tests {
             shell("kill -TERM $$; echo survived", Duration::from_secs(9)).unwrap()
         });
         let captured = blocked.join().unwrap();
-        assert_eq!(
-            (captured.stdout.as_str(), captured.ended),
-            ("", Ended::Signal(15))
-        );
+        assert_eq!((captured.stdout.as_str(), captured.exit), ("", Exit::Signal(15)));
     }
 
     #[test]

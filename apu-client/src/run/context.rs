@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use apu_proto::{ReasonCode, Request};
 
-use super::exec::{Worked, act};
+use super::exec::{self, Completed};
 use super::policy::Policy;
 use super::refusal::{Stop, failed, own_fault};
 use super::run_dir::{Log, RunDir};
@@ -27,8 +27,8 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Nothing new is begun on a machine that goes down.
-    pub(super) fn is_wanted(&mut self) -> Result<(), Stop> {
-        if self.signals.is_asked_to_stop() {
+    pub(super) fn ensure_not_shutting_down(&mut self) -> Result<(), Stop> {
+        if self.signals.poll_stop_request() {
             let text = "this machine is shutting down, and nothing was begun";
             return Err(failed(ReasonCode::Interrupted, text));
         }
@@ -36,13 +36,13 @@ impl Run<'_> {
     }
 
     /// Calls a program for real and waits for its end.
-    pub(super) fn act(
+    pub(super) fn exec(
         &mut self,
         program: &str,
         arguments: &[String],
         environment: &[&str],
-    ) -> Result<Worked, Stop> {
-        act(
+    ) -> Result<Completed, Stop> {
+        exec::run(
             self.run_dir,
             self.log,
             &mut self.signals,
@@ -65,8 +65,8 @@ impl Run<'_> {
     }
 
     /// apt's transaction itself.
-    pub(super) fn transact(&mut self, call: &Call) -> Result<Worked, Stop> {
+    pub(super) fn transact(&mut self, call: &Call) -> Result<Completed, Stop> {
         let arguments = call.action(self.lock_wait_left());
-        self.act(APT_GET, &arguments, &environment(call.conffiles))
+        self.exec(APT_GET, &arguments, &environment(call.conffiles))
     }
 }

@@ -18,21 +18,21 @@ use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
 use crate::os::process::Process;
 use crate::os::signals::Signals;
-use crate::os::spawn::{self, Ended, Streams};
+use crate::os::spawn::{self, Exit, Streams};
 
 /// How a call ended and what it complained of.
 #[derive(Debug)]
-pub(crate) struct Worked {
-    pub(crate) ended: Ended,
+pub(crate) struct Completed {
+    pub(crate) exit: Exit,
     pub(crate) complaints: Vec<Complaint>,
     /// How many answers of archives apt told of.
     pub(crate) fetched: usize,
 }
 
-impl Worked {
+impl Completed {
     /// Whether apt gave up since another package manager was at work; then it did nothing.
     pub(crate) fn was_locked(&self) -> bool {
-        self.ended != Ended::Exit(0)
+        self.exit != Exit::Code(0)
             && self.complaints.iter().any(|complaint| {
                 complaint.text.contains("Could not get lock")
                     || complaint
@@ -44,20 +44,20 @@ impl Worked {
 
 /// The most of what one call prints that goes to the log, in bytes; beyond it, what was read of a file of output or
 /// progress is given back to the disk.
-const MOST: u64 = 4 * 1024 * 1024;
+const MAX_REPORTED: u64 = 4 * 1024 * 1024;
 
 /// What a frame adds to the line that it carries, in bytes.
-const FRAME: u64 = 31;
+const FRAME_OVERHEAD: u64 = 31;
 
 /// Runs a program to its end, whatever happens.
-pub(crate) fn act(
+pub(crate) fn run(
     run_dir: &RunDir,
     log: &mut Log,
     signals: &mut Signals,
     program: &str,
     arguments: &[String],
     environment: &[&str],
-) -> io::Result<Worked> {
+) -> io::Result<Completed> {
     let open = |name: &str| {
         let path = run_dir.path(name);
         File::options().create(true).append(true).mode(0o600).open(path)
@@ -65,11 +65,11 @@ pub(crate) fn act(
     let (output, progress) = (open("output")?, open("progress")?);
     output.set_len(0)?;
     progress.set_len(0)?;
-    let mut watch = Watch {
+    let mut reader = OutputReader {
         output: Tail::open(&run_dir.path("output"))?,
         progress: Tail::open(&run_dir.path("progress"))?,
         throttle: Throttle::default(),
-        told: 0,
+        reported: 0,
         has_lost: false,
         complaints: Complaints::default(),
     };
@@ -79,40 +79,40 @@ pub(crate) fn act(
         stderr: Some(output.as_fd()),
         status: Some(progress.as_fd()),
     };
-    let pid = spawn::start(program, arguments, environment, streams)?;
+    let pid = spawn::spawn(program, arguments, environment, streams)?;
     note_process(run_dir, pid);
-    let mut noted = signals.asked_to_stop();
-    let ended = loop {
-        if let Some(ended) = spawn::poll(pid) {
-            break ended;
+    let mut stop_reported = signals.stop_requested();
+    let exit = loop {
+        if let Some(exit) = spawn::poll(pid) {
+            break exit;
         }
         signals.wait(100);
-        if signals.asked_to_stop() && !noted {
-            noted = true;
+        if signals.stop_requested() && !stop_reported {
+            stop_reported = true;
             let text = "apu-client was asked to stop and waits for this run to end".to_owned();
             log.frame(&Frame::Line { text });
         }
-        watch.look(log, false);
-        if watch.output.held() > MOST {
-            if watch.output.is_behind() {
+        reader.read_new(log, false);
+        if reader.output.held() > MAX_REPORTED {
+            if reader.output.is_behind() {
                 // What was printed last tells most.
-                watch.has_lost = true;
-                let _ = watch.output.skip();
-                watch.look(log, false);
+                reader.has_lost = true;
+                let _ = reader.output.skip();
+                reader.read_new(log, false);
             }
-            watch.output.free(&output);
+            reader.output.free(&output);
         }
-        if watch.progress.held() > MOST {
-            let _ = watch.progress.skip();
-            watch.progress.free(&progress);
+        if reader.progress.held() > MAX_REPORTED {
+            let _ = reader.progress.skip();
+            reader.progress.free(&progress);
         }
     };
-    while watch.look(log, false) {}
-    watch.look(log, true);
+    while reader.read_new(log, false) {}
+    reader.read_new(log, true);
     let _ = fs::remove_file(run_dir.path("process"));
-    let (complaints, fetched) = watch.complaints.finish();
-    Ok(Worked {
-        ended,
+    let (complaints, fetched) = reader.complaints.finish();
+    Ok(Completed {
+        exit,
         complaints,
         fetched,
     })
@@ -125,31 +125,31 @@ fn note_process(run_dir: &RunDir, pid: Pid) {
 }
 
 /// What has been read of a program's two files.
-struct Watch {
+struct OutputReader {
     output: Tail,
     progress: Tail,
     throttle: Throttle,
-    told: u64,
+    reported: u64,
     /// Whether something was printed faster than it was read, and is gone.
     has_lost: bool,
     complaints: Complaints,
 }
 
-impl Watch {
+impl OutputReader {
     /// Tells what is new; whether anything was.
-    fn look(&mut self, log: &mut Log, all: bool) -> bool {
+    fn read_new(&mut self, log: &mut Log, all: bool) -> bool {
         let lines = self.output.lines(all);
         let is_news = !lines.is_empty();
         for text in lines {
             self.complaints.hear(&text);
-            let before = self.told;
-            self.told += text.len() as u64 + FRAME;
+            let before = self.reported;
+            self.reported += text.len() as u64 + FRAME_OVERHEAD;
             if self.has_lost {
-                self.told = self.told.max(MOST + 1);
+                self.reported = self.reported.max(MAX_REPORTED + 1);
             }
-            if self.told <= MOST {
+            if self.reported <= MAX_REPORTED {
                 log.frame(&Frame::Line { text });
-            } else if before <= MOST {
+            } else if before <= MAX_REPORTED {
                 let text = "apu-client tells no more of this output: it is too long".to_owned();
                 log.frame(&Frame::Line { text });
             }
@@ -173,7 +173,7 @@ mod tests {
     use crate::os::paths::ClientPaths;
     use crate::run::run_dir::Claim;
 
-    fn work(script: &str) -> (Worked, String) {
+    fn run_script(script: &str) -> (Completed, String) {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
@@ -183,17 +183,17 @@ mod tests {
         let script = ["-c".to_owned(), script.to_owned()];
         // Signals are blocked for a thread, so this test's own must not keep them.
         let worker = std::thread::spawn(move || {
-            let (mut log, mut signals) = (run_dir.start_log().unwrap(), Signals::hold().unwrap());
-            let worked = act(&run_dir, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
-            (worked, fs::read_to_string(run_dir.path("log")).unwrap())
+            let (mut log, mut signals) = (run_dir.start_log().unwrap(), Signals::block().unwrap());
+            let completed = run(&run_dir, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
+            (completed, fs::read_to_string(run_dir.path("log")).unwrap())
         });
         worker.join().unwrap()
     }
 
     #[test]
     fn what_a_program_prints_becomes_lines_and_progress() {
-        let (worked, log) = work("echo one; printf two >&2; echo pmstatus:a:50.0:x >&3; exit 3");
-        assert_eq!(worked.ended, Ended::Exit(3));
+        let (completed, log) = run_script("echo one; printf two >&2; echo pmstatus:a:50.0:x >&3; exit 3");
+        assert_eq!(completed.exit, Exit::Code(3));
         assert!(log.contains(r#"{"frame":"line","text":"one"}"#), "{log}");
         assert!(log.contains(r#"{"frame":"line","text":"two"}"#), "{log}");
         assert!(
@@ -204,19 +204,19 @@ mod tests {
 
     #[test]
     fn a_program_that_prints_without_measure_fills_neither_log_nor_disk_and_its_last_word_counts() {
-        let (worked, log) = work(
+        let (completed, log) = run_script(
             "/usr/bin/yes alas | /usr/bin/head -c 60000000; /usr/bin/yes progress | /usr/bin/head -c 20000000 >&3; \
              echo 'E: the last word'; /usr/bin/stat -c %s /proc/self/fd/1 >/dev/null; exit 100",
         );
-        assert!((log.len() as u64) < 5 * MOST, "{}", log.len());
+        assert!((log.len() as u64) < 5 * MAX_REPORTED, "{}", log.len());
         assert!(log.contains("tells no more of this output"));
-        assert_eq!(worked.complaints.len(), 1, "{worked:?}");
+        assert_eq!(completed.complaints.len(), 1, "{completed:?}");
     }
 
     #[test]
     fn complaints_are_kept() {
-        let (worked, _) = work("echo 'E: Could not get lock /x. It is held by process 1'; exit 100");
-        assert_eq!(worked.complaints.len(), 1);
-        assert!(worked.was_locked());
+        let (completed, _) = run_script("echo 'E: Could not get lock /x. It is held by process 1'; exit 100");
+        assert_eq!(completed.complaints.len(), 1);
+        assert!(completed.was_locked());
     }
 }

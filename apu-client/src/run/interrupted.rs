@@ -4,7 +4,7 @@ use std::io;
 
 use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
 
-use super::outcome::{Facts, judge};
+use super::outcome::{Facts, determine_outcome};
 use super::run_dir::RunDir;
 use crate::dpkg::Database;
 use crate::os::locks;
@@ -47,7 +47,7 @@ fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Databa
     let Some(plan) = plan else {
         return before_the_plan(&before, after, text);
     };
-    let mut result = judge(&Facts {
+    let mut result = determine_outcome(&Facts {
         before: &before,
         after,
         plan: plan.steps(),
@@ -71,7 +71,7 @@ fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Databa
 
 /// The run ended while it repaired or planned: nothing of what was asked is done, and a repair may have changed something.
 fn before_the_plan(before: &Database, after: &Database, text: &str) -> RunResult {
-    let repaired = judge(&Facts {
+    let repaired = determine_outcome(&Facts {
         before,
         after,
         plan: &[],

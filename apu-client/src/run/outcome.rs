@@ -20,7 +20,7 @@ pub(crate) struct Facts<'a> {
 }
 
 /// Judges a run that was to change packages.
-pub(crate) fn judge(facts: &Facts<'_>) -> RunResult {
+pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     let changes = facts.before.changes(facts.after);
     let broken = facts.after.broken();
     let missing: Vec<&Step> = facts
@@ -140,7 +140,7 @@ mod tests {
             apt_exit: Some(apt_exit),
             complaints: &[],
         };
-        let result = judge(&facts);
+        let result = determine_outcome(&facts);
         let ended_well = matches!(result.outcome, ClientOutcome::Changed | ClientOutcome::Unchanged);
         assert_eq!(
             result.reason.is_none(),
@@ -246,7 +246,7 @@ mod tests {
             apt_exit: Some(0),
             complaints: &[],
         };
-        assert_eq!(judge(&facts).outcome, ClientOutcome::Changed);
+        assert_eq!(determine_outcome(&facts).outcome, ClientOutcome::Changed);
     }
 
     #[test]
@@ -276,6 +276,6 @@ mod tests {
             apt_exit: Some(100),
             complaints: &complaints,
         };
-        assert_eq!(judge(&facts).reason.unwrap().code, ReasonCode::Space);
+        assert_eq!(determine_outcome(&facts).reason.unwrap().code, ReasonCode::Space);
     }
 }

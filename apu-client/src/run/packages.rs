@@ -5,8 +5,8 @@ use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 use super::conffiles::{self, Leftovers};
 use super::context::Run;
 use super::debconf::{self, Questions};
-use super::exec::Worked;
-use super::outcome::{Facts, judge};
+use super::exec::Completed;
+use super::outcome::{Facts, determine_outcome};
 use super::planning;
 use super::preflight::{preflight, space};
 use super::refusal::{Stop, failed, own_fault};
@@ -30,7 +30,7 @@ struct Decided {
     call: Call,
     plan: Plan,
     /// The last call of the repair.
-    repair: Option<Worked>,
+    repair: Option<Completed>,
     notes: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Run<'_> {
 
     fn change(&mut self) -> Result<RunResult, Stop> {
         space(self.paths)?;
-        self.is_wanted()?;
+        self.ensure_not_shutting_down()?;
 
         let database = self.database()?;
         self.save("before", &database)?;
@@ -66,15 +66,15 @@ impl Run<'_> {
             database,
         };
         let decided = self.decide(&before.database)?;
-        self.is_wanted()?;
+        self.ensure_not_shutting_down()?;
         self.save("plan", &decided.plan.transaction())?;
         let automatic = planning::automatic(&self.request, &before.database)?;
-        let worked = if decided.plan.steps.is_empty() && automatic.is_empty() {
+        let completed = if decided.plan.steps.is_empty() && automatic.is_empty() {
             None
         } else {
             Some(self.transact(&decided.call)?)
         };
-        let mut result = self.report(&before, decided, worked)?;
+        let mut result = self.report(&before, decided, completed)?;
         self.report_marks(&automatic, &mut result)?;
         Ok(result)
     }
@@ -150,26 +150,26 @@ impl Run<'_> {
         &mut self,
         before: &Before,
         decided: Decided,
-        worked: Option<Worked>,
+        completed: Option<Completed>,
     ) -> Result<RunResult, Stop> {
         let mut after = self.database()?;
-        if let Some(worked) = worked.as_ref().filter(|worked| worked.was_locked())
+        if let Some(completed) = completed.as_ref().filter(|completed| completed.was_locked())
             && after == before.database
         {
             return Err(failed(
                 ReasonCode::Locked,
-                digest(&worked.complaints, 10).join("\n"),
+                digest(&completed.complaints, 10).join("\n"),
             ));
         }
-        let worked = worked.or(decided.repair);
-        let apt_exit = worked.as_ref().and_then(|worked| worked.ended.code());
-        let mut complaints = worked.map_or(Vec::new(), |worked| worked.complaints);
+        let completed = completed.or(decided.repair);
+        let apt_exit = completed.as_ref().and_then(|completed| completed.exit.code());
+        let mut complaints = completed.map_or(Vec::new(), |completed| completed.complaints);
         if after.has_unconfigured() {
             // One package's failure must not leave others unpacked, with their services down.
             complaints.extend(self.climb(&Rung::Configure)?.complaints);
             after = self.database()?;
         }
-        let mut result = judge(&Facts {
+        let mut result = determine_outcome(&Facts {
             before: &before.database,
             after: &after,
             plan: &decided.plan.steps,

@@ -5,8 +5,8 @@ mod step;
 use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
 
 use super::context::Run;
-use super::exec::Worked;
-use super::outcome::{Facts, judge};
+use super::exec::Completed;
+use super::outcome::{Facts, determine_outcome};
 use super::refusal::Stop;
 use crate::apt::{Call, Verb, environment};
 use crate::dpkg::{DPKG, Database, dpkg_forces};
@@ -18,7 +18,7 @@ impl Run<'_> {
         &mut self,
         before: &Database,
         notes: &mut Vec<String>,
-    ) -> Result<Option<Worked>, Stop> {
+    ) -> Result<Option<Completed>, Stop> {
         self.log.frame(&Frame::Progress {
             phase: Phase::Repair,
             percent: 0.0,
@@ -43,14 +43,14 @@ impl Run<'_> {
         Ok(last)
     }
 
-    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Worked, Stop> {
+    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Completed, Stop> {
         let conffiles = self.policy.conffiles;
         let environment = environment(conffiles);
         let verb = match rung {
             Rung::Configure => {
                 let forces = dpkg_forces(conffiles).iter().map(|force| (*force).to_owned());
                 let arguments: Vec<String> = forces.chain(["--configure".into(), "-a".into()]).collect();
-                return self.act(DPKG, &arguments, &environment);
+                return self.exec(DPKG, &arguments, &environment);
             }
             Rung::Reinstall(_) => Verb::Reinstall,
             Rung::FixBroken => Verb::FixBroken,
@@ -67,13 +67,13 @@ impl Run<'_> {
     }
 
     /// The ladder ended, and the database is still not whole.
-    pub(super) fn beyond_repair(before: &Database, now: &Database, worked: Option<&Worked>) -> Stop {
-        let mut result = judge(&Facts {
+    pub(super) fn beyond_repair(before: &Database, now: &Database, completed: Option<&Completed>) -> Stop {
+        let mut result = determine_outcome(&Facts {
             before,
             after: now,
             plan: &[],
-            apt_exit: worked.and_then(|worked| worked.ended.code()),
-            complaints: worked.map_or(&[], |worked| &worked.complaints),
+            apt_exit: completed.and_then(|completed| completed.exit.code()),
+            complaints: completed.map_or(&[], |completed| &completed.complaints),
         });
         result.outcome = ClientOutcome::Failed;
         if let Some(reason) = &mut result.reason {

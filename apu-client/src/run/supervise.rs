@@ -30,7 +30,7 @@ const LONGEST_LOCK_WAIT: u32 = 3600;
 
 /// Carries out the run `id`, unless somebody does or did.
 pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
-    let signals = Signals::hold()?;
+    let signals = Signals::block()?;
     // It fails where we lead a session already, as under systemd.
     let _ = setsid();
     std::env::set_current_dir("/")?;
@@ -106,15 +106,15 @@ impl Run<'_> {
         }
         // Another package may have brought a source that does not go with apu-data's.
         let note = composed::compose_again(self.paths);
-        let mut ended = match self.request.operation {
+        let mut result = match self.request.operation {
             Operation::Update => self.update(),
             _ => self.change_packages(),
         };
-        match &mut ended {
+        match &mut result {
             Ok(result) => result.notes.extend(note),
             Err(stop) => stop.notes.extend(note),
         }
-        ended
+        result
     }
 }
 

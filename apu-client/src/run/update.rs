@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 
 use super::context::Run;
-use super::exec::Worked;
+use super::exec::Completed;
 use super::preflight::preflight;
 use super::refusal::{Stop, failed};
 use super::site_archives::{are_used, wanted};
@@ -16,7 +16,7 @@ use crate::apt::release_dates;
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::os::atomic_file::replace;
 use crate::os::locks::{self, Held};
-use crate::os::spawn::Ended;
+use crate::os::spawn::Exit;
 
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
@@ -40,19 +40,22 @@ impl Run<'_> {
         }
         let before = lists::read(&directory);
         let times = lists::times(self.paths);
-        let worked = self.without_locks(Verb::Update, false)?;
+        let completed = self.without_locks(Verb::Update, false)?;
         let changed = lists::read(&directory) != before;
-        let mut result = judge_update(&worked, changed);
+        let mut result = judge_update(&completed, changed);
         if of_site {
             lists::set_back(&times);
         } else if result.reason.is_none() {
             let _ = replace(&self.paths.update_stamp(), b"");
-        } else if matches!(worked.ended, Ended::Exit(0 | 100)) {
-            let said = worked.complaints.iter().map(|complaint| complaint.text.clone());
+        } else if matches!(completed.exit, Exit::Code(0 | 100)) {
+            let said = completed
+                .complaints
+                .iter()
+                .map(|complaint| complaint.text.clone());
             lists::note_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
         }
         result.releases = release_dates::releases(self.paths, &archives);
-        result.apt_exit = worked.ended.code();
+        result.apt_exit = completed.exit.code();
         Ok(result)
     }
 
@@ -62,11 +65,11 @@ impl Run<'_> {
         let directory = self.paths.site_lists();
         let _ = fs::create_dir_all(directory.join("partial"));
         let _ = fs::set_permissions(self.paths.state(), fs::Permissions::from_mode(0o755));
-        let worked = match self.without_locks(Verb::Update, true) {
-            Ok(worked) => worked,
+        let completed = match self.without_locks(Verb::Update, true) {
+            Ok(completed) => completed,
             Err(stop) => return stop,
         };
-        let result = judge_update(&worked, false);
+        let result = judge_update(&completed, false);
         match result.reason {
             None => refusal
                 .notes
@@ -83,23 +86,23 @@ impl Run<'_> {
     pub(super) fn clean(&mut self) -> Result<RunResult, Stop> {
         let directory = self.paths.archives();
         let before = lists::read(&directory);
-        let worked = self.without_locks(Verb::Clean, false)?;
+        let completed = self.without_locks(Verb::Clean, false)?;
         let changed = lists::read(&directory) != before;
-        let mut result = if worked.ended == Ended::Exit(0) {
+        let mut result = if completed.exit == Exit::Code(0) {
             RunResult::new(if changed {
                 ClientOutcome::Changed
             } else {
                 ClientOutcome::Unchanged
             })
         } else {
-            *failed(ReasonCode::Apt, digest(&worked.complaints, 12).join("\n"))
+            *failed(ReasonCode::Apt, digest(&completed.complaints, 12).join("\n"))
         };
-        result.apt_exit = worked.ended.code();
+        result.apt_exit = completed.exit.code();
         Ok(result)
     }
 
     /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
-    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Worked, Stop> {
+    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Completed, Stop> {
         let needed = match verb {
             Verb::Update if apart => self.paths.site_lists(),
             Verb::Update => self.paths.lists(),
@@ -108,16 +111,16 @@ impl Run<'_> {
         let locks = [needed.join("lock")];
         loop {
             self.wait_until_free(&locks)?;
-            self.is_wanted()?;
+            self.ensure_not_shutting_down()?;
             let mut call = Call::new(self.paths, verb, self.policy.conffiles);
             if apart {
                 call = call.of_the_site_apart(self.paths);
             } else if self.request.lists_of_site {
                 call = call.of_the_site(self.paths);
             }
-            let worked = self.act(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
-            if !worked.was_locked() {
-                return Ok(worked);
+            let completed = self.exec(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
+            if !completed.was_locked() {
+                return Ok(completed);
             }
             // Somebody was faster. They may be done by now.
             let lock = locks[0].clone();
@@ -136,15 +139,15 @@ impl Run<'_> {
 ///
 /// A hook of the machine's apt configuration may fail, or print what looks like an error, after everything was fetched:
 /// that is noted and changes nothing about the lists.
-fn judge_update(worked: &Worked, changed: bool) -> RunResult {
-    let complaints = &worked.complaints;
+fn judge_update(completed: &Completed, changed: bool) -> RunResult {
+    let complaints = &completed.complaints;
     let is_any = |kind: Kind| complaints.iter().any(|complaint| complaint.kind == kind);
     let is_fetched = !is_any(Kind::Fetch)
-        && match worked.ended {
-            Ended::Exit(0) => true,
+        && match completed.exit {
+            Exit::Code(0) => true,
             // apt ends so for a hook as for anything else: the archives must have answered.
-            Ended::Exit(_) => worked.fetched > 0 && is_any(Kind::Hook) && !is_any(Kind::Other),
-            Ended::Signal(_) | Ended::Unknown => false,
+            Exit::Code(_) => completed.fetched > 0 && is_any(Kind::Hook) && !is_any(Kind::Other),
+            Exit::Signal(_) | Exit::Unknown => false,
         };
     let lines = digest(complaints, 12);
     if is_fetched {
@@ -167,7 +170,10 @@ fn judge_update(worked: &Worked, changed: bool) -> RunResult {
         ClientOutcome::Failed
     });
     let text = match lines.as_slice() {
-        [] => format!("apt-get update ended with {} and printed no error", worked.ended),
+        [] => format!(
+            "apt-get update ended with {} and printed no error",
+            completed.exit
+        ),
         lines => lines.join("\n"),
     };
     result.reason = Some(Reason {
@@ -208,12 +214,12 @@ mod tests {
         let mut complaints = Complaints::default();
         output.lines().for_each(|line| complaints.hear(line));
         let (complaints, fetched) = complaints.finish();
-        let worked = Worked {
-            ended: Ended::Exit(exit),
+        let completed = Completed {
+            exit: Exit::Code(exit),
             complaints,
             fetched,
         };
-        judge_update(&worked, changed)
+        judge_update(&completed, changed)
     }
 
     #[test]

@@ -68,13 +68,13 @@ impl Run<'_> {
 
     /// Waits a moment more, or gives up.
     pub(super) fn wait_for(&mut self, held: Held, told: &mut Option<Held>) -> Result<(), Stop> {
-        if Instant::now() >= self.lock_deadline || self.signals.asked_to_stop() {
+        if Instant::now() >= self.lock_deadline || self.signals.stop_requested() {
             let holder = if held.holder.is_empty() {
                 "another process"
             } else {
                 &held.holder
             };
-            let why = if self.signals.asked_to_stop() {
+            let why = if self.signals.stop_requested() {
                 "this machine is shutting down, and "
             } else {
                 ""
