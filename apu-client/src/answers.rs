@@ -10,10 +10,10 @@ use apu_proto::{Operation, Request, RunResult};
 
 use crate::os::paths::ClientPaths;
 use crate::run::preflight::{ask_apt, configuration};
-use crate::run::refusal::Stop;
+use crate::run::refusal::Refusal;
 
 /// Answers `status`, `check` and dry runs.
-pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Stop> {
+pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     let policy = configuration(paths, request)?;
     ask_apt(paths)?;
     match request.operation {

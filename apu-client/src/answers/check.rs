@@ -12,21 +12,21 @@ use crate::dpkg::{Conffiles, DPKG, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{Captured, capture};
 use crate::run::active::{active_runs, notice};
-use crate::run::refusal::{Stop, advise, failed, own_fault};
+use crate::run::refusal::Refusal;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks at everything and reports all that is wrong.
-pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Stop> {
+pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     if let Some(notice) = notice(&active_runs(paths)) {
         let text = format!("{notice}; whether all packages are whole can be told when it has ended");
-        return Err(failed(ReasonCode::Locked, text));
+        return Err(Refusal::failed(ReasonCode::Locked, text));
     }
-    let database =
-        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let database = Database::read(&paths.dpkg())
+        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
     let run = |program: &str, arguments: &[String]| {
         capture(program, arguments, &ENVIRONMENT, PATIENCE)
-            .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+            .map_err(|error| Refusal::fault(&format!("cannot run {program}"), &error))
     };
     let audit = run(DPKG, &["--audit".to_owned()])?;
     let apt = run(
@@ -35,10 +35,11 @@ pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Stop> {
     )?;
     let mut result = match findings(&database, &audit, &apt).as_slice() {
         [] => RunResult::new(ClientOutcome::Unchanged),
-        lines => *advise(
-            failed(ReasonCode::Broken, lines.join("\n")),
-            "on the client: dpkg --audit",
-        ),
+        lines => {
+            *Refusal::failed(ReasonCode::Broken, lines.join("\n"))
+                .advise("on the client: dpkg --audit")
+                .result
+        }
     };
     result.broken = database.broken();
     result.reboot_required = paths.reboot_required();

@@ -6,7 +6,7 @@ use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
 use crate::run::planning;
 use crate::run::preflight::preflight;
-use crate::run::refusal::{Stop, own_fault};
+use crate::run::refusal::Refusal;
 use crate::run::site_archives::{brings_apu_data, wanted};
 
 /// Plans a run and tells what it would change.
@@ -14,19 +14,19 @@ pub(crate) fn dry_run(
     paths: &ClientPaths,
     request: &Request,
     conffiles: Conffiles,
-) -> Result<RunResult, Stop> {
+) -> Result<RunResult, Refusal> {
     let notes = if brings_apu_data(request) {
         wanted(paths)?;
         Vec::new()
     } else {
         preflight(paths, request.operation)?.notes
     };
-    let database =
-        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+    let database = Database::read(&paths.dpkg())
+        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
     let planned = planning::plan(paths, request, conffiles, &database);
-    let (call, plan) = planned.map_err(|mut stop| {
-        stop.notes.splice(0..0, notes.iter().cloned());
-        stop
+    let (call, plan) = planned.map_err(|mut refusal| {
+        refusal.result.notes.splice(0..0, notes.iter().cloned());
+        refusal
     })?;
     let mut found = plan.transaction();
     if request.plan.is_some_and(|approved| approved != found.id()) {

@@ -21,12 +21,12 @@ use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, notice};
-use crate::run::refusal::{Stop, own_fault};
+use crate::run::refusal::Refusal;
 
 /// Everything that a client says of itself.
-pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Stop> {
-    let database =
-        Database::read(&paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))?;
+pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
+    let database = Database::read(&paths.dpkg())
+        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
     let text = |path: &str| {
         fs::read_to_string(paths.path(path))
             .unwrap_or_default()

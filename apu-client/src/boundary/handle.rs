@@ -19,7 +19,7 @@ use crate::os::spawn;
 use crate::os::syslog;
 use crate::run::follow::{self, LATEST_BEGIN};
 use crate::run::preflight::configuration;
-use crate::run::refusal::{Stop, advise, failed, own_fault, refused};
+use crate::run::refusal::Refusal;
 use crate::run::run_dir::{Claim, RunDir};
 
 /// How long one that does not read keeps this process.
@@ -47,17 +47,21 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
                     _ => Err(too_many()),
                 };
             }
-            answer(paths, &mut socket, caller, &request).map_err(|mut stop| {
-                stop.operation = Some(request.operation);
-                stop
+            answer(paths, &mut socket, caller, &request).map_err(|mut refusal| {
+                refusal.result.operation = Some(request.operation);
+                refusal
             })
         });
     match answer {
         Ok(()) => Ok(()),
-        Err(stop) => {
-            let why = stop.reason.as_ref().map_or("", |reason| reason.text.as_str());
+        Err(refusal) => {
+            let why = refusal
+                .result
+                .reason
+                .as_ref()
+                .map_or("", |reason| reason.text.as_str());
             syslog::tell(&format!("refused a request of {caller}: {why}"));
-            let given = give(&mut socket, None, *stop);
+            let given = give(&mut socket, None, *refusal.result);
             drain(&mut socket);
             given
         }
@@ -86,13 +90,13 @@ impl Place {
     }
 }
 
-fn place(paths: &ClientPaths, caller: u32) -> Result<Place, Stop> {
+fn place(paths: &ClientPaths, caller: u32) -> Result<Place, Refusal> {
     if caller == 0 {
         return Ok(Place::Roots);
     }
     let take = |kind| {
         slots::take(paths, kind, Duration::ZERO)
-            .map_err(|error| own_fault("cannot count the requests", &error))
+            .map_err(|error| Refusal::fault("cannot count the requests", &error))
     };
     if let Some(slot) = take(Kind::Any)? {
         return Ok(Place::Usual(slot));
@@ -100,9 +104,9 @@ fn place(paths: &ClientPaths, caller: u32) -> Result<Place, Stop> {
     Ok(take(Kind::Reserved)?.map_or(Place::Missing, Place::Reserved))
 }
 
-fn too_many() -> Stop {
+fn too_many() -> Refusal {
     let text = "too many requests of the push key are being answered here already";
-    failed(ReasonCode::Locked, text)
+    Refusal::failed(ReasonCode::Locked, text)
 }
 
 fn answer(
@@ -110,7 +114,7 @@ fn answer(
     socket: &mut UnixStream,
     caller: &Caller,
     request: &Request,
-) -> Result<(), Stop> {
+) -> Result<(), Refusal> {
     let started = Instant::now();
     let operation = request.operation;
     if operation == Operation::Ping {
@@ -124,7 +128,7 @@ fn answer(
         _ if operation.is_a_run() && !request.dry_run => {
             match configuration(paths, request).and_then(|_| judge_removal(caller.user, request)) {
                 Ok(()) => return run(paths, socket, caller, request),
-                Err(stop) => Err(stop),
+                Err(refusal) => Err(refusal),
             }
         }
         _ => in_turn(paths, caller.user).and_then(|_slot| answers::answer(paths, request)),
@@ -134,32 +138,29 @@ fn answer(
         caller,
         request,
         started,
-        answered.unwrap_or_else(|stop| *stop),
+        answered.unwrap_or_else(|refusal| *refusal.result),
     );
     Ok(())
 }
 
 /// Packages may go only where somebody was shown which: the push key alone is not enough.
-fn judge_removal(caller: u32, request: &Request) -> Result<(), Stop> {
+fn judge_removal(caller: u32, request: &Request) -> Result<(), Refusal> {
     if caller == 0 || !request.allow_remove || request.plan.is_some() {
         return Ok(());
     }
     let text = "the push key may remove packages only as a plan says, and this request has no plan's hash";
-    Err(advise(
-        refused(ReasonCode::Removal, text),
-        "on the server: apt-get install apu-server",
-    ))
+    Err(Refusal::new(ReasonCode::Removal, text).advise("on the server: apt-get install apu-server"))
 }
 
 /// Waits for a place among what is answered without a run; root does not wait.
-fn in_turn(paths: &ClientPaths, caller: u32) -> Result<Option<Slot>, Stop> {
+fn in_turn(paths: &ClientPaths, caller: u32) -> Result<Option<Slot>, Refusal> {
     if caller == 0 {
         return Ok(None);
     }
     match slots::take(paths, Kind::InPlace, PATIENCE_IN_PLACE) {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
-        Err(error) => Err(own_fault("cannot count the requests", &error)),
+        Err(error) => Err(Refusal::fault("cannot count the requests", &error)),
     }
 }
 
@@ -177,10 +178,15 @@ fn finish(
 }
 
 /// Makes the request a run, or finds the run that it already is, and follows it.
-fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &Request) -> Result<(), Stop> {
+fn run(
+    paths: &ClientPaths,
+    socket: &mut UnixStream,
+    caller: &Caller,
+    request: &Request,
+) -> Result<(), Refusal> {
     let id = match request.run_id {
         Some(id) => id,
-        None => new_id().map_err(|error| own_fault("cannot make a run's id", &error))?,
+        None => new_id().map_err(|error| Refusal::fault("cannot make a run's id", &error))?,
     };
     let asked = Request {
         run_id: Some(id),
@@ -190,21 +196,21 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &
         make_room(paths, caller.user, request)?;
     }
     let claim = RunDir::claim(paths, id, &asked.to_string())
-        .map_err(|error| own_fault("cannot make the run's record", &error))?;
+        .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
     let run_dir = match claim {
         Claim::New(run_dir) => {
             run_dir
                 .save("caller", &caller.user)
-                .map_err(|error| own_fault("cannot make the run's record", &error))?;
+                .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
             syslog::tell(&format!("{caller} started a run: {asked}"));
             run_dir
         }
         Claim::Existing(run_dir) => {
             let known = run_dir
                 .request()
-                .map_err(|error| own_fault("cannot read the run's record", &error))?;
+                .map_err(|error| Refusal::fault("cannot read the run's record", &error))?;
             if !is_same(&known, &asked) {
-                return Err(refused(
+                return Err(Refusal::new(
                     ReasonCode::Policy,
                     "this run's id was used for another request",
                 ));
@@ -213,7 +219,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, caller: &Caller, request: &
         }
     };
     if !run_dir.has_begun() {
-        start(paths, id).map_err(|error| own_fault("cannot start the run", &error))?;
+        start(paths, id).map_err(|error| Refusal::fault("cannot start the run", &error))?;
     }
     greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(paths, &run_dir, socket, LATEST_BEGIN))
 }
@@ -232,13 +238,13 @@ fn attach(
     socket: &mut UnixStream,
     caller: &Caller,
     request: &Request,
-) -> Result<(), Stop> {
+) -> Result<(), Refusal> {
     let id = request
         .run_id
-        .ok_or_else(|| refused(ReasonCode::Grammar, "attach names no run"))?;
+        .ok_or_else(|| Refusal::new(ReasonCode::Grammar, "attach names no run"))?;
     syslog::tell(&format!("{caller} asked: {request}"));
     let Some(run_dir) = RunDir::find(paths, id) else {
-        return Err(failed(
+        return Err(Refusal::failed(
             ReasonCode::UnknownRun,
             format!("this client knows no run {id}"),
         ));

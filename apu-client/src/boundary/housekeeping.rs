@@ -7,7 +7,7 @@ use apu_proto::{Operation, ReasonCode, Request};
 
 use crate::os::paths::ClientPaths;
 use crate::run::follow::check_liveness;
-use crate::run::refusal::{Stop, failed};
+use crate::run::refusal::Refusal;
 use crate::run::run_dir::RunDir;
 
 /// Finished runs beyond these are removed.
@@ -27,7 +27,7 @@ const MOST_OF_ROOT: usize = 16;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes room for a new run that this user asks for, or says that there is none.
-pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> Result<(), Stop> {
+pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> Result<(), Refusal> {
     remove_drafts(paths);
     let mut finished = Vec::new();
     let (mut of_root, mut of_key) = (0, 0);
@@ -55,7 +55,7 @@ pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> 
     };
     if unfinished >= most {
         let text = format!("{unfinished} runs are at work or wait here already");
-        return Err(failed(ReasonCode::Locked, text));
+        return Err(Refusal::failed(ReasonCode::Locked, text));
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ mod tests {
             make_room(&paths, caller, &request(words))?;
             number += 1;
             claim(&paths, number).save("caller", &caller).unwrap();
-            Ok::<(), Stop>(())
+            Ok::<(), Refusal>(())
         };
         let mut count =
             |caller: u32, words: &str| (0..100).take_while(|_| ask(caller, words).is_ok()).count();

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::accounts;
 use crate::os::paths::ClientPaths;
-use crate::run::refusal::{Stop, own_fault, refused};
+use crate::run::refusal::Refusal;
 
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,20 +48,20 @@ impl fmt::Display for Caller {
 }
 
 /// Only the courier of the push key and root may ask.
-pub(crate) fn judge_caller(paths: &ClientPaths, caller: u32) -> Result<(), Stop> {
+pub(crate) fn judge_caller(paths: &ClientPaths, caller: u32) -> Result<(), Refusal> {
     if caller == 0 {
         return Ok(());
     }
     match accounts::user_id(paths, "apu") {
         Ok(Some(apu)) if apu == caller => Ok(()),
-        Ok(_) => Err(refused(ReasonCode::Caller, "only user apu and root may ask")),
-        Err(error) => Err(own_fault("cannot read /etc/passwd", &error)),
+        Ok(_) => Err(Refusal::new(ReasonCode::Caller, "only user apu and root may ask")),
+        Err(error) => Err(Refusal::fault("cannot read /etc/passwd", &error)),
     }
 }
 
 /// Reads exactly one line: what comes after it, and what has no end, is no request.
-pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Stop> {
-    let grammar = |text: String| refused(ReasonCode::Grammar, text);
+pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
+    let grammar = |text: String| Refusal::new(ReasonCode::Grammar, text);
     let deadline = Instant::now() + PATIENCE;
     let mut line = Vec::new();
     let mut buffer = [0; MAX_REQUEST + 2];
@@ -75,7 +75,7 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Stop> {
         }
         socket
             .set_read_timeout(Some(left))
-            .map_err(|error| own_fault("cannot read the request", &error))?;
+            .map_err(|error| Refusal::fault("cannot read the request", &error))?;
         let length = match socket.read(&mut buffer) {
             Ok(0) => return Err(grammar("the request's line has no end".into())),
             Ok(length) => length,
@@ -83,7 +83,7 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Stop> {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 continue;
             }
-            Err(error) => return Err(own_fault("cannot read the request", &error)),
+            Err(error) => return Err(Refusal::fault("cannot read the request", &error)),
         };
         line.extend_from_slice(&buffer[..length]);
         if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
@@ -132,7 +132,7 @@ mod tests {
     use apu_proto::Operation;
     use std::io::Write;
 
-    fn read(bytes: &[u8], close: bool) -> Result<Request, Stop> {
+    fn read(bytes: &[u8], close: bool) -> Result<Request, Refusal> {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         there.write_all(bytes).unwrap();
         if close {
@@ -153,15 +153,26 @@ mod tests {
             b"apu/1 ping\n\n",
             b"apu/1 ping\r\n",
         ] {
-            let stop = read(bytes, true).unwrap_err();
-            assert_eq!(stop.reason.unwrap().code, ReasonCode::Grammar, "{bytes:?}");
+            let refusal = read(bytes, true).unwrap_err();
+            assert_eq!(
+                refusal.result.reason.unwrap().code,
+                ReasonCode::Grammar,
+                "{bytes:?}"
+            );
         }
     }
 
     #[test]
     fn a_line_is_read_to_4096_bytes_and_no_further() {
         let long = |length: usize| [&b"apu/1 "[..], &vec![b'a'; length - 6], b"\n"].concat();
-        let text = |length| read(&long(length), false).unwrap_err().reason.unwrap().text;
+        let text = |length| {
+            read(&long(length), false)
+                .unwrap_err()
+                .result
+                .reason
+                .unwrap()
+                .text
+        };
         assert!(
             text(MAX_REQUEST).contains("is not an operation"),
             "{}",
@@ -218,7 +229,12 @@ mod tests {
         assert!(judge_caller(&paths, 0).is_ok());
         assert!(judge_caller(&paths, 998).is_ok());
         assert_eq!(
-            judge_caller(&paths, 1000).unwrap_err().reason.unwrap().code,
+            judge_caller(&paths, 1000)
+                .unwrap_err()
+                .result
+                .reason
+                .unwrap()
+                .code,
             ReasonCode::Caller
         );
     }

@@ -6,7 +6,7 @@ use apu_proto::{ReasonCode, Request};
 
 use super::exec::{self, Completed};
 use super::policy::Policy;
-use super::refusal::{Stop, failed, own_fault};
+use super::refusal::Refusal;
 use super::run_dir::{Log, RunDir};
 use crate::apt::{APT_GET, Call, environment};
 use crate::dpkg::Database;
@@ -27,10 +27,10 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Nothing new is begun on a machine that goes down.
-    pub(super) fn ensure_not_shutting_down(&mut self) -> Result<(), Stop> {
+    pub(super) fn ensure_not_shutting_down(&mut self) -> Result<(), Refusal> {
         if self.signals.poll_stop_request() {
             let text = "this machine is shutting down, and nothing was begun";
-            return Err(failed(ReasonCode::Interrupted, text));
+            return Err(Refusal::failed(ReasonCode::Interrupted, text));
         }
         Ok(())
     }
@@ -41,7 +41,7 @@ impl Run<'_> {
         program: &str,
         arguments: &[String],
         environment: &[&str],
-    ) -> Result<Completed, Stop> {
+    ) -> Result<Completed, Refusal> {
         exec::run(
             self.run_dir,
             self.log,
@@ -50,11 +50,12 @@ impl Run<'_> {
             arguments,
             environment,
         )
-        .map_err(|error| own_fault(&format!("cannot run {program}"), &error))
+        .map_err(|error| Refusal::fault(&format!("cannot run {program}"), &error))
     }
 
-    pub(super) fn database(&self) -> Result<Database, Stop> {
-        Database::read(&self.paths.dpkg()).map_err(|error| own_fault("cannot read dpkg's database", &error))
+    pub(super) fn database(&self) -> Result<Database, Refusal> {
+        Database::read(&self.paths.dpkg())
+            .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))
     }
 
     /// What is left of the time for waiting, in whole seconds, for apt's own timeout.
@@ -65,7 +66,7 @@ impl Run<'_> {
     }
 
     /// apt's transaction itself.
-    pub(super) fn transact(&mut self, call: &Call) -> Result<Completed, Stop> {
+    pub(super) fn transact(&mut self, call: &Call) -> Result<Completed, Refusal> {
         let arguments = call.action(self.lock_wait_left());
         self.exec(APT_GET, &arguments, &environment(call.conffiles))
     }

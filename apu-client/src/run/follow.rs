@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::interrupted::conclude;
-use super::refusal::{Stop, own_fault};
+use super::refusal::Refusal;
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
@@ -26,8 +26,8 @@ pub(crate) fn follow(
     run_dir: &RunDir,
     socket: &mut UnixStream,
     latest_begin: Duration,
-) -> Result<(), Stop> {
-    let fault = |error: io::Error| own_fault("cannot follow the run", &error);
+) -> Result<(), Refusal> {
+    let fault = |error: io::Error| Refusal::fault("cannot follow the run", &error);
     let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
         .and_then(|inotify| {
             let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;

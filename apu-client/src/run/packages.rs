@@ -9,7 +9,7 @@ use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
 use super::planning;
 use super::preflight::{preflight, space};
-use super::refusal::{Stop, failed, own_fault};
+use super::refusal::Refusal;
 use super::repair::Rung;
 use super::site_archives::{brings_apu_data, wanted};
 use crate::apt::complaints::digest;
@@ -35,7 +35,7 @@ struct Decided {
 }
 
 impl Run<'_> {
-    pub(super) fn change_packages(&mut self) -> Result<RunResult, Stop> {
+    pub(super) fn change_packages(&mut self) -> Result<RunResult, Refusal> {
         self.wait_until_free(&locks::package_locks(self.paths))?;
         // Nobody may fetch other lists between the plan and the deed.
         let _lists = self.take(&self.paths.lists().join("lock"))?;
@@ -49,12 +49,12 @@ impl Run<'_> {
         let mut result = self.change();
         let notes = result
             .as_mut()
-            .map_or_else(|stop| &mut stop.notes, |result| &mut result.notes);
+            .map_or_else(|refusal| &mut refusal.result.notes, |result| &mut result.notes);
         notes.splice(0..0, left_out);
         result
     }
 
-    fn change(&mut self) -> Result<RunResult, Stop> {
+    fn change(&mut self) -> Result<RunResult, Refusal> {
         space(self.paths)?;
         self.ensure_not_shutting_down()?;
 
@@ -80,7 +80,7 @@ impl Run<'_> {
     }
 
     /// Tells what is marked as installed manually now; that alone is a change, since `autoremove` no longer removes it.
-    fn report_marks(&self, automatic: &[String], result: &mut RunResult) -> Result<(), Stop> {
+    fn report_marks(&self, automatic: &[String], result: &mut RunResult) -> Result<(), Refusal> {
         if automatic.is_empty() {
             return Ok(());
         }
@@ -108,10 +108,12 @@ impl Run<'_> {
 
     /// Plans, and repairs first where dpkg was interrupted. What can be refused is refused before any repair; where apt
     /// cannot plan on a database that is not whole, that is no answer yet.
-    fn decide(&mut self, before: &Database) -> Result<Decided, Stop> {
+    fn decide(&mut self, before: &Database) -> Result<Decided, Refusal> {
         let first = self.plan(before);
         let approved = match first {
-            Err(stop) if stop.outcome == ClientOutcome::Refused || !before.is_dirty() => return Err(stop),
+            Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !before.is_dirty() => {
+                return Err(refusal);
+            }
             Err(_) => None,
             Ok((call, plan)) => {
                 self.approve(&plan, None)?;
@@ -140,7 +142,7 @@ impl Run<'_> {
                     notes,
                 })
             }
-            Err(stop) if !now.is_dirty() => Err(Self::with_changes(stop, before, &now)),
+            Err(refusal) if !now.is_dirty() => Err(Self::with_changes(refusal, before, &now)),
             _ => Err(Self::beyond_repair(before, &now, repair.as_ref())),
         }
     }
@@ -151,12 +153,12 @@ impl Run<'_> {
         before: &Before,
         decided: Decided,
         completed: Option<Completed>,
-    ) -> Result<RunResult, Stop> {
+    ) -> Result<RunResult, Refusal> {
         let mut after = self.database()?;
         if let Some(completed) = completed.as_ref().filter(|completed| completed.was_locked())
             && after == before.database
         {
-            return Err(failed(
+            return Err(Refusal::failed(
                 ReasonCode::Locked,
                 digest(&completed.complaints, 10).join("\n"),
             ));
@@ -197,17 +199,17 @@ impl Run<'_> {
         Ok(result)
     }
 
-    fn plan(&self, database: &Database) -> Result<(Call, Plan), Stop> {
+    fn plan(&self, database: &Database) -> Result<(Call, Plan), Refusal> {
         planning::plan(self.paths, &self.request, self.policy.conffiles, database)
     }
 
-    fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Stop> {
+    fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Refusal> {
         let saved = self.run_dir.save(file, fact);
-        saved.map_err(|error| own_fault("cannot keep the run's record", &error))
+        saved.map_err(|error| Refusal::fault("cannot keep the run's record", &error))
     }
 
     /// Compares a plan with the transaction that was approved. After a repair a part of what was approved may be done.
-    fn approve(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Stop> {
+    fn approve(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
         let Some(approved) = &self.request.plan else {
             return Ok(());
         };

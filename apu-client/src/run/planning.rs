@@ -6,7 +6,7 @@ use apu_proto::{
     ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Sizes, Step, Transaction,
 };
 
-use super::refusal::{Stop, advise, failed, own_fault, refused};
+use super::refusal::Refusal;
 use super::site_archives::{brings_apu_data, lie_apart};
 use crate::apt::{
     APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, errors,
@@ -49,20 +49,20 @@ pub(crate) fn plan(
     request: &Request,
     conffiles: Conffiles,
     database: &Database,
-) -> Result<(Call, Plan), Stop> {
+) -> Result<(Call, Plan), Refusal> {
     let call = call_for(paths, request, conffiles, database)
-        .ok_or_else(|| failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
-    if let Some(stop) = of_other_architecture(request, &database.architecture, foreign_architectures) {
-        return Err(stop);
+        .ok_or_else(|| Refusal::failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
+    if let Some(refusal) = of_other_architecture(request, &database.architecture, foreign_architectures) {
+        return Err(refusal);
     }
     let captured = spawn::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
-        .map_err(|error| own_fault("cannot simulate", &error))?;
+        .map_err(|error| Refusal::fault("cannot simulate", &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
-        let stop = unplannable(&plan, &captured.stdout, &captured.stderr);
-        return Err(with_providers(paths, stop, request));
+        let refusal = unplannable(&plan, &captured.stdout, &captured.stderr);
+        return Err(with_providers(paths, refusal, request));
     }
-    judge(request, &plan, database).map_err(|stop| with_providers(paths, stop, request))?;
+    judge(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
     Ok((call, plan))
 }
 
@@ -79,7 +79,7 @@ fn of_other_architecture(
     request: &Request,
     own: &str,
     foreign: impl FnOnce() -> Option<String>,
-) -> Option<Stop> {
+) -> Option<Refusal> {
     let named = |package: &PackageArg| package.architecture.as_ref().map(ToString::to_string);
     let is_other = |architecture: &String| architecture != own;
     let others: Vec<(&PackageArg, String)> = (request.packages.iter())
@@ -100,7 +100,7 @@ fn of_other_architecture(
     let advice = format!(
         "give the package built for {own}; or, on a client that is to take both: dpkg --add-architecture {architecture}"
     );
-    Some(advise(refused(ReasonCode::Policy, text), advice))
+    Some(Refusal::new(ReasonCode::Policy, text).advise(advice))
 }
 
 /// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
@@ -112,8 +112,9 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
 }
 
 /// Adds who provides a package that does not exist itself.
-fn with_providers(paths: &ClientPaths, mut stop: Stop, request: &Request) -> Stop {
-    if let Some(reason) = stop
+fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) -> Refusal {
+    if let Some(reason) = refusal
+        .result
         .reason
         .as_mut()
         .filter(|reason| reason.code == ReasonCode::UnknownPackage)
@@ -139,11 +140,11 @@ fn with_providers(paths: &ClientPaths, mut stop: Stop, request: &Request) -> Sto
             }
         }
     }
-    stop
+    refusal
 }
 
 /// What a simulation that failed says about the request.
-fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
+fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
     let says = |words: &str| stderr.contains(words);
     if says("remove is disabled") || says("Essential packages were removed") {
         if let Some(name) = plan.removed.iter().find(|name| is_protected(name)) {
@@ -153,21 +154,18 @@ fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
             return removal(&plan.removed);
         }
         let text = "this would remove packages that the system cannot work without";
-        return refused(ReasonCode::Protected, text);
+        return Refusal::new(ReasonCode::Protected, text);
     }
     let errors = errors(stderr);
     if says("--allow-change-held-packages") {
         let text = format!("this would change packages that are on hold here\n{errors}");
-        return advise(
-            refused(ReasonCode::Policy, text),
-            "on the client: apt-mark showhold",
-        );
+        return Refusal::new(ReasonCode::Policy, text).advise("on the client: apt-mark showhold");
     }
     if says("has no installation candidate") {
-        return refused(ReasonCode::UnknownPackage, errors);
+        return Refusal::new(ReasonCode::UnknownPackage, errors);
     }
     if says("--allow-downgrades") {
-        return refused(
+        return Refusal::new(
             ReasonCode::Policy,
             format!("this would downgrade packages\n{errors}"),
         );
@@ -180,10 +178,10 @@ fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Stop {
         .take(20)
         .map(|line| format!("\n{}", line.trim_end()))
         .collect();
-    failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
+    Refusal::failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
 }
 
-fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop> {
+fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let may_remove =
         request.allow_remove || matches!(request.operation, Operation::Remove | Operation::Autoremove);
     let mut removed = Vec::new();
@@ -203,7 +201,7 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop
                 ..
             } if compare(old, new).is_gt() => {
                 let text = format!("this would downgrade {package} from {old} to {new}");
-                return Err(refused(ReasonCode::Policy, text));
+                return Err(Refusal::new(ReasonCode::Policy, text));
             }
             Step::Install { .. } => {}
         }
@@ -220,16 +218,16 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Stop
 }
 
 /// What `install` would mark as installed manually: what is requested by name and came automatically.
-pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<String>, Stop> {
+pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<String>, Refusal> {
     // apt-mark reads all sources, which the next apu-data may have to mend.
     if request.operation != Operation::Install || brings_apu_data(request) {
         return Ok(Vec::new());
     }
-    automatic_among(request, database).map_err(|error| own_fault("cannot read apt's marks", &error))
+    automatic_among(request, database).map_err(|error| Refusal::fault("cannot read apt's marks", &error))
 }
 
 /// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
-fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Stop> {
+fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let key = database.key_of(package);
     let planned = plan.coming(&key);
     let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
@@ -237,11 +235,11 @@ fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result
     match (planned.or_else(installed), &package.version) {
         (None, _) => {
             let text = format!("no source of this client has a package {}", shown(package, &key));
-            Err(refused(ReasonCode::UnknownPackage, text))
+            Err(Refusal::new(ReasonCode::UnknownPackage, text))
         }
         (Some((found, whence)), Some(asked)) if compare(asked.as_str(), found).is_ne() => {
             let text = format!("the candidate of {key} is {found}, {whence}, and not {asked}");
-            Err(refused(ReasonCode::NotTheCandidate, text))
+            Err(Refusal::new(ReasonCode::NotTheCandidate, text))
         }
         _ => Ok(()),
     }
@@ -259,28 +257,26 @@ fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name)
 }
 
-fn protected(name: &str) -> Stop {
+fn protected(name: &str) -> Refusal {
     let text = format!("this would remove {name}, which keeps this client reachable");
-    refused(ReasonCode::Protected, text)
+    Refusal::new(ReasonCode::Protected, text)
 }
 
-fn removal(names: &[String]) -> Stop {
+fn removal(names: &[String]) -> Refusal {
     let text = format!(
         "this would remove {}, and the request does not allow that",
         names.join(", ")
     );
-    advise(
-        refused(ReasonCode::Removal, text),
-        "give --allow-remove to the same command, where that is wanted",
-    )
+    Refusal::new(ReasonCode::Removal, text)
+        .advise("give --allow-remove to the same command, where that is wanted")
 }
 
 /// The transaction is another than the one that was approved.
-pub(crate) fn drifted(found: Transaction) -> Stop {
+pub(crate) fn drifted(found: Transaction) -> Refusal {
     let text = "this client would change something else than what was approved";
     let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
     result.transaction = Some(found);
-    Box::new(result)
+    result.into()
 }
 
 #[cfg(test)]
@@ -296,8 +292,8 @@ mod tests {
     fn code(request: &str, output: &str) -> Option<ReasonCode> {
         let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
         let plan = Plan::parse(output, "amd64");
-        let stop = judge(&request, &plan, &database()).err()?;
-        Some(stop.reason.unwrap().code)
+        let refusal = judge(&request, &plan, &database()).err()?;
+        Some(refusal.result.reason.unwrap().code)
     }
 
     #[test]
@@ -339,8 +335,8 @@ mod tests {
     fn a_package_for_another_kind_of_machine_is_named_as_that() {
         let why = |request: &str, foreign: Option<&str>| {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
-            let stop = of_other_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
-            Some(stop.reason.unwrap().text)
+            let refusal = of_other_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
+            Some(refusal.result.reason.unwrap().text)
         };
         let refused = "lab: package architecture (arm64) does not match system (amd64)";
         assert_eq!(why("install lab:arm64=1", Some("")).as_deref(), Some(refused));
@@ -387,8 +383,8 @@ mod tests {
                 ReasonCode::Apt,
             ),
         ] {
-            let stop = unplannable(plan, "", stderr);
-            assert_eq!(stop.reason.unwrap().code, expected, "{stderr}");
+            let refusal = unplannable(plan, "", stderr);
+            assert_eq!(refusal.result.reason.unwrap().code, expected, "{stderr}");
         }
     }
 }

@@ -9,7 +9,7 @@ use apu_proto::{Operation, ReasonCode, Request};
 use nix::sys::statvfs::statvfs;
 
 use super::policy::Policy;
-use super::refusal::{Stop, advise, failed, own_fault, refused};
+use super::refusal::Refusal;
 use crate::apt::lists;
 use crate::apt::valid_until::Release;
 use crate::apt::{
@@ -36,35 +36,26 @@ pub(crate) struct Checked {
 }
 
 /// Reads the policy and asks it.
-pub(crate) fn configuration(paths: &ClientPaths, request: &Request) -> Result<Policy, Stop> {
+pub(crate) fn configuration(paths: &ClientPaths, request: &Request) -> Result<Policy, Refusal> {
     let path = paths.policy();
     let policy = Policy::read(paths).map_err(|error| {
         let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
         let text = format!("this client's policy cannot be used: {error}{why}");
-        advise(
-            refused(ReasonCode::Configuration, text),
-            path.display().to_string(),
-        )
+        Refusal::new(ReasonCode::Configuration, text).advise(path.display().to_string())
     })?;
     policy.allows(request).map_err(|why| {
-        advise(
-            refused(ReasonCode::Policy, why.to_string()),
-            path.display().to_string(),
-        )
+        Refusal::new(ReasonCode::Policy, why.to_string()).advise(path.display().to_string())
     })?;
     Ok(policy)
 }
 
 /// Asks apt for its configuration, once for a request, and refuses what would make it do something else than it is told.
-pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Stop> {
+pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Refusal> {
     let settings = Settings::ask().map_err(|error| {
         let text = format!("apt cannot read its configuration: {error}");
-        advise(
-            refused(ReasonCode::Configuration, text),
-            "on the client: apt-config dump",
-        )
+        Refusal::new(ReasonCode::Configuration, text).advise("on the client: apt-config dump")
     })?;
-    let unknown = |error: std::io::Error| own_fault("cannot ask apt-config", &error);
+    let unknown = |error: std::io::Error| Refusal::fault("cannot ask apt-config", &error);
     // Asked only where something is odd: on most machines nothing is.
     let built_in = if misfit(&settings, &Settings::default()).is_some() {
         private_directory(&paths.state()).map_err(unknown)?;
@@ -80,7 +71,7 @@ pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Stop> {
             "on the client: grep -ri '{}' /etc/apt/apt.conf /etc/apt/apt.conf.d",
             word_of(shown)
         );
-        return Err(advise(refused(ReasonCode::Configuration, text), advice));
+        return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
     }
     set_up(paths, &settings);
     Ok(())
@@ -100,8 +91,8 @@ fn word_of(name: &str) -> String {
 
 /// Looks at what must be right before apt may fetch or install anything. From then on its calls read the sources that were
 /// judged, without those archives whose lists are too old to install by.
-pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Stop> {
-    let fault = |error: &io::Error| own_fault("cannot look at the sources", error);
+pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Refusal> {
+    let fault = |error: &io::Error| Refusal::fault("cannot look at the sources", error);
     let view = View::of(paths).map_err(|error| fault(&error))?;
     for (own, copy) in view.files(paths).map_err(|error| fault(&error))? {
         // One that came after the copies were made is not read either.
@@ -119,7 +110,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
     let said = ask_targets(paths, &view, &options, Some(&view.lists()), FORMAT)?;
     let targets = Target::parse_all(&said).ok_or_else(|| {
         let text = "apt describes its sources in a way that is not understood";
-        failed(ReasonCode::Client, text)
+        Refusal::failed(ReasonCode::Client, text)
     })?;
     for target in &targets {
         if target.is_trusted || target.is_insecure {
@@ -161,7 +152,7 @@ fn leave_out_expired(
     lists: &Path,
     targets: &[Target],
     notes: &mut Vec<String>,
-) -> Result<Vec<String>, Stop> {
+) -> Result<Vec<String>, Refusal> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(u64::MAX, |now| now.as_secs());
@@ -172,8 +163,9 @@ fn leave_out_expired(
         let Target {
             prefix, site, suite, ..
         } = archive;
-        let release = Release::read(lists, prefix)
-            .map_err(|error| own_fault(&format!("cannot read the Release file of {site} {suite}"), &error))?;
+        let release = Release::read(lists, prefix).map_err(|error| {
+            Refusal::fault(&format!("cannot read the Release file of {site} {suite}"), &error)
+        })?;
         let same = || targets.iter().filter(|target| target.prefix == *prefix);
         let until = release.as_ref().and_then(|release| release.expired(now));
         match until {
@@ -190,10 +182,7 @@ fn leave_out_expired(
     }
     if remain == 0 && !texts.is_empty() {
         let text = format!("the package lists are out of date: {}", texts.join("\n"));
-        return Err(advise(
-            failed(ReasonCode::Lists, text),
-            "on the client: apt-get update",
-        ));
+        return Err(Refusal::failed(ReasonCode::Lists, text).advise("on the client: apt-get update"));
     }
     let gives_nothing = |text: String| format!("nothing is taken from an archive whose time is over: {text}");
     notes.extend(texts.into_iter().map(gives_nothing));
@@ -212,7 +201,7 @@ fn is_waived(view: &View, target: &Target) -> bool {
 }
 
 /// The indexes that an update could fetch.
-fn all_indexes(paths: &ClientPaths, view: &View, options: &[String]) -> Result<Vec<String>, Stop> {
+fn all_indexes(paths: &ClientPaths, view: &View, options: &[String]) -> Result<Vec<String>, Refusal> {
     let said = ask_targets(paths, view, options, None, "$(FILENAME)")?;
     let name = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
     Ok(said.lines().map(name).filter(|name| !name.is_empty()).collect())
@@ -225,34 +214,28 @@ fn ask_targets(
     options: &[String],
     lists: Option<&Path>,
     format: &str,
-) -> Result<String, Stop> {
+) -> Result<String, Refusal> {
     let arguments = targets_call(paths, options, lists, format);
     let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
-        .map_err(|error| own_fault("cannot ask apt about the sources", &error))?;
+        .map_err(|error| Refusal::fault("cannot ask apt about the sources", &error))?;
     if captured.succeeded() {
         return Ok(captured.stdout);
     }
     let why = view.original(&errors(&captured.stderr));
     let text = format!("apt cannot read the sources of this client: {why}");
-    Err(advise(
-        failed(ReasonCode::Configuration, text),
-        "on the client: apt-get indextargets",
-    ))
+    Err(Refusal::failed(ReasonCode::Configuration, text).advise("on the client: apt-get indextargets"))
 }
 
-fn without_signature(path: &Path, what: &str) -> Stop {
+fn without_signature(path: &Path, what: &str) -> Refusal {
     let text = format!(
         "{}: {what}: apt would take packages without a signature",
         path.display()
     );
-    advise(
-        refused(ReasonCode::Configuration, text),
-        path.display().to_string(),
-    )
+    Refusal::new(ReasonCode::Configuration, text).advise(path.display().to_string())
 }
 
 /// Refuses a file that names an archive which apt would trust unsigned.
-pub(super) fn judge_source(path: &Path, text: &str, deb822: bool) -> Result<(), Stop> {
+pub(super) fn judge_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
     audit(text, deb822).map_err(|insecure| without_signature(path, &insecure.to_string()))
 }
 
@@ -267,17 +250,14 @@ pub(super) fn source_files(paths: &ClientPaths) -> Vec<PathBuf> {
 }
 
 /// Whether dpkg and the run's record have room to work at all.
-pub(super) fn space(paths: &ClientPaths) -> Result<(), Stop> {
+pub(super) fn space(paths: &ClientPaths) -> Result<(), Refusal> {
     for path in [paths.dpkg(), paths.state(), paths.root().to_owned()] {
         if !has_room(&path) {
             let text = format!(
                 "there is hardly any space left on the file system of {}",
                 path.display()
             );
-            return Err(advise(
-                failed(ReasonCode::Space, text),
-                "on the client: apt-get clean",
-            ));
+            return Err(Refusal::failed(ReasonCode::Space, text).advise("on the client: apt-get clean"));
         }
     }
     Ok(())
@@ -316,7 +296,11 @@ mod tests {
             ("/var/lib/apt/lists/y_._Packages", ""),
         ]);
         assert!(preflight(&paths, Operation::Update).is_err());
-        let reason = preflight(&paths, Operation::Install).unwrap_err().reason.unwrap();
+        let reason = preflight(&paths, Operation::Install)
+            .unwrap_err()
+            .result
+            .reason
+            .unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         assert!(
             reason.advice.ends_with("/etc/apt/sources.list.d/a.list"),
@@ -337,7 +321,7 @@ mod tests {
         let code = |operation| {
             preflight(&paths, operation)
                 .err()
-                .and_then(|stop| stop.reason)
+                .and_then(|refusal| refusal.result.reason)
                 .map(|why| why.code)
         };
         assert_eq!(code(Operation::DistUpgrade), Some(ReasonCode::Lists));

@@ -1,35 +1,48 @@
-//! Results that end a request early, and the words for them.
+//! The result of a request that ends early: refused before anything began, or failed on the way.
 
 use std::io;
 
 use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
-/// A result that ends the work where it stands.
-pub(crate) type Stop = Box<RunResult>;
-
-/// Not begun, and not to be begun.
-pub(crate) fn refused(code: ReasonCode, text: impl Into<String>) -> Stop {
-    Box::new(RunResult::because(ClientOutcome::Refused, code, text))
+/// The result with which a request ends early.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) result: Box<RunResult>,
 }
 
-/// Could not be done.
-pub(crate) fn failed(code: ReasonCode, text: impl Into<String>) -> Stop {
-    Box::new(RunResult::because(ClientOutcome::Failed, code, text))
-}
-
-/// Adds what to try: a whole command or a whole path.
-pub(crate) fn advise(mut stop: Stop, advice: impl Into<String>) -> Stop {
-    if let Some(reason) = &mut stop.reason {
-        reason.advice = advice.into();
+impl Refusal {
+    /// Refuses a request before anything is begun.
+    pub(crate) fn new(code: ReasonCode, text: impl Into<String>) -> Self {
+        RunResult::because(ClientOutcome::Refused, code, text).into()
     }
-    stop
+
+    /// Ends a request that cannot be carried out.
+    pub(crate) fn failed(code: ReasonCode, text: impl Into<String>) -> Self {
+        RunResult::because(ClientOutcome::Failed, code, text).into()
+    }
+
+    /// Ends a request because something failed on this machine that should not fail.
+    pub(crate) fn fault(what: &str, error: &io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ReasonCode::Space,
+            _ => ReasonCode::Client,
+        };
+        Self::failed(code, format!("{what}: {error}"))
+    }
+
+    /// Adds what to try: a whole command or a whole path.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        if let Some(reason) = &mut self.result.reason {
+            reason.advice = advice.into();
+        }
+        self
+    }
 }
 
-/// This machine failed in something that should not fail.
-pub(crate) fn own_fault(what: &str, error: &io::Error) -> Stop {
-    let code = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ReasonCode::Space,
-        _ => ReasonCode::Client,
-    };
-    failed(code, format!("{what}: {error}"))
+impl From<RunResult> for Refusal {
+    fn from(result: RunResult) -> Self {
+        let result = Box::new(result);
+        Self { result }
+    }
 }

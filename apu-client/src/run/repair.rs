@@ -7,7 +7,7 @@ use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
 use super::context::Run;
 use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
-use super::refusal::Stop;
+use super::refusal::Refusal;
 use crate::apt::{Call, Verb, environment};
 use crate::dpkg::{DPKG, Database, dpkg_forces};
 pub(super) use step::Rung;
@@ -18,7 +18,7 @@ impl Run<'_> {
         &mut self,
         before: &Database,
         notes: &mut Vec<String>,
-    ) -> Result<Option<Completed>, Stop> {
+    ) -> Result<Option<Completed>, Refusal> {
         self.log.frame(&Frame::Progress {
             phase: Phase::Repair,
             percent: 0.0,
@@ -43,7 +43,7 @@ impl Run<'_> {
         Ok(last)
     }
 
-    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Completed, Stop> {
+    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Completed, Refusal> {
         let conffiles = self.policy.conffiles;
         let environment = environment(conffiles);
         let verb = match rung {
@@ -67,7 +67,7 @@ impl Run<'_> {
     }
 
     /// The ladder ended, and the database is still not whole.
-    pub(super) fn beyond_repair(before: &Database, now: &Database, completed: Option<&Completed>) -> Stop {
+    pub(super) fn beyond_repair(before: &Database, now: &Database, completed: Option<&Completed>) -> Refusal {
         let mut result = determine_outcome(&Facts {
             before,
             after: now,
@@ -82,16 +82,16 @@ impl Run<'_> {
             }
             reason.advice = "on the client: dpkg --audit".into();
         }
-        Box::new(result)
+        result.into()
     }
 
     /// A repair was made, and then the request could not be carried out.
-    pub(super) fn with_changes(mut stop: Stop, before: &Database, now: &Database) -> Stop {
-        stop.changes = before.changes(now);
-        if !stop.changes.is_empty() && stop.outcome == ClientOutcome::Failed {
-            stop.outcome = ClientOutcome::Partial;
+    pub(super) fn with_changes(mut refusal: Refusal, before: &Database, now: &Database) -> Refusal {
+        refusal.result.changes = before.changes(now);
+        if !refusal.result.changes.is_empty() && refusal.result.outcome == ClientOutcome::Failed {
+            refusal.result.outcome = ClientOutcome::Partial;
         }
-        stop.broken = now.broken();
-        stop
+        refusal.result.broken = now.broken();
+        refusal
     }
 }

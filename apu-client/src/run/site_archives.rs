@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use apu_proto::{Operation, ReasonCode, Request};
 
 use super::preflight::{is_deb822, judge_source, source_files};
-use super::refusal::{Stop, advise, own_fault, refused};
+use super::refusal::Refusal;
 use crate::apt::{Source, sources};
 use crate::os::paths::ClientPaths;
 
@@ -32,12 +32,12 @@ pub(crate) fn lie_apart(paths: &ClientPaths) -> bool {
 }
 
 /// The site's own archives, as apu-data names them.
-pub(crate) fn wanted(paths: &ClientPaths) -> Result<Vec<Source>, Stop> {
+pub(crate) fn wanted(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> {
     let path = paths.site_sources();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(unnamed(&path)),
-        Err(error) => return Err(own_fault(&format!("cannot read {}", path.display()), &error)),
+        Err(error) => return Err(Refusal::fault(&format!("cannot read {}", path.display()), &error)),
     };
     judge_source(&path, &text, true)?;
     let wanted = sources(&text, true);
@@ -48,24 +48,24 @@ pub(crate) fn wanted(paths: &ClientPaths) -> Result<Vec<Source>, Stop> {
 }
 
 /// Looks at what must be right before the lists of the site's own archives are fetched into the machine's.
-pub(super) fn are_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Stop> {
+pub(super) fn are_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Refusal> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
     for file in source_files(paths) {
-        let text =
-            fs::read(&file).map_err(|error| own_fault(&format!("cannot read {}", file.display()), &error))?;
+        let text = fs::read(&file)
+            .map_err(|error| Refusal::fault(&format!("cannot read {}", file.display()), &error))?;
         let named = sources(&String::from_utf8_lossy(&text), is_deb822(&file));
         used.extend(named.into_iter().map(|source| (file.clone(), source)));
     }
     wanted.iter().try_for_each(|source| is_used(source, &used))
 }
 
-fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Stop> {
+fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Refusal> {
     let Source { uri, suite, .. } = wanted;
     let mut same = used.iter().filter(|(_, source)| source.is_at(wanted)).peekable();
     if same.peek().is_none() {
         let text = format!("this machine does not use {uri} {suite}, which is the site's own archive");
         let advice = "on the client: dpkg-reconfigure apu-data";
-        return Err(advise(refused(ReasonCode::Configuration, text), advice));
+        return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
     }
     match same.find(|(_, source)| source.signed_by != wanted.signed_by) {
         None => Ok(()),
@@ -75,19 +75,19 @@ fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Stop> {
                 "{file} names {uri} {suite}, which is the site's own archive, with another key than apu-data has for it"
             );
             let advice = format!("on the client: remove it from {file}, then dpkg-reconfigure apu-data");
-            Err(advise(refused(ReasonCode::Configuration, text), advice))
+            Err(Refusal::new(ReasonCode::Configuration, text).advise(advice))
         }
     }
 }
 
-fn unnamed(path: &Path) -> Stop {
+fn unnamed(path: &Path) -> Refusal {
     let text = format!(
         "the apu-data of this client does not say which archives are the site's own: there is no source in {}",
         path.display()
     );
     let advice =
         "gen-apu-data-pkg && apt-all HOST update && apt-all HOST dist-upgrade, which bring a newer apu-data";
-    advise(refused(ReasonCode::Configuration, text), advice)
+    Refusal::new(ReasonCode::Configuration, text).advise(advice)
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     const APU: &str = "/etc/apt/sources.list.d/apu.sources";
     const SITE: &str = "/usr/share/apu-data/site.sources";
 
-    fn site_archives(paths: &ClientPaths) -> Result<(), Stop> {
+    fn site_archives(paths: &ClientPaths) -> Result<(), Refusal> {
         wanted(paths).and_then(|wanted| are_used(paths, &wanted))
     }
 
@@ -111,7 +111,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let reason = site_archives(&paths).err()?.reason.unwrap();
+        let reason = site_archives(&paths).err()?.result.reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
         let root = root.path().display().to_string();
         Some((reason.text.replace(&root, ""), reason.advice.replace(&root, "")))

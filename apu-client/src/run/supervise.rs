@@ -12,7 +12,7 @@ use super::context::Run;
 use super::interrupted::conclude;
 use super::policy::Policy;
 use super::preflight::{ask_apt, configuration};
-use super::refusal::{Stop, refused};
+use super::refusal::Refusal;
 use super::run_dir::RunDir;
 use crate::apt::composed;
 use crate::os::paths::ClientPaths;
@@ -62,7 +62,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
         };
         run.carry_out()
     });
-    let mut result = result.unwrap_or_else(|stop| *stop);
+    let mut result = result.unwrap_or_else(|refusal| *refusal.result);
     result.operation = Request::parse(line.as_bytes())
         .ok()
         .map(|request| request.operation);
@@ -90,16 +90,16 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 }
 
 /// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
-fn prepare(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Stop> {
-    let request =
-        Request::parse(line.as_bytes()).map_err(|error| refused(ReasonCode::Grammar, error.to_string()))?;
+fn prepare(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Refusal> {
+    let request = Request::parse(line.as_bytes())
+        .map_err(|error| Refusal::new(ReasonCode::Grammar, error.to_string()))?;
     let policy = configuration(paths, &request)?;
     ask_apt(paths)?;
     Ok((request, policy))
 }
 
 impl Run<'_> {
-    fn carry_out(&mut self) -> Result<RunResult, Stop> {
+    fn carry_out(&mut self) -> Result<RunResult, Refusal> {
         let _turn = self.take_turn()?;
         if self.request.operation == Operation::Clean {
             return self.clean();
@@ -112,7 +112,7 @@ impl Run<'_> {
         };
         match &mut result {
             Ok(result) => result.notes.extend(note),
-            Err(stop) => stop.notes.extend(note),
+            Err(refusal) => refusal.result.notes.extend(note),
         }
         result
     }

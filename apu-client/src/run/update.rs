@@ -8,7 +8,7 @@ use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
 use super::context::Run;
 use super::exec::Completed;
 use super::preflight::preflight;
-use super::refusal::{Stop, failed};
+use super::refusal::Refusal;
 use super::site_archives::{are_used, wanted};
 use crate::apt::complaints::{Kind, digest, is_about_space};
 use crate::apt::lists;
@@ -20,13 +20,13 @@ use crate::os::spawn::Exit;
 
 impl Run<'_> {
     /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
-    pub(super) fn update(&mut self) -> Result<RunResult, Stop> {
+    pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
         let of_site = self.request.lists_of_site;
         let archives = if of_site {
             // The machine's other sources have no say in what brings the next apu-data.
             let wanted = wanted(self.paths)?;
-            if let Err(stop) = are_used(self.paths, &wanted) {
-                return Err(self.fetch_apart(stop));
+            if let Err(refusal) = are_used(self.paths, &wanted) {
+                return Err(self.fetch_apart(refusal));
             }
             Vec::new()
         } else {
@@ -61,20 +61,21 @@ impl Run<'_> {
 
     /// Fetches the lists of the site's own archives to a place of their own, where they may not lie among the machine's. That
     /// is enough to bring the next apu-data; the refusal stays, since nothing else can be installed from there.
-    fn fetch_apart(&mut self, mut refusal: Stop) -> Stop {
+    fn fetch_apart(&mut self, mut refusal: Refusal) -> Refusal {
         let directory = self.paths.site_lists();
         let _ = fs::create_dir_all(directory.join("partial"));
         let _ = fs::set_permissions(self.paths.state(), fs::Permissions::from_mode(0o755));
         let completed = match self.without_locks(Verb::Update, true) {
             Ok(completed) => completed,
-            Err(stop) => return stop,
+            Err(refusal) => return refusal,
         };
         let result = judge_update(&completed, false);
         match result.reason {
             None => refusal
+                .result
                 .notes
                 .push("the lists for the next apu-data were fetched apart from the machine's".into()),
-            Some(reason) => refusal.notes.push(format!(
+            Some(reason) => refusal.result.notes.push(format!(
                 "the lists for the next apu-data could not be fetched either: {}",
                 reason.text
             )),
@@ -83,7 +84,7 @@ impl Run<'_> {
     }
 
     /// Empties the cache of packages.
-    pub(super) fn clean(&mut self) -> Result<RunResult, Stop> {
+    pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
         let before = lists::read(&directory);
         let completed = self.without_locks(Verb::Clean, false)?;
@@ -95,14 +96,14 @@ impl Run<'_> {
                 ClientOutcome::Unchanged
             })
         } else {
-            *failed(ReasonCode::Apt, digest(&completed.complaints, 12).join("\n"))
+            *Refusal::failed(ReasonCode::Apt, digest(&completed.complaints, 12).join("\n")).result
         };
         result.apt_exit = completed.exit.code();
         Ok(result)
     }
 
     /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
-    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Completed, Stop> {
+    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Completed, Refusal> {
         let needed = match verb {
             Verb::Update if apart => self.paths.site_lists(),
             Verb::Update => self.paths.lists(),

@@ -7,7 +7,7 @@ use apu_proto::{Frame, ReasonCode};
 
 use super::active::active_runs;
 use super::context::Run;
-use super::refusal::{Stop, failed, own_fault};
+use super::refusal::Refusal;
 use super::run_dir::make_state_private;
 use crate::os::locks::{self, Held, RecordLock};
 
@@ -16,10 +16,10 @@ const PAUSE: u16 = 250;
 
 impl Run<'_> {
     /// Waits for its turn among apu's own runs on this client.
-    pub(super) fn take_turn(&mut self) -> Result<RecordLock, Stop> {
-        make_state_private(self.paths).map_err(|error| own_fault("cannot keep state", &error))?;
+    pub(super) fn take_turn(&mut self) -> Result<RecordLock, Refusal> {
+        make_state_private(self.paths).map_err(|error| Refusal::fault("cannot keep state", &error))?;
         let lock = self.paths.lock();
-        let fault = |error| own_fault(&format!("cannot lock {}", lock.display()), &error);
+        let fault = |error| Refusal::fault(&format!("cannot lock {}", lock.display()), &error);
         // An older version left it readable for everybody.
         locks::make_private(&lock).map_err(fault)?;
         let mut told = None;
@@ -27,7 +27,7 @@ impl Run<'_> {
             match RecordLock::take(&lock).map_err(fault)? {
                 Ok(taken) => {
                     let noted = self.run_dir.note_turn();
-                    noted.map_err(|error| own_fault("cannot keep the run's record", &error))?;
+                    noted.map_err(|error| Refusal::fault("cannot keep the run's record", &error))?;
                     return Ok(taken);
                 }
                 Err(mut held) => {
@@ -43,31 +43,31 @@ impl Run<'_> {
     }
 
     /// Waits for a lock and holds it.
-    pub(super) fn take(&mut self, lock: &std::path::Path) -> Result<RecordLock, Stop> {
+    pub(super) fn take(&mut self, lock: &std::path::Path) -> Result<RecordLock, Refusal> {
         let mut told = None;
         loop {
             match RecordLock::take(lock) {
                 Ok(Ok(taken)) => return Ok(taken),
                 Ok(Err(held)) => self.wait_for(held, &mut told)?,
-                Err(error) => return Err(own_fault(&format!("cannot lock {}", lock.display()), &error)),
+                Err(error) => return Err(Refusal::fault(&format!("cannot lock {}", lock.display()), &error)),
             }
         }
     }
 
     /// Waits until nobody holds any of these.
-    pub(super) fn wait_until_free(&mut self, paths: &[PathBuf]) -> Result<(), Stop> {
+    pub(super) fn wait_until_free(&mut self, paths: &[PathBuf]) -> Result<(), Refusal> {
         let mut told = None;
         loop {
             match locks::held(paths) {
                 Ok(None) => return Ok(()),
                 Ok(Some(held)) => self.wait_for(held, &mut told)?,
-                Err(error) => return Err(own_fault("cannot look at the locks of apt and dpkg", &error)),
+                Err(error) => return Err(Refusal::fault("cannot look at the locks of apt and dpkg", &error)),
             }
         }
     }
 
     /// Waits a moment more, or gives up.
-    pub(super) fn wait_for(&mut self, held: Held, told: &mut Option<Held>) -> Result<(), Stop> {
+    pub(super) fn wait_for(&mut self, held: Held, told: &mut Option<Held>) -> Result<(), Refusal> {
         if Instant::now() >= self.lock_deadline || self.signals.stop_requested() {
             let holder = if held.holder.is_empty() {
                 "another process"
@@ -80,7 +80,7 @@ impl Run<'_> {
                 ""
             };
             let text = format!("{why}{} is held by {holder}", held.lock.display());
-            return Err(failed(ReasonCode::Locked, text));
+            return Err(Refusal::failed(ReasonCode::Locked, text));
         }
         if told.as_ref() != Some(&held) {
             self.log.frame(&Frame::Waiting {
