@@ -10,44 +10,44 @@ use std::time::{Duration, Instant};
 use apu_proto::{ClientOutcome, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use super::housekeeping::{is_for_data, make_room};
-use super::peer::{Caller, drain, judge_caller, read_request};
+use super::housekeeping::{is_for_apu_data, make_room};
+use super::peer::{Peer, check_peer, drain, read_request};
 use super::slots::{self, Kind, Slot};
 use crate::answers;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
-use crate::run::follow::{self, LATEST_BEGIN};
+use crate::run::follow::{self, BEGIN_TIMEOUT};
 use crate::run::preflight::configuration;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::{Claim, RunDir};
 
 /// How long one that does not read keeps this process.
-const SLOWEST_READER: Duration = Duration::from_secs(120);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long one that is answered without a run waits for its place.
-const PATIENCE_IN_PLACE: Duration = Duration::from_secs(60);
+const ANSWER_SLOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Answers the connection that is our standard input.
 pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     let stdin = io::stdin();
     let user = getsockopt(&stdin, PeerCredentials)?.uid();
     let mut socket = UnixStream::from(stdin.as_fd().try_clone_to_owned()?);
-    let caller = &Caller::of(&socket, user);
-    socket.set_write_timeout(Some(SLOWEST_READER))?;
+    let peer = &Peer::of(&socket, user);
+    socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
 
-    let answer = judge_caller(paths, user)
-        .and_then(|()| place(paths, user))
-        .and_then(|place| Ok((read_request(&mut socket)?, place)))
-        .and_then(|(request, place)| {
-            if !place.is_for(&request) {
+    let answer = check_peer(paths, user)
+        .and_then(|()| admit(paths, user))
+        .and_then(|admission| Ok((read_request(&mut socket)?, admission)))
+        .and_then(|(request, admission)| {
+            if !admission.admits(&request) {
                 // No answer is no end of a run: the server asks again.
                 return match request.operation {
                     Operation::Attach => Ok(()),
                     _ => Err(too_many()),
                 };
             }
-            answer(paths, &mut socket, caller, &request).map_err(|mut refusal| {
+            answer(paths, &mut socket, peer, &request).map_err(|mut refusal| {
                 refusal.result.operation = Some(request.operation);
                 refusal
             })
@@ -60,48 +60,48 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
                 .reason
                 .as_ref()
                 .map_or("", |reason| reason.text.as_str());
-            syslog::tell(&format!("refused a request of {caller}: {why}"));
-            let given = give(&mut socket, None, *refusal.result);
+            syslog::log(&format!("refused a request of {peer}: {why}"));
+            let sent = send_result(&mut socket, None, *refusal.result);
             drain(&mut socket);
-            given
+            sent
         }
     }
 }
 
 /// The place among the push key's requests that this one has.
-enum Place {
+enum Admission {
     /// Root needs none.
-    Roots,
-    Usual(#[allow(dead_code)] Slot),
+    Root,
+    Regular(#[allow(dead_code)] Slot),
     Reserved(#[allow(dead_code)] Slot),
-    Missing,
+    Full,
 }
 
-impl Place {
+impl Admission {
     /// Where only a reserved place was left, few requests get it.
-    fn is_for(&self, request: &Request) -> bool {
+    fn admits(&self, request: &Request) -> bool {
         match self {
-            Self::Roots | Self::Usual(_) => true,
+            Self::Root | Self::Regular(_) => true,
             Self::Reserved(_) => {
-                matches!(request.operation, Operation::Ping | Operation::Attach) || is_for_data(request)
+                matches!(request.operation, Operation::Ping | Operation::Attach) || is_for_apu_data(request)
             }
-            Self::Missing => false,
+            Self::Full => false,
         }
     }
 }
 
-fn place(paths: &ClientPaths, caller: u32) -> Result<Place, Refusal> {
-    if caller == 0 {
-        return Ok(Place::Roots);
+fn admit(paths: &ClientPaths, user: u32) -> Result<Admission, Refusal> {
+    if user == 0 {
+        return Ok(Admission::Root);
     }
     let take = |kind| {
         slots::take(paths, kind, Duration::ZERO)
             .map_err(|error| Refusal::fault("cannot count the requests", &error))
     };
     if let Some(slot) = take(Kind::Any)? {
-        return Ok(Place::Usual(slot));
+        return Ok(Admission::Regular(slot));
     }
-    Ok(take(Kind::Reserved)?.map_or(Place::Missing, Place::Reserved))
+    Ok(take(Kind::Reserved)?.map_or(Admission::Full, Admission::Reserved))
 }
 
 fn too_many() -> Refusal {
@@ -112,7 +112,7 @@ fn too_many() -> Refusal {
 fn answer(
     paths: &ClientPaths,
     socket: &mut UnixStream,
-    caller: &Caller,
+    peer: &Peer,
     request: &Request,
 ) -> Result<(), Refusal> {
     let started = Instant::now();
@@ -120,22 +120,22 @@ fn answer(
     if operation == Operation::Ping {
         let mut result = RunResult::new(ClientOutcome::Unchanged);
         result.operation = Some(operation);
-        let _ = give(socket, None, result);
+        let _ = send_result(socket, None, result);
         return Ok(());
     }
     let answered = match operation {
-        Operation::Attach => return attach(paths, socket, caller, request),
+        Operation::Attach => return attach(paths, socket, peer, request),
         _ if operation.is_a_run() && !request.dry_run => {
-            match configuration(paths, request).and_then(|_| judge_removal(caller.user, request)) {
-                Ok(()) => return run(paths, socket, caller, request),
+            match configuration(paths, request).and_then(|_| check_removal(peer.user, request)) {
+                Ok(()) => return run(paths, socket, peer, request),
                 Err(refusal) => Err(refusal),
             }
         }
-        _ => in_turn(paths, caller.user).and_then(|_slot| answers::answer(paths, request)),
+        _ => wait_for_answer_slot(paths, peer.user).and_then(|_slot| answers::answer(paths, request)),
     };
-    finish(
+    send_answer(
         socket,
-        caller,
+        peer,
         request,
         started,
         answered.unwrap_or_else(|refusal| *refusal.result),
@@ -144,8 +144,8 @@ fn answer(
 }
 
 /// Packages may go only where somebody was shown which: the push key alone is not enough.
-fn judge_removal(caller: u32, request: &Request) -> Result<(), Refusal> {
-    if caller == 0 || !request.allow_remove || request.plan.is_some() {
+fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
+    if user == 0 || !request.allow_remove || request.plan.is_some() {
         return Ok(());
     }
     let text = "the push key may remove packages only as a plan says, and this request has no plan's hash";
@@ -153,37 +153,32 @@ fn judge_removal(caller: u32, request: &Request) -> Result<(), Refusal> {
 }
 
 /// Waits for a place among what is answered without a run; root does not wait.
-fn in_turn(paths: &ClientPaths, caller: u32) -> Result<Option<Slot>, Refusal> {
-    if caller == 0 {
+fn wait_for_answer_slot(paths: &ClientPaths, user: u32) -> Result<Option<Slot>, Refusal> {
+    if user == 0 {
         return Ok(None);
     }
-    match slots::take(paths, Kind::InPlace, PATIENCE_IN_PLACE) {
+    match slots::take(paths, Kind::WithoutRun, ANSWER_SLOT_TIMEOUT) {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
         Err(error) => Err(Refusal::fault("cannot count the requests", &error)),
     }
 }
 
-fn finish(
+fn send_answer(
     socket: &mut UnixStream,
-    caller: &Caller,
+    peer: &Peer,
     request: &Request,
     started: Instant,
     mut result: RunResult,
 ) {
     result.operation = Some(request.operation);
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    syslog::tell(&format!("{caller} asked, {:?}: {request}", result.outcome));
-    let _ = give(socket, None, result);
+    syslog::log(&format!("{peer} asked, {:?}: {request}", result.outcome));
+    let _ = send_result(socket, None, result);
 }
 
 /// Makes the request a run, or finds the run that it already is, and follows it.
-fn run(
-    paths: &ClientPaths,
-    socket: &mut UnixStream,
-    caller: &Caller,
-    request: &Request,
-) -> Result<(), Refusal> {
+fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
     let id = match request.run_id {
         Some(id) => id,
         None => new_id().map_err(|error| Refusal::fault("cannot make a run's id", &error))?,
@@ -193,23 +188,23 @@ fn run(
         ..request.clone()
     };
     if RunDir::find(paths, id).is_none() {
-        make_room(paths, caller.user, request)?;
+        make_room(paths, peer.user, request)?;
     }
     let claim = RunDir::claim(paths, id, &asked.to_string())
         .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
     let run_dir = match claim {
         Claim::New(run_dir) => {
             run_dir
-                .save("caller", &caller.user)
+                .save("caller", &peer.user)
                 .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
-            syslog::tell(&format!("{caller} started a run: {asked}"));
+            syslog::log(&format!("{peer} started a run: {asked}"));
             run_dir
         }
         Claim::Existing(run_dir) => {
             let known = run_dir
                 .request()
                 .map_err(|error| Refusal::fault("cannot read the run's record", &error))?;
-            if !is_same(&known, &asked) {
+            if !is_same_request(&known, &asked) {
                 return Err(Refusal::new(
                     ReasonCode::Policy,
                     "this run's id was used for another request",
@@ -219,42 +214,44 @@ fn run(
         }
     };
     if !run_dir.has_begun() {
-        start(paths, id).map_err(|error| Refusal::fault("cannot start the run", &error))?;
+        start_supervisor(paths, id).map_err(|error| Refusal::fault("cannot start the run", &error))?;
     }
-    greet(socket, Some(id)).map_or(Ok(()), |()| follow::follow(paths, &run_dir, socket, LATEST_BEGIN))
+    send_hello(socket, Some(id)).map_or(Ok(()), |()| {
+        follow::follow(paths, &run_dir, socket, BEGIN_TIMEOUT)
+    })
 }
 
 /// The same request may be willing to wait for another time.
-fn is_same(known: &str, asked: &Request) -> bool {
-    let patient = |request: &Request| Request {
+fn is_same_request(known: &str, asked: &Request) -> bool {
+    let without_wait = |request: &Request| Request {
         lock_wait: None,
         ..request.clone()
     };
-    Request::parse(known.as_bytes()).is_ok_and(|known| patient(&known) == patient(asked))
+    Request::parse(known.as_bytes()).is_ok_and(|known| without_wait(&known) == without_wait(asked))
 }
 
 fn attach(
     paths: &ClientPaths,
     socket: &mut UnixStream,
-    caller: &Caller,
+    peer: &Peer,
     request: &Request,
 ) -> Result<(), Refusal> {
     let id = request
         .run_id
         .ok_or_else(|| Refusal::new(ReasonCode::Grammar, "attach names no run"))?;
-    syslog::tell(&format!("{caller} asked: {request}"));
+    syslog::log(&format!("{peer} asked: {request}"));
     let Some(run_dir) = RunDir::find(paths, id) else {
         return Err(Refusal::failed(
             ReasonCode::UnknownRun,
             format!("this client knows no run {id}"),
         ));
     };
-    greet(socket, Some(id)).map_or(Ok(()), |()| {
+    send_hello(socket, Some(id)).map_or(Ok(()), |()| {
         follow::follow(
             paths,
             &run_dir,
             socket,
-            LATEST_BEGIN.saturating_sub(run_dir.age()),
+            BEGIN_TIMEOUT.saturating_sub(run_dir.age()),
         )
     })
 }
@@ -267,7 +264,7 @@ fn new_id() -> io::Result<RunId> {
 
 /// Starts the run's supervisor where it belongs to the machine and not to this connection: in a unit of its own under
 /// systemd, else as a process that makes its own session.
-fn start(paths: &ClientPaths, id: RunId) -> io::Result<()> {
+fn start_supervisor(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     if paths.path("/run/systemd/system").is_dir() {
         let arguments = [
             "start".to_owned(),
@@ -306,13 +303,13 @@ fn hello(run: Option<RunId>) -> String {
     .to_line()
 }
 
-fn greet(socket: &mut UnixStream, run: Option<RunId>) -> Option<()> {
+fn send_hello(socket: &mut UnixStream, run: Option<RunId>) -> Option<()> {
     // A caller that went away is no error.
     socket.write_all(hello(run).as_bytes()).ok()
 }
 
 /// The whole answer at once.
-fn give(socket: &mut UnixStream, run: Option<RunId>, result: RunResult) -> io::Result<()> {
+fn send_result(socket: &mut UnixStream, run: Option<RunId>, result: RunResult) -> io::Result<()> {
     let text = hello(run) + &Frame::Result(Box::new(result)).to_line();
     socket.write_all(text.as_bytes())
 }
@@ -323,31 +320,31 @@ mod tests {
 
     #[test]
     fn the_push_key_removes_packages_only_with_a_plans_hash() {
-        let judge = |caller: u32, words: &str| {
+        let is_allowed = |user: u32, words: &str| {
             let request = Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
-            judge_removal(caller, &request).is_ok()
+            check_removal(user, &request).is_ok()
         };
         let hash = "0".repeat(64);
-        assert!(!judge(998, "install allow_remove=yes vim"));
-        assert!(!judge(998, "dist-upgrade allow_remove=yes"));
-        assert!(judge(
+        assert!(!is_allowed(998, "install allow_remove=yes vim"));
+        assert!(!is_allowed(998, "dist-upgrade allow_remove=yes"));
+        assert!(is_allowed(
             998,
             &format!("dist-upgrade allow_remove=yes plan_sha256={hash}")
         ));
-        assert!(judge(0, "dist-upgrade allow_remove=yes"));
-        assert!(judge(998, "dist-upgrade"));
+        assert!(is_allowed(0, "dist-upgrade allow_remove=yes"));
+        assert!(is_allowed(998, "dist-upgrade"));
     }
 
     #[test]
     fn the_same_request_is_the_same_run_and_another_is_not() {
         let request = |line: &str| Request::parse(line.as_bytes()).unwrap();
         let known = "apu/1 install run_id=0123456789abcdef0123456789abcdef vim";
-        assert!(is_same(known, &request(known)));
-        assert!(is_same(
+        assert!(is_same_request(known, &request(known)));
+        assert!(is_same_request(
             known,
             &request("apu/1 install run_id=0123456789abcdef0123456789abcdef lock_wait=5 vim")
         ));
-        assert!(!is_same(
+        assert!(!is_same_request(
             known,
             &request("apu/1 install run_id=0123456789abcdef0123456789abcdef nano")
         ));

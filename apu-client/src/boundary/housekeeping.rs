@@ -11,23 +11,23 @@ use crate::run::refusal::Refusal;
 use crate::run::run_dir::RunDir;
 
 /// Finished runs beyond these are removed.
-const KEEP: usize = 50;
-const KEEP_DAYS: u64 = 90;
+const KEPT_RUNS: usize = 50;
+const KEPT_DAYS: u64 = 90;
 
 /// Whoever holds the key may ask as often as he likes; each run that waits is a process.
-const MOST_OF_KEY: usize = 16;
+const MAX_RUNS_OF_KEY: usize = 16;
 
 /// A change of apu-data may take the push key away from whoever stole it, so it finds a place where others do not. Who
 /// fills these places too has to ask for that very change.
-const MOST_WITH_DATA: usize = MOST_OF_KEY + 4;
+const MAX_RUNS_WITH_APU_DATA: usize = MAX_RUNS_OF_KEY + 4;
 
 /// Root of the machine itself has a number of its own.
-const MOST_OF_ROOT: usize = 16;
+const MAX_RUNS_OF_ROOT: usize = 16;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes room for a new run that this user asks for, or says that there is none.
-pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> Result<(), Refusal> {
+pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Result<(), Refusal> {
     remove_drafts(paths);
     let mut finished = Vec::new();
     let (mut of_root, mut of_key) = (0, 0);
@@ -43,17 +43,17 @@ pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> 
         }
     }
     finished.sort_by_key(|(age, _)| *age);
-    for (place, (age, run_dir)) in finished.iter().enumerate() {
-        if is_outdated(place, *age) {
+    for (position, (age, run_dir)) in finished.iter().enumerate() {
+        if may_be_removed(position, *age) {
             run_dir.remove();
         }
     }
-    let (unfinished, most) = match caller {
-        0 => (of_root, MOST_OF_ROOT),
-        _ if is_for_data(request) => (of_key, MOST_WITH_DATA),
-        _ => (of_key, MOST_OF_KEY),
+    let (unfinished, limit) = match user {
+        0 => (of_root, MAX_RUNS_OF_ROOT),
+        _ if is_for_apu_data(request) => (of_key, MAX_RUNS_WITH_APU_DATA),
+        _ => (of_key, MAX_RUNS_OF_KEY),
     };
-    if unfinished >= most {
+    if unfinished >= limit {
         let text = format!("{unfinished} runs are at work or wait here already");
         return Err(Refusal::failed(ReasonCode::Locked, text));
     }
@@ -61,7 +61,7 @@ pub(crate) fn make_room(paths: &ClientPaths, caller: u32, request: &Request) -> 
 }
 
 /// Whether a request is one of those that bring a new apu-data.
-pub(crate) fn is_for_data(request: &Request) -> bool {
+pub(crate) fn is_for_apu_data(request: &Request) -> bool {
     match request.operation {
         Operation::Update => request.lists_of_site,
         Operation::Install => request
@@ -73,8 +73,8 @@ pub(crate) fn is_for_data(request: &Request) -> bool {
 }
 
 /// Whether a finished run may go; `place` counts from the newest. One that ended within the hour may be asked for.
-fn is_outdated(place: usize, age: Duration) -> bool {
-    age > HOUR && (place >= KEEP || age > Duration::from_secs(KEEP_DAYS * 24 * 3600))
+fn may_be_removed(position: usize, age: Duration) -> bool {
+    age > HOUR && (position >= KEPT_RUNS || age > Duration::from_secs(KEPT_DAYS * 24 * 3600))
 }
 
 /// Removes records that a crash left unfinished before their name was given to them.
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn the_last_fifty_stay_and_so_does_what_ended_within_the_hour() {
         let day = 24 * HOUR;
-        assert!(!is_outdated(49, 89 * day));
-        assert!(is_outdated(0, 91 * day));
-        assert!(is_outdated(50, 2 * HOUR));
-        assert!(!is_outdated(500, HOUR / 2));
+        assert!(!may_be_removed(49, 89 * day));
+        assert!(may_be_removed(0, 91 * day));
+        assert!(may_be_removed(50, 2 * HOUR));
+        assert!(!may_be_removed(500, HOUR / 2));
     }
 
     #[test]
@@ -143,14 +143,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let mut number = 0;
-        let mut ask = |caller: u32, words: &str| {
-            make_room(&paths, caller, &request(words))?;
+        let mut ask = |user: u32, words: &str| {
+            make_room(&paths, user, &request(words))?;
             number += 1;
-            claim(&paths, number).save("caller", &caller).unwrap();
+            claim(&paths, number).save("caller", &user).unwrap();
             Ok::<(), Refusal>(())
         };
-        let mut count =
-            |caller: u32, words: &str| (0..100).take_while(|_| ask(caller, words).is_ok()).count();
+        let mut count = |user: u32, words: &str| (0..100).take_while(|_| ask(user, words).is_ok()).count();
         assert_eq!(count(998, "update"), 16);
         assert_eq!(count(998, "install vim apu-data"), 0);
         assert_eq!(count(0, "update"), 16);

@@ -20,7 +20,7 @@ use crate::os::spawn;
 use crate::os::syslog;
 
 /// The most handlers at once; further callers wait in the socket's queue.
-const MOST_HANDLERS: usize = 64;
+const MAX_HANDLERS: usize = 64;
 
 /// Serves the socket until it is told to stop. Runs go on without it.
 pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
@@ -29,15 +29,15 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
     let listener = bind(paths, &socket)?;
     let program = spawn::current_program()?;
 
-    let mut stop = SigSet::empty();
+    let mut handled = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGHUP] {
-        stop.add(signal);
+        handled.add(signal);
     }
-    stop.thread_block()?;
-    let signals = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    handled.thread_block()?;
+    let signals = SignalFd::with_flags(&handled, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut handlers: Vec<Pid> = Vec::new();
     loop {
-        let wanted = if handlers.len() < MOST_HANDLERS {
+        let wanted = if handlers.len() < MAX_HANDLERS {
             PollFlags::POLLIN
         } else {
             PollFlags::empty()
@@ -47,7 +47,7 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
             PollFd::new(listener.as_fd(), wanted),
         ];
         let _ = poll(&mut fds, PollTimeout::from(60_000_u16));
-        let knocks = fds[1]
+        let has_connection = fds[1]
             .revents()
             .is_some_and(|events| events.contains(PollFlags::POLLIN));
         while let Ok(Some(signal)) = signals.read_signal() {
@@ -58,14 +58,14 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
             }
         }
         handlers.retain(|pid| spawn::poll(*pid).is_none());
-        if knocks {
+        if has_connection {
             match listener
                 .accept()
-                .and_then(|(connection, _)| answer(&program, &connection))
+                .and_then(|(connection, _)| start_handler(&program, &connection))
             {
                 Ok(pid) => handlers.push(pid),
                 Err(error) => {
-                    syslog::tell(&format!("cannot answer a connection: {error}"));
+                    syslog::log(&format!("cannot answer a connection: {error}"));
                     // Out of descriptors or processes: do not spin.
                     std::thread::sleep(std::time::Duration::from_millis(100));
                 }
@@ -75,7 +75,7 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
 }
 
 /// Starts a handler whose only surroundings are the connection.
-fn answer(program: &str, connection: &UnixStream) -> io::Result<Pid> {
+fn start_handler(program: &str, connection: &UnixStream) -> io::Result<Pid> {
     let streams = spawn::Streams {
         stdin: Some(connection.as_fd()),
         stdout: Some(connection.as_fd()),

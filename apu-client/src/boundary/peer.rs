@@ -16,17 +16,17 @@ use crate::os::paths::ClientPaths;
 use crate::run::refusal::Refusal;
 
 /// How long a caller may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who asks, for the log.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Peer {
     pub(crate) user: u32,
     /// What the caller says, in the form of a fingerprint; nothing is decided by it.
     key: Option<KeyFingerprint>,
 }
 
-impl Caller {
+impl Peer {
     pub(crate) fn of(socket: &UnixStream, user: u32) -> Self {
         let name = socket.peer_addr().ok();
         let name = name.as_ref().and_then(|name| name.as_abstract_name());
@@ -37,7 +37,7 @@ impl Caller {
     }
 }
 
-impl fmt::Display for Caller {
+impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user {}", self.user)?;
         match &self.key {
@@ -48,12 +48,12 @@ impl fmt::Display for Caller {
 }
 
 /// Only the courier of the push key and root may ask.
-pub(crate) fn judge_caller(paths: &ClientPaths, caller: u32) -> Result<(), Refusal> {
-    if caller == 0 {
+pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> {
+    if user == 0 {
         return Ok(());
     }
     match accounts::user_id(paths, "apu") {
-        Ok(Some(apu)) if apu == caller => Ok(()),
+        Ok(Some(apu)) if apu == user => Ok(()),
         Ok(_) => Err(Refusal::new(ReasonCode::Caller, "only user apu and root may ask")),
         Err(error) => Err(Refusal::fault("cannot read /etc/passwd", &error)),
     }
@@ -62,7 +62,7 @@ pub(crate) fn judge_caller(paths: &ClientPaths, caller: u32) -> Result<(), Refus
 /// Reads exactly one line: what comes after it, and what has no end, is no request.
 pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
     let grammar = |text: String| Refusal::new(ReasonCode::Grammar, text);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + READ_TIMEOUT;
     let mut line = Vec::new();
     let mut buffer = [0; MAX_REQUEST + 2];
     loop {
@@ -70,7 +70,7 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> 
         if left.is_zero() {
             return Err(grammar(format!(
                 "no request came within {} s",
-                PATIENCE.as_secs()
+                READ_TIMEOUT.as_secs()
             )));
         }
         socket
@@ -203,7 +203,7 @@ mod tests {
             let listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
             let here = UnixStream::connect_addr(&address).unwrap();
             drop(listener);
-            Caller::of(&here, 998).to_string()
+            Peer::of(&here, 998).to_string()
         };
         let unique = std::process::id();
         assert_eq!(
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(named(&format!("apu-key/{key} and root/{unique}")), "user 998");
         assert_eq!(named(&format!("other/{unique}")), "user 998");
         let (here, _there) = UnixStream::pair().unwrap();
-        assert_eq!(Caller::of(&here, 0).to_string(), "user 0");
+        assert_eq!(Peer::of(&here, 0).to_string(), "user 0");
     }
 
     #[test]
@@ -226,15 +226,10 @@ mod tests {
             "root:x:0:0::/:/bin/sh\napu:x:998:998::/:/bin/sh\n",
         )
         .unwrap();
-        assert!(judge_caller(&paths, 0).is_ok());
-        assert!(judge_caller(&paths, 998).is_ok());
+        assert!(check_peer(&paths, 0).is_ok());
+        assert!(check_peer(&paths, 998).is_ok());
         assert_eq!(
-            judge_caller(&paths, 1000)
-                .unwrap_err()
-                .result
-                .reason
-                .unwrap()
-                .code,
+            check_peer(&paths, 1000).unwrap_err().result.reason.unwrap().code,
             ReasonCode::Caller
         );
     }

@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     /// For ping and for a change of apu-data, where the others are taken.
     Reserved,
     /// For what is answered without a run and costs seconds: `status`, `check`, and dry runs.
-    InPlace,
+    WithoutRun,
 }
 
 impl Kind {
@@ -28,14 +28,14 @@ impl Kind {
         match self {
             Self::Any => "any",
             Self::Reserved => "reserved",
-            Self::InPlace => "in-place",
+            Self::WithoutRun => "in-place",
         }
     }
 
     const fn count(self) -> usize {
         match self {
             Self::Any => 16,
-            Self::Reserved | Self::InPlace => 4,
+            Self::Reserved | Self::WithoutRun => 4,
         }
     }
 }
@@ -47,10 +47,10 @@ pub(crate) struct Slot {
 }
 
 /// Takes a place, waiting for one for as long as `patience`; none where all are taken.
-pub(crate) fn take(paths: &ClientPaths, kind: Kind, patience: Duration) -> io::Result<Option<Slot>> {
+pub(crate) fn take(paths: &ClientPaths, kind: Kind, timeout: Duration) -> io::Result<Option<Slot>> {
     let directory = paths.state().join("slots");
     private_directory(&directory)?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         for number in 0..kind.count() {
             let path = directory.join(format!("{}-{number}", kind.name()));

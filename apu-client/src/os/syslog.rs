@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 const PRIORITY: u8 = 3 << 3 | 6;
 
 /// Tells the machine's log, where it has one.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn log(text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else {
         return;
     };

@@ -16,16 +16,16 @@ use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
 /// How long a run that was started may take to begin.
-pub(crate) const LATEST_BEGIN: Duration = Duration::from_secs(60);
+pub(crate) const BEGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to see whether the run is still carried out.
-const LOOK: Duration = Duration::from_millis(1000);
+const LIVENESS_INTERVAL: Duration = Duration::from_millis(1000);
 
 /// Sends the run's frames to `socket`, the result last. A run that has not begun after `latest_begin` never will.
 pub(crate) fn follow(
     paths: &ClientPaths,
     run_dir: &RunDir,
     socket: &mut UnixStream,
-    latest_begin: Duration,
+    begin_timeout: Duration,
 ) -> Result<(), Refusal> {
     let fault = |error: io::Error| Refusal::fault("cannot follow the run", &error);
     let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
@@ -45,10 +45,10 @@ pub(crate) fn follow(
                 return Ok(());
             }
         }
-        if checked.elapsed() >= LOOK {
+        if checked.elapsed() >= LIVENESS_INTERVAL {
             checked = Instant::now();
             if let Some(result) =
-                check_liveness(paths, run_dir, begun.elapsed() >= latest_begin).map_err(fault)?
+                check_liveness(paths, run_dir, begun.elapsed() >= begin_timeout).map_err(fault)?
             {
                 // The log may have got its result in the meantime.
                 let missing = frames.next(run_dir).map_err(fault)?;
@@ -62,7 +62,7 @@ pub(crate) fn follow(
                 return Ok(());
             }
         }
-        if has_left(socket, changes.as_ref()) {
+        if reader_has_left(socket, changes.as_ref()) {
             return Ok(());
         }
     }
@@ -76,7 +76,7 @@ fn is_result(line: &str) -> bool {
 pub(crate) fn check_liveness(
     paths: &ClientPaths,
     run_dir: &RunDir,
-    is_too_late: bool,
+    begin_timed_out: bool,
 ) -> io::Result<Option<RunResult>> {
     let Some(_idle) = run_dir.try_lock()? else {
         return Ok(None);
@@ -91,7 +91,7 @@ pub(crate) fn check_liveness(
             Err(error) => Err(error),
         };
     }
-    if !is_too_late {
+    if !begin_timed_out {
         return Ok(None);
     }
     let text = "the run was accepted and never begun";
@@ -106,7 +106,7 @@ pub(crate) fn check_liveness(
 }
 
 /// Waits for the log to grow, and tells whether the reader is gone. One that only says no more is not.
-fn has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
+fn reader_has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
     let mut fds = vec![PollFd::new(socket.as_fd(), PollFlags::empty())];
     fds.extend(changes.map(|changes| PollFd::new(changes.as_fd(), PollFlags::POLLIN)));
     let pause: u16 = if changes.is_some() { 500 } else { 100 };
@@ -194,7 +194,7 @@ mod tests {
                 .unwrap();
             drop(working);
         });
-        follow(&paths, &run_dir(&paths), &mut here, LATEST_BEGIN).unwrap();
+        follow(&paths, &run_dir(&paths), &mut here, BEGIN_TIMEOUT).unwrap();
         drop(here);
         writer.join().unwrap();
         let lines = reader.join().unwrap();
@@ -227,7 +227,7 @@ mod tests {
         let (mut here, there) = UnixStream::pair().unwrap();
         drop(there);
         let started = Instant::now();
-        follow(&paths, &run, &mut here, LATEST_BEGIN).unwrap();
+        follow(&paths, &run, &mut here, BEGIN_TIMEOUT).unwrap();
         assert!(started.elapsed() < Duration::from_secs(5));
         assert!(run.result().is_none());
     }

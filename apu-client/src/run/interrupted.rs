@@ -34,7 +34,7 @@ pub(crate) fn conclude(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> 
             .notes
             .push("whether the package lists were fetched is not known".into());
     }
-    syslog::tell(&format!("a run was interrupted, {:?}: {line}", result.outcome));
+    syslog::log(&format!("a run was interrupted, {:?}: {line}", result.outcome));
     run_dir.finish(&mut log, result)
 }
 

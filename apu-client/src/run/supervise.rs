@@ -68,7 +68,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
         .map(|request| request.operation);
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     result.reboot_required = paths.reboot_required();
-    syslog::tell(&format!("run {id} ended {:?}: {line}", result.outcome));
+    syslog::log(&format!("run {id} ended {:?}: {line}", result.outcome));
     run_dir.finish(&mut log, result)
 }
 
