@@ -9,13 +9,13 @@ mod status;
 use apu_proto::{Operation, Request, RunResult};
 
 use crate::os::paths::ClientPaths;
-use crate::run::preflight::{ask_apt, configuration};
+use crate::run::preflight::{check_apt_configuration, read_policy};
 use crate::run::refusal::Refusal;
 
 /// Answers `status`, `check` and dry runs.
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
-    let policy = configuration(paths, request)?;
-    ask_apt(paths)?;
+    let policy = read_policy(paths, request)?;
+    check_apt_configuration(paths)?;
     match request.operation {
         Operation::Status => status::status(paths),
         Operation::Check => check::check(paths),

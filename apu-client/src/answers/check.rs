@@ -14,7 +14,7 @@ use crate::os::spawn::{Captured, capture};
 use crate::run::active::{active_runs, notice};
 use crate::run::refusal::Refusal;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Looks at everything and reports all that is wrong.
 pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
@@ -25,7 +25,7 @@ pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     let database = Database::read(&paths.dpkg())
         .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
     let run = |program: &str, arguments: &[String]| {
-        capture(program, arguments, &ENVIRONMENT, PATIENCE)
+        capture(program, arguments, &ENVIRONMENT, CHECK_TIMEOUT)
             .map_err(|error| Refusal::fault(&format!("cannot run {program}"), &error))
     };
     let audit = run(DPKG, &["--audit".to_owned()])?;

@@ -7,7 +7,7 @@ use crate::os::paths::ClientPaths;
 use crate::run::planning;
 use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
-use crate::run::site_archives::{brings_apu_data, wanted};
+use crate::run::site_archives::{installs_apu_data_only, site_sources};
 
 /// Plans a run and tells what it would change.
 pub(crate) fn dry_run(
@@ -15,8 +15,8 @@ pub(crate) fn dry_run(
     request: &Request,
     conffiles: Conffiles,
 ) -> Result<RunResult, Refusal> {
-    let notes = if brings_apu_data(request) {
-        wanted(paths)?;
+    let notes = if installs_apu_data_only(request) {
+        site_sources(paths)?;
         Vec::new()
     } else {
         preflight(paths, request.operation)?.notes
@@ -36,7 +36,7 @@ pub(crate) fn dry_run(
         found.sizes = planning::sizes(&call, conffiles);
     }
     let mut result = RunResult::new(ClientOutcome::Unchanged);
-    result.marked_manual = planning::automatic(request, &database)?;
+    result.marked_manual = planning::automatically_installed(request, &database)?;
     result.notes = notes;
     result.kept_back.clone_from(&found.kept_back);
     result.broken = database.broken();

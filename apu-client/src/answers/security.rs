@@ -11,16 +11,20 @@ use crate::dpkg::compare;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const MADISON_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How many packages are asked for in one call: a command line has an end.
-const AT_ONCE: usize = 500;
+const PACKAGES_PER_CALL: usize = 500;
 
 /// Marks the pending updates that a security archive has a part in.
 ///
 /// # Errors
 /// apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
-pub(crate) fn mark(paths: &ClientPaths, targets: &[Target], pending: &mut [Pending]) -> std::io::Result<()> {
+pub(crate) fn mark_security(
+    paths: &ClientPaths,
+    targets: &[Target],
+    pending: &mut [Pending],
+) -> std::io::Result<()> {
     for one in pending.iter_mut() {
         one.security = is_security(&one.origin);
     }
@@ -33,10 +37,15 @@ pub(crate) fn mark(paths: &ClientPaths, targets: &[Target], pending: &mut [Pendi
         return Ok(());
     }
     let mut unknown: Vec<&mut Pending> = pending.iter_mut().filter(|one| !one.security).collect();
-    for some in unknown.chunks_mut(AT_ONCE) {
+    for some in unknown.chunks_mut(PACKAGES_PER_CALL) {
         let mut words = vec!["madison".to_owned()];
         words.extend(some.iter().map(|one| one.package.clone()));
-        let captured = spawn::capture(APT_CACHE, &cache_call(paths, &words), &ENVIRONMENT, PATIENCE)?;
+        let captured = spawn::capture(
+            APT_CACHE,
+            &cache_call(paths, &words),
+            &ENVIRONMENT,
+            MADISON_TIMEOUT,
+        )?;
         let offered: Vec<Offer<'_>> = captured.stdout.lines().filter_map(offer).collect();
         for one in some.iter_mut() {
             one.security = offered.iter().any(|offer| {

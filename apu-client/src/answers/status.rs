@@ -60,12 +60,12 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         releases: release_dates::releases(paths, &known),
     };
     let runs = active_runs(paths);
-    let mut result = match plan(paths, &database) {
+    let mut result = match upgrade_plan(paths, &database) {
         Ok(plan) => {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             result.kept_back = plan.kept_back;
-            if let Err(error) = security::mark(paths, &targets, &mut status.pending) {
+            if let Err(error) = security::mark_security(paths, &targets, &mut status.pending) {
                 result
                     .notes
                     .push(format!("cannot ask which updates are security updates: {error}"));
@@ -94,7 +94,7 @@ fn targets(paths: &ClientPaths) -> Vec<Target> {
 }
 
 /// What an upgrade of everything could bring.
-fn plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String> {
+fn upgrade_plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String> {
     let mut call = Call::new(paths, Verb::DistUpgrade, Conffiles::Keep);
     call.remove = true;
     let captured = spawn::capture(

@@ -18,7 +18,7 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
 use crate::run::follow::{self, BEGIN_TIMEOUT};
-use crate::run::preflight::configuration;
+use crate::run::preflight::read_policy;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::{Claim, RunDir};
 
@@ -126,7 +126,7 @@ fn answer(
     let answered = match operation {
         Operation::Attach => return attach(paths, socket, peer, request),
         _ if operation.is_a_run() && !request.dry_run => {
-            match configuration(paths, request).and_then(|_| check_removal(peer.user, request)) {
+            match read_policy(paths, request).and_then(|_| check_removal(peer.user, request)) {
                 Ok(()) => return run(paths, socket, peer, request),
                 Err(refusal) => Err(refusal),
             }

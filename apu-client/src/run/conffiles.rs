@@ -19,12 +19,12 @@ const KEPT: [&str; 3] = [".dpkg-dist", ".dpkg-new", ".ucf-dist"];
 /// This machine's version lies beside the package's, which took its place.
 const REPLACED: [&str; 2] = [".dpkg-old", ".ucf-old"];
 
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// Looks for leftovers in `/etc` and beside every configuration file that dpkg knows elsewhere.
 pub(crate) fn find(paths: &ClientPaths, database: &Database) -> Leftovers {
     let mut found = Leftovers::new();
-    walk(&paths.path("/etc"), DEEPEST, &mut found);
+    walk(&paths.path("/etc"), MAX_DEPTH, &mut found);
     let all = database.packages.values().flat_map(|package| &package.conffiles);
     for path in all.filter(|path| !path.starts_with("/etc/")) {
         for suffix in KEPT.iter().chain(&REPLACED) {

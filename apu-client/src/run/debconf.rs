@@ -35,7 +35,7 @@ fn parse(text: &str) -> Questions {
 }
 
 /// The questions that came between two looks and belong to one of these packages, given by name.
-pub(crate) fn defaulted(before: &Questions, after: &Questions, changed: &[&str]) -> Vec<String> {
+pub(crate) fn answered_by_default(before: &Questions, after: &Questions, changed: &[&str]) -> Vec<String> {
     let of_changed = |owners: &Vec<String>| owners.iter().any(|owner| changed.contains(&owner.as_str()));
     (after.iter())
         .filter(|(name, owners)| !before.contains_key(*name) && of_changed(owners))
@@ -74,8 +74,14 @@ Owners: other, another
         let questions = parse(TEXT);
         assert_eq!(questions.keys().collect::<Vec<_>>(), ["lab/asked", "other/asked"]);
         let none = Questions::new();
-        assert_eq!(defaulted(&none, &questions, &["lab-debconf"]), ["lab/asked"]);
-        assert_eq!(defaulted(&none, &questions, &["another"]), ["other/asked"]);
-        assert!(defaulted(&questions, &questions, &["another"]).is_empty());
+        assert_eq!(
+            answered_by_default(&none, &questions, &["lab-debconf"]),
+            ["lab/asked"]
+        );
+        assert_eq!(
+            answered_by_default(&none, &questions, &["another"]),
+            ["other/asked"]
+        );
+        assert!(answered_by_default(&questions, &questions, &["another"]).is_empty());
     }
 }

@@ -93,18 +93,18 @@ pub(crate) fn run(
             log.frame(&Frame::Line { text });
         }
         reader.read_new(log, false);
-        if reader.output.held() > MAX_REPORTED {
-            if reader.output.is_behind() {
+        if reader.output.disk_usage() > MAX_REPORTED {
+            if reader.output.has_unread() {
                 // What was printed last tells most.
                 reader.has_lost = true;
-                let _ = reader.output.skip();
+                let _ = reader.output.skip_to_last();
                 reader.read_new(log, false);
             }
-            reader.output.free(&output);
+            reader.output.release_read(&output);
         }
-        if reader.progress.held() > MAX_REPORTED {
-            let _ = reader.progress.skip();
-            reader.progress.free(&progress);
+        if reader.progress.disk_usage() > MAX_REPORTED {
+            let _ = reader.progress.skip_to_last();
+            reader.progress.release_read(&progress);
         }
     };
     while reader.read_new(log, false) {}

@@ -10,7 +10,7 @@ use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, Request, RunResult}
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::interrupted::conclude;
+use super::interrupted::conclude_interrupted;
 use super::refusal::Refusal;
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
@@ -85,7 +85,7 @@ pub(crate) fn check_liveness(
         return Ok(Some(result));
     }
     if run_dir.has_begun() {
-        return match conclude(paths, run_dir) {
+        return match conclude_interrupted(paths, run_dir) {
             Ok(()) => Ok(run_dir.result()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),

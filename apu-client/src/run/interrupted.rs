@@ -13,17 +13,17 @@ use crate::os::process::Process;
 use crate::os::syslog;
 
 /// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
-pub(crate) fn conclude(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> {
+pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> {
     // apt goes on without its supervisor. One that had just been started is not noted yet, but has its lock.
-    let noted = run_dir.load::<Process>("process");
+    let process = run_dir.load::<Process>("process");
     let dpkg = [paths.dpkg().join("lock-frontend"), paths.dpkg().join("lock")];
-    if noted.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
+    if process.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
     let line = run_dir.request()?;
     let mut log = run_dir.reopen_log()?;
     let after = Database::read(&paths.dpkg())?;
-    let mut result = read_back(run_dir.load("before"), run_dir.load("plan"), &after);
+    let mut result = result_from_database(run_dir.load("before"), run_dir.load("plan"), &after);
     result.operation = Request::parse(line.as_bytes())
         .ok()
         .map(|request| request.operation);
@@ -39,13 +39,13 @@ pub(crate) fn conclude(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> 
 }
 
 /// Judges the database by what was planned, where the run came that far.
-fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
+fn result_from_database(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
     let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
     let Some(before) = before else {
         return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
     };
     let Some(plan) = plan else {
-        return before_the_plan(&before, after, text);
+        return result_before_plan(&before, after, text);
     };
     let mut result = determine_outcome(&Facts {
         before: &before,
@@ -70,7 +70,7 @@ fn read_back(before: Option<Database>, plan: Option<Transaction>, after: &Databa
 }
 
 /// The run ended while it repaired or planned: nothing of what was asked is done, and a repair may have changed something.
-fn before_the_plan(before: &Database, after: &Database, text: &str) -> RunResult {
+fn result_before_plan(before: &Database, after: &Database, text: &str) -> RunResult {
     let repaired = determine_outcome(&Facts {
         before,
         after,
@@ -113,26 +113,26 @@ mod tests {
         };
         let before = || Some(database("1", "install ok installed"));
 
-        let done = read_back(before(), plan(), &database("2", "install ok installed"));
+        let done = result_from_database(before(), plan(), &database("2", "install ok installed"));
         assert_eq!((done.outcome, done.notes.len()), (ClientOutcome::Changed, 1));
 
-        let half = read_back(before(), plan(), &database("2", "install ok half-configured"));
+        let half = result_from_database(before(), plan(), &database("2", "install ok half-configured"));
         assert_eq!(half.outcome, ClientOutcome::Failed);
         assert_eq!(half.reason.unwrap().code, ReasonCode::Interrupted);
 
-        let unplanned = read_back(before(), None, &database("1", "install ok installed"));
+        let unplanned = result_from_database(before(), None, &database("1", "install ok installed"));
         assert_eq!(unplanned.reason.unwrap().code, ReasonCode::Interrupted);
     }
 
     #[test]
     fn what_a_repair_did_is_told_where_the_run_ended_in_it() {
         let before = || Some(database("1", "install ok unpacked"));
-        let mended = read_back(before(), None, &database("1", "install ok installed"));
+        let mended = result_from_database(before(), None, &database("1", "install ok installed"));
         assert_eq!(mended.outcome, ClientOutcome::Partial);
         assert_eq!(mended.changes.len(), 1);
         assert!(mended.broken.is_empty());
 
-        let broken = read_back(before(), None, &database("1", "install ok half-configured"));
+        let broken = result_from_database(before(), None, &database("1", "install ok half-configured"));
         assert_eq!(broken.outcome, ClientOutcome::Failed);
         assert_eq!(broken.broken.len(), 1);
         let text = broken.reason.unwrap().text;

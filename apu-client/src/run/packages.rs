@@ -8,10 +8,10 @@ use super::debconf::{self, Questions};
 use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
 use super::planning;
-use super::preflight::{preflight, space};
+use super::preflight::{check_free_space, preflight};
 use super::refusal::Refusal;
-use super::repair::Rung;
-use super::site_archives::{brings_apu_data, wanted};
+use super::repair::RepairStep;
+use super::site_archives::{installs_apu_data_only, site_sources};
 use crate::apt::complaints::digest;
 use crate::apt::composed;
 use crate::apt::{Call, Plan};
@@ -26,7 +26,7 @@ struct Before {
 }
 
 /// What is to be done, after whatever had to be repaired.
-struct Decided {
+struct Prepared {
     call: Call,
     plan: Plan,
     /// The last call of the repair.
@@ -38,9 +38,9 @@ impl Run<'_> {
     pub(super) fn change_packages(&mut self) -> Result<RunResult, Refusal> {
         self.wait_until_free(&locks::package_locks(self.paths))?;
         // Nobody may fetch other lists between the plan and the deed.
-        let _lists = self.take(&self.paths.lists().join("lock"))?;
-        let left_out = if brings_apu_data(&self.request) {
-            wanted(self.paths)?;
+        let _lists = self.wait_for_lock(&self.paths.lists().join("lock"))?;
+        let left_out = if installs_apu_data_only(&self.request) {
+            site_sources(self.paths)?;
             Vec::new()
         } else {
             preflight(self.paths, self.request.operation)?.notes
@@ -55,7 +55,7 @@ impl Run<'_> {
     }
 
     fn change(&mut self) -> Result<RunResult, Refusal> {
-        space(self.paths)?;
+        check_free_space(self.paths)?;
         self.ensure_not_shutting_down()?;
 
         let database = self.database()?;
@@ -65,16 +65,16 @@ impl Run<'_> {
             questions: debconf::read(self.paths),
             database,
         };
-        let decided = self.decide(&before.database)?;
+        let prepared = self.prepare(&before.database)?;
         self.ensure_not_shutting_down()?;
-        self.save("plan", &decided.plan.transaction())?;
-        let automatic = planning::automatic(&self.request, &before.database)?;
-        let completed = if decided.plan.steps.is_empty() && automatic.is_empty() {
+        self.save("plan", &prepared.plan.transaction())?;
+        let automatic = planning::automatically_installed(&self.request, &before.database)?;
+        let completed = if prepared.plan.steps.is_empty() && automatic.is_empty() {
             None
         } else {
-            Some(self.transact(&decided.call)?)
+            Some(self.transact(&prepared.call)?)
         };
-        let mut result = self.report(&before, decided, completed)?;
+        let mut result = self.build_result(&before, prepared, completed)?;
         self.report_marks(&automatic, &mut result)?;
         Ok(result)
     }
@@ -84,7 +84,7 @@ impl Run<'_> {
         if automatic.is_empty() {
             return Ok(());
         }
-        let still = planning::automatic(&self.request, &self.database()?)?;
+        let still = planning::automatically_installed(&self.request, &self.database()?)?;
         let (not_marked, marked): (Vec<String>, Vec<String>) =
             automatic.iter().cloned().partition(|key| still.contains(key));
         result.marked_manual = marked;
@@ -108,7 +108,7 @@ impl Run<'_> {
 
     /// Plans, and repairs first where dpkg was interrupted. What can be refused is refused before any repair; where apt
     /// cannot plan on a database that is not whole, that is no answer yet.
-    fn decide(&mut self, before: &Database) -> Result<Decided, Refusal> {
+    fn prepare(&mut self, before: &Database) -> Result<Prepared, Refusal> {
         let first = self.plan(before);
         let approved = match first {
             Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !before.is_dirty() => {
@@ -116,9 +116,9 @@ impl Run<'_> {
             }
             Err(_) => None,
             Ok((call, plan)) => {
-                self.approve(&plan, None)?;
+                self.check_approval(&plan, None)?;
                 if !before.is_dirty() {
-                    return Ok(Decided {
+                    return Ok(Prepared {
                         call,
                         plan,
                         repair: None,
@@ -134,8 +134,8 @@ impl Run<'_> {
         match self.plan(&now) {
             // What is broken stays broken, and everything else is done all the same.
             Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
-                self.approve(&plan, approved.as_ref())?;
-                Ok(Decided {
+                self.check_approval(&plan, approved.as_ref())?;
+                Ok(Prepared {
                     call,
                     plan,
                     repair,
@@ -148,10 +148,10 @@ impl Run<'_> {
     }
 
     /// Judges what came of it, and gathers what else a person should know.
-    fn report(
+    fn build_result(
         &mut self,
         before: &Before,
-        decided: Decided,
+        prepared: Prepared,
         completed: Option<Completed>,
     ) -> Result<RunResult, Refusal> {
         let mut after = self.database()?;
@@ -163,23 +163,23 @@ impl Run<'_> {
                 digest(&completed.complaints, 10).join("\n"),
             ));
         }
-        let completed = completed.or(decided.repair);
+        let completed = completed.or(prepared.repair);
         let apt_exit = completed.as_ref().and_then(|completed| completed.exit.code());
         let mut complaints = completed.map_or(Vec::new(), |completed| completed.complaints);
         if after.has_unconfigured() {
             // One package's failure must not leave others unpacked, with their services down.
-            complaints.extend(self.climb(&Rung::Configure)?.complaints);
+            complaints.extend(self.apply(&RepairStep::Configure)?.complaints);
             after = self.database()?;
         }
         let mut result = determine_outcome(&Facts {
             before: &before.database,
             after: &after,
-            plan: &decided.plan.steps,
+            plan: &prepared.plan.steps,
             apt_exit,
             complaints: &complaints,
         });
-        result.notes.splice(0..0, decided.notes);
-        result.kept_back = decided.plan.kept_back;
+        result.notes.splice(0..0, prepared.notes);
+        result.kept_back = prepared.plan.kept_back;
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
         result.conffiles_kept = kept;
         let replaced = replaced.iter();
@@ -192,8 +192,8 @@ impl Run<'_> {
             .filter_map(|change| change.package.split(':').next())
             .collect();
         result.questions_defaulted =
-            debconf::defaulted(&before.questions, &debconf::read(self.paths), &names);
-        if brings_apu_data(&self.request) {
+            debconf::answered_by_default(&before.questions, &debconf::read(self.paths), &names);
+        if installs_apu_data_only(&self.request) {
             result.notes.extend(composed::remarks(self.paths));
         }
         Ok(result)
@@ -209,7 +209,7 @@ impl Run<'_> {
     }
 
     /// Compares a plan with the transaction that was approved. After a repair a part of what was approved may be done.
-    fn approve(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
+    fn check_approval(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
         let Some(approved) = &self.request.plan else {
             return Ok(());
         };

@@ -7,7 +7,7 @@ use apu_proto::{
 };
 
 use super::refusal::Refusal;
-use super::site_archives::{brings_apu_data, lie_apart};
+use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
     APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, errors,
     providers,
@@ -17,11 +17,11 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Longer than any simulation takes; it is only a guard against one that never ends.
-const PATIENCE: Duration = Duration::from_secs(300);
+const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// For how many packages of a request it is looked up who provides them, and how long each may take.
-const MOST_HINTS: usize = 8;
-const HINT_PATIENCE: Duration = Duration::from_secs(20);
+const MAX_HINTS: usize = 8;
+const HINT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What keeps the client reachable.
 const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
@@ -37,8 +37,8 @@ pub(crate) fn call_for(
     call.remove |= request.allow_remove;
     let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
     call.packages = request.packages.iter().map(exact).collect();
-    if brings_apu_data(request) {
-        call = call.of_apu_data(paths, lie_apart(paths));
+    if installs_apu_data_only(request) {
+        call = call.of_apu_data(paths, need_separate_lists(paths));
     }
     Some(call)
 }
@@ -52,30 +52,36 @@ pub(crate) fn plan(
 ) -> Result<(Call, Plan), Refusal> {
     let call = call_for(paths, request, conffiles, database)
         .ok_or_else(|| Refusal::failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
-    if let Some(refusal) = of_other_architecture(request, &database.architecture, foreign_architectures) {
+    if let Some(refusal) = refuse_foreign_architecture(request, &database.architecture, foreign_architectures)
+    {
         return Err(refusal);
     }
-    let captured = spawn::capture(APT_GET, &call.simulation(), &environment(conffiles), PATIENCE)
-        .map_err(|error| Refusal::fault("cannot simulate", &error))?;
+    let captured = spawn::capture(
+        APT_GET,
+        &call.simulation(),
+        &environment(conffiles),
+        SIMULATION_TIMEOUT,
+    )
+    .map_err(|error| Refusal::fault("cannot simulate", &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture);
     if !captured.succeeded() {
-        let refusal = unplannable(&plan, &captured.stdout, &captured.stderr);
+        let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
         return Err(with_providers(paths, refusal, request));
     }
-    judge(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
     Ok((call, plan))
 }
 
 /// What dpkg takes besides the machine's own architecture, one a line.
 fn foreign_architectures() -> Option<String> {
     let words = ["--print-foreign-architectures"];
-    let captured = spawn::capture(DPKG, &words, &ENVIRONMENT, HINT_PATIENCE).ok()?;
+    let captured = spawn::capture(DPKG, &words, &ENVIRONMENT, HINT_TIMEOUT).ok()?;
     captured.succeeded().then_some(captured.stdout)
 }
 
 /// The refusal of packages for machines of another kind, in dpkg's own words. apt plans their installation where an
 /// index has them, and dpkg refuses them after the download.
-fn of_other_architecture(
+fn refuse_foreign_architecture(
     request: &Request,
     own: &str,
     foreign: impl FnOnce() -> Option<String>,
@@ -105,7 +111,13 @@ fn of_other_architecture(
 
 /// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
 pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
-    let captured = spawn::capture(APT_GET, &call.addresses(), &environment(conffiles), PATIENCE).ok()?;
+    let captured = spawn::capture(
+        APT_GET,
+        &call.addresses(),
+        &environment(conffiles),
+        SIMULATION_TIMEOUT,
+    )
+    .ok()?;
     captured
         .succeeded()
         .then(|| crate::apt::sizes(&captured.stdout))?
@@ -119,14 +131,14 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
         .as_mut()
         .filter(|reason| reason.code == ReasonCode::UnknownPackage)
     {
-        for package in request.packages.iter().take(MOST_HINTS) {
+        for package in request.packages.iter().take(MAX_HINTS) {
             let name = package.name.as_str();
             // apt-cache would read these as a regular expression.
             if name.contains(['.', '+']) {
                 continue;
             }
             let words = cache_call(paths, &["showpkg".to_owned(), name.to_owned()]);
-            let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_PATIENCE);
+            let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_TIMEOUT);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
                 let shown = found
@@ -144,14 +156,14 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
 }
 
 /// What a simulation that failed says about the request.
-fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
+fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
     let says = |words: &str| stderr.contains(words);
     if says("remove is disabled") || says("Essential packages were removed") {
         if let Some(name) = plan.removed.iter().find(|name| is_protected(name)) {
-            return protected(name);
+            return protected_removal(name);
         }
         if says("remove is disabled") {
-            return removal(&plan.removed);
+            return removal_not_allowed(&plan.removed);
         }
         let text = "this would remove packages that the system cannot work without";
         return Refusal::new(ReasonCode::Protected, text);
@@ -181,7 +193,7 @@ fn unplannable(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
     Refusal::failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
 }
 
-fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
+fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let may_remove =
         request.allow_remove || matches!(request.operation, Operation::Remove | Operation::Autoremove);
     let mut removed = Vec::new();
@@ -190,7 +202,7 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refu
             Step::Remove { package, .. } => {
                 let name = package.split(':').next().unwrap_or_default();
                 if is_protected(name) {
-                    return Err(protected(name));
+                    return Err(protected_removal(name));
                 }
                 removed.push(package.clone());
             }
@@ -207,27 +219,30 @@ fn judge(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refu
         }
     }
     if !may_remove && !removed.is_empty() {
-        return Err(removal(&removed));
+        return Err(removal_not_allowed(&removed));
     }
     if request.operation == Operation::Install {
         for package in &request.packages {
-            is_resolved(package, plan, database)?;
+            check_resolved(package, plan, database)?;
         }
     }
     Ok(())
 }
 
 /// What `install` would mark as installed manually: what is requested by name and came automatically.
-pub(crate) fn automatic(request: &Request, database: &Database) -> Result<Vec<String>, Refusal> {
+pub(crate) fn automatically_installed(
+    request: &Request,
+    database: &Database,
+) -> Result<Vec<String>, Refusal> {
     // apt-mark reads all sources, which the next apu-data may have to mend.
-    if request.operation != Operation::Install || brings_apu_data(request) {
+    if request.operation != Operation::Install || installs_apu_data_only(request) {
         return Ok(Vec::new());
     }
     automatic_among(request, database).map_err(|error| Refusal::fault("cannot read apt's marks", &error))
 }
 
 /// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
-fn is_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
+fn check_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let key = database.key_of(package);
     let planned = plan.coming(&key);
     let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
@@ -257,12 +272,12 @@ fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name)
 }
 
-fn protected(name: &str) -> Refusal {
+fn protected_removal(name: &str) -> Refusal {
     let text = format!("this would remove {name}, which keeps this client reachable");
     Refusal::new(ReasonCode::Protected, text)
 }
 
-fn removal(names: &[String]) -> Refusal {
+fn removal_not_allowed(names: &[String]) -> Refusal {
     let text = format!(
         "this would remove {}, and the request does not allow that",
         names.join(", ")
@@ -292,7 +307,7 @@ mod tests {
     fn code(request: &str, output: &str) -> Option<ReasonCode> {
         let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
         let plan = Plan::parse(output, "amd64");
-        let refusal = judge(&request, &plan, &database()).err()?;
+        let refusal = check_plan(&request, &plan, &database()).err()?;
         Some(refusal.result.reason.unwrap().code)
     }
 
@@ -335,7 +350,7 @@ mod tests {
     fn a_package_for_another_kind_of_machine_is_named_as_that() {
         let why = |request: &str, foreign: Option<&str>| {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
-            let refusal = of_other_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
+            let refusal = refuse_foreign_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
             Some(refusal.result.reason.unwrap().text)
         };
         let refused = "lab: package architecture (arm64) does not match system (amd64)";
@@ -383,7 +398,7 @@ mod tests {
                 ReasonCode::Apt,
             ),
         ] {
-            let refusal = unplannable(plan, "", stderr);
+            let refusal = explain_failed_simulation(plan, "", stderr);
             assert_eq!(refusal.result.reason.unwrap().code, expected, "{stderr}");
         }
     }

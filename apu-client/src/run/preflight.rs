@@ -21,10 +21,10 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Below this a transaction does not begin: dpkg and the log need room themselves.
-const LEAST_SPACE: u64 = 16 * 1024 * 1024;
+const MIN_FREE_SPACE: u64 = 16 * 1024 * 1024;
 
 /// Longer than apt takes to read its sources; only a guard against one that never ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const INDEXTARGETS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is known of the sources that were judged.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Checked {
 }
 
 /// Reads the policy and asks it.
-pub(crate) fn configuration(paths: &ClientPaths, request: &Request) -> Result<Policy, Refusal> {
+pub(crate) fn read_policy(paths: &ClientPaths, request: &Request) -> Result<Policy, Refusal> {
     let path = paths.policy();
     let policy = Policy::read(paths).map_err(|error| {
         let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
@@ -50,7 +50,7 @@ pub(crate) fn configuration(paths: &ClientPaths, request: &Request) -> Result<Po
 }
 
 /// Asks apt for its configuration, once for a request, and refuses what would make it do something else than it is told.
-pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Refusal> {
+pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal> {
     let settings = Settings::ask().map_err(|error| {
         let text = format!("apt cannot read its configuration: {error}");
         Refusal::new(ReasonCode::Configuration, text).advise("on the client: apt-config dump")
@@ -69,7 +69,7 @@ pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Refusal> {
         );
         let advice = format!(
             "on the client: grep -ri '{}' /etc/apt/apt.conf /etc/apt/apt.conf.d",
-            word_of(shown)
+            search_word(shown)
         );
         return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
     }
@@ -78,7 +78,7 @@ pub(crate) fn ask_apt(paths: &ClientPaths) -> Result<(), Refusal> {
 }
 
 /// The part of a setting's name to look for in a file, where its scopes may stand apart.
-fn word_of(name: &str) -> String {
+fn search_word(name: &str) -> String {
     let is_plain = |word: &&str| {
         !word.is_empty()
             && word
@@ -98,7 +98,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
         // One that came after the copies were made is not read either.
         let Ok(text) = fs::read(&copy) else { continue };
         untold(&String::from_utf8_lossy(&text))
-            .map_err(|insecure| without_signature(&own, &insecure.to_string()))?;
+            .map_err(|insecure| unsigned_source(&own, &insecure.to_string()))?;
     }
     let mut options = view.source_options();
     let lists = paths.lists();
@@ -125,7 +125,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
                 "line or paragraph {at} sets {what} for {} {}",
                 target.site, target.suite
             );
-            return Err(without_signature(&file, &said));
+            return Err(unsigned_source(&file, &said));
         }
     }
     let mut notes = Vec::new();
@@ -216,7 +216,7 @@ fn ask_targets(
     format: &str,
 ) -> Result<String, Refusal> {
     let arguments = targets_call(paths, options, lists, format);
-    let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, PATIENCE)
+    let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, INDEXTARGETS_TIMEOUT)
         .map_err(|error| Refusal::fault("cannot ask apt about the sources", &error))?;
     if captured.succeeded() {
         return Ok(captured.stdout);
@@ -226,7 +226,7 @@ fn ask_targets(
     Err(Refusal::failed(ReasonCode::Configuration, text).advise("on the client: apt-get indextargets"))
 }
 
-fn without_signature(path: &Path, what: &str) -> Refusal {
+fn unsigned_source(path: &Path, what: &str) -> Refusal {
     let text = format!(
         "{}: {what}: apt would take packages without a signature",
         path.display()
@@ -235,8 +235,8 @@ fn without_signature(path: &Path, what: &str) -> Refusal {
 }
 
 /// Refuses a file that names an archive which apt would trust unsigned.
-pub(super) fn judge_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
-    audit(text, deb822).map_err(|insecure| without_signature(path, &insecure.to_string()))
+pub(super) fn check_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
+    audit(text, deb822).map_err(|insecure| unsigned_source(path, &insecure.to_string()))
 }
 
 /// Whether a source file is in deb822, by its name as apt has it.
@@ -250,7 +250,7 @@ pub(super) fn source_files(paths: &ClientPaths) -> Vec<PathBuf> {
 }
 
 /// Whether dpkg and the run's record have room to work at all.
-pub(super) fn space(paths: &ClientPaths) -> Result<(), Refusal> {
+pub(super) fn check_free_space(paths: &ClientPaths) -> Result<(), Refusal> {
     for path in [paths.dpkg(), paths.state(), paths.root().to_owned()] {
         if !has_room(&path) {
             let text = format!(
@@ -267,7 +267,7 @@ fn has_room(path: &Path) -> bool {
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
     let room =
         |room: nix::sys::statvfs::Statvfs| u64::from(room.blocks_free()) * u64::from(room.fragment_size());
-    statvfs(path).map_or(true, |found| room(found) >= LEAST_SPACE)
+    statvfs(path).map_or(true, |found| room(found) >= MIN_FREE_SPACE)
 }
 
 #[cfg(test)]

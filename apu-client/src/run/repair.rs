@@ -10,7 +10,7 @@ use super::outcome::{Facts, determine_outcome};
 use super::refusal::Refusal;
 use crate::apt::{Call, Verb, environment};
 use crate::dpkg::{DPKG, Database, dpkg_forces};
-pub(super) use step::Rung;
+pub(super) use step::RepairStep;
 
 impl Run<'_> {
     /// Climbs the ladder as far as needed.
@@ -35,28 +35,28 @@ impl Run<'_> {
         let mut tried = Vec::new();
         let mut last = None;
         let mut now = before.clone();
-        while let Some(rung) = step::next(&now, &tried) {
-            last = Some(self.climb(&rung)?);
-            tried.push(rung);
+        while let Some(step) = step::next_step(&now, &tried) {
+            last = Some(self.apply(&step)?);
+            tried.push(step);
             now = self.database()?;
         }
         Ok(last)
     }
 
-    pub(super) fn climb(&mut self, rung: &Rung) -> Result<Completed, Refusal> {
+    pub(super) fn apply(&mut self, step: &RepairStep) -> Result<Completed, Refusal> {
         let conffiles = self.policy.conffiles;
         let environment = environment(conffiles);
-        let verb = match rung {
-            Rung::Configure => {
+        let verb = match step {
+            RepairStep::Configure => {
                 let forces = dpkg_forces(conffiles).iter().map(|force| (*force).to_owned());
                 let arguments: Vec<String> = forces.chain(["--configure".into(), "-a".into()]).collect();
                 return self.exec(DPKG, &arguments, &environment);
             }
-            Rung::Reinstall(_) => Verb::Reinstall,
-            Rung::FixBroken => Verb::FixBroken,
+            RepairStep::Reinstall(_) => Verb::Reinstall,
+            RepairStep::FixBroken => Verb::FixBroken,
         };
         let mut call = Call::new(self.paths, verb, conffiles);
-        if let Rung::Reinstall(keys) = rung {
+        if let RepairStep::Reinstall(keys) = step {
             let exact = |key: &String| {
                 let (name, architecture) = key.split_once(':')?;
                 Some((name.parse().ok()?, architecture.to_owned()))

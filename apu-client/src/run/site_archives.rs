@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use apu_proto::{Operation, ReasonCode, Request};
 
-use super::preflight::{is_deb822, judge_source, source_files};
+use super::preflight::{check_source, is_deb822, source_files};
 use super::refusal::Refusal;
 use crate::apt::{Source, sources};
 use crate::os::paths::ClientPaths;
 
 /// Whether a request brings the next apu-data and nothing else. Nothing else on the machine may keep that away: it is how
 /// everything else is mended.
-pub(crate) fn brings_apu_data(request: &Request) -> bool {
+pub(crate) fn installs_apu_data_only(request: &Request) -> bool {
     request.operation == Operation::Install
         && !request.packages.is_empty()
         && request
@@ -27,28 +27,30 @@ pub(crate) fn brings_apu_data(request: &Request) -> bool {
 
 /// Whether the lists of the site's own archives have to lie apart from the machine's: it trusts another key for one of
 /// them, or does not use it, or does not say what can be understood.
-pub(crate) fn lie_apart(paths: &ClientPaths) -> bool {
-    wanted(paths).and_then(|wanted| are_used(paths, &wanted)).is_err()
+pub(crate) fn need_separate_lists(paths: &ClientPaths) -> bool {
+    site_sources(paths)
+        .and_then(|wanted| check_used(paths, &wanted))
+        .is_err()
 }
 
 /// The site's own archives, as apu-data names them.
-pub(crate) fn wanted(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> {
+pub(crate) fn site_sources(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> {
     let path = paths.site_sources();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unnamed(&path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_site_sources(&path)),
         Err(error) => return Err(Refusal::fault(&format!("cannot read {}", path.display()), &error)),
     };
-    judge_source(&path, &text, true)?;
+    check_source(&path, &text, true)?;
     let wanted = sources(&text, true);
     if wanted.is_empty() {
-        return Err(unnamed(&path));
+        return Err(no_site_sources(&path));
     }
     Ok(wanted)
 }
 
 /// Looks at what must be right before the lists of the site's own archives are fetched into the machine's.
-pub(super) fn are_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Refusal> {
+pub(super) fn check_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Refusal> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
     for file in source_files(paths) {
         let text = fs::read(&file)
@@ -56,10 +58,12 @@ pub(super) fn are_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Ref
         let named = sources(&String::from_utf8_lossy(&text), is_deb822(&file));
         used.extend(named.into_iter().map(|source| (file.clone(), source)));
     }
-    wanted.iter().try_for_each(|source| is_used(source, &used))
+    wanted
+        .iter()
+        .try_for_each(|source| check_source_used(source, &used))
 }
 
-fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Refusal> {
+fn check_source_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Refusal> {
     let Source { uri, suite, .. } = wanted;
     let mut same = used.iter().filter(|(_, source)| source.is_at(wanted)).peekable();
     if same.peek().is_none() {
@@ -80,7 +84,7 @@ fn is_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), Refusal> {
     }
 }
 
-fn unnamed(path: &Path) -> Refusal {
+fn no_site_sources(path: &Path) -> Refusal {
     let text = format!(
         "the apu-data of this client does not say which archives are the site's own: there is no source in {}",
         path.display()
@@ -99,7 +103,7 @@ mod tests {
     const SITE: &str = "/usr/share/apu-data/site.sources";
 
     fn site_archives(paths: &ClientPaths) -> Result<(), Refusal> {
-        wanted(paths).and_then(|wanted| are_used(paths, &wanted))
+        site_sources(paths).and_then(|wanted| check_used(paths, &wanted))
     }
 
     /// Why a client with these files refuses, and what it advises; nothing where it goes on.
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn an_installation_of_apu_data_alone_brings_it() {
         let brings =
-            |line: &str| brings_apu_data(&Request::parse(format!("apu/1 {line}").as_bytes()).unwrap());
+            |line: &str| installs_apu_data_only(&Request::parse(format!("apu/1 {line}").as_bytes()).unwrap());
         assert!(brings("install apu-data"));
         assert!(brings("install dry_run=yes apu-data=7"));
         assert!(!brings("install apu-data site-tool"));
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn lists_lie_apart_wherever_the_machine_would_trust_them_otherwise() {
-        let lie_apart = |files: &[(&str, &str)]| {
+        let need_separate_lists = |files: &[(&str, &str)]| {
             let root = tempfile::tempdir().unwrap();
             let paths = ClientPaths::below(root.path());
             for (path, text) in files {
@@ -202,12 +206,12 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
             }
-            lie_apart(&paths)
+            need_separate_lists(&paths)
         };
         let other = OWN.replace("/k.gpg", "/other.gpg");
-        assert!(!lie_apart(&[(SITE, OWN), (APU, OWN)]));
-        assert!(lie_apart(&[(SITE, OWN), (APU, &other)]));
-        assert!(lie_apart(&[(SITE, OWN)]));
-        assert!(lie_apart(&[(APU, OWN)]));
+        assert!(!need_separate_lists(&[(SITE, OWN), (APU, OWN)]));
+        assert!(need_separate_lists(&[(SITE, OWN), (APU, &other)]));
+        assert!(need_separate_lists(&[(SITE, OWN)]));
+        assert!(need_separate_lists(&[(APU, OWN)]));
     }
 }

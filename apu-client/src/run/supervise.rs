@@ -9,9 +9,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
 use super::context::Run;
-use super::interrupted::conclude;
+use super::interrupted::conclude_interrupted;
 use super::policy::Policy;
-use super::preflight::{ask_apt, configuration};
+use super::preflight::{check_apt_configuration, read_policy};
 use super::refusal::Refusal;
 use super::run_dir::RunDir;
 use crate::apt::composed;
@@ -23,10 +23,10 @@ use crate::os::syslog;
 const LOCK_TRIES: u32 = 100;
 
 /// How long to wait for other package managers where the request does not say, in seconds.
-const LOCK_WAIT: u32 = 600;
+const DEFAULT_LOCK_WAIT: u32 = 600;
 
 /// The longest that a run of the push key waits for them, in seconds: one that waits keeps a place from others.
-const LONGEST_LOCK_WAIT: u32 = 3600;
+const MAX_LOCK_WAIT_OF_KEY: u32 = 3600;
 
 /// Carries out the run `id`, unless somebody does or did.
 pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
@@ -45,11 +45,11 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     }
     let line = run_dir.request()?;
     if run_dir.has_begun() {
-        return conclude(paths, &run_dir);
+        return conclude_interrupted(paths, &run_dir);
     }
     let mut log = run_dir.start_log()?;
     let started = Instant::now();
-    let result = prepare(paths, &line).and_then(|(request, policy)| {
+    let result = read_request(paths, &line).and_then(|(request, policy)| {
         let wait = lock_wait(&request, run_dir.is_by_root());
         let mut run = Run {
             paths,
@@ -74,9 +74,13 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
 
 /// How long a run waits for other package managers.
 fn lock_wait(request: &Request, is_by_root: bool) -> Duration {
-    let asked = request.lock_wait.unwrap_or(LOCK_WAIT);
-    let most = if is_by_root { u32::MAX } else { LONGEST_LOCK_WAIT };
-    Duration::from_secs(asked.min(most).into())
+    let asked = request.lock_wait.unwrap_or(DEFAULT_LOCK_WAIT);
+    let limit = if is_by_root {
+        u32::MAX
+    } else {
+        MAX_LOCK_WAIT_OF_KEY
+    };
+    Duration::from_secs(asked.min(limit).into())
 }
 
 fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
@@ -90,11 +94,11 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 }
 
 /// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
-fn prepare(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Refusal> {
+fn read_request(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Refusal> {
     let request = Request::parse(line.as_bytes())
         .map_err(|error| Refusal::new(ReasonCode::Grammar, error.to_string()))?;
-    let policy = configuration(paths, &request)?;
-    ask_apt(paths)?;
+    let policy = read_policy(paths, &request)?;
+    check_apt_configuration(paths)?;
     Ok((request, policy))
 }
 

@@ -16,14 +16,14 @@ pub(crate) struct Tail {
     rest: Vec<u8>,
     position: u64,
     /// How much of the file's start was given back to the disk.
-    freed: u64,
+    released: u64,
 }
 
 impl Tail {
     /// A line longer than this is given out in parts.
-    const LONGEST: usize = 64 * 1024;
+    const MAX_PENDING: usize = 64 * 1024;
     /// The most that one call of [`Self::lines`] reads, in bytes.
-    const MOST: u64 = 1024 * 1024;
+    const MAX_READ: u64 = 1024 * 1024;
 
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
@@ -31,24 +31,24 @@ impl Tail {
             file,
             rest: Vec::new(),
             position: 0,
-            freed: 0,
+            released: 0,
         })
     }
 
-    /// The lines that came since the last call, at most [`Self::MOST`] bytes of them: a program may print faster than
+    /// The lines that came since the last call, at most [`Self::MAX_READ`] bytes of them: a program may print faster than
     /// anybody reads. `all` gives out a last line without an end too.
     pub(crate) fn lines(&mut self, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
         let mut read = 0;
-        while read < Self::MOST
+        while read < Self::MAX_READ
             && let Ok(length @ 1..) = self.file.read(&mut buffer)
         {
             read += length as u64;
             self.position += length as u64;
             for &byte in &buffer[..length] {
-                if byte == b'\n' || self.rest.len() >= Self::LONGEST {
-                    lines.extend(shown(&self.rest));
+                if byte == b'\n' || self.rest.len() >= Self::MAX_PENDING {
+                    lines.extend(terminal_text(&self.rest));
                     self.rest.clear();
                 }
                 if byte != b'\n' {
@@ -57,15 +57,15 @@ impl Tail {
             }
         }
         if all && !self.rest.is_empty() {
-            lines.extend(shown(&self.rest));
+            lines.extend(terminal_text(&self.rest));
             self.rest.clear();
         }
         lines
     }
 
     /// How much of the disk the file takes, in bytes.
-    pub(crate) fn held(&self) -> u64 {
-        self.length() - self.freed
+    pub(crate) fn disk_usage(&self) -> u64 {
+        self.length() - self.released
     }
 
     /// How long the file is, or how much of it was read where that cannot be asked.
@@ -76,13 +76,16 @@ impl Tail {
     }
 
     /// Whether there is more in the file than was read.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub(crate) fn has_unread(&self) -> bool {
         self.position < self.length()
     }
 
     /// Passes over all but the last of what was not read yet.
-    pub(crate) fn skip(&mut self) -> io::Result<()> {
-        let start = self.length().saturating_sub(Self::MOST / 2).max(self.position);
+    pub(crate) fn skip_to_last(&mut self) -> io::Result<()> {
+        let start = self
+            .length()
+            .saturating_sub(Self::MAX_READ / 2)
+            .max(self.position);
         self.rest.clear();
         self.position = self.file.seek(SeekFrom::Start(start))?;
         Ok(())
@@ -91,19 +94,19 @@ impl Tail {
     /// Gives what was read back to the disk; `file` is the same file, open for writing. Another may write meanwhile, so
     /// the file is not cut: what came between our last look and the cut would be lost. Only where the file system
     /// makes no holes (fallocate(2)) it is cut, since a full disk is worse.
-    pub(crate) fn free(&mut self, file: &File) {
+    pub(crate) fn release_read(&mut self, file: &File) {
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        if self.position == self.freed {
+        if self.position == self.released {
             return;
         }
         let length = i64::try_from(self.position).unwrap_or(i64::MAX);
         match fallocate(file, hole, 0, length) {
-            Ok(()) => self.freed = self.position,
+            Ok(()) => self.released = self.position,
             // The next look tries again.
             Err(Errno::EINTR) => {}
             Err(_) => {
                 if file.set_len(0).is_ok() && self.file.rewind().is_ok() {
-                    (self.position, self.freed) = (0, 0);
+                    (self.position, self.released) = (0, 0);
                 }
             }
         }
@@ -111,7 +114,7 @@ impl Tail {
 }
 
 /// The line as a terminal would leave it: what a carriage return overwrites is not told. Empty lines are left out.
-fn shown(line: &[u8]) -> Option<String> {
+fn terminal_text(line: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let text = text.split('\r').rfind(|part| !part.trim().is_empty())?.trim_end();
     let end = (0..=text.len().min(MAX_LINE))
@@ -142,13 +145,16 @@ mod tests {
     #[test]
     fn what_is_overwritten_or_no_text_is_made_fit_to_send() {
         assert_eq!(
-            shown(b"(Reading ... 5%\r(Reading ... 100%\r"),
+            terminal_text(b"(Reading ... 5%\r(Reading ... 100%\r"),
             Some("(Reading ... 100%".into())
         );
-        assert_eq!(shown(b"\r"), None);
-        assert_eq!(shown(b"caf\xe9").as_deref(), Some("caf\u{fffd}"));
-        assert_eq!(shown(&vec![b'x'; 9999]).map(|line| line.len()), Some(MAX_LINE));
-        assert!(shown("\u{e9}".repeat(9999).as_bytes()).is_some());
+        assert_eq!(terminal_text(b"\r"), None);
+        assert_eq!(terminal_text(b"caf\xe9").as_deref(), Some("caf\u{fffd}"));
+        assert_eq!(
+            terminal_text(&vec![b'x'; 9999]).map(|line| line.len()),
+            Some(MAX_LINE)
+        );
+        assert!(terminal_text("\u{e9}".repeat(9999).as_bytes()).is_some());
     }
 
     #[test]
@@ -158,7 +164,7 @@ mod tests {
         std::fs::write(&path, vec![b'x'; 300 * 1024]).unwrap();
         let mut tail = Tail::open(&path).unwrap();
         assert_eq!(tail.lines(false).len(), 4);
-        assert!(tail.rest.len() <= Tail::LONGEST);
+        assert!(tail.rest.len() <= Tail::MAX_PENDING);
     }
 
     #[test]
@@ -194,12 +200,12 @@ mod tests {
         };
         while child.try_wait().unwrap().is_none() {
             hear(&mut tail);
-            tail.free(&file);
+            tail.release_read(&file);
         }
         while hear(&mut tail) > 0 {}
         assert_eq!(expected, 1_000_000);
-        tail.free(&file);
-        assert_eq!(tail.held(), 0);
+        tail.release_read(&file);
+        assert_eq!(tail.disk_usage(), 0);
         assert!(file.metadata().unwrap().blocks() <= 8);
     }
 }

@@ -9,7 +9,7 @@ use super::context::Run;
 use super::exec::Completed;
 use super::preflight::preflight;
 use super::refusal::Refusal;
-use super::site_archives::{are_used, wanted};
+use super::site_archives::{check_used, site_sources};
 use crate::apt::complaints::{Kind, digest, is_about_space};
 use crate::apt::lists;
 use crate::apt::release_dates;
@@ -24,9 +24,9 @@ impl Run<'_> {
         let of_site = self.request.lists_of_site;
         let archives = if of_site {
             // The machine's other sources have no say in what brings the next apu-data.
-            let wanted = wanted(self.paths)?;
-            if let Err(refusal) = are_used(self.paths, &wanted) {
-                return Err(self.fetch_apart(refusal));
+            let site_sources = site_sources(self.paths)?;
+            if let Err(refusal) = check_used(self.paths, &site_sources) {
+                return Err(self.fetch_separately(refusal));
             }
             Vec::new()
         } else {
@@ -40,9 +40,9 @@ impl Run<'_> {
         }
         let before = lists::read(&directory);
         let times = lists::times(self.paths);
-        let completed = self.without_locks(Verb::Update, false)?;
+        let completed = self.run_when_unlocked(Verb::Update, false)?;
         let changed = lists::read(&directory) != before;
-        let mut result = judge_update(&completed, changed);
+        let mut result = update_result(&completed, changed);
         if of_site {
             lists::set_back(&times);
         } else if result.reason.is_none() {
@@ -61,15 +61,15 @@ impl Run<'_> {
 
     /// Fetches the lists of the site's own archives to a place of their own, where they may not lie among the machine's. That
     /// is enough to bring the next apu-data; the refusal stays, since nothing else can be installed from there.
-    fn fetch_apart(&mut self, mut refusal: Refusal) -> Refusal {
+    fn fetch_separately(&mut self, mut refusal: Refusal) -> Refusal {
         let directory = self.paths.site_lists();
         let _ = fs::create_dir_all(directory.join("partial"));
         let _ = fs::set_permissions(self.paths.state(), fs::Permissions::from_mode(0o755));
-        let completed = match self.without_locks(Verb::Update, true) {
+        let completed = match self.run_when_unlocked(Verb::Update, true) {
             Ok(completed) => completed,
             Err(refusal) => return refusal,
         };
-        let result = judge_update(&completed, false);
+        let result = update_result(&completed, false);
         match result.reason {
             None => refusal
                 .result
@@ -87,7 +87,7 @@ impl Run<'_> {
     pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
         let before = lists::read(&directory);
-        let completed = self.without_locks(Verb::Clean, false)?;
+        let completed = self.run_when_unlocked(Verb::Clean, false)?;
         let changed = lists::read(&directory) != before;
         let mut result = if completed.exit == Exit::Code(0) {
             RunResult::new(if changed {
@@ -103,7 +103,7 @@ impl Run<'_> {
     }
 
     /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
-    fn without_locks(&mut self, verb: Verb, apart: bool) -> Result<Completed, Refusal> {
+    fn run_when_unlocked(&mut self, verb: Verb, apart: bool) -> Result<Completed, Refusal> {
         let needed = match verb {
             Verb::Update if apart => self.paths.site_lists(),
             Verb::Update => self.paths.lists(),
@@ -131,7 +131,7 @@ impl Run<'_> {
                 holder: String::new(),
                 pid: 0,
             });
-            self.wait_for(held, &mut None)?;
+            self.wait_for_holder(held, &mut None)?;
         }
     }
 }
@@ -140,7 +140,7 @@ impl Run<'_> {
 ///
 /// A hook of the machine's apt configuration may fail, or print what looks like an error, after everything was fetched:
 /// that is noted and changes nothing about the lists.
-fn judge_update(completed: &Completed, changed: bool) -> RunResult {
+fn update_result(completed: &Completed, changed: bool) -> RunResult {
     let complaints = &completed.complaints;
     let is_any = |kind: Kind| complaints.iter().any(|complaint| complaint.kind == kind);
     let is_fetched = !is_any(Kind::Fetch)
@@ -220,7 +220,7 @@ mod tests {
             complaints,
             fetched,
         };
-        judge_update(&completed, changed)
+        update_result(&completed, changed)
     }
 
     #[test]

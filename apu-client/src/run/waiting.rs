@@ -12,7 +12,7 @@ use super::run_dir::make_state_private;
 use crate::os::locks::{self, Held, RecordLock};
 
 /// How often a lock that is held is looked at again, in milliseconds.
-const PAUSE: u16 = 250;
+const POLL_INTERVAL: u16 = 250;
 
 impl Run<'_> {
     /// Waits for its turn among apu's own runs on this client.
@@ -22,7 +22,7 @@ impl Run<'_> {
         let fault = |error| Refusal::fault(&format!("cannot lock {}", lock.display()), &error);
         // An older version left it readable for everybody.
         locks::make_private(&lock).map_err(fault)?;
-        let mut told = None;
+        let mut reported = None;
         loop {
             match RecordLock::take(&lock).map_err(fault)? {
                 Ok(taken) => {
@@ -36,19 +36,19 @@ impl Run<'_> {
                     if let Some(run) = others.find(|run| run.has_turn && Some(run.id) != own) {
                         held.holder = format!("the run before it: {run}");
                     }
-                    self.wait_for(held, &mut told)?;
+                    self.wait_for_holder(held, &mut reported)?;
                 }
             }
         }
     }
 
     /// Waits for a lock and holds it.
-    pub(super) fn take(&mut self, lock: &std::path::Path) -> Result<RecordLock, Refusal> {
-        let mut told = None;
+    pub(super) fn wait_for_lock(&mut self, lock: &std::path::Path) -> Result<RecordLock, Refusal> {
+        let mut reported = None;
         loop {
             match RecordLock::take(lock) {
                 Ok(Ok(taken)) => return Ok(taken),
-                Ok(Err(held)) => self.wait_for(held, &mut told)?,
+                Ok(Err(held)) => self.wait_for_holder(held, &mut reported)?,
                 Err(error) => return Err(Refusal::fault(&format!("cannot lock {}", lock.display()), &error)),
             }
         }
@@ -56,18 +56,18 @@ impl Run<'_> {
 
     /// Waits until nobody holds any of these.
     pub(super) fn wait_until_free(&mut self, paths: &[PathBuf]) -> Result<(), Refusal> {
-        let mut told = None;
+        let mut reported = None;
         loop {
             match locks::held(paths) {
                 Ok(None) => return Ok(()),
-                Ok(Some(held)) => self.wait_for(held, &mut told)?,
+                Ok(Some(held)) => self.wait_for_holder(held, &mut reported)?,
                 Err(error) => return Err(Refusal::fault("cannot look at the locks of apt and dpkg", &error)),
             }
         }
     }
 
     /// Waits a moment more, or gives up.
-    pub(super) fn wait_for(&mut self, held: Held, told: &mut Option<Held>) -> Result<(), Refusal> {
+    pub(super) fn wait_for_holder(&mut self, held: Held, reported: &mut Option<Held>) -> Result<(), Refusal> {
         if Instant::now() >= self.lock_deadline || self.signals.stop_requested() {
             let holder = if held.holder.is_empty() {
                 "another process"
@@ -82,17 +82,17 @@ impl Run<'_> {
             let text = format!("{why}{} is held by {holder}", held.lock.display());
             return Err(Refusal::failed(ReasonCode::Locked, text));
         }
-        if told.as_ref() != Some(&held) {
+        if reported.as_ref() != Some(&held) {
             self.log.frame(&Frame::Waiting {
                 lock: held.lock.display().to_string(),
                 holder: held.holder.clone(),
             });
-            *told = Some(held);
+            *reported = Some(held);
         }
         let left = self.lock_deadline.saturating_duration_since(Instant::now());
-        let pause = left.min(Duration::from_millis(PAUSE.into()));
+        let pause = left.min(Duration::from_millis(POLL_INTERVAL.into()));
         self.signals
-            .wait(u16::try_from(pause.as_millis()).unwrap_or(PAUSE).max(1));
+            .wait(u16::try_from(pause.as_millis()).unwrap_or(POLL_INTERVAL).max(1));
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::dpkg::Database;
 
 /// One thing to do; after each the database is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Rung {
+pub(crate) enum RepairStep {
     /// `dpkg --configure -a`.
     Configure,
     /// `apt-get install --reinstall` of these, by their keys.
@@ -17,7 +17,7 @@ pub(crate) enum Rung {
 }
 
 /// The next rung after those that were tried; none where there is nothing to mend or nothing left to try.
-pub(crate) fn next(database: &Database, tried: &[Rung]) -> Option<Rung> {
+pub(crate) fn next_step(database: &Database, tried: &[RepairStep]) -> Option<RepairStep> {
     if !database.is_dirty() {
         return None;
     }
@@ -26,16 +26,16 @@ pub(crate) fn next(database: &Database, tried: &[Rung]) -> Option<Rung> {
             .packages
             .iter()
             .filter(|(_, package)| package.needs_reinstall());
-        Rung::Reinstall(keys.map(|(key, _)| key.clone()).collect())
+        RepairStep::Reinstall(keys.map(|(key, _)| key.clone()).collect())
     };
     match tried.last() {
-        None => Some(Rung::Configure),
-        Some(Rung::Configure) => match reinstall() {
-            Rung::Reinstall(keys) if keys.is_empty() => Some(Rung::FixBroken),
-            rung => Some(rung),
+        None => Some(RepairStep::Configure),
+        Some(RepairStep::Configure) => match reinstall() {
+            RepairStep::Reinstall(keys) if keys.is_empty() => Some(RepairStep::FixBroken),
+            step => Some(step),
         },
-        Some(Rung::Reinstall(_)) => Some(Rung::FixBroken),
-        Some(Rung::FixBroken) => None,
+        Some(RepairStep::Reinstall(_)) => Some(RepairStep::FixBroken),
+        Some(RepairStep::FixBroken) => None,
     }
 }
 
@@ -50,27 +50,39 @@ mod tests {
 
     #[test]
     fn a_whole_database_needs_no_repair() {
-        assert_eq!(next(&database("install ok installed"), &[]), None);
-        assert_eq!(next(&database("deinstall ok config-files"), &[]), None);
+        assert_eq!(next_step(&database("install ok installed"), &[]), None);
+        assert_eq!(next_step(&database("deinstall ok config-files"), &[]), None);
     }
 
     #[test]
     fn the_rungs_come_in_their_order_and_each_once() {
         let unpacked = database("install ok unpacked");
-        assert_eq!(next(&unpacked, &[]), Some(Rung::Configure));
-        assert_eq!(next(&unpacked, &[Rung::Configure]), Some(Rung::FixBroken));
-        assert_eq!(next(&unpacked, &[Rung::Configure, Rung::FixBroken]), None);
+        assert_eq!(next_step(&unpacked, &[]), Some(RepairStep::Configure));
+        assert_eq!(
+            next_step(&unpacked, &[RepairStep::Configure]),
+            Some(RepairStep::FixBroken)
+        );
+        assert_eq!(
+            next_step(&unpacked, &[RepairStep::Configure, RepairStep::FixBroken]),
+            None
+        );
 
         let lying = database("install reinstreq half-installed");
-        let reinstall = Rung::Reinstall(vec!["a:amd64".into()]);
-        assert_eq!(next(&lying, &[Rung::Configure]), Some(reinstall.clone()));
-        assert_eq!(next(&lying, &[Rung::Configure, reinstall]), Some(Rung::FixBroken));
+        let reinstall = RepairStep::Reinstall(vec!["a:amd64".into()]);
+        assert_eq!(
+            next_step(&lying, &[RepairStep::Configure]),
+            Some(reinstall.clone())
+        );
+        assert_eq!(
+            next_step(&lying, &[RepairStep::Configure, reinstall]),
+            Some(RepairStep::FixBroken)
+        );
     }
 
     #[test]
     fn a_journal_alone_is_reason_enough() {
         let mut database = database("install ok installed");
         database.interrupted = true;
-        assert_eq!(next(&database, &[]), Some(Rung::Configure));
+        assert_eq!(next_step(&database, &[]), Some(RepairStep::Configure));
     }
 }
