@@ -20,17 +20,19 @@ mod sources;
 mod targets;
 pub(crate) mod valid_until;
 
-pub(crate) use call::{APT_CACHE, APT_GET, Call, Verb, cache_call, source_options, targets_call};
-pub(crate) use configuration::set_up;
+pub(crate) use call::{
+    APT_CACHE, APT_GET, Call, Verb, cache_arguments, indextargets_arguments, source_options,
+};
+pub(crate) use configuration::set_apt_configuration;
 pub(crate) use environment::{ENVIRONMENT, environment};
 pub(crate) use errors::errors;
-pub(crate) use fixed_settings::misfit;
+pub(crate) use fixed_settings::first_refused;
 pub(crate) use marks::automatic_among;
 pub(crate) use plan::{Plan, is_security};
 pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use sizes::sizes;
-pub(crate) use source_copy::View;
-pub(crate) use sources::{Source, audit, sources, untold, waives_expiry};
+pub(crate) use source_copy::SourceCopy;
+pub(crate) use sources::{Source, find_unreported, find_unsigned, sources, waives_expiry};
 pub(crate) use targets::{FORMAT, Target, archives};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apu_proto::Pending;
 
-use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_call, is_security};
+use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_arguments, is_security};
 use crate::dpkg::compare;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
@@ -42,7 +42,7 @@ pub(crate) fn mark_security(
         words.extend(some.iter().map(|one| one.package.clone()));
         let captured = spawn::capture(
             APT_CACHE,
-            &cache_call(paths, &words),
+            &cache_arguments(paths, &words),
             &ENVIRONMENT,
             MADISON_TIMEOUT,
         )?;

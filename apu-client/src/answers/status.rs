@@ -14,8 +14,8 @@ use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, errors, is_security, source_options,
-    targets_call,
+    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, errors, indextargets_arguments,
+    is_security, source_options,
 };
 use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
@@ -57,7 +57,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .map(str::to_owned),
         pending: Vec::new(),
         sources_left_out: composed::left_out(paths),
-        releases: release_dates::releases(paths, &known),
+        releases: release_dates::release_dates(paths, &known),
     };
     let runs = active_runs(paths);
     let mut result = match upgrade_plan(paths, &database) {
@@ -85,7 +85,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
 
 /// The indexes of this client's sources; none where apt cannot tell, which the plan then says.
 fn targets(paths: &ClientPaths) -> Vec<Target> {
-    let arguments = targets_call(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
+    let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
     spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
         .ok()
         .filter(spawn::Captured::succeeded)

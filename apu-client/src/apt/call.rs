@@ -6,7 +6,7 @@ use std::path::Path;
 
 use apu_proto::{Operation, PackageName};
 
-use super::fixed_settings::PINS;
+use super::fixed_settings::FIXED_SETTINGS;
 use crate::dpkg::{Conffiles, dpkg_forces};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::STATUS_FD;
@@ -86,7 +86,7 @@ impl Call {
     }
 
     /// Reads the site's own archives and no others; the lists of all others stay as they are.
-    pub(crate) fn of_the_site(mut self, paths: &ClientPaths) -> Self {
+    pub(crate) fn use_site_archives(mut self, paths: &ClientPaths) -> Self {
         self.sources = vec![
             format!("Dir::Etc::SourceList={}", paths.site_sources().display()),
             "Dir::Etc::SourceParts=/dev/null".into(),
@@ -100,8 +100,8 @@ impl Call {
     }
 
     /// The same with lists apart from the machine's: what lies there was not judged by what the machine trusts.
-    pub(crate) fn of_the_site_apart(mut self, paths: &ClientPaths) -> Self {
-        self = self.of_the_site(paths);
+    pub(crate) fn use_site_archives_separately(mut self, paths: &ClientPaths) -> Self {
+        self = self.use_site_archives(paths);
         let is_list =
             |option: &str| option.starts_with("Dir::State::lists=") || option.starts_with("Dir::Cache::");
         self.sources.retain(|option| !is_list(option));
@@ -112,11 +112,11 @@ impl Call {
 
     /// Brings the next apu-data from the site's own archives, whatever the machine's other sources and pins say: they are
     /// what it may have to mend.
-    pub(crate) fn of_apu_data(mut self, paths: &ClientPaths, apart: bool) -> Self {
+    pub(crate) fn for_apu_data(mut self, paths: &ClientPaths, apart: bool) -> Self {
         self = if apart {
-            self.of_the_site_apart(paths)
+            self.use_site_archives_separately(paths)
         } else {
-            self.of_the_site(paths)
+            self.use_site_archives(paths)
         };
         // apt would take the cache of all sources for that of these, or find none; it builds one in memory.
         let is_cache =
@@ -147,7 +147,7 @@ impl Call {
     }
 
     /// The arguments that only say what would be fetched, and what would be needed on disk.
-    pub(crate) fn addresses(&self) -> Vec<String> {
+    pub(crate) fn print_uris(&self) -> Vec<String> {
         self.arguments(&[
             "--print-uris",
             "-o",
@@ -167,7 +167,7 @@ impl Call {
     fn arguments(&self, more: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> = vec!["-y".into()];
         let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
-        PINS.into_iter().for_each(&mut option);
+        FIXED_SETTINGS.into_iter().for_each(&mut option);
         self.machine.iter().for_each(|value| option(value));
         for (verb, name) in [
             (Verb::Reinstall, "APT::Get::ReInstall"),
@@ -209,7 +209,7 @@ impl Call {
 ///
 /// `lists` is the directory whose files tell which indexes there are; without one all that could be are told, and
 /// nothing of whether they are trusted.
-pub(crate) fn targets_call(
+pub(crate) fn indextargets_arguments(
     paths: &ClientPaths,
     sources: &[String],
     lists: Option<&Path>,
@@ -217,7 +217,7 @@ pub(crate) fn targets_call(
 ) -> Vec<String> {
     let mut arguments = vec!["indextargets".to_owned()];
     let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
-    PINS.into_iter().for_each(&mut option);
+    FIXED_SETTINGS.into_iter().for_each(&mut option);
     paths.apt_overrides().iter().for_each(|value| option(value));
     sources.iter().for_each(|value| option(value));
     match lists {
@@ -229,10 +229,10 @@ pub(crate) fn targets_call(
 }
 
 /// The arguments with which apt-cache answers a question that changes nothing.
-pub(crate) fn cache_call(paths: &ClientPaths, words: &[String]) -> Vec<String> {
+pub(crate) fn cache_arguments(paths: &ClientPaths, words: &[String]) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
-    PINS.into_iter().for_each(&mut option);
+    FIXED_SETTINGS.into_iter().for_each(&mut option);
     option("APT::Cache::AllVersions=true");
     (paths.apt_overrides().iter().chain(&source_options(paths))).for_each(|value| option(value));
     arguments.extend_from_slice(words);
@@ -242,7 +242,7 @@ pub(crate) fn cache_call(paths: &ClientPaths, words: &[String]) -> Vec<String> {
 /// What was judged, where something was; else what this client reads.
 pub(crate) fn source_options(paths: &ClientPaths) -> Vec<String> {
     let mut options = exclusive_options(paths);
-    options.extend_from_slice(paths.judged_options());
+    options.extend_from_slice(paths.checked_source_options());
     options
 }
 
@@ -323,7 +323,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let options = |paths: &ClientPaths| {
-            let call = Call::new(paths, Verb::Update, Conffiles::Keep).of_the_site(paths);
+            let call = Call::new(paths, Verb::Update, Conffiles::Keep).use_site_archives(paths);
             let words = call.action(1).join("\n");
             words.replace(&root.path().display().to_string(), "")
         };
@@ -357,7 +357,7 @@ mod tests {
         std::fs::create_dir_all(paths.exclusive_sources()).unwrap();
         std::fs::write(paths.exclusive_sources().join("apu.sources"), "").unwrap();
         for apart in [true, false] {
-            let call = Call::new(&paths, Verb::Install, Conffiles::Keep).of_apu_data(&paths, apart);
+            let call = Call::new(&paths, Verb::Install, Conffiles::Keep).for_apu_data(&paths, apart);
             let options = call
                 .action(1)
                 .join("\n")

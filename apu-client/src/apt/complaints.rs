@@ -27,7 +27,7 @@ pub(crate) struct Complaint {
     /// The cause alone, where it stood on a line of its own.
     cause: String,
     /// Whether apt says the same again in a line that starts with `E:` or `W:`.
-    is_said_again: bool,
+    is_repeated: bool,
 }
 
 /// Gathers complaints from the lines of an output, in their order.
@@ -35,7 +35,7 @@ pub(crate) struct Complaint {
 pub(crate) struct Complaints {
     list: Vec<Complaint>,
     /// Whether an indented line belongs to the last complaint.
-    is_open: bool,
+    expects_cause: bool,
     /// The package whose script may be printing, and its last words.
     script: Option<Vec<String>>,
     /// How many answers of archives were seen.
@@ -43,11 +43,11 @@ pub(crate) struct Complaints {
 }
 
 /// The most complaints that are kept.
-const MOST: usize = 50;
+const MAX_COMPLAINTS: usize = 50;
 /// The longest text of one, in bytes.
-const LONGEST: usize = 1000;
+const MAX_TEXT: usize = 1000;
 /// The last lines of a script that are kept.
-const LAST_WORDS: usize = 3;
+const MAX_SCRIPT_LINES: usize = 3;
 
 /// What dpkg prints before it runs a maintainer script.
 const STEPS: [&str; 7] = [
@@ -76,24 +76,24 @@ const AFTER_A_SCRIPT: [&str; 10] = [
 
 impl Complaints {
     /// Takes the next line, without its end.
-    pub(crate) fn hear(&mut self, line: &str) {
+    pub(crate) fn add_line(&mut self, line: &str) {
         if STEPS.iter().any(|step| line.starts_with(step)) {
-            self.is_open = false;
+            self.expects_cause = false;
             self.script = Some(Vec::new());
             return;
         }
-        if self.is_open && line.starts_with(' ') {
+        if self.expects_cause && line.starts_with(' ') {
             self.add_cause(line.trim());
             return;
         }
-        self.is_open = false;
+        self.expects_cause = false;
         if let Some(words) = &mut self.script
             && !AFTER_A_SCRIPT.iter().any(|start| line.starts_with(start))
         {
             // dpkg's count of the files it has read is no script's.
             if !line.starts_with("(Reading database") {
                 words.push(shortened(line, 200));
-                if words.len() > LAST_WORDS {
+                if words.len() > MAX_SCRIPT_LINES {
                     words.remove(0);
                 }
             }
@@ -102,20 +102,20 @@ impl Complaints {
         if line.starts_with("Hit:") || line.starts_with("Get:") {
             self.fetched += 1;
         }
-        let Some((kind, text, is_open)) = judge(line) else {
+        let Some((kind, text, expects_cause)) = classify(line) else {
             return;
         };
         // A complaint about an archive or a dependency is none about the script that ran before it.
         if !line.starts_with("dpkg: error processing package") {
             self.script = None;
         }
-        self.is_open = is_open && self.list.len() < MOST;
-        if self.list.len() < MOST {
+        self.expects_cause = expects_cause && self.list.len() < MAX_COMPLAINTS;
+        if self.list.len() < MAX_COMPLAINTS {
             self.list.push(Complaint {
                 kind,
-                text: shortened(&text, LONGEST),
+                text: shortened(&text, MAX_TEXT),
                 cause: String::new(),
-                is_said_again: line.starts_with("Err:"),
+                is_repeated: line.starts_with("Err:"),
             });
         }
     }
@@ -129,15 +129,15 @@ impl Complaints {
         } else {
             " "
         };
-        last.text = shortened(&format!("{}{joint}{cause}", last.text), LONGEST);
-        last.cause = shortened(format!("{} {cause}", last.cause).trim(), LONGEST);
+        last.text = shortened(&format!("{}{joint}{cause}", last.text), MAX_TEXT);
+        last.cause = shortened(format!("{} {cause}", last.cause).trim(), MAX_TEXT);
         if cause.contains("script subprocess")
             && let Some(words) = self.script.take().filter(|words| !words.is_empty())
         {
             let words = words.join(" | ");
             last.text = shortened(
                 &format!("{}; the script's last words: {words}", last.text),
-                LONGEST,
+                MAX_TEXT,
             );
         }
     }
@@ -149,7 +149,7 @@ impl Complaints {
 }
 
 /// Whether a line is a complaint, about what, and whether its cause may follow on indented lines.
-fn judge(line: &str) -> Option<(Kind, String, bool)> {
+fn classify(line: &str) -> Option<(Kind, String, bool)> {
     if let Some(rest) = line.strip_prefix("Err:") {
         let object = rest.split_once(' ').map_or(rest, |(_, object)| object);
         return Some((Kind::Fetch, object.to_owned(), true));
@@ -223,12 +223,12 @@ fn shortened(text: &str, longest: usize) -> String {
 }
 
 /// The complaints as lines, at most so many: causes first, nothing twice.
-pub(crate) fn digest(complaints: &[Complaint], most: usize) -> Vec<String> {
+pub(crate) fn summarize(complaints: &[Complaint], most: usize) -> Vec<String> {
     let is_covered = |complaint: &Complaint| {
         let archive = complaint.text.split(' ').next().unwrap_or_default();
-        complaint.is_said_again
+        complaint.is_repeated
             && complaints.iter().any(|other| {
-                !other.is_said_again
+                !other.is_repeated
                     && other.kind == Kind::Fetch
                     && other.text.contains(archive)
                     && other.text.contains(&complaint.cause)
@@ -261,7 +261,7 @@ pub(crate) fn digest(complaints: &[Complaint], most: usize) -> Vec<String> {
 }
 
 /// Whether a file system was full.
-pub(crate) fn is_about_space(complaints: &[Complaint]) -> bool {
+pub(crate) fn is_disk_full(complaints: &[Complaint]) -> bool {
     complaints.iter().any(|complaint| {
         ["No space left on device", "enough free space", "Disk quota"]
             .iter()
@@ -273,16 +273,16 @@ pub(crate) fn is_about_space(complaints: &[Complaint]) -> bool {
 mod tests {
     use super::*;
 
-    pub(super) fn heard(text: &str) -> Vec<Complaint> {
+    pub(super) fn parse_complaints(text: &str) -> Vec<Complaint> {
         let mut complaints = Complaints::default();
         text.lines()
             .filter(|line| !line.trim().is_empty())
-            .for_each(|line| complaints.hear(line));
+            .for_each(|line| complaints.add_line(line));
         complaints.finish().0
     }
 
-    fn told(text: &str) -> Vec<String> {
-        digest(&heard(text), 10)
+    fn summary(text: &str) -> Vec<String> {
+        summarize(&parse_complaints(text), 10)
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
             /var/cache/apt/archives/ovl-b_1.0_all.deb\n\
             E: Sub-process /usr/bin/dpkg returned an error code (1)\n";
         assert_eq!(
-            told(text),
+            summary(text),
             [
                 "ovl-b_1.0_all.deb: trying to overwrite '/usr/share/ovl', which is also in package ovl-a 1.0",
                 "Sub-process /usr/bin/dpkg returned an error code (1)"
@@ -308,7 +308,7 @@ mod tests {
             dpkg: error processing package bad (--configure):\n \
             installed bad package post-installation script subprocess returned error exit status 1\n";
         assert_eq!(
-            told(text),
+            summary(text),
             [
                 "bad: installed bad package post-installation script subprocess returned error exit status 1; \
                  the script's last words: E: The repository 'x' is not signed. | it was not to be"
@@ -317,12 +317,12 @@ mod tests {
         let hook =
             "Processing triggers for a (1) ...\nE: Problem executing scripts DPkg::Post-Invoke 'false'\n";
         assert_eq!(
-            told(hook),
+            summary(hook),
             ["Problem executing scripts DPkg::Post-Invoke 'false'"]
         );
         // A script that speaks and succeeds complains of nothing.
         assert!(
-            told("Setting up a (1) ...\nE: alas\nProcessing triggers for b (1) ...\nE: alas\n").is_empty()
+            summary("Setting up a (1) ...\nE: alas\nProcessing triggers for b (1) ...\nE: alas\n").is_empty()
         );
     }
 
@@ -332,7 +332,7 @@ mod tests {
             Package a is not configured yet.\n\n\
             dpkg: error processing package b (--configure):\n dependency problems - leaving unconfigured\n";
         assert_eq!(
-            told(text),
+            summary(text),
             [
                 "dependency problems prevent configuration of b: b depends on a; however: Package a is not configured yet.",
                 "b: dependency problems - leaving unconfigured"
@@ -347,7 +347,7 @@ mod tests {
             Reading package lists...\n\
             W: GPG error: http://x ./ InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY AB12\n\
             E: The repository 'http://x ./ InRelease' is not signed.\n";
-        let lines = told(gpgv);
+        let lines = summary(gpgv);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].ends_with("NO_PUBKEY AB12"), "{lines:?}");
         let sqv = "Err:1 http://x ./ InRelease\n  Sub-process /usr/bin/sqv returned an error code (1), error message is: \
@@ -355,7 +355,7 @@ mod tests {
             W: OpenPGP signature verification failed: http://x ./ InRelease: Sub-process /usr/bin/sqv returned an error code (1), error message is: \
             Signing key on AB12 is not bound: SHA1 is not considered secure\n\
             E: The repository 'http://x ./ InRelease' is not signed.\n";
-        let lines = told(sqv);
+        let lines = summary(sqv);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("SHA1 is not considered secure"), "{lines:?}");
     }
@@ -365,18 +365,19 @@ mod tests {
         let text = "Err:1 http://x a InRelease\n  Could not connect to x:80\n\
             W: Failed to fetch http://x/dists/a/InRelease  Could not connect to x:80\n\
             W: Some index files failed to download. They have been ignored, or old ones used instead.\n";
-        assert_eq!(told(text).len(), 2);
+        assert_eq!(summary(text).len(), 2);
         assert_eq!(
-            told("Err:1 http://x/\nE: Failed to fetch http://x/\n"),
+            summary("Err:1 http://x/\nE: Failed to fetch http://x/\n"),
             ["Failed to fetch http://x/"]
         );
-        assert_eq!(told("Err:1 http://x/\n"), ["http://x/"]);
+        assert_eq!(summary("Err:1 http://x/\n"), ["http://x/"]);
         assert_eq!(
-            told("Err:1 http://x/ a InRelease\nE: Failed to fetch http://y/dists/a/InRelease  404\n").len(),
+            summary("Err:1 http://x/ a InRelease\nE: Failed to fetch http://y/dists/a/InRelease  404\n")
+                .len(),
             2
         );
         assert_eq!(
-            told("dpkg-deb: error: a\ndpkg-deb: error: a\n"),
+            summary("dpkg-deb: error: a\ndpkg-deb: error: a\n"),
             ["dpkg-deb: error: a"]
         );
     }
@@ -384,11 +385,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let line = format!("E: {}\n  {}\n", "x".repeat(5000), "y".repeat(5000));
-        let complaints = heard(&line.repeat(200));
-        assert_eq!(complaints.len(), MOST);
-        assert!(complaints.iter().all(|complaint| complaint.text.len() <= LONGEST));
+        let complaints = parse_complaints(&line.repeat(200));
+        assert_eq!(complaints.len(), MAX_COMPLAINTS);
+        assert!(
+            complaints
+                .iter()
+                .all(|complaint| complaint.text.len() <= MAX_TEXT)
+        );
         let chatty = format!("Setting up a (1) ...\n{}", "z\n".repeat(10_000));
-        assert!(heard(&chatty).is_empty());
+        assert!(parse_complaints(&chatty).is_empty());
     }
 
     #[test]
@@ -413,9 +418,9 @@ mod tests {
                 Kind::Signature,
             ),
         ] {
-            let heard = heard(line);
+            let found = parse_complaints(line);
             assert_eq!(
-                heard.first().map(|complaint| complaint.kind),
+                found.first().map(|complaint| complaint.kind),
                 Some(kind),
                 "{line}"
             );
@@ -426,7 +431,7 @@ mod tests {
             " indented",
             "N: a note",
         ] {
-            assert!(heard(line).is_empty(), "{line}");
+            assert!(parse_complaints(line).is_empty(), "{line}");
         }
     }
 }

@@ -16,18 +16,18 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
 /// Longer than apt needs to read any sources.
-const READING: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longer than composing takes, which builds apt's cache twice at most.
-const COMPOSING: Duration = Duration::from_secs(600);
+const COMPOSE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// More than compose-sources writes; what is behind it is not read.
-const LONGEST: u64 = 64 * 1024;
+const MAX_SIZE: u64 = 64 * 1024;
 
 /// What did not go with the machine's own sources; nothing where all went, or where apu-data is too old to tell.
 pub(crate) fn left_out(paths: &ClientPaths) -> Vec<SourceLeftOut> {
     let mut bytes = Vec::new();
-    let read = File::open(paths.left_out()).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+    let read = File::open(paths.left_out()).and_then(|file| file.take(MAX_SIZE).read_to_end(&mut bytes));
     if read.is_err() {
         return Vec::new();
     }
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Vec<SourceLeftOut> {
 }
 
 /// The same in words.
-pub(crate) fn remarks(paths: &ClientPaths) -> Vec<String> {
+pub(crate) fn left_out_notes(paths: &ClientPaths) -> Vec<String> {
     let remark = |left: SourceLeftOut| {
         let files = if left.files.is_empty() {
             String::new()
@@ -63,7 +63,7 @@ pub(crate) fn remarks(paths: &ClientPaths) -> Vec<String> {
 }
 
 /// Why apt does not read the sources that runs here use; nothing where it does.
-pub(crate) fn unreadable(paths: &ClientPaths) -> Option<String> {
+pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
     let mut arguments = vec!["indextargets".to_owned(), "--no-release-info".to_owned()];
     if paths.is_exclusive() {
         for option in [
@@ -73,7 +73,7 @@ pub(crate) fn unreadable(paths: &ClientPaths) -> Option<String> {
             arguments.extend(["-o".to_owned(), option]);
         }
     }
-    match spawn::capture(APT_GET, &arguments, &ENVIRONMENT, READING) {
+    match spawn::capture(APT_GET, &arguments, &ENVIRONMENT, READ_TIMEOUT) {
         Ok(captured) if captured.succeeded() => None,
         // The others say that the list could not be read, and the first one again.
         Ok(captured) => Some(
@@ -89,19 +89,24 @@ pub(crate) fn unreadable(paths: &ClientPaths) -> Option<String> {
 
 /// Composes the sources again where apt does not read them, and says what came of it.
 pub(crate) fn compose_again(paths: &ClientPaths) -> Option<String> {
-    let before = unreadable(paths)?;
+    let before = read_error(paths)?;
     let program = paths.compose_sources();
     if !program.is_file() {
         return Some(format!("apt does not read this machine's sources: {before}"));
     }
     let none: [&str; 0] = [];
-    let composed = spawn::capture(&program.display().to_string(), &none, &ENVIRONMENT, COMPOSING);
+    let composed = spawn::capture(
+        &program.display().to_string(),
+        &none,
+        &ENVIRONMENT,
+        COMPOSE_TIMEOUT,
+    );
     if let Err(error) = &composed {
         return Some(format!(
             "apt does not read this machine's sources, and they cannot be composed again: {error}: {before}"
         ));
     }
-    Some(match unreadable(paths) {
+    Some(match read_error(paths) {
         None => format!(
             "apt did not read this machine's sources, and does so again without some of apu-data's: {before}"
         ),

@@ -8,14 +8,14 @@ use super::sources::sources;
 use crate::os::paths::{AptConfiguration, ClientPaths};
 
 /// Keeps what apt's configuration says; later calls for the same client change nothing.
-pub(crate) fn set_up(paths: &ClientPaths, settings: &Settings) {
+pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
     let path = |name: &str| {
         let path = settings.path(name);
         paths.path(&path.to_string_lossy())
     };
     let mut overrides = overrides(settings);
     overrides.extend(phasing(paths));
-    paths.set_up(AptConfiguration {
+    paths.set_apt_configuration(AptConfiguration {
         lists: path("Dir::State::lists"),
         archives: path("Dir::Cache::archives"),
         source_list: path("Dir::Etc::sourcelist"),
@@ -80,7 +80,7 @@ mod tests {
         );
         let text = "Dir=/\nDir::Cache=var/cache/apt\nDir::Cache::archives=/srv/cache\nDir::State=var/lib/apt\n\
                     Dir::State::lists=elsewhere/\nDir::Etc=etc/apt\nDir::Etc::sourcelist=own.list\n";
-        set_up(&paths, &Settings::parse(text).unwrap());
+        set_apt_configuration(&paths, &Settings::parse(text).unwrap());
         assert_eq!(paths.archives(), PathBuf::from("/srv/root/srv/cache"));
         assert_eq!(paths.lists(), PathBuf::from("/srv/root/var/lib/apt/elsewhere"));
         assert_eq!(paths.source_list(), PathBuf::from("/srv/root/etc/apt/own.list"));

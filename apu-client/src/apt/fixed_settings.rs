@@ -7,7 +7,7 @@
 use super::settings::{Setting, Settings};
 
 /// Set on every call of apt-get, whatever a configuration file says.
-pub(crate) const PINS: [&str; 86] = [
+pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     // What weakens apt's trust, or lets it do more than was asked.
     "APT::Get::AllowUnauthenticated=false",
     "Acquire::AllowInsecureRepositories=false",
@@ -103,7 +103,7 @@ pub(crate) const PINS: [&str; 86] = [
 ];
 
 /// Settings whose value depends on the call, and is set on each.
-const PINNED_BY_CALL: [&str; 9] = [
+const SET_BY_CALL: [&str; 9] = [
     "apt::get::assume-yes",
     "apt::get::remove",
     "apt::get::automaticremove",
@@ -221,7 +221,7 @@ const ALLOWED: [&str; 100] = [
 ];
 
 /// The top scopes that apt-get reads itself. What stands elsewhere belongs to other programs.
-const OWN: [&str; 16] = [
+const READ_BY_APT_GET: [&str; 16] = [
     "apt",
     "acquire",
     "dir",
@@ -263,7 +263,7 @@ const DPKG_OPTIONS_WITH_VALUE: [&str; 4] = ["--path-exclude=", "--path-include="
 
 /// The first setting under which a request could mean something else, and which no call can take back. What apt has by
 /// itself, in `built_in`, is no setting of this machine: a later apt may have more of it.
-pub(crate) fn misfit<'a>(settings: &'a Settings, built_in: &Settings) -> Option<&'a Setting> {
+pub(crate) fn first_refused<'a>(settings: &'a Settings, built_in: &Settings) -> Option<&'a Setting> {
     let is_built_in = |setting: &Setting| {
         built_in
             .iter()
@@ -271,7 +271,7 @@ pub(crate) fn misfit<'a>(settings: &'a Settings, built_in: &Settings) -> Option<
     };
     settings
         .iter()
-        .find(|setting| !fits(setting, settings) && !is_built_in(setting))
+        .find(|setting| !is_allowed(setting, settings) && !is_built_in(setting))
 }
 
 /// Options that take back what only some machines have set: whatever makes apt print more than its answer.
@@ -284,7 +284,7 @@ pub(crate) fn overrides(settings: &Settings) -> Vec<String> {
         .collect()
 }
 
-fn fits(setting: &Setting, settings: &Settings) -> bool {
+fn is_allowed(setting: &Setting, settings: &Settings) -> bool {
     let (name, value) = (setting.name.as_str(), setting.value.as_str());
     let scope = name.split("::").next().unwrap_or_default();
     if scope == "debug" {
@@ -292,7 +292,7 @@ fn fits(setting: &Setting, settings: &Settings) -> bool {
         return !name.ends_with("::");
     }
     // A scope prints as a setting without a value.
-    if !OWN.contains(&scope) || value.is_empty() {
+    if !READ_BY_APT_GET.contains(&scope) || value.is_empty() {
         return true;
     }
     match name {
@@ -319,7 +319,7 @@ fn fits(setting: &Setting, settings: &Settings) -> bool {
     if let Some(target) = name.strip_prefix("acquire::indextargets::") {
         return is_usual_target(target, value);
     }
-    is_pinned(name) || ALLOWED.iter().any(|allowed| is_below(name, allowed))
+    is_fixed(name) || ALLOWED.iter().any(|allowed| is_below(name, allowed))
 }
 
 /// Debian's name for the architecture that this program was compiled for; empty where that is not known here, and apt is
@@ -375,12 +375,13 @@ fn is_usual_target(target: &str, value: &str) -> bool {
     }
 }
 
-fn is_pinned(name: &str) -> bool {
-    let same = |pin: &str| {
-        pin.split_once('=')
-            .is_some_and(|(pinned, _)| pinned.eq_ignore_ascii_case(name))
+fn is_fixed(name: &str) -> bool {
+    let same = |fixed: &str| {
+        fixed
+            .split_once('=')
+            .is_some_and(|(fixed_name, _)| fixed_name.eq_ignore_ascii_case(name))
     };
-    PINNED_BY_CALL.contains(&name) || PINS.iter().any(|pin| same(pin)) || is_below(name, "quiet")
+    SET_BY_CALL.contains(&name) || FIXED_SETTINGS.iter().any(|fixed| same(fixed)) || is_below(name, "quiet")
 }
 
 /// Whether a name is a scope, or stands below it.
@@ -397,14 +398,14 @@ mod tests {
     fn refused(lines: &str) -> Option<String> {
         let text = format!("Dir=/\nDir::State=var/lib/apt\nAPT=\nDPkg=\n{lines}");
         let settings = Settings::parse(&text).unwrap();
-        misfit(&settings, &Settings::default()).map(|setting| setting.shown.clone())
+        first_refused(&settings, &Settings::default()).map(|setting| setting.shown.clone())
     }
 
     #[test]
     fn what_apt_has_by_itself_is_no_setting_of_the_machine() {
         let settings = Settings::parse("Dir=/\nAPT::Later=1\nAPT::Other=2\n").unwrap();
         let built_in = Settings::parse("Dir=/\nAPT::Later=1\nAPT::Other=1\n").unwrap();
-        let found = misfit(&settings, &built_in).map(|setting| setting.shown.as_str());
+        let found = first_refused(&settings, &built_in).map(|setting| setting.shown.as_str());
         assert_eq!(found, Some("APT::Other"));
     }
 
@@ -481,11 +482,11 @@ mod tests {
 
     #[test]
     fn each_pin_is_a_name_and_a_value_and_stands_once() {
-        let mut names: Vec<String> = PINS
+        let mut names: Vec<String> = FIXED_SETTINGS
             .iter()
-            .map(|pin| pin.split_once('=').unwrap().0.to_ascii_lowercase())
+            .map(|fixed| fixed.split_once('=').unwrap().0.to_ascii_lowercase())
             .collect();
-        names.extend(PINNED_BY_CALL.map(str::to_owned));
+        names.extend(SET_BY_CALL.map(str::to_owned));
         let count = names.len();
         names.sort();
         names.dedup();

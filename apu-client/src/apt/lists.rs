@@ -13,7 +13,7 @@ use crate::os::paths::ClientPaths;
 pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;
 
 /// The lists as they are now; none where there is no directory.
-pub(crate) fn read(directory: &Path) -> Lists {
+pub(crate) fn snapshot(directory: &Path) -> Lists {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.filter_map(|entry| {
         // The lists of an archive on this machine are links, so they are followed.
@@ -28,7 +28,7 @@ pub(crate) fn read(directory: &Path) -> Lists {
 type Fetched = BTreeMap<String, u64>;
 
 /// From here on complaints may be missing.
-const MOST_COMPLAINTS: usize = 50;
+const COMPLAINTS_MAY_BE_MISSING: usize = 50;
 
 /// Seconds since the archive that was fetched least recently was fetched; none where none ever was.
 ///
@@ -44,7 +44,7 @@ pub(crate) fn age(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
                 .find_map(|ending| name.strip_suffix(ending))?;
             Some(prefix.to_owned())
         };
-        prefixes = read(&lists).keys().filter_map(ends).collect();
+        prefixes = snapshot(&lists).keys().filter_map(ends).collect();
     }
     let mut stamps = vec![paths.update_stamp()];
     if !paths.is_exclusive() {
@@ -64,9 +64,9 @@ pub(crate) fn age(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
 }
 
 /// Notes which archives an update that did not fetch everything did fetch: those whose address no complaint names.
-pub(crate) fn note_fetched(paths: &ClientPaths, archives: &[Target], complaints: &[String]) {
+pub(crate) fn record_fetched(paths: &ClientPaths, archives: &[Target], complaints: &[String]) {
     let mut fetched = read_fetched(paths);
-    if complaints.len() >= MOST_COMPLAINTS {
+    if complaints.len() >= COMPLAINTS_MAY_BE_MISSING {
         // Some may not have been kept.
         return;
     }
@@ -101,8 +101,8 @@ fn now() -> u64 {
 }
 
 /// The times by which the lists' age is told and which apt sets whatever it fetched.
-pub(crate) fn times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
-    let paths = [
+pub(crate) fn update_times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
+    let dated = [
         paths.lists(),
         paths.path("/var/lib/apt/periodic/update-success-stamp"),
     ];
@@ -110,11 +110,11 @@ pub(crate) fn times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
         let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
         modified.ok().map(|modified| (path, modified))
     };
-    paths.into_iter().filter_map(time).collect()
+    dated.into_iter().filter_map(time).collect()
 }
 
 /// Sets them back: only some of the lists were fetched, and the others are as old as they were.
-pub(crate) fn set_back(times: &[(PathBuf, SystemTime)]) {
+pub(crate) fn restore_times(times: &[(PathBuf, SystemTime)]) {
     for (path, time) in times {
         // Their age is only shown; nothing depends on it.
         let _ = fs::File::open(path).and_then(|file| file.set_modified(*time));
@@ -149,7 +149,7 @@ mod tests {
         for (name, days) in archives {
             let path = paths.lists().join(format!("{name}_InRelease"));
             fs::write(&path, "").unwrap();
-            set_back(&[(path, SystemTime::now() - Duration::from_secs(days * DAY))]);
+            restore_times(&[(path, SystemTime::now() - Duration::from_secs(days * DAY))]);
         }
         (root, paths)
     }
@@ -171,19 +171,19 @@ mod tests {
         let archives = [archive("debian"), archive("vendor")];
         assert_eq!(days(&paths, &archives), Some(90));
         replace(&paths.update_stamp(), b"").unwrap();
-        set_back(&[(
+        restore_times(&[(
             paths.update_stamp(),
             SystemTime::now() - Duration::from_secs(30 * DAY),
         )]);
         assert_eq!(days(&paths, &archives), Some(30));
         let complaints = ["E: Failed to fetch http://debian.example.org/./InRelease".to_owned()];
-        note_fetched(&paths, &archives, &complaints);
+        record_fetched(&paths, &archives, &complaints);
         assert_eq!(
             days(&paths, &archives),
             Some(30),
             "the vendor's alone were fetched"
         );
-        note_fetched(
+        record_fetched(
             &paths,
             &archives,
             &["E: Failed to fetch http://vendor.example.org/./InRelease".into()],
@@ -201,22 +201,22 @@ mod tests {
     fn the_lock_is_no_list_and_another_length_is_a_change() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("lock"), "").unwrap();
-        assert!(read(directory.path()).is_empty());
+        assert!(snapshot(directory.path()).is_empty());
         fs::write(directory.path().join("a_Packages"), "1").unwrap();
-        let before = read(directory.path());
-        assert_eq!(read(directory.path()), before);
+        let before = snapshot(directory.path());
+        assert_eq!(snapshot(directory.path()), before);
         fs::write(directory.path().join("a_Packages"), "12").unwrap();
-        assert_ne!(read(directory.path()), before);
+        assert_ne!(snapshot(directory.path()), before);
     }
 
     #[test]
     fn a_time_that_apt_set_is_set_back() {
         let (_root, paths) = client(&[]);
         let yesterday = SystemTime::now() - Duration::from_secs(DAY);
-        set_back(&[(paths.lists(), yesterday)]);
-        let before = times(&paths);
+        restore_times(&[(paths.lists(), yesterday)]);
+        let before = update_times(&paths);
         fs::write(paths.lists().join("site_._InRelease"), "").unwrap();
-        set_back(&before);
-        assert_eq!(times(&paths), [(paths.lists(), yesterday)]);
+        restore_times(&before);
+        assert_eq!(update_times(&paths), [(paths.lists(), yesterday)]);
     }
 }

@@ -13,7 +13,7 @@ use crate::os::spawn;
 const APT_MARK: &str = "/usr/bin/apt-mark";
 
 /// Longer than any answer takes; it is only a guard against one that never ends.
-const PATIENCE: Duration = Duration::from_secs(120);
+const APT_MARK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The packages of a request that are installed and marked as automatic, as `name:architecture`, sorted.
 ///
@@ -28,7 +28,7 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
     if requested.is_empty() {
         return Ok(Vec::new());
     }
-    let captured = spawn::capture(APT_MARK, &["showauto"], &ENVIRONMENT, PATIENCE)?;
+    let captured = spawn::capture(APT_MARK, &["showauto"], &ENVIRONMENT, APT_MARK_TIMEOUT)?;
     if !captured.succeeded() {
         let why = captured.stderr.trim().to_owned();
         return Err(io::Error::other(format!("apt-mark showauto: {why}")));

@@ -42,15 +42,15 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    const WHILE: Duration = Duration::from_millis(250);
+    const INTERVAL: Duration = Duration::from_millis(250);
 
     /// Takes the newest frame, if there is one, and gives out the newest that has not been told once it is time.
-    pub(crate) fn pass(&mut self, newest: Option<Frame>, now: Instant) -> Option<Frame> {
+    pub(crate) fn next_frame(&mut self, newest: Option<Frame>, now: Instant) -> Option<Frame> {
         if newest.is_some() {
             self.waiting = newest;
         }
         let is_time = |(then, last): &(Instant, Frame)| {
-            now.duration_since(*then) >= Self::WHILE && self.waiting.as_ref() != Some(last)
+            now.duration_since(*then) >= Self::INTERVAL && self.waiting.as_ref() != Some(last)
         };
         if !self.last.as_ref().is_none_or(is_time) {
             return None;
@@ -112,7 +112,7 @@ mod tests {
         let mut throttle = Throttle::default();
         let start = Instant::now();
         let frame = |percent| Some(progress(Phase::Install, percent, "a"));
-        let mut pass = |newest, after| throttle.pass(newest, start + Duration::from_millis(after));
+        let mut pass = |newest, after| throttle.next_frame(newest, start + Duration::from_millis(after));
         assert_eq!(pass(frame(1.0), 0), frame(1.0));
         assert_eq!(pass(frame(2.0), 10), None);
         assert_eq!(pass(frame(3.0), 20), None);

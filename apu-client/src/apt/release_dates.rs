@@ -6,21 +6,21 @@ use apu_proto::ReleaseDate;
 
 use super::sources::{Source, sources};
 use super::targets::Target;
-use super::valid_until::Release;
+use super::valid_until::ReleaseFile;
 use crate::os::paths::ClientPaths;
 
 /// The most archives that are told of.
-const MOST: usize = 200;
+const MAX_ARCHIVES: usize = 200;
 
 /// The dates of each archive whose lists were fetched. One that cannot be read is told without dates.
-pub(crate) fn releases(paths: &ClientPaths, archives: &[Target]) -> Vec<ReleaseDate> {
+pub(crate) fn release_dates(paths: &ClientPaths, archives: &[Target]) -> Vec<ReleaseDate> {
     let lists = paths.lists();
     let own =
         fs::read_to_string(paths.site_sources()).map_or_else(|_| Vec::new(), |text| sources(&text, true));
     let told = archives.iter().filter_map(|archive| {
-        let release = match Release::read(&lists, &archive.prefix) {
+        let release = match ReleaseFile::read(&lists, &archive.prefix) {
             Ok(release) => release?,
-            Err(_) => Release::default(),
+            Err(_) => ReleaseFile::default(),
         };
         let is_own = |source: &Source| source.uri == archive.site && source.suite == archive.suite;
         Some(ReleaseDate {
@@ -31,7 +31,7 @@ pub(crate) fn releases(paths: &ClientPaths, archives: &[Target]) -> Vec<ReleaseD
             own: own.iter().any(is_own),
         })
     });
-    told.take(MOST).collect()
+    told.take(MAX_ARCHIVES).collect()
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
             line("y_._", "http://never-fetched"),
         ];
         let archives = Target::parse_all(&lines.join("\n")).unwrap();
-        let told = releases(&paths, &archives);
+        let told = release_dates(&paths, &archives);
         let shown: Vec<_> = told
             .iter()
             .map(|one| (one.uri.as_str(), one.date, one.own))

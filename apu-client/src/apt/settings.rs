@@ -13,10 +13,10 @@ use crate::os::spawn;
 const APT_CONFIG: &str = "/usr/bin/apt-config";
 
 /// Longer than apt-config takes on any machine; only a guard against one that never ends.
-const PATIENCE: Duration = Duration::from_secs(30);
+const APT_CONFIG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most settings that are read; Debian's own have some 230.
-const MOST: usize = 20_000;
+const MAX_SETTINGS: usize = 20_000;
 
 /// All settings of apt, in its order. Names are in lower case, since their case means nothing to apt; the name of an
 /// item of a list ends with `::`.
@@ -51,7 +51,7 @@ impl Settings {
 
     fn ask_with(environment: &[&str]) -> io::Result<Self> {
         let arguments = ["dump", "--format", "%F=%V%n"];
-        let captured = spawn::capture(APT_CONFIG, &arguments, environment, PATIENCE)?;
+        let captured = spawn::capture(APT_CONFIG, &arguments, environment, APT_CONFIG_TIMEOUT)?;
         if !captured.succeeded() {
             let why = captured
                 .stderr
@@ -81,7 +81,7 @@ impl Settings {
             settings.push(Setting { shown, name, value });
         }
         // apt cannot be without a root folder, so a dump without one is no dump.
-        let is_whole = settings.len() <= MOST && settings.iter().any(|setting| setting.name == "dir");
+        let is_whole = settings.len() <= MAX_SETTINGS && settings.iter().any(|setting| setting.name == "dir");
         is_whole.then_some(Self(settings))
     }
 

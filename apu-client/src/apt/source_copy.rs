@@ -11,15 +11,15 @@ use crate::os::paths::ClientPaths;
 use crate::os::temporary_directory::TemporaryDirectory;
 
 /// The most bytes of a source file, and the most of such files. Real ones have a few lines.
-const LARGEST: u64 = 1024 * 1024;
-const MOST_FILES: usize = 2000;
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
+const MAX_FILES: usize = 2000;
 
 /// How many of this process there were.
-static MADE: AtomicU32 = AtomicU32::new(0);
+static COPIES_MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The copies and the directory, which goes with this value.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct SourceCopy {
     directory: TemporaryDirectory,
     /// The main source file: of the machine, and the copy.
     list: (PathBuf, PathBuf),
@@ -27,31 +27,31 @@ pub(crate) struct View {
     parts: (PathBuf, PathBuf),
 }
 
-impl View {
+impl SourceCopy {
     /// Copies the sources that apt would read on this client.
-    pub(crate) fn of(paths: &ClientPaths) -> io::Result<Self> {
+    pub(crate) fn take(paths: &ClientPaths) -> io::Result<Self> {
         let home = paths.state().join("views");
         let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
         private(&home)?;
         remove_stale(&home);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let number = COPIES_MADE.fetch_add(1, Ordering::Relaxed);
         let directory = TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))?;
         let (list, parts) = (paths.source_list(), paths.source_parts());
         let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
-        let view = Self {
+        let copies = Self {
             list: (list, directory.path().join("main").join(name)),
             parts: (parts, directory.path().join("parts")),
             directory,
         };
         for path in ["main", "parts", "lists/partial"] {
-            private(&view.directory.path().join(path))?;
+            private(&copies.directory.path().join(path))?;
         }
-        for (from, to) in view.files(paths)? {
-            copy(&from, &to).map_err(|error| {
+        for (from, to) in copies.files(paths)? {
+            copy_file(&from, &to).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot read {}: {error}", from.display()))
             })?;
         }
-        Ok(view)
+        Ok(copies)
     }
 
     /// The source files: of the machine, and the copy of each.
@@ -65,9 +65,9 @@ impl View {
             };
             files.push((path, to));
         }
-        if files.len() > MOST_FILES {
+        if files.len() > MAX_FILES {
             return Err(io::Error::other(format!(
-                "there are more than {MOST_FILES} source files"
+                "there are more than {MAX_FILES} source files"
             )));
         }
         Ok(files)
@@ -87,7 +87,7 @@ impl View {
     }
 
     /// Puts an empty file for each index into [`Self::lists`].
-    pub(crate) fn pretend(&self, names: impl IntoIterator<Item = String>) -> io::Result<()> {
+    pub(crate) fn add_empty_indexes(&self, names: impl IntoIterator<Item = String>) -> io::Result<()> {
         let lists = self.lists();
         for name in names {
             if !name.ends_with("Release") && !name.ends_with("Release.gpg") && !name.contains('/') {
@@ -98,7 +98,7 @@ impl View {
     }
 
     /// Options that make apt read all lists of a directory but those that are left out.
-    pub(crate) fn without(
+    pub(crate) fn lists_without(
         &self,
         directory: &Path,
         is_left_out: impl Fn(&str) -> bool,
@@ -108,7 +108,7 @@ impl View {
             .mode(0o700)
             .recursive(true)
             .create(shown.join("partial"))?;
-        for name in lists::read(directory).into_keys() {
+        for name in lists::snapshot(directory).into_keys() {
             if !is_left_out(&name) {
                 symlink(directory.join(&name), shown.join(&name))?;
             }
@@ -127,7 +127,7 @@ impl View {
     }
 
     /// A text of apt's with the names that the machine's own files have.
-    pub(crate) fn original(&self, text: &str) -> String {
+    pub(crate) fn restore_paths(&self, text: &str) -> String {
         let named = |text: &str, (own, copy): &(PathBuf, PathBuf)| {
             text.replace(&copy.display().to_string(), &own.display().to_string())
         };
@@ -135,7 +135,7 @@ impl View {
     }
 
     /// The copy of the file that an entry of [`Target`](super::Target) names, and where in it.
-    pub(crate) fn entry(&self, entry: &str) -> Option<(PathBuf, usize)> {
+    pub(crate) fn copied_entry(&self, entry: &str) -> Option<(PathBuf, usize)> {
         let (path, at) = entry.rsplit_once(':')?;
         let path = PathBuf::from(path);
         let is_copy = path == self.list.1 || path.parent() == Some(self.parts.1.as_path());
@@ -155,12 +155,12 @@ fn remove_stale(home: &Path) {
 }
 
 /// Copies a file with its time: apt builds its cache anew where a source file is younger than the cache.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let file = File::open(from)?;
     let modified = file.metadata()?.modified()?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_SIZE {
         return Err(io::Error::other("it is larger than a source file may be"));
     }
     fs::write(to, bytes)?;
@@ -191,17 +191,17 @@ mod tests {
             .unwrap();
         write("/etc/apt/sources.list.d/a.sources");
         write("/etc/apt/sources.list.d/a.sources.save");
-        let view = View::of(&paths).unwrap();
-        let files = view.files(&paths).unwrap();
+        let copies = SourceCopy::take(&paths).unwrap();
+        let files = copies.files(&paths).unwrap();
         assert_eq!(files.len(), 2);
         for (own, copy) in &files {
             assert_eq!(fs::read(own).unwrap(), fs::read(copy).unwrap());
             let said = format!("E: Malformed entry 1 in {}", copy.display());
-            assert!(view.original(&said).ends_with(&own.display().to_string()));
+            assert!(copies.restore_paths(&said).ends_with(&own.display().to_string()));
         }
         let copied = files[0].1.clone();
         assert_eq!(copied.metadata().unwrap().modified().unwrap(), time);
-        drop(view);
+        drop(copies);
         assert!(!copied.exists());
     }
 
@@ -211,7 +211,7 @@ mod tests {
         let paths = ClientPaths::below(root.path());
         let stale = paths.state().join("views/4194999-0/lists");
         fs::create_dir_all(&stale).unwrap();
-        drop(View::of(&paths).unwrap());
+        drop(SourceCopy::take(&paths).unwrap());
         assert!(!stale.exists());
     }
 }

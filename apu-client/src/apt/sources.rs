@@ -15,7 +15,7 @@ pub(crate) struct Insecure {
     pub(crate) option: String,
 }
 
-const OPTIONS: [&str; 4] = [
+const UNSIGNED_OPTIONS: [&str; 4] = [
     "trusted",
     "allow-insecure",
     "allow-weak",
@@ -23,9 +23,9 @@ const OPTIONS: [&str; 4] = [
 ];
 
 /// Reads a source file; `deb822` is the style of `*.sources`.
-pub(crate) fn audit(text: &str, deb822: bool) -> Result<(), Insecure> {
+pub(crate) fn find_unsigned(text: &str, deb822: bool) -> Result<(), Insecure> {
     for (at, name, value) in options(text, deb822) {
-        if OPTIONS.contains(&name.as_str()) && !is_no(value) {
+        if UNSIGNED_OPTIONS.contains(&name.as_str()) && !is_no(value) {
             let option = format!("{name}={value}");
             return Err(Insecure { at, option });
         }
@@ -35,16 +35,16 @@ pub(crate) fn audit(text: &str, deb822: bool) -> Result<(), Insecure> {
 
 /// What lowers the demands on a signature and what apt tells of no source: found by name wherever it stands outside of a
 /// comment, in apt's own ways to write a name, switched off or not.
-const UNTOLD: [&str; 3] = ["allow-insecure", "allow-weak", "allow-downgrade-to-insecure"];
+const UNREPORTED_OPTIONS: [&str; 3] = ["allow-insecure", "allow-weak", "allow-downgrade-to-insecure"];
 
 /// Finds an option that apt does not tell of a source, set to anything but no.
-pub(crate) fn untold(text: &str) -> Result<(), Insecure> {
+pub(crate) fn find_unreported(text: &str) -> Result<(), Insecure> {
     for (at, line) in (1..).zip(text.lines()) {
         if line.trim_start().starts_with('#') {
             continue;
         }
-        let line = plain(line);
-        for name in UNTOLD {
+        let line = normalized(line);
+        for name in UNREPORTED_OPTIONS {
             for (found, _) in line.match_indices(name) {
                 let value = line[found + name.len()..].trim_start_matches(['+', '-', ' ', '\t', '=', ':']);
                 let value = value.split([' ', '\t', ']']).next().unwrap_or_default();
@@ -59,8 +59,8 @@ pub(crate) fn untold(text: &str) -> Result<(), Insecure> {
 }
 
 /// A line in lower case as apt reads its words: without quotes, and what is percent-encoded decoded.
-fn plain(line: &str) -> String {
-    let mut plain = String::new();
+fn normalized(line: &str) -> String {
+    let mut normalized = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
         let code = rest
@@ -69,18 +69,18 @@ fn plain(line: &str) -> String {
             .and_then(|code| u8::from_str_radix(code, 16).ok());
         match code {
             Some(code) => {
-                plain.push(char::from(code));
+                normalized.push(char::from(code));
                 rest = &rest[3..];
             }
             None => {
                 if first != '"' {
-                    plain.push(first);
+                    normalized.push(first);
                 }
                 rest = &rest[first.len_utf8()..];
             }
         }
     }
-    plain.to_ascii_lowercase()
+    normalized.to_ascii_lowercase()
 }
 
 /// Whether the administrator takes lists of this archive after their time is over, as for a snapshot. `at` is the line
@@ -206,10 +206,10 @@ fn options(text: &str, deb822: bool) -> Vec<(usize, String, &str)> {
         line_options(text)
     };
     // apt takes `name+=value` too.
-    let plain = |name: &str| name.trim_end_matches(['+', '-']).to_ascii_lowercase();
+    let normalized = |name: &str| name.trim_end_matches(['+', '-']).to_ascii_lowercase();
     found
         .into_iter()
-        .map(|(at, name, value)| (at, plain(name), value))
+        .map(|(at, name, value)| (at, normalized(name), value))
         .collect()
 }
 
@@ -259,7 +259,7 @@ mod tests {
             ("Types: deb\n\nTypes: deb\nallow-weak: true\n", true),
             ("Types: deb\nEnabled: yes\nTrusted: yes\n", true),
         ] {
-            assert!(audit(text, deb822).is_err(), "{text}");
+            assert!(find_unsigned(text, deb822).is_err(), "{text}");
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(audit(text, deb822), Ok(()), "{text}");
+            assert_eq!(find_unsigned(text, deb822), Ok(()), "{text}");
         }
     }
 
@@ -328,7 +328,7 @@ mod tests {
             "Types: deb\nAllow-Weak:\n yes\n",
             "Enabled: no\nEnabled: yes\nALLOW-DOWNGRADE-TO-INSECURE: yes\n",
         ] {
-            assert!(untold(text).is_err(), "{text}");
+            assert!(find_unreported(text).is_err(), "{text}");
         }
         for text in [
             "deb http://x/ ./\n",
@@ -336,7 +336,7 @@ mod tests {
             "deb [allow-weak=no] http://x/ ./\n",
             "Allow-Insecure: no\n",
         ] {
-            assert_eq!(untold(text), Ok(()), "{text}");
+            assert_eq!(find_unreported(text), Ok(()), "{text}");
         }
     }
 
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_finding_says_where_and_what() {
-        let error = audit("deb http://x/ a b\ndeb [trusted=yes] http://y/ ./\n", false).unwrap_err();
+        let error = find_unsigned("deb http://x/ a b\ndeb [trusted=yes] http://y/ ./\n", false).unwrap_err();
         assert_eq!(error.to_string(), "line or paragraph 2 sets trusted=yes");
     }
 }

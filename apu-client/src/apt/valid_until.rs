@@ -6,25 +6,25 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// The most of a Release file that is read, in bytes; apt itself takes no more of one.
-const LARGEST: u64 = 10_000_000;
+const MAX_SIZE: u64 = 10_000_000;
 
 /// The dates of one Release file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Release {
+pub(crate) struct ReleaseFile {
     /// When it was made, in seconds since 1970; none where it does not say so in a form that is understood.
     pub(crate) date: Option<u64>,
     /// Until when it is valid, as it says so; none where it does not.
     pub(crate) valid_until: Option<String>,
 }
 
-impl Release {
+impl ReleaseFile {
     /// Reads the Release file whose name is `prefix` and `InRelease` or `Release`; none where there is neither.
     pub(crate) fn read(lists: &Path, prefix: &str) -> io::Result<Option<Self>> {
         for ending in ["InRelease", "Release"] {
             match File::open(lists.join(format!("{prefix}{ending}"))) {
                 Ok(file) => {
                     let mut bytes = Vec::new();
-                    file.take(LARGEST).read_to_end(&mut bytes)?;
+                    file.take(MAX_SIZE).read_to_end(&mut bytes)?;
                     return Ok(Some(Self::parse(&String::from_utf8_lossy(&bytes))));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_release_whose_time_is_over_or_not_understood_is_expired() {
-        let until = |text: &str| Release::parse(&format!("Suite: b\n{text}\n"));
+        let until = |text: &str| ReleaseFile::parse(&format!("Suite: b\n{text}\n"));
         let minute = "Valid-Until: Thu, 01 Jan 1970 00:01:00 UTC";
         assert_eq!(until(minute).expired(60), None);
         assert_eq!(until(minute).expired(61), Some("Thu, 01 Jan 1970 00:01:00 UTC"));
@@ -142,9 +142,9 @@ mod tests {
         let text =
             b"Label: \xff\nDate: Thu, 01 Jan 1970 00:01:00 UTC\nValid-Until: Thu, 01 Jan 1970 00:01:00 UTC\n";
         std::fs::write(directory.path().join("b_InRelease"), text).unwrap();
-        let release = Release::read(directory.path(), "b_").unwrap().unwrap();
+        let release = ReleaseFile::read(directory.path(), "b_").unwrap().unwrap();
         assert_eq!(release.date, Some(60));
         assert!(release.expired(61).is_some());
-        assert_eq!(Release::read(directory.path(), "c_").unwrap(), None);
+        assert_eq!(ReleaseFile::read(directory.path(), "c_").unwrap(), None);
     }
 }

@@ -15,7 +15,7 @@ use super::paths::ClientPaths;
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct HeldLock {
     pub(crate) lock: PathBuf,
     /// Such as `apt-get (1234)`; empty where it cannot be found out, as for a process in another namespace.
     pub(crate) holder: String,
@@ -34,7 +34,7 @@ pub(crate) fn package_locks(paths: &ClientPaths) -> Vec<PathBuf> {
 }
 
 /// The first of these locks that another process holds. A lock file that is missing is free.
-pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<Held>> {
+pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<HeldLock>> {
     for path in locks {
         let file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
@@ -43,10 +43,10 @@ pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<Held>> {
         };
         let mut lock = write_lock();
         fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
-        if lock.l_type != kind(libc::F_UNLCK) {
-            return Ok(Some(Held {
+        if lock.l_type != flock_type(libc::F_UNLCK) {
+            return Ok(Some(HeldLock {
                 lock: path.clone(),
-                holder: process(lock.l_pid),
+                holder: describe_process(lock.l_pid),
                 pid: lock.l_pid.max(0),
             }));
         }
@@ -63,7 +63,7 @@ pub(crate) struct RecordLock {
 
 impl RecordLock {
     /// Takes the lock, or says who has it.
-    pub(crate) fn take(path: &Path) -> io::Result<Result<Self, Held>> {
+    pub(crate) fn take(path: &Path) -> io::Result<Result<Self, HeldLock>> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -81,12 +81,12 @@ impl RecordLock {
             Err(error) => return Err(error.into()),
         }
         fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
-        Ok(Err(Held {
+        Ok(Err(HeldLock {
             lock: path.to_owned(),
-            holder: if lock.l_type == kind(libc::F_UNLCK) {
+            holder: if lock.l_type == flock_type(libc::F_UNLCK) {
                 String::new()
             } else {
-                process(lock.l_pid)
+                describe_process(lock.l_pid)
             },
             pid: lock.l_pid.max(0),
         }))
@@ -119,8 +119,8 @@ pub(crate) fn try_lock(file: File) -> Option<Flock<File>> {
 
 fn write_lock() -> libc::flock {
     libc::flock {
-        l_type: kind(libc::F_WRLCK),
-        l_whence: kind(libc::SEEK_SET),
+        l_type: flock_type(libc::F_WRLCK),
+        l_whence: flock_type(libc::SEEK_SET),
         l_start: 0,
         l_len: 0,
         l_pid: 0,
@@ -128,12 +128,12 @@ fn write_lock() -> libc::flock {
 }
 
 /// The constants are wider than the field that holds them.
-fn kind(constant: libc::c_int) -> libc::c_short {
+fn flock_type(constant: libc::c_int) -> libc::c_short {
     libc::c_short::try_from(constant).unwrap_or_default()
 }
 
 /// A process as people know it.
-fn process(pid: i32) -> String {
+fn describe_process(pid: i32) -> String {
     if pid <= 0 {
         return String::new();
     }

@@ -16,7 +16,7 @@ pub(crate) struct ClientPaths {
     /// apt's configuration, once it was asked.
     apt: Arc<OnceLock<AptConfiguration>>,
     /// The sources that were judged, once they were.
-    judged: Arc<OnceLock<Judged>>,
+    checked: Arc<OnceLock<CheckedSources>>,
 }
 
 /// What apt's configuration says of this client.
@@ -32,7 +32,7 @@ pub(crate) struct AptConfiguration {
 
 /// What was judged, and how apt has to be called to read that and nothing else.
 #[derive(Debug)]
-struct Judged {
+struct CheckedSources {
     options: Vec<String>,
     /// Kept while apt may read it.
     _copies: TemporaryDirectory,
@@ -44,18 +44,18 @@ impl ClientPaths {
         Self {
             root: root.into(),
             apt: Arc::default(),
-            judged: Arc::default(),
+            checked: Arc::default(),
         }
     }
 
     /// Keeps what apt's configuration says; later calls for the same client change nothing.
-    pub(crate) fn set_up(&self, configuration: AptConfiguration) {
+    pub(crate) fn set_apt_configuration(&self, configuration: AptConfiguration) {
         let _ = self.apt.set(configuration);
     }
 
     /// From now on apt reads what was judged.
-    pub(crate) fn reads(&self, options: Vec<String>, copies: TemporaryDirectory) {
-        let _ = self.judged.set(Judged {
+    pub(crate) fn use_sources(&self, options: Vec<String>, copies: TemporaryDirectory) {
+        let _ = self.checked.set(CheckedSources {
             options,
             _copies: copies,
         });
@@ -67,8 +67,8 @@ impl ClientPaths {
     }
 
     /// Options that make apt read what was judged; none before.
-    pub(crate) fn judged_options(&self) -> &[String] {
-        self.judged.get().map_or(&[], |judged| &judged.options)
+    pub(crate) fn checked_source_options(&self) -> &[String] {
+        self.checked.get().map_or(&[], |checked| &checked.options)
     }
 
     /// The main source file that our apt calls read.

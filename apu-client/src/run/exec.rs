@@ -141,7 +141,7 @@ impl OutputReader {
         let lines = self.output.lines(all);
         let is_news = !lines.is_empty();
         for text in lines {
-            self.complaints.hear(&text);
+            self.complaints.add_line(&text);
             let before = self.reported;
             self.reported += text.len() as u64 + FRAME_OVERHEAD;
             if self.has_lost {
@@ -160,7 +160,7 @@ impl OutputReader {
             .iter()
             .rev()
             .find_map(|line| parse_progress(line));
-        if let Some(frame) = self.throttle.pass(newest, Instant::now()) {
+        if let Some(frame) = self.throttle.next_frame(newest, Instant::now()) {
             log.frame(&frame);
         }
         is_news

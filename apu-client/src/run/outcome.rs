@@ -3,7 +3,7 @@
 
 use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
-use crate::apt::complaints::{Complaint, digest, is_about_space};
+use crate::apt::complaints::{Complaint, is_disk_full, summarize};
 use crate::dpkg::{Database, compare};
 
 /// What is known when a run that changes packages is over.
@@ -41,7 +41,7 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     if !well {
         result.reason = Some(reason(facts, &missing));
     } else if let Some(exit) = facts.apt_exit.filter(|exit| *exit != 0) {
-        let why = digest(facts.complaints, 1)
+        let why = summarize(facts.complaints, 1)
             .first()
             .map_or(String::new(), |line| format!(": {line}"));
         result.notes.push(format!(
@@ -71,12 +71,12 @@ fn is_done(step: &Step, after: &Database) -> bool {
 }
 
 fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
-    let code = if is_about_space(facts.complaints) {
+    let code = if is_disk_full(facts.complaints) {
         ReasonCode::Space
     } else {
         ReasonCode::Apt
     };
-    let mut lines = digest(facts.complaints, 10);
+    let mut lines = summarize(facts.complaints, 10);
     let broken = facts.after.broken();
     for package in broken.iter().take(10) {
         lines.push(format!("{} is {}", package.package, package.state));
@@ -267,7 +267,7 @@ mod tests {
     fn a_full_disk_is_named() {
         let (before, after) = (database(&[]), database(&[]));
         let mut complaints = Complaints::default();
-        complaints.hear("E: You don't have enough free space in /var/cache/apt/archives/.");
+        complaints.add_line("E: You don't have enough free space in /var/cache/apt/archives/.");
         let (complaints, _) = complaints.finish();
         let facts = Facts {
             before: &before,

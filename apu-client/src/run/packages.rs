@@ -12,7 +12,7 @@ use super::preflight::{check_free_space, preflight};
 use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
-use crate::apt::complaints::digest;
+use crate::apt::complaints::summarize;
 use crate::apt::composed;
 use crate::apt::{Call, Plan};
 use crate::dpkg::Database;
@@ -160,7 +160,7 @@ impl Run<'_> {
         {
             return Err(Refusal::failed(
                 ReasonCode::Locked,
-                digest(&completed.complaints, 10).join("\n"),
+                summarize(&completed.complaints, 10).join("\n"),
             ));
         }
         let completed = completed.or(prepared.repair);
@@ -194,7 +194,7 @@ impl Run<'_> {
         result.questions_defaulted =
             debconf::answered_by_default(&before.questions, &debconf::read(self.paths), &names);
         if installs_apu_data_only(&self.request) {
-            result.notes.extend(composed::remarks(self.paths));
+            result.notes.extend(composed::left_out_notes(self.paths));
         }
         Ok(result)
     }

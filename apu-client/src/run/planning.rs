@@ -9,7 +9,7 @@ use apu_proto::{
 use super::refusal::Refusal;
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_call, environment, errors,
+    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments, environment, errors,
     providers,
 };
 use crate::dpkg::{Conffiles, DPKG, Database, compare};
@@ -38,7 +38,7 @@ pub(crate) fn call_for(
     let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
     call.packages = request.packages.iter().map(exact).collect();
     if installs_apu_data_only(request) {
-        call = call.of_apu_data(paths, need_separate_lists(paths));
+        call = call.for_apu_data(paths, need_separate_lists(paths));
     }
     Some(call)
 }
@@ -113,7 +113,7 @@ fn refuse_foreign_architecture(
 pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
     let captured = spawn::capture(
         APT_GET,
-        &call.addresses(),
+        &call.print_uris(),
         &environment(conffiles),
         SIMULATION_TIMEOUT,
     )
@@ -137,7 +137,7 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
             if name.contains(['.', '+']) {
                 continue;
             }
-            let words = cache_call(paths, &["showpkg".to_owned(), name.to_owned()]);
+            let words = cache_arguments(paths, &["showpkg".to_owned(), name.to_owned()]);
             let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_TIMEOUT);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {

@@ -11,10 +11,10 @@ use nix::sys::statvfs::statvfs;
 use super::policy::Policy;
 use super::refusal::Refusal;
 use crate::apt::lists;
-use crate::apt::valid_until::Release;
+use crate::apt::valid_until::ReleaseFile;
 use crate::apt::{
-    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, Target, View, archives, audit, errors, misfit, set_up,
-    targets_call, untold, waives_expiry,
+    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, SourceCopy, Target, archives, errors, find_unreported,
+    find_unsigned, first_refused, indextargets_arguments, set_apt_configuration, waives_expiry,
 };
 use crate::os::atomic_file::private_directory;
 use crate::os::paths::ClientPaths;
@@ -57,13 +57,13 @@ pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal
     })?;
     let unknown = |error: std::io::Error| Refusal::fault("cannot ask apt-config", &error);
     // Asked only where something is odd: on most machines nothing is.
-    let built_in = if misfit(&settings, &Settings::default()).is_some() {
+    let built_in = if first_refused(&settings, &Settings::default()).is_some() {
         private_directory(&paths.state()).map_err(unknown)?;
         Settings::built_in(&paths.state().join("no-files.conf")).map_err(unknown)?
     } else {
         Settings::default()
     };
-    if let Some(Setting { shown, value, .. }) = misfit(&settings, &built_in) {
+    if let Some(Setting { shown, value, .. }) = first_refused(&settings, &built_in) {
         let text = format!(
             "apt's configuration sets {shown} \"{value}\", and under that apt may do something else than it is asked for"
         );
@@ -73,7 +73,7 @@ pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal
         );
         return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
     }
-    set_up(paths, &settings);
+    set_apt_configuration(paths, &settings);
     Ok(())
 }
 
@@ -93,21 +93,21 @@ fn search_word(name: &str) -> String {
 /// judged, without those archives whose lists are too old to install by.
 pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Refusal> {
     let fault = |error: &io::Error| Refusal::fault("cannot look at the sources", error);
-    let view = View::of(paths).map_err(|error| fault(&error))?;
-    for (own, copy) in view.files(paths).map_err(|error| fault(&error))? {
+    let sources = SourceCopy::take(paths).map_err(|error| fault(&error))?;
+    for (own, copy) in sources.files(paths).map_err(|error| fault(&error))? {
         // One that came after the copies were made is not read either.
         let Ok(text) = fs::read(&copy) else { continue };
-        untold(&String::from_utf8_lossy(&text))
+        find_unreported(&String::from_utf8_lossy(&text))
             .map_err(|insecure| unsigned_source(&own, &insecure.to_string()))?;
     }
-    let mut options = view.source_options();
+    let mut options = sources.source_options();
     let lists = paths.lists();
     let names = match operation {
-        Operation::Update => all_indexes(paths, &view, &options)?,
-        _ => lists::read(&lists).into_keys().collect(),
+        Operation::Update => all_indexes(paths, &sources, &options)?,
+        _ => lists::snapshot(&lists).into_keys().collect(),
     };
-    view.pretend(names).map_err(|error| fault(&error))?;
-    let said = ask_targets(paths, &view, &options, Some(&view.lists()), FORMAT)?;
+    sources.add_empty_indexes(names).map_err(|error| fault(&error))?;
+    let said = ask_targets(paths, &sources, &options, Some(&sources.lists()), FORMAT)?;
     let targets = Target::parse_all(&said).ok_or_else(|| {
         let text = "apt describes its sources in a way that is not understood";
         Refusal::failed(ReasonCode::Client, text)
@@ -115,7 +115,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
     for target in &targets {
         if target.is_trusted || target.is_insecure {
             let (file, at) = target.entry.rsplit_once(':').unwrap_or((&target.entry, "?"));
-            let file = PathBuf::from(view.original(file));
+            let file = PathBuf::from(sources.restore_paths(file));
             let what = if target.is_trusted {
                 "trusted"
             } else {
@@ -133,22 +133,24 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
         operation,
         Operation::Install | Operation::Upgrade | Operation::DistUpgrade
     ) {
-        let left_out = leave_out_expired(&view, &lists, &targets, &mut notes)?;
+        let left_out = leave_out_expired(&sources, &lists, &targets, &mut notes)?;
         if !left_out.is_empty() {
             let is_left_out = |name: &str| left_out.iter().any(|start| name.starts_with(start.as_str()));
-            let narrowed = view.without(&lists, is_left_out).map_err(|error| fault(&error))?;
+            let narrowed = sources
+                .lists_without(&lists, is_left_out)
+                .map_err(|error| fault(&error))?;
             options.extend(narrowed);
         }
     }
     let archives = archives(&targets).into_iter().cloned().collect();
-    paths.reads(options, view.into_directory());
+    paths.use_sources(options, sources.into_directory());
     Ok(Checked { notes, archives })
 }
 
 /// The names of the files of archives whose time is over and which nobody waived, each with a note. Where nothing else
 /// would be left to install from, that is the answer.
 fn leave_out_expired(
-    view: &View,
+    sources: &SourceCopy,
     lists: &Path,
     targets: &[Target],
     notes: &mut Vec<String>,
@@ -163,16 +165,16 @@ fn leave_out_expired(
         let Target {
             prefix, site, suite, ..
         } = archive;
-        let release = Release::read(lists, prefix).map_err(|error| {
+        let release = ReleaseFile::read(lists, prefix).map_err(|error| {
             Refusal::fault(&format!("cannot read the Release file of {site} {suite}"), &error)
         })?;
         let same = || targets.iter().filter(|target| target.prefix == *prefix);
         let until = release.as_ref().and_then(|release| release.expired(now));
         match until {
-            Some(until) if !same().all(|target| is_waived(view, target)) => {
+            Some(until) if !same().all(|target| is_waived(sources, target)) => {
                 texts.push(format!(
                     "{site} {suite} was valid until {until}, named in {}",
-                    view.original(&archive.entry)
+                    sources.restore_paths(&archive.entry)
                 ));
                 left_out.extend(same().map(|target| target.file.clone()));
                 left_out.extend(["InRelease", "Release"].map(|ending| format!("{prefix}{ending}")));
@@ -189,8 +191,8 @@ fn leave_out_expired(
     Ok(left_out)
 }
 
-fn is_waived(view: &View, target: &Target) -> bool {
-    let Some((path, at)) = view.entry(&target.entry) else {
+fn is_waived(sources: &SourceCopy, target: &Target) -> bool {
+    let Some((path, at)) = sources.copied_entry(&target.entry) else {
         return false;
     };
     let Ok(text) = fs::read(&path) else {
@@ -201,8 +203,12 @@ fn is_waived(view: &View, target: &Target) -> bool {
 }
 
 /// The indexes that an update could fetch.
-fn all_indexes(paths: &ClientPaths, view: &View, options: &[String]) -> Result<Vec<String>, Refusal> {
-    let said = ask_targets(paths, view, options, None, "$(FILENAME)")?;
+fn all_indexes(
+    paths: &ClientPaths,
+    sources: &SourceCopy,
+    options: &[String],
+) -> Result<Vec<String>, Refusal> {
+    let said = ask_targets(paths, sources, options, None, "$(FILENAME)")?;
     let name = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
     Ok(said.lines().map(name).filter(|name| !name.is_empty()).collect())
 }
@@ -210,18 +216,18 @@ fn all_indexes(paths: &ClientPaths, view: &View, options: &[String]) -> Result<V
 /// Lets apt read the sources. What it cannot read is told with the names of the machine's own files.
 fn ask_targets(
     paths: &ClientPaths,
-    view: &View,
+    sources: &SourceCopy,
     options: &[String],
     lists: Option<&Path>,
     format: &str,
 ) -> Result<String, Refusal> {
-    let arguments = targets_call(paths, options, lists, format);
+    let arguments = indextargets_arguments(paths, options, lists, format);
     let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, INDEXTARGETS_TIMEOUT)
         .map_err(|error| Refusal::fault("cannot ask apt about the sources", &error))?;
     if captured.succeeded() {
         return Ok(captured.stdout);
     }
-    let why = view.original(&errors(&captured.stderr));
+    let why = sources.restore_paths(&errors(&captured.stderr));
     let text = format!("apt cannot read the sources of this client: {why}");
     Err(Refusal::failed(ReasonCode::Configuration, text).advise("on the client: apt-get indextargets"))
 }
@@ -236,7 +242,7 @@ fn unsigned_source(path: &Path, what: &str) -> Refusal {
 
 /// Refuses a file that names an archive which apt would trust unsigned.
 pub(super) fn check_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
-    audit(text, deb822).map_err(|insecure| unsigned_source(path, &insecure.to_string()))
+    find_unsigned(text, deb822).map_err(|insecure| unsigned_source(path, &insecure.to_string()))
 }
 
 /// Whether a source file is in deb822, by its name as apt has it.

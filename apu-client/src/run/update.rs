@@ -10,12 +10,12 @@ use super::exec::Completed;
 use super::preflight::preflight;
 use super::refusal::Refusal;
 use super::site_archives::{check_used, site_sources};
-use crate::apt::complaints::{Kind, digest, is_about_space};
+use crate::apt::complaints::{Kind, is_disk_full, summarize};
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
 use crate::os::atomic_file::replace;
-use crate::os::locks::{self, Held};
+use crate::os::locks::{self, HeldLock};
 use crate::os::spawn::Exit;
 
 impl Run<'_> {
@@ -38,13 +38,13 @@ impl Run<'_> {
             let _ = fs::create_dir_all(directory.join("partial"));
             let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o755));
         }
-        let before = lists::read(&directory);
-        let times = lists::times(self.paths);
+        let before = lists::snapshot(&directory);
+        let times = lists::update_times(self.paths);
         let completed = self.run_when_unlocked(Verb::Update, false)?;
-        let changed = lists::read(&directory) != before;
+        let changed = lists::snapshot(&directory) != before;
         let mut result = update_result(&completed, changed);
         if of_site {
-            lists::set_back(&times);
+            lists::restore_times(&times);
         } else if result.reason.is_none() {
             let _ = replace(&self.paths.update_stamp(), b"");
         } else if matches!(completed.exit, Exit::Code(0 | 100)) {
@@ -52,9 +52,9 @@ impl Run<'_> {
                 .complaints
                 .iter()
                 .map(|complaint| complaint.text.clone());
-            lists::note_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
+            lists::record_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
         }
-        result.releases = release_dates::releases(self.paths, &archives);
+        result.releases = release_dates::release_dates(self.paths, &archives);
         result.apt_exit = completed.exit.code();
         Ok(result)
     }
@@ -86,9 +86,9 @@ impl Run<'_> {
     /// Empties the cache of packages.
     pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
-        let before = lists::read(&directory);
+        let before = lists::snapshot(&directory);
         let completed = self.run_when_unlocked(Verb::Clean, false)?;
-        let changed = lists::read(&directory) != before;
+        let changed = lists::snapshot(&directory) != before;
         let mut result = if completed.exit == Exit::Code(0) {
             RunResult::new(if changed {
                 ClientOutcome::Changed
@@ -96,7 +96,7 @@ impl Run<'_> {
                 ClientOutcome::Unchanged
             })
         } else {
-            *Refusal::failed(ReasonCode::Apt, digest(&completed.complaints, 12).join("\n")).result
+            *Refusal::failed(ReasonCode::Apt, summarize(&completed.complaints, 12).join("\n")).result
         };
         result.apt_exit = completed.exit.code();
         Ok(result)
@@ -115,9 +115,9 @@ impl Run<'_> {
             self.ensure_not_shutting_down()?;
             let mut call = Call::new(self.paths, verb, self.policy.conffiles);
             if apart {
-                call = call.of_the_site_apart(self.paths);
+                call = call.use_site_archives_separately(self.paths);
             } else if self.request.lists_of_site {
-                call = call.of_the_site(self.paths);
+                call = call.use_site_archives(self.paths);
             }
             let completed = self.exec(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;
             if !completed.was_locked() {
@@ -126,7 +126,7 @@ impl Run<'_> {
             // Somebody was faster. They may be done by now.
             let lock = locks[0].clone();
             let held = locks::held(&locks).ok().flatten();
-            let held = held.unwrap_or(Held {
+            let held = held.unwrap_or(HeldLock {
                 lock,
                 holder: String::new(),
                 pid: 0,
@@ -150,7 +150,7 @@ fn update_result(completed: &Completed, changed: bool) -> RunResult {
             Exit::Code(_) => completed.fetched > 0 && is_any(Kind::Hook) && !is_any(Kind::Other),
             Exit::Signal(_) | Exit::Unknown => false,
         };
-    let lines = digest(complaints, 12);
+    let lines = summarize(complaints, 12);
     if is_fetched {
         let mut result = RunResult::new(if changed {
             ClientOutcome::Changed
@@ -178,7 +178,7 @@ fn update_result(completed: &Completed, changed: bool) -> RunResult {
         lines => lines.join("\n"),
     };
     result.reason = Some(Reason {
-        code: if is_about_space(complaints) {
+        code: if is_disk_full(complaints) {
             ReasonCode::Space
         } else {
             ReasonCode::Lists
@@ -213,7 +213,7 @@ mod tests {
 
     fn judged(exit: i32, output: &str, changed: bool) -> RunResult {
         let mut complaints = Complaints::default();
-        output.lines().for_each(|line| complaints.hear(line));
+        output.lines().for_each(|line| complaints.add_line(line));
         let (complaints, fetched) = complaints.finish();
         let completed = Completed {
             exit: Exit::Code(exit),

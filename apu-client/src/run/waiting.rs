@@ -9,7 +9,7 @@ use super::active::active_runs;
 use super::context::Run;
 use super::refusal::Refusal;
 use super::run_dir::make_state_private;
-use crate::os::locks::{self, Held, RecordLock};
+use crate::os::locks::{self, HeldLock, RecordLock};
 
 /// How often a lock that is held is looked at again, in milliseconds.
 const POLL_INTERVAL: u16 = 250;
@@ -67,7 +67,11 @@ impl Run<'_> {
     }
 
     /// Waits a moment more, or gives up.
-    pub(super) fn wait_for_holder(&mut self, held: Held, reported: &mut Option<Held>) -> Result<(), Refusal> {
+    pub(super) fn wait_for_holder(
+        &mut self,
+        held: HeldLock,
+        reported: &mut Option<HeldLock>,
+    ) -> Result<(), Refusal> {
         if Instant::now() >= self.lock_deadline || self.signals.stop_requested() {
             let holder = if held.holder.is_empty() {
                 "another process"
