@@ -204,7 +204,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
             let known = run_dir
                 .request()
                 .map_err(|error| Refusal::fault("cannot read the run's record", &error))?;
-            if !is_same_request(&known, &asked) {
+            if !known.request.is_ok_and(|known| is_same_request(&known, &asked)) {
                 return Err(Refusal::new(
                     ReasonCode::Policy,
                     "this run's id was used for another request",
@@ -222,12 +222,12 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
 }
 
 /// The same request may be willing to wait for another time.
-fn is_same_request(known: &str, asked: &Request) -> bool {
+fn is_same_request(known: &Request, asked: &Request) -> bool {
     let without_wait = |request: &Request| Request {
         lock_wait: None,
         ..request.clone()
     };
-    Request::parse(known.as_bytes()).is_ok_and(|known| without_wait(&known) == without_wait(asked))
+    without_wait(known) == without_wait(asked)
 }
 
 fn attach(
@@ -338,14 +338,14 @@ mod tests {
     #[test]
     fn the_same_request_is_the_same_run_and_another_is_not() {
         let request = |line: &str| Request::parse(line.as_bytes()).unwrap();
-        let known = "apu/1 install run_id=0123456789abcdef0123456789abcdef vim";
-        assert!(is_same_request(known, &request(known)));
+        let known = request("apu/1 install run_id=0123456789abcdef0123456789abcdef vim");
+        assert!(is_same_request(&known, &known));
         assert!(is_same_request(
-            known,
+            &known,
             &request("apu/1 install run_id=0123456789abcdef0123456789abcdef lock_wait=5 vim")
         ));
         assert!(!is_same_request(
-            known,
+            &known,
             &request("apu/1 install run_id=0123456789abcdef0123456789abcdef nano")
         ));
     }

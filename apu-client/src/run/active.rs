@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::UNIX_EPOCH;
 
-use apu_proto::{Request, RunId};
+use apu_proto::RunId;
 
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
@@ -25,8 +25,7 @@ pub(crate) fn active_runs(paths: &ClientPaths) -> Vec<ActiveRun> {
         .iter()
         .filter(|run_dir| run_dir.is_active())
         .filter_map(|run_dir| {
-            let request = run_dir.request().ok()?;
-            let request = Request::parse(request.as_bytes()).ok()?;
+            let request = run_dir.request().ok()?.request.ok()?;
             // The file's own time: one that is counted back from now differs from look to look.
             let (since, has_turn) = run_dir.active_since().ok()?;
             Some(ActiveRun {

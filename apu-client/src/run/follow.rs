@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, Request, RunResult};
+use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, RunResult};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
@@ -96,9 +96,7 @@ pub(crate) fn check_liveness(
     }
     let text = "the run was accepted and never begun";
     let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
-    result.operation = Request::parse(run_dir.request()?.as_bytes())
-        .ok()
-        .map(|request| request.operation);
+    result.operation = run_dir.request()?.operation();
     // From here on it never will.
     let mut log = run_dir.start_log()?;
     run_dir.finish(&mut log, result)?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, Request, RunResult, Transaction};
+use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, RunResult, Transaction};
 
 use super::outcome::{Facts, determine_outcome};
 use super::run_dir::RunDir;
@@ -20,13 +20,11 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     if process.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
-    let line = run_dir.request()?;
+    let saved = run_dir.request()?;
     let mut log = run_dir.reopen_log()?;
     let after = Database::read(&paths.dpkg())?;
     let mut result = result_from_database(run_dir.load("before"), run_dir.load("plan"), &after);
-    result.operation = Request::parse(line.as_bytes())
-        .ok()
-        .map(|request| request.operation);
+    result.operation = saved.operation();
     result.reboot_required = paths.reboot_required();
     result.seconds = run_dir.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
@@ -34,7 +32,10 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
             .notes
             .push("whether the package lists were fetched is not known".into());
     }
-    syslog::log(&format!("a run was interrupted, {:?}: {line}", result.outcome));
+    syslog::log(&format!(
+        "a run was interrupted, {:?}: {}",
+        result.outcome, saved.line
+    ));
     run_dir.finish(&mut log, result)
 }
 

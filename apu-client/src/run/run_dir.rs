@@ -11,7 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use apu_proto::{Frame, RunId, RunResult};
+use apu_proto::{Frame, Operation, Request, RequestError, RunId, RunResult};
 use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,20 @@ const MAX_LOG: u64 = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct RunDir {
     directory: PathBuf,
+}
+
+/// The request of a run: its line, and what the line means.
+#[derive(Debug)]
+pub(crate) struct SavedRequest {
+    pub(crate) line: String,
+    /// An error where another version of this program wrote the line.
+    pub(crate) request: Result<Request, RequestError>,
+}
+
+impl SavedRequest {
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        self.request.as_ref().ok().map(|request| request.operation)
+    }
 }
 
 /// Whether a run's id is new.
@@ -89,9 +103,11 @@ impl RunDir {
         self.directory.join(file)
     }
 
-    /// The request line.
-    pub(crate) fn request(&self) -> io::Result<String> {
-        fs::read_to_string(self.path("request")).map(|line| line.trim_end().to_owned())
+    /// Reads the request, which another process wrote, and parses it.
+    pub(crate) fn request(&self) -> io::Result<SavedRequest> {
+        let line = fs::read_to_string(self.path("request"))?.trim_end().to_owned();
+        let request = Request::parse(line.as_bytes());
+        Ok(SavedRequest { line, request })
     }
 
     /// Takes the run's lock where nobody has it: then no supervisor is at work.
@@ -284,7 +300,7 @@ mod tests {
         let Claim::Existing(run_dir) = claim(&paths, "apu/1 clean") else {
             panic!("the id was new twice");
         };
-        assert_eq!(run_dir.request().unwrap(), "apu/1 update");
+        assert_eq!(run_dir.request().unwrap().line, "apu/1 update");
     }
 
     #[test]

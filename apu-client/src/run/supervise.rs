@@ -13,7 +13,7 @@ use super::interrupted::conclude_interrupted;
 use super::policy::Policy;
 use super::preflight::{check_apt_configuration, read_policy};
 use super::refusal::Refusal;
-use super::run_dir::RunDir;
+use super::run_dir::{RunDir, SavedRequest};
 use crate::apt::composed;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
@@ -43,13 +43,13 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     if run_dir.result().is_some() {
         return Ok(());
     }
-    let line = run_dir.request()?;
+    let saved = run_dir.request()?;
     if run_dir.has_begun() {
         return conclude_interrupted(paths, &run_dir);
     }
     let mut log = run_dir.start_log()?;
     let started = Instant::now();
-    let result = read_request(paths, &line).and_then(|(request, policy)| {
+    let result = check_request(paths, &saved).and_then(|(request, policy)| {
         let wait = lock_wait(&request, run_dir.is_by_root());
         let mut run = Run {
             paths,
@@ -63,12 +63,10 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
         run.carry_out()
     });
     let mut result = result.unwrap_or_else(|refusal| *refusal.result);
-    result.operation = Request::parse(line.as_bytes())
-        .ok()
-        .map(|request| request.operation);
+    result.operation = saved.operation();
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     result.reboot_required = paths.reboot_required();
-    syslog::log(&format!("run {id} ended {:?}: {line}", result.outcome));
+    syslog::log(&format!("run {id} ended {:?}: {}", result.outcome, saved.line));
     run_dir.finish(&mut log, result)
 }
 
@@ -93,9 +91,11 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
     Ok(None)
 }
 
-/// Reads the request and the policy again: time has passed, and this process trusts nobody's word.
-fn read_request(paths: &ClientPaths, line: &str) -> Result<(Request, Policy), Refusal> {
-    let request = Request::parse(line.as_bytes())
+/// Checks the request against the policy again: time has passed, and this process trusts nobody's word.
+fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
+    let request = saved
+        .request
+        .clone()
         .map_err(|error| Refusal::new(ReasonCode::Grammar, error.to_string()))?;
     let policy = read_policy(paths, &request)?;
     check_apt_configuration(paths)?;
