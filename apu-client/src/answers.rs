@@ -1,4 +1,4 @@
-//! What is answered without a run: it changes nothing.
+//! Answers that need no run directory and change nothing: `status`, `check` and dry runs.
 
 mod check;
 mod dry_run;
@@ -12,7 +12,7 @@ use crate::os::paths::ClientPaths;
 use crate::run::preflight::{check_apt_configuration, read_policy};
 use crate::run::refusal::Refusal;
 
-/// Answers `status`, `check` and dry runs.
+/// Checks the policy and apt's configuration, then answers `status`, `check` or a dry run.
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     let policy = read_policy(paths, request)?;
     check_apt_configuration(paths)?;

@@ -1,4 +1,4 @@
-//! apt as this program uses it: one fixed way to call it, and readers for what it says.
+//! apt as seen by apu-client: the arguments of its calls, and parsers for its output and its files.
 
 mod call;
 pub(crate) mod complaints;

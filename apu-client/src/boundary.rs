@@ -1,4 +1,4 @@
-//! The boundary between whoever may write to the socket and root: one connection, one request, one answer.
+//! The trust boundary: each connection to the socket is one request of a peer that may be hostile, and one answer.
 
 pub(crate) mod handle;
 mod housekeeping;

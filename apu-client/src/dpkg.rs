@@ -1,4 +1,4 @@
-//! dpkg's database, read without dpkg: what is installed, what is not whole, what changed.
+//! dpkg's database, versions and options, read and compared without calling dpkg.
 
 mod conffile_options;
 mod control;

@@ -1,7 +1,7 @@
-//! The root side of a client: judges a request, runs apt, tells the truth.
+//! The program apu-client: the part of apu that runs as root on a client.
 //!
-//! `handle` answers one connection and is the boundary; `run` carries out one run and belongs to nobody's connection;
-//! `listen` stands behind the socket where systemd does not.
+//! `handle` answers one connection, `listen` accepts connections where systemd does not, and `run` carries out one run,
+//! independently of any connection.
 
 mod answers;
 mod apt;
@@ -28,7 +28,7 @@ Its rules are in /etc/apu-client/policy.toml, its runs in /var/lib/apu-client/ru
 Exit status: 0 answered, 1 this program failed, 2 wrong words.
 ";
 
-/// The program, given its arguments.
+/// Runs the program with these arguments.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<String> = arguments
         .map(|word| word.to_string_lossy().into_owned())

@@ -1,4 +1,4 @@
-//! The program: see the library.
+//! The binary; everything is in the library.
 
 use std::process::ExitCode;
 

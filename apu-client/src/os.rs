@@ -1,4 +1,4 @@
-//! The machine below: paths, other programs, locks, accounts and the log.
+//! The machine's resources: paths, files, locks, processes, signals, accounts and the system log.
 
 pub(crate) mod accounts;
 pub(crate) mod atomic_file;

@@ -1,4 +1,4 @@
-//! `apu-client run ID`: carries out one run, once, whatever becomes of the connection that asked for it.
+//! Runs: requests that change the machine and that outlive the connection that asked for them.
 
 pub(crate) mod active;
 mod conffiles;

@@ -1,4 +1,4 @@
-//! Connects to root's socket, and lets the key that logged in be known there.
+//! Connects to apu-client's socket, and passes on which key logged in.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -10,10 +10,11 @@ use std::path::Path;
 use apu_proto::KeyFingerprint;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect as connect_to, socket};
 
-/// Bytes of sshd's file that are read; a line of it is a key.
+/// Bytes that are read of sshd's file, which has one line per key.
 const MOST: u64 = 16 * 1024;
 
-/// A connection whose own end has the fingerprint in its name, where sshd tells the key: `ExposeAuthInfo yes`.
+/// Connects to the socket. If sshd tells the key (`ExposeAuthInfo yes`), the near end is bound to a name with its
+/// fingerprint.
 pub(crate) fn connect(path: &str) -> io::Result<UnixStream> {
     let Some(key) = exposed_key() else {
         return UnixStream::connect(path);
@@ -24,9 +25,9 @@ pub(crate) fn connect(path: &str) -> io::Result<UnixStream> {
         SockFlag::SOCK_CLOEXEC,
         None,
     )?;
-    // Any user of this machine could take a name that can be guessed, and so keep the key out of the log.
+    // A name that can be guessed could be taken by any user of this machine, to keep the key out of the log.
     let unique = u32::try_from(RandomState::new().hash_one(std::process::id()) >> 32).unwrap_or_default();
-    // What matters is the request: without a name it is carried all the same.
+    // Errors are ignored: the request matters more than the name.
     let _ = UnixAddr::new_abstract(key.to_peer_name(unique).as_bytes())
         .and_then(|name| bind(socket.as_raw_fd(), &name));
     connect_to(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
@@ -38,7 +39,7 @@ fn exposed_key() -> Option<KeyFingerprint> {
     KeyFingerprint::of_auth_info(&read(Path::new(&path))?)
 }
 
-/// The start of a plain file. Where sshd tells nothing, the variable may be a caller's.
+/// Reads the start of a regular file. If sshd does not set the variable, whoever logged in may have set it.
 fn read(path: &Path) -> Option<String> {
     if !path.symlink_metadata().ok()?.is_file() {
         return None;

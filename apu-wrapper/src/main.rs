@@ -1,8 +1,8 @@
-//! The forced command of the push key: carries one request to root's socket and the answer back.
+//! The forced command of the push key: sends one request to apu-client's socket and copies the answer back.
 //!
-//! It runs as user apu and holds no privilege and no policy. It refuses what is no request only so that a mistake ends
-//! early; the process behind the socket judges everything again. Of its surroundings it reads `SSH_ORIGINAL_COMMAND`
-//! and, for the client's log, the file in which sshd says which key logged in; no argument, nothing else.
+//! It runs as user apu, without privileges and without a policy. It checks the request's grammar only to report a
+//! mistake early; apu-client checks everything again. From its environment it reads `SSH_ORIGINAL_COMMAND` and, for the
+//! client's log, the file in which sshd names the key that logged in. It takes no arguments.
 
 mod connect;
 
@@ -38,8 +38,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends the line and copies what comes back. An answer that nobody reads any more is no error: the run, if there is
-/// one, belongs to the client and goes on.
+/// Sends the line and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
+/// the client and goes on.
 fn carry(mut line: Vec<u8>) -> io::Result<()> {
     line.push(b'\n');
     let mut socket = connect::connect(SOCKET)?;
@@ -48,10 +48,10 @@ fn carry(mut line: Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies with plain reads and writes, each piece at once.
+/// Copies with plain reads and writes, and flushes each piece.
 ///
-/// `io::copy` from a socket to a pipe is splice(2), which holds the pipe while it waits for the socket: sshd, which reads
-/// that pipe, would then hang with all channels of its connection for as long as a run prints nothing.
+/// `io::copy` from a socket to a pipe is splice(2), which locks the pipe while it waits for the socket: sshd, which
+/// reads that pipe, would then hang with all channels of its connection for as long as a run prints nothing.
 fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = [0; 64 * 1024];
     loop {
@@ -67,7 +67,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Gives the answer that apu-client cannot give.
+/// Writes the answer where apu-client cannot.
 fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
     let client = env!("CARGO_PKG_VERSION").to_owned();
     let hello = Frame::Hello {

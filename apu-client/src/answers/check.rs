@@ -1,7 +1,7 @@
-//! The answer to `check`: is the package database whole.
+//! Answers `check`: reports what is wrong with the package database.
 //!
-//! Three looks, since each misses what another sees: the states and error flags of the database, the text of
-//! `dpkg --audit` (its exit status says nothing), and `apt-get check` for dependencies.
+//! It looks in three places, since each one misses what another one shows: the states and error flags of dpkg's
+//! database, the text of `dpkg --audit` (its exit status says nothing), and `apt-get check` for dependencies.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::run::refusal::Refusal;
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Looks at everything and reports all that is wrong.
+/// Looks in all three places and reports everything that is wrong.
 pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     if let Some(notice) = notice(&active_runs(paths)) {
         let text = format!("{notice}; whether all packages are whole can be told when it has ended");

@@ -1,4 +1,4 @@
-//! The answer to a run that is only to be planned.
+//! Answers a dry run: simulates the transaction and reports what it would change.
 
 use apu_proto::{ClientOutcome, Request, RunResult};
 
@@ -9,7 +9,7 @@ use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
 use crate::run::site_archives::{installs_apu_data_only, site_sources};
 
-/// Plans a run and tells what it would change.
+/// Plans a run and returns the transaction without carrying it out.
 pub(crate) fn dry_run(
     paths: &ClientPaths,
     request: &Request,

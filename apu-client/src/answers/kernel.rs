@@ -1,11 +1,12 @@
-//! Which kernel a restart would bring.
+//! Finds the kernel that a reboot would start.
 //!
-//! A kernel's release, `6.1.0-37-cloud-amd64`, is a version and a flavour. A machine may have kernels of several flavours;
-//! a restart brings the newest of the one that runs, unless a person chooses otherwise.
+//! A kernel's release, `6.1.0-37-cloud-amd64`, is a version and a flavour. A machine may have kernels of several
+//! flavours. A reboot starts the newest one of the running flavour, unless somebody chooses another one in the boot
+//! menu.
 
 use crate::dpkg::{Database, compare};
 
-/// What the names of packages with a kernel begin with.
+/// Prefixes of the names of kernel packages.
 const PREFIXES: [&str; 4] = [
     "linux-image-unsigned-",
     "linux-image-",
@@ -13,11 +14,12 @@ const PREFIXES: [&str; 4] = [
     "pve-kernel-",
 ];
 
-/// What may stand at their end and is no part of the kernel's release.
+/// Suffixes of these names that are not part of the kernel's release.
 const SUFFIXES: [&str; 3] = ["-unsigned", "-signed-template", "-signed"];
 
-/// The release of the newest kernel of the running one's flavour, as `uname -r` would say it; the running one where none
-/// is newer. None where no kernel of that flavour is installed, as in a container or with a kernel of one's own.
+/// Returns the release of the newest installed kernel of the running flavour, as `uname -r` would print it, or the
+/// running release where none is newer. Returns none where no package of that flavour is installed, as in a container
+/// or with a self-built kernel.
 pub(crate) fn newest(database: &Database, running: &str) -> Option<String> {
     let installed = database.packages.keys().filter_map(|key| {
         let release = release(key.split(':').next()?)?;
@@ -32,7 +34,7 @@ pub(crate) fn newest(database: &Database, running: &str) -> Option<String> {
     Some(newest.to_owned())
 }
 
-/// The release of the kernel in a package of this name.
+/// Returns the kernel release that a package of this name contains.
 fn release(name: &str) -> Option<&str> {
     let release = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
     let release = SUFFIXES
@@ -45,7 +47,8 @@ fn release(name: &str) -> Option<&str> {
     is_kernel.then_some(release)
 }
 
-/// What follows the words of the version, each of which starts with a digit: `cloud-amd64`.
+/// Returns the flavour, such as `cloud-amd64`: what follows the parts of the version, each of which starts with a
+/// digit.
 fn flavour(release: &str) -> &str {
     let mut rest = release;
     while rest.starts_with(|first: char| first.is_ascii_digit()) {

@@ -1,5 +1,7 @@
-//! Which pending updates count as security updates, by the rule of apt itself: some version newer than the installed one
-//! and no newer than the candidate comes from a security archive, whatever archive the candidate itself comes from.
+//! Marks which pending updates are security updates.
+//!
+//! The rule is apt's own: an update counts if any version newer than the installed one, up to and including the
+//! candidate, comes from a security archive, even if the candidate itself comes from another archive.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,13 +15,12 @@ use crate::os::spawn;
 
 const MADISON_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How many packages are asked for in one call: a command line has an end.
+/// Packages per call of apt-cache: the length of a command line is limited.
 const PACKAGES_PER_CALL: usize = 500;
 
-/// Marks the pending updates that a security archive has a part in.
+/// Sets `security` on each pending update that is a security update.
 ///
-/// # Errors
-/// apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
+/// # Errors apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
 pub(crate) fn mark_security(
     paths: &ClientPaths,
     targets: &[Target],
@@ -56,7 +57,7 @@ pub(crate) fn mark_security(
     Ok(())
 }
 
-/// A version that an index has: `NAME | VERSION | INDEX`.
+/// One line of `apt-cache madison`: `NAME | VERSION | INDEX`.
 struct Offer<'a> {
     name: &'a str,
     version: &'a str,
@@ -72,14 +73,15 @@ fn offer(line: &str) -> Option<Offer<'_>> {
     })
 }
 
-/// The index names the architecture, so `madison` leaves it out of the name.
+/// Whether an offer is for the pending package. `madison` names the architecture in the index and not in the package's
+/// name.
 fn is_of(offer: &Offer<'_>, pending: &Pending) -> bool {
     let (name, architecture) = pending.package.split_once(':').unwrap_or((&pending.package, ""));
     let index = format!(" {architecture} Packages");
     let fits = [index.as_str(), " all Packages"]
         .iter()
         .any(|end| offer.index.ends_with(end));
-    // The index of a flat archive has every architecture.
+    // The index of a flat archive contains every architecture.
     let is_flat = offer.index.split(' ').count() <= 3;
     offer.name.split(':').next() == Some(name) && (fits || is_flat)
 }

@@ -1,4 +1,4 @@
-//! The answer to `status`: files that are read here, and one simulation by apt.
+//! Answers `status`: reads the machine's state from files and asks apt for pending updates by one simulation.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::os::spawn;
 use crate::run::active::{active_runs, notice};
 use crate::run::refusal::Refusal;
 
-/// Everything that a client says of itself.
+/// Collects everything that `status` reports.
 pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     let database = Database::read(&paths.dpkg())
         .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
@@ -72,7 +72,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             }
             result
         }
-        // dpkg's database and apt's answer are in the middle of a change.
+        // A run is changing dpkg's database right now, so apt's error says nothing.
         Err(_) if !runs.is_empty() => RunResult::new(ClientOutcome::Unchanged),
         Err(text) => RunResult::because(ClientOutcome::Failed, ReasonCode::Apt, text),
     };
@@ -83,7 +83,8 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     Ok(result)
 }
 
-/// The indexes of this client's sources; none where apt cannot tell, which the plan then says.
+/// Returns the indexes of this client's sources; none where apt cannot list them, an error that the simulation then
+/// reports.
 fn targets(paths: &ClientPaths) -> Vec<Target> {
     let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
     spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
@@ -93,7 +94,7 @@ fn targets(paths: &ClientPaths) -> Vec<Target> {
         .unwrap_or_default()
 }
 
-/// What an upgrade of everything could bring.
+/// Simulates a dist-upgrade that may remove packages, to find everything that is pending.
 fn upgrade_plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String> {
     let mut call = Call::new(paths, Verb::DistUpgrade, Conffiles::Keep);
     call.remove = true;
@@ -134,7 +135,7 @@ fn pending(plan: &Plan) -> Vec<Pending> {
     pending
 }
 
-/// `NAME=value` lines, the value perhaps in quotes.
+/// Reads os-release(5): `NAME=value` lines, the value optionally in quotes.
 fn os_release(text: &str) -> BTreeMap<String, String> {
     let assignment = |line: &str| {
         let (name, value) = line.trim().split_once('=')?;
@@ -143,7 +144,7 @@ fn os_release(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(assignment).collect()
 }
 
-/// The file systems that packages go to, each once.
+/// Returns the free space of each file system that packages are installed to.
 fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
     let mut seen = Vec::new();
     let mut free = Vec::new();

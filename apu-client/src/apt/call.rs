@@ -1,6 +1,7 @@
-//! The one way in which apt-get is called: a constant argument vector with constant invariants, and exact names.
+//! Builds the arguments of apt-get and apt-cache.
 //!
-//! apt reads its arguments as a language, so a name reaches it only inside `?and(?exact-name(N),?architecture(A))`.
+//! Every call has the same fixed settings. apt interprets names as patterns, so a package name reaches it only inside
+//! `?and(?exact-name(N),?architecture(A))`.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::os::spawn::STATUS_FD;
 pub(crate) const APT_GET: &str = "/usr/bin/apt-get";
 pub(crate) const APT_CACHE: &str = "/usr/bin/apt-cache";
 
-/// What apt-get is to do.
+/// The command of apt-get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Update,
@@ -30,7 +31,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// The verb for an operation that is a run.
+    /// Returns the command for an operation that changes the machine; none for the others.
     pub(crate) const fn of(operation: Operation) -> Option<Self> {
         Some(match operation {
             Operation::Update => Self::Update,
@@ -62,14 +63,14 @@ impl Verb {
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) verb: Verb,
-    /// Exact names with an architecture each.
+    /// The packages, each an exact name and its architecture.
     pub(crate) packages: Vec<(PackageName, String)>,
     /// Whether the transaction may remove packages.
     pub(crate) remove: bool,
     pub(crate) conffiles: Conffiles,
-    /// Which sources apt reads and where it keeps their lists; empty for the machine's own ways.
+    /// Options that select the sources and the place of their lists; empty for the machine's own.
     sources: Vec<String>,
-    /// What takes back settings of this machine, and what its site has in common.
+    /// Options that undo settings of this machine alone, and the machine id that all machines of a site share.
     machine: Vec<String>,
 }
 
@@ -85,12 +86,12 @@ impl Call {
         }
     }
 
-    /// Reads the site's own archives and no others; the lists of all others stay as they are.
+    /// Makes apt read the site's own archives only; the lists of all others stay as they are.
     pub(crate) fn use_site_archives(mut self, paths: &ClientPaths) -> Self {
         self.sources = vec![
             format!("Dir::Etc::SourceList={}", paths.site_sources().display()),
             "Dir::Etc::SourceParts=/dev/null".into(),
-            // Otherwise apt would delete whatever list belongs to none of these sources.
+            // Otherwise apt would delete every list that belongs to none of these sources.
             "APT::Get::List-Cleanup=false".into(),
             // A cache of these lists alone is of no use to the next call, which reads all of them.
             "pkgCacheFile::Generate=false".into(),
@@ -99,7 +100,8 @@ impl Call {
         self
     }
 
-    /// The same with lists apart from the machine's: what lies there was not judged by what the machine trusts.
+    /// The same with lists in a separate directory: they were verified with a key that the machine does not use for
+    /// this archive.
     pub(crate) fn use_site_archives_separately(mut self, paths: &ClientPaths) -> Self {
         self = self.use_site_archives(paths);
         let is_list =
@@ -110,8 +112,8 @@ impl Call {
         self
     }
 
-    /// Brings the next apu-data from the site's own archives, whatever the machine's other sources and pins say: they are
-    /// what it may have to mend.
+    /// Makes apt install apu-data from the site's own archives whatever the machine's other sources and preferences
+    /// say: apu-data may have to repair these.
     pub(crate) fn for_apu_data(mut self, paths: &ClientPaths, apart: bool) -> Self {
         self = if apart {
             self.use_site_archives_separately(paths)
@@ -132,7 +134,7 @@ impl Call {
         self
     }
 
-    /// The arguments that only say what would be done.
+    /// Returns the arguments that only simulate.
     pub(crate) fn simulation(&self) -> Vec<String> {
         self.arguments(&[
             "-o",
@@ -146,7 +148,7 @@ impl Call {
         ])
     }
 
-    /// The arguments that only say what would be fetched, and what would be needed on disk.
+    /// Returns the arguments that only print what would be downloaded and how much disk space would be used.
     pub(crate) fn print_uris(&self) -> Vec<String> {
         self.arguments(&[
             "--print-uris",
@@ -157,7 +159,8 @@ impl Call {
         ])
     }
 
-    /// The arguments that do it, with apt's progress on [`STATUS_FD`] and `lock_wait` seconds for dpkg's lock.
+    /// Returns the arguments that carry the call out, with apt's progress on [`STATUS_FD`] and `lock_wait` seconds to
+    /// wait for dpkg's lock.
     pub(crate) fn action(&self, lock_wait: u64) -> Vec<String> {
         let timeout = format!("DPkg::Lock::Timeout={lock_wait}");
         let status = format!("APT::Status-Fd={STATUS_FD}");
@@ -175,7 +178,7 @@ impl Call {
         ] {
             option(&format!("{name}={}", self.verb == verb));
         }
-        // Before what may be otherwise for some sources.
+        // First, since the options of some sources override it below.
         option("APT::Get::List-Cleanup=true");
         arguments.extend(more.iter().map(|word| (*word).to_owned()));
         let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
@@ -205,10 +208,10 @@ impl Call {
     }
 }
 
-/// The arguments with which apt-get says what the sources are, one index a line in `format`.
+/// Returns the arguments of `apt-get indextargets`, which prints one index a line in `format`.
 ///
-/// `lists` is the directory whose files tell which indexes there are; without one all that could be are told, and
-/// nothing of whether they are trusted.
+/// With `lists`, apt prints the indexes that have a file in that directory. Without it, apt prints every index that the
+/// sources could have, and not whether they are trusted.
 pub(crate) fn indextargets_arguments(
     paths: &ClientPaths,
     sources: &[String],
@@ -228,7 +231,7 @@ pub(crate) fn indextargets_arguments(
     arguments
 }
 
-/// The arguments with which apt-cache answers a question that changes nothing.
+/// Returns the arguments of an apt-cache query.
 pub(crate) fn cache_arguments(paths: &ClientPaths, words: &[String]) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut option = |value: &str| arguments.extend(["-o".to_owned(), value.to_owned()]);
@@ -239,14 +242,16 @@ pub(crate) fn cache_arguments(paths: &ClientPaths, words: &[String]) -> Vec<Stri
     arguments
 }
 
-/// What was judged, where something was; else what this client reads.
+/// Returns the options that select the sources that were checked, or, before a check, the sources that this client
+/// uses.
 pub(crate) fn source_options(paths: &ClientPaths) -> Vec<String> {
     let mut options = exclusive_options(paths);
     options.extend_from_slice(paths.checked_source_options());
     options
 }
 
-/// Narrowing the sources without lists of our own would delete the machine's other lists.
+/// Options of an exclusive client. It needs lists of its own: with fewer sources, apt would delete the machine's other
+/// lists.
 fn exclusive_options(paths: &ClientPaths) -> Vec<String> {
     if !paths.is_exclusive() {
         return Vec::new();
@@ -259,7 +264,7 @@ fn exclusive_options(paths: &ClientPaths) -> Vec<String> {
     options
 }
 
-/// Where an exclusive client keeps its lists, apart from the machine's.
+/// Options that place the lists of an exclusive client in a directory of its own.
 fn lists_of_our_own(paths: &ClientPaths) -> Vec<String> {
     if !paths.is_exclusive() {
         return Vec::new();
@@ -399,7 +404,7 @@ mod tests {
     #[test]
     fn the_trust_of_apt_cannot_be_weakened_by_a_configuration_file() {
         let arguments = call(Verb::Update).action(1);
-        // Written out again: a line that goes missing above has to be missed here.
+        // Written out again, so that a line that is lost above fails here.
         for option in [
             "APT::Get::AllowUnauthenticated=false",
             "Acquire::AllowInsecureRepositories=false",

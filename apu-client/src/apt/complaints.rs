@@ -1,55 +1,56 @@
-//! What apt, dpkg and maintainer scripts complained of, each cause with what it belongs to.
+//! Collects the errors that apt, dpkg and maintainer scripts print, each one with its cause.
 //!
-//! dpkg tells the cause of an error on the indented lines below it, and so does apt below `Err:`. What a maintainer script
-//! prints comes between the step that runs it and dpkg's error, and is always reported as the script's words.
+//! dpkg prints the cause of an error on the indented lines below it, and apt does so below `Err:`. The output of a
+//! maintainer script comes between the step that runs it and dpkg's error, and is always reported as the script's own
+//! words.
 
-/// What a complaint is about.
+/// The kind of an error message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// dpkg could not do something with a package.
     Dpkg,
     /// A list or a package could not be fetched or verified.
     Fetch,
-    /// A hook of the machine's apt configuration failed, after apt's own work.
+    /// A hook of the machine's apt configuration failed after apt had done its own work.
     Hook,
     /// Anything else that apt calls an error.
     Other,
-    /// A warning about a signature: it explains an error and is none itself.
+    /// A warning about a signature; it explains an error and is not one itself.
     Signature,
 }
 
-/// One thing that went wrong.
+/// One error message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Complaint {
     pub(crate) kind: Kind,
-    /// What went wrong, the object first and then the cause; printable, but not to be trusted.
+    /// The object first, then the cause; untrusted text.
     pub(crate) text: String,
-    /// The cause alone, where it stood on a line of its own.
+    /// The cause alone, where it had lines of its own.
     cause: String,
-    /// Whether apt says the same again in a line that starts with `E:` or `W:`.
+    /// Whether apt repeats it in a line that starts with `E:` or `W:`.
     is_repeated: bool,
 }
 
-/// Gathers complaints from the lines of an output, in their order.
+/// Collects complaints from the lines of an output, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
     list: Vec<Complaint>,
-    /// Whether an indented line belongs to the last complaint.
+    /// Whether an indented line would belong to the last complaint.
     expects_cause: bool,
-    /// The package whose script may be printing, and its last words.
+    /// The last lines of the maintainer script that may be running; none where no script is.
     script: Option<Vec<String>>,
-    /// How many answers of archives were seen.
+    /// Number of `Hit:` and `Get:` lines: answers of archives.
     fetched: usize,
 }
 
-/// The most complaints that are kept.
+/// Maximal number of complaints; later ones are dropped.
 const MAX_COMPLAINTS: usize = 50;
-/// The longest text of one, in bytes.
+/// Maximal length of one complaint's text, in bytes.
 const MAX_TEXT: usize = 1000;
-/// The last lines of a script that are kept.
+/// Number of a script's last lines that are kept.
 const MAX_SCRIPT_LINES: usize = 3;
 
-/// What dpkg prints before it runs a maintainer script.
+/// Starts of lines that dpkg prints before it runs a maintainer script.
 const STEPS: [&str; 7] = [
     "Setting up ",
     "Preparing to unpack ",
@@ -60,7 +61,7 @@ const STEPS: [&str; 7] = [
     "Replacing files in old package ",
 ];
 
-/// Lines with which dpkg or apt speak again after a script.
+/// Starts of lines that dpkg or apt print after a script.
 const AFTER_A_SCRIPT: [&str; 10] = [
     "dpkg: error ",
     "dpkg: warning: ",
@@ -75,7 +76,7 @@ const AFTER_A_SCRIPT: [&str; 10] = [
 ];
 
 impl Complaints {
-    /// Takes the next line, without its end.
+    /// Reads the next line, given without its line end.
     pub(crate) fn add_line(&mut self, line: &str) {
         if STEPS.iter().any(|step| line.starts_with(step)) {
             self.expects_cause = false;
@@ -90,7 +91,7 @@ impl Complaints {
         if let Some(words) = &mut self.script
             && !AFTER_A_SCRIPT.iter().any(|start| line.starts_with(start))
         {
-            // dpkg's count of the files it has read is no script's.
+            // This is dpkg's own progress and not the script's output.
             if !line.starts_with("(Reading database") {
                 words.push(shortened(line, 200));
                 if words.len() > MAX_SCRIPT_LINES {
@@ -105,7 +106,7 @@ impl Complaints {
         let Some((kind, text, expects_cause)) = classify(line) else {
             return;
         };
-        // A complaint about an archive or a dependency is none about the script that ran before it.
+        // Only dpkg's error about a package can be about the script that ran before it.
         if !line.starts_with("dpkg: error processing package") {
             self.script = None;
         }
@@ -142,13 +143,14 @@ impl Complaints {
         }
     }
 
-    /// All complaints so far, and how many answers of archives were seen.
+    /// Returns all complaints, and the number of answers of archives.
     pub(crate) fn finish(self) -> (Vec<Complaint>, usize) {
         (self.list, self.fetched)
     }
 }
 
-/// Whether a line is a complaint, about what, and whether its cause may follow on indented lines.
+/// Returns the kind and the text of a complaint, and whether its cause may follow on indented lines; none where the
+/// line is no complaint.
 fn classify(line: &str) -> Option<(Kind, String, bool)> {
     if let Some(rest) = line.strip_prefix("Err:") {
         let object = rest.split_once(' ').map_or(rest, |(_, object)| object);
@@ -188,7 +190,7 @@ fn classify(line: &str) -> Option<(Kind, String, bool)> {
     } else if is_error && starts("Problem executing scripts ") {
         Kind::Hook
     } else if is_error && starts("Sub-process returned an error code") {
-        // How apt goes on about the hook that it has just named.
+        // apt prints this after the line that names the hook.
         Kind::Hook
     } else if is_error {
         Kind::Other
@@ -222,7 +224,7 @@ fn shortened(text: &str, longest: usize) -> String {
     }
 }
 
-/// The complaints as lines, at most so many: causes first, nothing twice.
+/// Returns at most `most` lines that tell the complaints, causes first, without repetitions.
 pub(crate) fn summarize(complaints: &[Complaint], most: usize) -> Vec<String> {
     let is_covered = |complaint: &Complaint| {
         let archive = complaint.text.split(' ').next().unwrap_or_default();
@@ -234,7 +236,7 @@ pub(crate) fn summarize(complaints: &[Complaint], most: usize) -> Vec<String> {
                     && other.text.contains(&complaint.cause)
             })
     };
-    // These only say that something failed, and what it was is said by others.
+    // These only say that something failed; other lines say what.
     let is_summary = |complaint: &Complaint| {
         [
             "Sub-process ",
@@ -260,7 +262,7 @@ pub(crate) fn summarize(complaints: &[Complaint], most: usize) -> Vec<String> {
     lines
 }
 
-/// Whether a file system was full.
+/// Whether a complaint says that a file system or a quota is full.
 pub(crate) fn is_disk_full(complaints: &[Complaint]) -> bool {
     complaints.iter().any(|complaint| {
         ["No space left on device", "enough free space", "Disk quota"]

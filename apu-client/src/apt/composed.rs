@@ -1,7 +1,8 @@
-//! The sources that apu-data composed for this machine: which it had to leave out, and whether apt reads them all.
+//! Reads which sources of apu-data were left out on this machine, and has the sources composed again where apt cannot
+//! read them.
 //!
-//! apt reads no source at all where two of them disagree. A package may bring a source of its own at any time, so that what
-//! went together when apu-data came may not do so now; then apu-data's program composes them again.
+//! apt reads no source at all if two of them conflict. Any package may install a source at any time, so sources that
+//! were compatible when apu-data was installed may conflict later. Then apu-data's program composes them again.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,16 +16,17 @@ use super::errors::errors;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
-/// Longer than apt needs to read any sources.
+/// Time limit for apt to read the sources; far more than it needs.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Longer than composing takes, which builds apt's cache twice at most.
+/// Time limit for composing, which builds apt's cache twice at most.
 const COMPOSE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// More than compose-sources writes; what is behind it is not read.
+/// Bytes that are read of the file; compose-sources writes less.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// What did not go with the machine's own sources; nothing where all went, or where apu-data is too old to tell.
+/// Returns the sources of apu-data that conflict with the machine's own; none where all are in use, or where apu-data
+/// is too old to write the file.
 pub(crate) fn left_out(paths: &ClientPaths) -> Vec<SourceLeftOut> {
     let mut bytes = Vec::new();
     let read = File::open(paths.left_out()).and_then(|file| file.take(MAX_SIZE).read_to_end(&mut bytes));
@@ -34,7 +36,8 @@ pub(crate) fn left_out(paths: &ClientPaths) -> Vec<SourceLeftOut> {
     parse(&String::from_utf8_lossy(&bytes))
 }
 
-/// A line has the source, the machine's files that are at fault, and apt's words, with tabs between them.
+/// Parses lines of three fields separated by tabs: the source, the machine's files that conflict with it, and apt's
+/// error.
 fn parse(text: &str) -> Vec<SourceLeftOut> {
     let field = |text: &str| text.chars().take(500).collect::<String>();
     let line = |line: &str| {
@@ -49,7 +52,7 @@ fn parse(text: &str) -> Vec<SourceLeftOut> {
     text.lines().filter_map(line).take(100).collect()
 }
 
-/// The same in words.
+/// Returns the same as notes for a result.
 pub(crate) fn left_out_notes(paths: &ClientPaths) -> Vec<String> {
     let remark = |left: SourceLeftOut| {
         let files = if left.files.is_empty() {
@@ -62,7 +65,7 @@ pub(crate) fn left_out_notes(paths: &ClientPaths) -> Vec<String> {
     left_out(paths).into_iter().map(remark).collect()
 }
 
-/// Why apt does not read the sources that runs here use; nothing where it does.
+/// Returns apt's error about the sources that runs use; none where apt reads them.
 pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
     let mut arguments = vec!["indextargets".to_owned(), "--no-release-info".to_owned()];
     if paths.is_exclusive() {
@@ -75,7 +78,7 @@ pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
     }
     match spawn::capture(APT_GET, &arguments, &ENVIRONMENT, READ_TIMEOUT) {
         Ok(captured) if captured.succeeded() => None,
-        // The others say that the list could not be read, and the first one again.
+        // The other lines repeat the first one, and say that the list could not be read.
         Ok(captured) => Some(
             errors(&captured.stderr)
                 .lines()
@@ -87,7 +90,7 @@ pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
     }
 }
 
-/// Composes the sources again where apt does not read them, and says what came of it.
+/// Composes the sources again where apt does not read them, and returns a note about the result.
 pub(crate) fn compose_again(paths: &ClientPaths) -> Option<String> {
     let before = read_error(paths)?;
     let program = paths.compose_sources();

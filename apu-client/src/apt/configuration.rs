@@ -1,4 +1,5 @@
-//! What apt's configuration says of this client, kept for every call of apt.
+//! Derives from apt's configuration what every call of apt needs: paths, and options that undo settings of this machine
+//! alone.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use super::settings::Settings;
 use super::sources::sources;
 use crate::os::paths::{AptConfiguration, ClientPaths};
 
-/// Keeps what apt's configuration says; later calls for the same client change nothing.
+/// Stores what apt's configuration says in `paths`; only the first call has an effect.
 pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
     let path = |name: &str| {
         let path = settings.path(name);
@@ -24,8 +25,9 @@ pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
     });
 }
 
-/// What makes apt's phasing of updates the same on all machines of a site: it draws by `APT::Machine-ID`
-/// (apt_preferences(5)), so this is computed from what they have in common, the addresses of the site's archives.
+/// Returns the option that makes phased updates the same on all machines of a site. apt decides by `APT::Machine-ID`
+/// (apt_preferences(5)), so the id is computed from what these machines have in common: the addresses of the site's
+/// archives.
 fn phasing(paths: &ClientPaths) -> Option<String> {
     let text = fs::read_to_string(paths.site_sources()).ok()?;
     let mut named: Vec<String> = sources(&text, true)
@@ -40,7 +42,7 @@ fn phasing(paths: &ClientPaths) -> Option<String> {
     })
 }
 
-/// FNV-1a in 64 bits: it has to be the same on every machine, and nothing depends on it but chance.
+/// FNV-1a in 64 bits. It must be the same on every machine, and need not be secure.
 fn digest(seed: &[u8], text: &str) -> u64 {
     let bytes = seed.iter().chain(text.as_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

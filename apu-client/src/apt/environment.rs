@@ -1,8 +1,8 @@
-//! The environment of apt, dpkg and maintainer scripts.
+//! The environment variables of apt, dpkg and maintainer scripts.
 
 use crate::dpkg::Conffiles;
 
-/// All that apt, dpkg and maintainer scripts ever see of an environment, but for one word on ucf.
+/// The whole environment of apt, dpkg and maintainer scripts, except for ucf's variable.
 pub(crate) const ENVIRONMENT: [&str; 7] = [
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME=/root",
@@ -13,7 +13,7 @@ pub(crate) const ENVIRONMENT: [&str; 7] = [
     "TERM=dumb",
 ];
 
-/// The environment of a run that may install.
+/// Returns the environment of a call that may install packages: ucf gets the same choice as dpkg.
 pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
     let ucf = match conffiles {
         Conffiles::Keep => "UCF_FORCE_CONFFOLD=1",

@@ -1,6 +1,6 @@
-//! What apt prints as an error.
+//! Extracts error lines from apt's standard error.
 
-/// apt's own errors, without their mark.
+/// Returns the lines that start with `E: `, without that mark.
 pub(crate) fn errors(stderr: &str) -> String {
     let lines = stderr.lines().filter_map(|line| line.strip_prefix("E: "));
     lines.collect::<Vec<_>>().join("\n")

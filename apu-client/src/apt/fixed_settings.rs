@@ -1,14 +1,14 @@
-//! What apt's configuration may say on a client: which settings are pinned on every call, which are the administrator's
-//! own choice, and which make apu refuse, since no option on the command line can take them back.
+//! Decides about each setting in apt's configuration: fixed on every call, left to the machine's administrator, or
+//! refused because no command line option can override it.
 //!
-//! Names come from apt's own index (`/usr/share/doc/apt/examples/configure-index`); values that apt has by itself are
-//! what is pinned, so that a machine without such settings is served as before.
+//! The names come from apt's own index (`/usr/share/doc/apt/examples/configure-index`). The fixed values are apt's
+//! defaults, so they change nothing on a machine without such settings.
 
 use super::settings::{Setting, Settings};
 
-/// Set on every call of apt-get, whatever a configuration file says.
+/// Settings that every call of apt-get overrides, whatever a configuration file says.
 pub(crate) const FIXED_SETTINGS: [&str; 86] = [
-    // What weakens apt's trust, or lets it do more than was asked.
+    // Weaken the verification of archives, or let apt do more than was asked.
     "APT::Get::AllowUnauthenticated=false",
     "Acquire::AllowInsecureRepositories=false",
     "Acquire::AllowWeakRepositories=false",
@@ -27,7 +27,7 @@ pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     "APT::Force-LoopBreak=false",
     "pkgCacheGen::Essential=native",
     "pkgCacheGen::Protected=native",
-    // What makes another request of it.
+    // Change what the request does.
     "APT::Get::Download=true",
     "APT::Get::Download-Only=false",
     "APT::Get::Print-URIs=false",
@@ -57,7 +57,7 @@ pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     "APT::Clean-Installed=true",
     "APT::Planner=internal",
     "APT::Mark::Simulate=false",
-    // How much and in which form it prints.
+    // Change what apt prints, or its form.
     "quiet=1",
     "quiet::NoUpdate=true",
     // true would leave out Hit, Get and Err too.
@@ -79,7 +79,7 @@ pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     "APT::Status-deb822-Fd=-1",
     "help=false",
     "version=false",
-    // How dpkg is called. Without a terminal of its own a broken stream stops it half-way.
+    // Change how dpkg is called. Without a terminal of its own, dpkg stops half-way when a stream breaks.
     "DPkg::Use-Pty=true",
     "DPkg::Progress=false",
     "DPkg::Progress-Fancy=false",
@@ -93,7 +93,7 @@ pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     "DPkg::FlushSTDIN=true",
     "DPkg::MaxArgBytes=32768",
     "DPkgPM::Reporting-Steps=1",
-    // Numbers under which apt ends before its answer.
+    // Limits that can make apt stop early.
     "APT::Cache-Start=25165824",
     "APT::Cache-Grow=1048576",
     "APT::Cache-Limit=0",
@@ -102,7 +102,7 @@ pub(crate) const FIXED_SETTINGS: [&str; 86] = [
     "pkgProblemResolver::FixByInstall=true",
 ];
 
-/// Settings whose value depends on the call, and is set on each.
+/// Settings that every call overrides with a value of its own.
 const SET_BY_CALL: [&str; 9] = [
     "apt::get::assume-yes",
     "apt::get::remove",
@@ -115,8 +115,8 @@ const SET_BY_CALL: [&str; 9] = [
     "dpkg::lock::timeout",
 ];
 
-/// Scopes and settings that decide what the administrator may decide, or that no call of apu's reads. A name stands for
-/// all that is below it.
+/// Scopes and settings that the administrator may choose, or that no call of apu reads. A name includes everything
+/// below it.
 const ALLOWED: [&str; 100] = [
     "apt::architectures",
     "apt::archives",
@@ -220,7 +220,7 @@ const ALLOWED: [&str; 100] = [
     "pkgcachegen::forceimportant",
 ];
 
-/// The top scopes that apt-get reads itself. What stands elsewhere belongs to other programs.
+/// The top scopes that apt-get itself reads. Other scopes belong to other programs.
 const READ_BY_APT_GET: [&str; 16] = [
     "apt",
     "acquire",
@@ -240,7 +240,7 @@ const READ_BY_APT_GET: [&str; 16] = [
     "version",
 ];
 
-/// What makes dpkg decide otherwise about files, and nothing else. `--force-conf…` stands on apu's own calls, too.
+/// dpkg options that only change how files are treated, and so are allowed. apu's own calls also set `--force-conf…`.
 const DPKG_OPTIONS: [&str; 14] = [
     "--force-confdef",
     "--force-confold",
@@ -261,8 +261,8 @@ const DPKG_OPTIONS: [&str; 14] = [
 /// The same, for options that take a value.
 const DPKG_OPTIONS_WITH_VALUE: [&str; 4] = ["--path-exclude=", "--path-include=", "--log=", "--debug="];
 
-/// The first setting under which a request could mean something else, and which no call can take back. What apt has by
-/// itself, in `built_in`, is no setting of this machine: a later apt may have more of it.
+/// Returns the first setting that may change what a request means and that no call can override. apt's own defaults, in
+/// `built_in`, are allowed: a later version of apt may have more of them.
 pub(crate) fn first_refused<'a>(settings: &'a Settings, built_in: &Settings) -> Option<&'a Setting> {
     let is_built_in = |setting: &Setting| {
         built_in
@@ -274,7 +274,7 @@ pub(crate) fn first_refused<'a>(settings: &'a Settings, built_in: &Settings) -> 
         .find(|setting| !is_allowed(setting, settings) && !is_built_in(setting))
 }
 
-/// Options that take back what only some machines have set: whatever makes apt print more than its answer.
+/// Returns options that switch off the debug output that this machine's configuration switches on.
 pub(crate) fn overrides(settings: &Settings) -> Vec<String> {
     let talks = |setting: &&Setting| setting.name.starts_with("debug::") && !setting.name.ends_with("::");
     settings
@@ -288,7 +288,7 @@ fn is_allowed(setting: &Setting, settings: &Settings) -> bool {
     let (name, value) = (setting.name.as_str(), setting.value.as_str());
     let scope = name.split("::").next().unwrap_or_default();
     if scope == "debug" {
-        // A list below Debug is nothing that an option could take back.
+        // No option can empty a list.
         return !name.ends_with("::");
     }
     // A scope prints as a setting without a value.
@@ -322,8 +322,8 @@ fn is_allowed(setting: &Setting, settings: &Settings) -> bool {
     is_fixed(name) || ALLOWED.iter().any(|allowed| is_below(name, allowed))
 }
 
-/// Debian's name for the architecture that this program was compiled for; empty where that is not known here, and apt is
-/// asked what it has by itself.
+/// Returns Debian's name for the architecture that this program was compiled for; empty where it is not known, which
+/// makes the caller compare with apt's default.
 fn usual_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -335,9 +335,9 @@ fn usual_architecture() -> &'static str {
     }
 }
 
-/// Below a scope that is allowed otherwise.
+/// Settings that are refused below a scope that is allowed.
 const REFUSED: [&str; 13] = [
-    // These take packages or indexes from elsewhere, or another verifier.
+    // These take packages or indexes from elsewhere, or use another verifier.
     "apt::sources::with",
     "apt::hashes",
     "acquire::gpgv",
@@ -353,7 +353,7 @@ const REFUSED: [&str; 13] = [
     "edsp",
 ];
 
-/// The indexes that packages come from are apt's own; others, such as Contents, may be added.
+/// Whether a setting leaves the indexes of packages as apt defines them. Other indexes, such as Contents, may be added.
 fn is_usual_target(target: &str, value: &str) -> bool {
     let mut words = target.split("::");
     let (kind, name, field) = (words.next(), words.next(), words.next());
@@ -384,7 +384,7 @@ fn is_fixed(name: &str) -> bool {
     SET_BY_CALL.contains(&name) || FIXED_SETTINGS.iter().any(|fixed| same(fixed)) || is_below(name, "quiet")
 }
 
-/// Whether a name is a scope, or stands below it.
+/// Whether a name is this scope or below it.
 fn is_below(name: &str, scope: &str) -> bool {
     name.strip_prefix(scope)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))

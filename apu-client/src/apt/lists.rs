@@ -1,4 +1,4 @@
-//! The package lists that `update` fetches: whether they changed, and how old they are.
+//! Tells whether the package lists changed, and how long ago they were fetched.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +9,14 @@ use super::targets::Target;
 use crate::os::atomic_file::replace;
 use crate::os::paths::ClientPaths;
 
-/// What tells two states of the lists apart.
+/// The state of a lists directory: each file's size and modification time.
 pub(crate) type Lists = BTreeMap<String, (u64, Option<SystemTime>)>;
 
-/// The lists as they are now; none where there is no directory.
+/// Returns the current state of the lists; empty where there is no directory.
 pub(crate) fn snapshot(directory: &Path) -> Lists {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.filter_map(|entry| {
-        // The lists of an archive on this machine are links, so they are followed.
+        // The lists of an archive on this machine are symbolic links, so links are followed.
         let metadata = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         (name != "lock").then_some((name, (metadata.len(), metadata.modified().ok())))
@@ -24,16 +24,17 @@ pub(crate) fn snapshot(directory: &Path) -> Lists {
     files.collect()
 }
 
-/// When each archive was last fetched by a run of ours that could not fetch all: its prefix, in seconds since 1970.
+/// When each archive was last fetched by an update that could not fetch all of them: its prefix, and seconds since
+/// 1970.
 type Fetched = BTreeMap<String, u64>;
 
-/// From here on complaints may be missing.
+/// With this many complaints, more of them may have been dropped.
 const COMPLAINTS_MAY_BE_MISSING: usize = 50;
 
-/// Seconds since the archive that was fetched least recently was fetched; none where none ever was.
+/// Returns the seconds since the fetch of the archive that was fetched least recently; none where none ever was.
 ///
-/// Our own stamp and the one of apt's daily job are written after everything was fetched. A Release file's own time is
-/// when its archive was made, and so it was not fetched before that.
+/// The stamps of apu-client and of apt's daily job are written after everything was fetched. A Release file's
+/// modification time is the date of its archive, and the file was not fetched before that.
 pub(crate) fn age(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
     let lists = paths.lists();
     let mut prefixes: Vec<String> = archives.iter().map(|archive| archive.prefix.clone()).collect();
@@ -58,16 +59,16 @@ pub(crate) fn age(paths: &ClientPaths, archives: &[Target]) -> Option<u64> {
             .find_map(|ending| modified(&lists.join(format!("{prefix}{ending}"))));
         all.max(made).max(fetched.get(prefix).copied())
     };
-    // An archive that was never fetched has no lists that could be old.
+    // An archive that was never fetched has no lists, so it has no age.
     let oldest = prefixes.iter().filter_map(of).min()?;
     Some(now().saturating_sub(oldest))
 }
 
-/// Notes which archives an update that did not fetch everything did fetch: those whose address no complaint names.
+/// Records which archives a partly failed update did fetch: those whose address is in no complaint.
 pub(crate) fn record_fetched(paths: &ClientPaths, archives: &[Target], complaints: &[String]) {
     let mut fetched = read_fetched(paths);
     if complaints.len() >= COMPLAINTS_MAY_BE_MISSING {
-        // Some may not have been kept.
+        // Some complaints may have been dropped.
         return;
     }
     fetched.retain(|prefix, _| archives.iter().any(|archive| archive.prefix == *prefix));
@@ -77,7 +78,7 @@ pub(crate) fn record_fetched(paths: &ClientPaths, archives: &[Target], complaint
         }
     }
     if let Ok(text) = serde_json::to_vec(&fetched) {
-        // It is only shown; nothing depends on it.
+        // The age is only displayed, so an error is ignored.
         let _ = replace(&paths.fetched(), &text);
     }
 }
@@ -100,7 +101,8 @@ fn now() -> u64 {
         .map_or(0, |now| now.as_secs())
 }
 
-/// The times by which the lists' age is told and which apt sets whatever it fetched.
+/// Returns the modification times from which the age of the lists is read. apt sets them even if it fetched only some
+/// lists.
 pub(crate) fn update_times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
     let dated = [
         paths.lists(),
@@ -113,10 +115,10 @@ pub(crate) fn update_times(paths: &ClientPaths) -> Vec<(PathBuf, SystemTime)> {
     dated.into_iter().filter_map(time).collect()
 }
 
-/// Sets them back: only some of the lists were fetched, and the others are as old as they were.
+/// Restores these times after a fetch of some lists: the others are as old as before.
 pub(crate) fn restore_times(times: &[(PathBuf, SystemTime)]) {
     for (path, time) in times {
-        // Their age is only shown; nothing depends on it.
+        // The age is only displayed, so an error is ignored.
         let _ = fs::File::open(path).and_then(|file| file.set_modified(*time));
     }
 }

@@ -1,4 +1,4 @@
-//! Which packages apt counts as installed automatically: `autoremove` may remove them.
+//! Reads which packages apt has marked as automatically installed; `autoremove` may remove these.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,12 +12,12 @@ use crate::os::spawn;
 
 const APT_MARK: &str = "/usr/bin/apt-mark";
 
-/// Longer than any answer takes; it is only a guard against one that never ends.
+/// Time limit for apt-mark; far more than it needs.
 const APT_MARK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The packages of a request that are installed and marked as automatic, as `name:architecture`, sorted.
+/// Returns the packages of a request that are installed and marked as automatic, as sorted `name:architecture`.
 ///
-/// apt-mark takes names as patterns, so it is asked for all packages and none is named.
+/// apt-mark takes names as patterns, so it is asked about all packages instead.
 pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Result<Vec<String>> {
     let requested: BTreeSet<String> = request
         .packages
@@ -40,7 +40,7 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
         .collect())
 }
 
-/// apt-mark names the architecture only of packages of another one.
+/// Parses `apt-mark showauto`, which omits the native architecture.
 fn keys(text: &str, native: &str) -> BTreeSet<String> {
     let key = |line: &str| match line.trim() {
         name if name.contains(':') => name.to_owned(),

@@ -1,19 +1,19 @@
-//! What apt says it would do: the output of `apt-get -s`.
+//! Parses a simulation: the output of `apt-get -s`.
 
 use apu_proto::{Step, Transaction};
 
-/// A simulation's answer.
+/// What apt would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
-    /// Names of packages with a newer version that apt would leave alone.
+    /// Names of packages that have a newer version and that apt would not upgrade.
     pub(crate) kept_back: Vec<String>,
-    /// Names of packages that apt says it would remove, also where it then refuses to.
+    /// Names of packages that apt would remove, even if it then refuses to.
     pub(crate) removed: Vec<String>,
 }
 
 impl Plan {
-    /// Reads what `apt-get -s` printed; `native` is the architecture that apt leaves out of names.
+    /// Parses the output of `apt-get -s`; `native` is the architecture that apt omits from names.
     pub(crate) fn parse(text: &str, native: &str) -> Self {
         let mut plan = Self::default();
         let mut list: Option<List> = None;
@@ -36,12 +36,12 @@ impl Plan {
         plan
     }
 
-    /// The form that two machines can compare.
+    /// Returns the plan in the form that can be compared between machines.
     pub(crate) fn transaction(&self) -> Transaction {
         Transaction::new(self.steps.clone(), self.kept_back.clone())
     }
 
-    /// The version that a package would get, and where that comes from.
+    /// Returns the version that a package would get, and its origin.
     pub(crate) fn coming(&self, key: &str) -> Option<(&str, &str)> {
         self.steps.iter().find_map(|step| match step {
             Step::Install {
@@ -52,7 +52,7 @@ impl Plan {
     }
 }
 
-/// The lists of names that apt prints, indented, after a headline.
+/// The lists of names that apt prints indented below a heading.
 #[derive(Debug, Clone, Copy)]
 enum List {
     KeptBack,
@@ -70,7 +70,7 @@ impl List {
     }
 }
 
-/// `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`.
+/// Parses `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`.
 fn step(line: &str, native: &str) -> Option<Step> {
     let (kind, rest) = line.split_once(' ')?;
     let (name, rest) = rest.split_once(' ')?;

@@ -1,10 +1,10 @@
-//! apt's status descriptor: `pmstatus:PACKAGE:PERCENT:TEXT` and its kin, one a line.
+//! Parses apt's progress lines, such as `pmstatus:PACKAGE:PERCENT:TEXT`, and limits how many are sent on.
 
 use std::time::{Duration, Instant};
 
 use apu_proto::{Frame, Phase};
 
-/// Reads one line; other kinds of lines are nothing to us.
+/// Parses one line; none where it is of another kind.
 pub(crate) fn parse(line: &str) -> Option<Frame> {
     let (kind, rest) = line.split_once(':')?;
     let phase = match kind {
@@ -12,7 +12,7 @@ pub(crate) fn parse(line: &str) -> Option<Frame> {
         "pmstatus" => Phase::Install,
         _ => return None,
     };
-    // The package may have an architecture, so the percentage is the first word that is a number with a point.
+    // The package's name may contain a colon, so the percentage is the first field that is a number with a point.
     let mut start = 0;
     for word in rest.split(':') {
         if start > 0
@@ -34,7 +34,7 @@ pub(crate) fn parse(line: &str) -> Option<Frame> {
     None
 }
 
-/// Lets through what a person can follow: at most one frame in a while.
+/// Limits progress to one frame per interval.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Option<(Instant, Frame)>,
@@ -44,7 +44,7 @@ pub(crate) struct Throttle {
 impl Throttle {
     const INTERVAL: Duration = Duration::from_millis(250);
 
-    /// Takes the newest frame, if there is one, and gives out the newest that has not been told once it is time.
+    /// Takes the newest frame, if there is one, and returns the newest unsent frame once the interval is over.
     pub(crate) fn next_frame(&mut self, newest: Option<Frame>, now: Instant) -> Option<Frame> {
         if newest.is_some() {
             self.waiting = newest;

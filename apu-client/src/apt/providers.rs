@@ -1,6 +1,6 @@
-//! Who provides a virtual package: the output of `apt-cache showpkg NAME`.
+//! Parses which packages provide a virtual package: the output of `apt-cache showpkg NAME`.
 
-/// The names of the packages that provide `name`, each once.
+/// Returns the names of the packages that provide `name`, each once.
 pub(crate) fn providers(text: &str, name: &str) -> Vec<String> {
     let lines = text
         .lines()

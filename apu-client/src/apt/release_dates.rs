@@ -1,4 +1,4 @@
-//! What the Release files of the fetched lists say of their age, for the server: it knows what it published last.
+//! Reports the dates in the fetched Release files, so that the server can compare them with what it published last.
 
 use std::fs;
 
@@ -9,10 +9,11 @@ use super::targets::Target;
 use super::valid_until::ReleaseFile;
 use crate::os::paths::ClientPaths;
 
-/// The most archives that are told of.
+/// Maximal number of archives in a report.
 const MAX_ARCHIVES: usize = 200;
 
-/// The dates of each archive whose lists were fetched. One that cannot be read is told without dates.
+/// Returns the dates of each archive whose lists were fetched. A Release file that cannot be read is reported without
+/// dates.
 pub(crate) fn release_dates(paths: &ClientPaths, archives: &[Target]) -> Vec<ReleaseDate> {
     let lists = paths.lists();
     let own =

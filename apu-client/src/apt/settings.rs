@@ -1,6 +1,6 @@
-//! apt's configuration as apt itself reads it: the output of `apt-config dump`.
+//! Reads apt's configuration as apt itself understands it: the output of `apt-config dump`.
 //!
-//! The form is pinned to `NAME=VALUE`, both percent-encoded by apt, so that no value can pretend to be another line.
+//! The format is fixed to `NAME=VALUE`, both percent-encoded by apt, so that no value can look like another line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use crate::os::spawn;
 
 const APT_CONFIG: &str = "/usr/bin/apt-config";
 
-/// Longer than apt-config takes on any machine; only a guard against one that never ends.
+/// Time limit for apt-config; far more than it needs.
 const APT_CONFIG_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most settings that are read; Debian's own have some 230.
+/// Maximal number of settings; Debian's defaults are about 230.
 const MAX_SETTINGS: usize = 20_000;
 
-/// All settings of apt, in its order. Names are in lower case, since their case means nothing to apt; the name of an
-/// item of a list ends with `::`.
+/// All settings of apt, in its order. Names are in lower case, since apt ignores their case; the name of a list item
+/// ends with `::`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settings(Vec<Setting>);
 
@@ -28,7 +28,7 @@ pub(crate) struct Settings(Vec<Setting>);
 pub(crate) struct Setting {
     /// As apt prints it.
     pub(crate) shown: String,
-    /// In lower case, and without the scope `Binary::apt-get`, which apt-get puts over all others.
+    /// In lower case, and without the scope `Binary::apt-get`, which overrides all others for apt-get.
     pub(crate) name: String,
     pub(crate) value: String,
 }
@@ -39,7 +39,8 @@ impl Settings {
         Self::ask_with(&ENVIRONMENT)
     }
 
-    /// What apt has by itself: `without_files` is a configuration file that keeps apt from reading the others.
+    /// Returns apt's defaults. `without_files` is where a configuration file is written that keeps apt from reading any
+    /// other.
     pub(crate) fn built_in(without_files: &Path) -> io::Result<Self> {
         let text = "Dir::Etc::main \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n";
         replace(without_files, text.as_bytes())?;
@@ -67,7 +68,7 @@ impl Settings {
         })
     }
 
-    /// Reads what `apt-config dump --format %F=%V%n` printed; nothing where a line has another form.
+    /// Parses the output of `apt-config dump --format %F=%V%n`; none where a line has another form.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut settings = Vec::new();
         for line in text.lines() {
@@ -80,7 +81,7 @@ impl Settings {
             let value = decode(value);
             settings.push(Setting { shown, name, value });
         }
-        // apt cannot be without a root folder, so a dump without one is no dump.
+        // apt always has the setting `Dir`, so a text without it is no dump.
         let is_whole = settings.len() <= MAX_SETTINGS && settings.iter().any(|setting| setting.name == "dir");
         is_whole.then_some(Self(settings))
     }
@@ -89,7 +90,7 @@ impl Settings {
         self.0.iter()
     }
 
-    /// The value of one setting; empty where there is none. The scope of apt-get itself comes first.
+    /// Returns the value of a setting; empty where it is not set. apt-get's own scope takes precedence.
     pub(crate) fn find(&self, name: &str) -> &str {
         let name = name.to_ascii_lowercase();
         let mut found = self.0.iter().rev().filter(|setting| setting.name == name);
@@ -98,7 +99,8 @@ impl Settings {
             .map_or("", |setting| setting.value.as_str())
     }
 
-    /// A path as apt computes it: each relative one stands below its parent, `RootDir` before all. Empty where none is set.
+    /// Returns a path as apt computes it: a relative path is below its parent setting, and everything is below
+    /// `RootDir`. Empty where the setting is.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         let mut path = self.find(name).to_owned();
         if path.is_empty() {
@@ -135,7 +137,7 @@ fn is_of_apt_get(setting: &Setting) -> bool {
         .starts_with("binary::apt-get::")
 }
 
-/// Undoes apt's percent-encoding.
+/// Decodes apt's percent-encoding.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

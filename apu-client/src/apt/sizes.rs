@@ -1,9 +1,9 @@
-//! How much a transaction fetches and what it needs on disk, in apt's own figures.
+//! Parses how much a transaction downloads and how much disk space it uses, in apt's own figures.
 
 use apu_proto::Sizes;
 
-/// Reads what `apt-get --print-uris` says before the addresses, in the C locale. None where it says something else: then
-/// nothing is told, which decides nothing.
+/// Parses what `apt-get --print-uris` prints before the addresses in the C locale; none where it prints something else.
+/// The sizes are only displayed.
 pub(crate) fn sizes(stdout: &str) -> Option<Sizes> {
     let between = |start: &str, end: &str| {
         let line = stdout.lines().find_map(|line| line.strip_prefix(start))?;
@@ -11,7 +11,7 @@ pub(crate) fn sizes(stdout: &str) -> Option<Sizes> {
         is_figure(figure).then(|| figure.to_owned())
     };
     let fetched = between("Need to get ", " of archives.")?;
-    // What is in the cache already is before the slash; what all of it is stands behind.
+    // Before the slash is what is still to be downloaded, behind it the size of all archives.
     let download = fetched.rsplit('/').next().unwrap_or_default().to_owned();
     let after = "After this operation, ";
     let more = between(after, " of additional disk space will be used.").map(|size| format!("{size} more"));
@@ -22,7 +22,7 @@ pub(crate) fn sizes(stdout: &str) -> Option<Sizes> {
     })
 }
 
-/// `5396 kB`, `0 B/18.4 MB`.
+/// Whether a text is a figure such as `5396 kB` or `0 B/18.4 MB`.
 fn is_figure(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 40

@@ -1,4 +1,4 @@
-//! A process's own copy of the source files, with a lists directory beside it: what was judged is what apt reads then.
+//! Copies the source files of apt for one process, so that apt reads exactly the text that was checked.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
@@ -10,25 +10,25 @@ use super::lists;
 use crate::os::paths::ClientPaths;
 use crate::os::temporary_directory::TemporaryDirectory;
 
-/// The most bytes of a source file, and the most of such files. Real ones have a few lines.
+/// Maximal size of a source file in bytes, and maximal number of them. Real files have a few lines.
 const MAX_FILE_SIZE: u64 = 1024 * 1024;
 const MAX_FILES: usize = 2000;
 
-/// How many of this process there were.
+/// Number of copies that this process has made, for the names of their directories.
 static COPIES_MADE: AtomicU32 = AtomicU32::new(0);
 
-/// The copies and the directory, which goes with this value.
+/// The copies, in a directory that is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct SourceCopy {
     directory: TemporaryDirectory,
-    /// The main source file: of the machine, and the copy.
+    /// The main source file: the machine's path, and the copy's.
     list: (PathBuf, PathBuf),
-    /// The directory of the others.
+    /// The directory of the other source files, likewise.
     parts: (PathBuf, PathBuf),
 }
 
 impl SourceCopy {
-    /// Copies the sources that apt would read on this client.
+    /// Copies the source files that apt would read on this client.
     pub(crate) fn take(paths: &ClientPaths) -> io::Result<Self> {
         let home = paths.state().join("views");
         let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
@@ -54,7 +54,7 @@ impl SourceCopy {
         Ok(copies)
     }
 
-    /// The source files: of the machine, and the copy of each.
+    /// Returns the source files: the machine's path of each, and the copy's.
     pub(crate) fn files(&self, paths: &ClientPaths) -> io::Result<Vec<(PathBuf, PathBuf)>> {
         let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
         for path in paths.source_files()? {
@@ -73,7 +73,7 @@ impl SourceCopy {
         Ok(files)
     }
 
-    /// Options that make apt read the copies.
+    /// Returns options that make apt read the copies.
     pub(crate) fn source_options(&self) -> Vec<String> {
         vec![
             format!("Dir::Etc::SourceList={}", self.list.1.display()),
@@ -81,12 +81,12 @@ impl SourceCopy {
         ]
     }
 
-    /// The directory of empty indexes, which has no Release file.
+    /// Returns the lists directory of the copy: it has empty indexes and no Release file.
     pub(crate) fn lists(&self) -> PathBuf {
         self.directory.path().join("lists")
     }
 
-    /// Puts an empty file for each index into [`Self::lists`].
+    /// Creates an empty file for each index in [`Self::lists`].
     pub(crate) fn add_empty_indexes(&self, names: impl IntoIterator<Item = String>) -> io::Result<()> {
         let lists = self.lists();
         for name in names {
@@ -97,7 +97,7 @@ impl SourceCopy {
         Ok(())
     }
 
-    /// Options that make apt read all lists of a directory but those that are left out.
+    /// Returns options that make apt read the lists of `directory` except those that are left out.
     pub(crate) fn lists_without(
         &self,
         directory: &Path,
@@ -121,12 +121,12 @@ impl SourceCopy {
         ])
     }
 
-    /// The directory alone, for as long as apt may read it.
+    /// Returns the directory alone, to be kept for as long as apt reads it.
     pub(crate) fn into_directory(self) -> TemporaryDirectory {
         self.directory
     }
 
-    /// A text of apt's with the names that the machine's own files have.
+    /// Replaces the paths of the copies in a text by the machine's own paths.
     pub(crate) fn restore_paths(&self, text: &str) -> String {
         let named = |text: &str, (own, copy): &(PathBuf, PathBuf)| {
             text.replace(&copy.display().to_string(), &own.display().to_string())
@@ -134,7 +134,7 @@ impl SourceCopy {
         named(&named(text, &self.list), &self.parts)
     }
 
-    /// The copy of the file that an entry of [`Target`](super::Target) names, and where in it.
+    /// Returns the copy that an entry of a [`Target`](super::Target) names, and the line or stanza in it.
     pub(crate) fn copied_entry(&self, entry: &str) -> Option<(PathBuf, usize)> {
         let (path, at) = entry.rsplit_once(':')?;
         let path = PathBuf::from(path);
@@ -143,7 +143,7 @@ impl SourceCopy {
     }
 }
 
-/// Removes what processes left that were killed.
+/// Removes the copies of processes that were killed.
 fn remove_stale(home: &Path) {
     for entry in fs::read_dir(home).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -154,7 +154,7 @@ fn remove_stale(home: &Path) {
     }
 }
 
-/// Copies a file with its time: apt builds its cache anew where a source file is younger than the cache.
+/// Copies a file with its modification time: apt rebuilds its cache where a source file is newer than the cache.
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let file = File::open(from)?;
     let modified = file.metadata()?.modified()?;

@@ -1,17 +1,19 @@
-//! What apt does not tell of the sources, read from their files: who may sign, whose time does not count, and options
-//! that lower the demands on a signature. Which sources need no signature at all, apt tells itself (`targets`).
+//! Reads from source files what `apt-get indextargets` does not report: which key may sign, whether an expired archive
+//! is accepted, and options that weaken the verification of signatures.
+//!
+//! apt itself reports which sources need no signature at all, see `targets`.
 
 use thiserror::Error;
 
 use crate::dpkg::{Field, paragraphs};
 
-/// A source that apt would trust without a valid signature.
+/// An option with which apt would trust a source without a valid signature.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line or paragraph {at} sets {option}")]
 pub(crate) struct Insecure {
-    /// Which line (one-line style) or paragraph (deb822), counted from 1.
+    /// The line (one-line style) or the stanza (deb822), counted from 1.
     pub(crate) at: usize,
-    /// The option, as apt names it.
+    /// The option and its value.
     pub(crate) option: String,
 }
 
@@ -22,7 +24,7 @@ const UNSIGNED_OPTIONS: [&str; 4] = [
     "allow-downgrade-to-insecure",
 ];
 
-/// Reads a source file; `deb822` is the style of `*.sources`.
+/// Looks for such options in a source file; `deb822` is the style of `*.sources`.
 pub(crate) fn find_unsigned(text: &str, deb822: bool) -> Result<(), Insecure> {
     for (at, name, value) in options(text, deb822) {
         if UNSIGNED_OPTIONS.contains(&name.as_str()) && !is_no(value) {
@@ -33,11 +35,11 @@ pub(crate) fn find_unsigned(text: &str, deb822: bool) -> Result<(), Insecure> {
     Ok(())
 }
 
-/// What lowers the demands on a signature and what apt tells of no source: found by name wherever it stands outside of a
-/// comment, in apt's own ways to write a name, switched off or not.
+/// Options that weaken the verification and that apt does not report. They are found by name anywhere outside of
+/// comments, in every spelling that apt accepts, and also in sources that are disabled.
 const UNREPORTED_OPTIONS: [&str; 3] = ["allow-insecure", "allow-weak", "allow-downgrade-to-insecure"];
 
-/// Finds an option that apt does not tell of a source, set to anything but no.
+/// Looks for an option that apt does not report, set to anything but no.
 pub(crate) fn find_unreported(text: &str) -> Result<(), Insecure> {
     for (at, line) in (1..).zip(text.lines()) {
         if line.trim_start().starts_with('#') {
@@ -58,7 +60,7 @@ pub(crate) fn find_unreported(text: &str) -> Result<(), Insecure> {
     Ok(())
 }
 
-/// A line in lower case as apt reads its words: without quotes, and what is percent-encoded decoded.
+/// Returns a line as apt reads its words: without quotes and percent-encoding, in lower case.
 fn normalized(line: &str) -> String {
     let mut normalized = String::new();
     let mut rest = line;
@@ -83,8 +85,8 @@ fn normalized(line: &str) -> String {
     normalized.to_ascii_lowercase()
 }
 
-/// Whether the administrator takes lists of this archive after their time is over, as for a snapshot. `at` is the line
-/// or the stanza that names it, as apt counts. What is not understood waives nothing.
+/// Whether a source has `Check-Valid-Until: no`, as for a snapshot, so that expired lists are accepted. `at` is the
+/// line or the stanza of the source, as apt counts. A source that is not understood accepts no expired lists.
 pub(crate) fn waives_expiry(text: &str, deb822: bool, at: usize, archive: (&str, &str)) -> bool {
     let Some(nth) = at.checked_sub(1) else {
         return false;
@@ -119,14 +121,14 @@ pub(crate) fn waives_expiry(text: &str, deb822: bool, at: usize, archive: (&str,
     is_plain && named && is_waived
 }
 
-/// One archive that a file names, and the key that may sign for it.
+/// One archive in a source file, and the key that may sign it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Its address, without a slash at its end.
     pub(crate) uri: String,
-    /// Its suite, or its path where it is flat.
+    /// Its suite, or its path if the archive is flat.
     pub(crate) suite: String,
-    /// A keyring's path, fingerprints, or a key itself; none where any key that apt trusts will do.
+    /// The path of a keyring, fingerprints, or a key itself; none where every key that apt trusts is accepted.
     pub(crate) signed_by: Option<String>,
 }
 
@@ -139,13 +141,13 @@ impl Source {
         }
     }
 
-    /// Whether both are the same archive, whoever may sign for it.
+    /// Whether both are the same archive, regardless of the key.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         (&self.uri, &self.suite) == (&other.uri, &other.suite)
     }
 }
 
-/// The binary archives that a file names and that are switched on, each address with each suite.
+/// Returns the enabled archives of binary packages in a source file, each address with each suite.
 pub(crate) fn sources(text: &str, deb822: bool) -> Vec<Source> {
     if deb822 {
         paragraphs(text)
@@ -175,7 +177,7 @@ fn paragraph_sources(fields: &[Field<'_>]) -> Vec<Source> {
         .collect()
 }
 
-/// `deb [option=value …] URI SUITE …`.
+/// Parses `deb [option=value …] URI SUITE …`.
 fn line_source(line: &str) -> Option<Source> {
     let line = line.split('#').next()?.trim();
     let rest = line.strip_prefix("deb")?;
@@ -198,14 +200,14 @@ fn is_on(fields: &[Field<'_>]) -> bool {
         .all(|field| !field.is("Enabled") || !is_no(field.value))
 }
 
-/// Every option of every source that is switched on: where, its name in lower case, and its value.
+/// Returns every option of every enabled source: its line or stanza, its name in lower case, and its value.
 fn options(text: &str, deb822: bool) -> Vec<(usize, String, &str)> {
     let found = if deb822 {
         paragraph_options(text)
     } else {
         line_options(text)
     };
-    // apt takes `name+=value` too.
+    // apt accepts `name+=value` too.
     let normalized = |name: &str| name.trim_end_matches(['+', '-']).to_ascii_lowercase();
     found
         .into_iter()
@@ -237,7 +239,7 @@ fn line_options(text: &str) -> Vec<(usize, &str, &str)> {
     options
 }
 
-/// The words that apt reads as no; whatever else is taken for a yes here.
+/// Whether a value is one of apt's words for no; every other value counts as yes.
 fn is_no(value: &str) -> bool {
     let words = ["no", "false", "without", "off", "disable", "0"];
     words.iter().any(|word| value.trim().eq_ignore_ascii_case(word))

@@ -1,41 +1,41 @@
-//! What apt says of the sources: the output of `apt-get indextargets`, one index a line.
+//! Parses the output of `apt-get indextargets`, one index a line.
 //!
-//! With a lists directory that holds the indexes and no Release file, apt calls trusted exactly what is trusted by
-//! configuration alone, in whatever spelling; what a signature has to vouch for is not trusted there.
+//! If the lists directory holds the indexes and no Release file, apt reports as trusted exactly those sources that are
+//! trusted by configuration, in whatever spelling. A source that needs a signature is not reported as trusted then.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The fields of a line, each after a tab. The last two are empty words where there is no Release file.
+/// The format of a line: fields separated by tabs. The last two have no value where there is no Release file.
 pub(crate) const FORMAT: &str = "$(FILENAME)\t$(METAKEY)\t$(SITE)\t$(RELEASE)\t$(SOURCESENTRY)\t$(TRUSTED)\t\
                                  $(ALLOW_INSECURE)\t$(DESCRIPTION)\t$(LABEL)\t$(SUITE)";
 
 /// One index of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The file's name in the lists directory, without the ending of a compressed one.
+    /// The file's name in the lists directory, without the suffix of a compressed file.
     pub(crate) file: String,
-    /// What all files of its archive begin with: the Release file is this and `InRelease` or `Release`.
+    /// The start of the names of all files of its archive; the Release file is this and `InRelease` or `Release`.
     pub(crate) prefix: String,
     /// The archive's address, without a slash at its end.
     pub(crate) site: String,
-    /// Its suite, or its path where it is flat.
+    /// Its suite, or its path if the archive is flat.
     pub(crate) suite: String,
-    /// The file that names the source, and the line or stanza there, after a colon.
+    /// The source file, a colon, and the line or stanza in it.
     pub(crate) entry: String,
-    /// Whether apt takes packages from it without any signature.
+    /// Whether apt accepts packages from it without a signature.
     pub(crate) is_trusted: bool,
-    /// Whether apt takes lists of it whose signature is missing.
+    /// Whether apt accepts its lists where the signature is missing.
     pub(crate) is_insecure: bool,
-    /// As `apt-cache policy` and `madison` name it.
+    /// The index as `apt-cache policy` and `madison` name it.
     pub(crate) description: String,
-    /// Whether its Release file calls it a security archive.
+    /// Whether its Release file names it as a security archive.
     pub(crate) is_security: bool,
 }
 
 impl Target {
-    /// Reads what apt printed in [`FORMAT`]; nothing where a line has another form, or apt does not say whether it trusts
-    /// a source.
+    /// Parses what apt printed in [`FORMAT`]; none where a line has another form, or does not say whether apt trusts
+    /// the source.
     pub(crate) fn parse_all(text: &str) -> Option<Vec<Self>> {
         text.lines().map(Self::parse).collect()
     }
@@ -78,7 +78,7 @@ impl Target {
     }
 }
 
-/// A part of an address as apt writes it into the name of a list.
+/// Encodes a part of an address as apt does in the name of a list.
 fn in_a_file_name(part: &str) -> String {
     let mut name = String::new();
     for byte in part.bytes() {
@@ -91,7 +91,7 @@ fn in_a_file_name(part: &str) -> String {
     name
 }
 
-/// The archives that indexes belong to, each once.
+/// Returns one index of each archive.
 pub(crate) fn archives(targets: &[Target]) -> Vec<&Target> {
     let mut seen = BTreeSet::new();
     targets

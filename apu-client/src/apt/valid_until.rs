@@ -1,24 +1,24 @@
-//! Release files of the fetched lists: when they were made, and until when they are valid. apt asks that only when it
+//! Reads the dates of Release files: when they were made, and until when they are valid. apt checks these dates when it
 //! fetches, never when it installs.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The most of a Release file that is read, in bytes; apt itself takes no more of one.
+/// Bytes that are read of a Release file; apt's own limit.
 const MAX_SIZE: u64 = 10_000_000;
 
 /// The dates of one Release file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReleaseFile {
-    /// When it was made, in seconds since 1970; none where it does not say so in a form that is understood.
+    /// The field Date in seconds since 1970; none where it is missing or not understood.
     pub(crate) date: Option<u64>,
-    /// Until when it is valid, as it says so; none where it does not.
+    /// The field Valid-Until as written; none where it is missing.
     pub(crate) valid_until: Option<String>,
 }
 
 impl ReleaseFile {
-    /// Reads the Release file whose name is `prefix` and `InRelease` or `Release`; none where there is neither.
+    /// Reads the file `prefix` + `InRelease` or `prefix` + `Release`; none where neither exists.
     pub(crate) fn read(lists: &Path, prefix: &str) -> io::Result<Option<Self>> {
         for ending in ["InRelease", "Release"] {
             match File::open(lists.join(format!("{prefix}{ending}"))) {
@@ -34,7 +34,7 @@ impl ReleaseFile {
         Ok(None)
     }
 
-    /// Its fields may stand in any order and any case.
+    /// Parses the fields, which may be in any order and any case.
     fn parse(text: &str) -> Self {
         let field = |name: &str| {
             text.lines().find_map(|line| {
@@ -48,14 +48,15 @@ impl ReleaseFile {
         }
     }
 
-    /// Until when it was valid, where that is over at `now`, in seconds since 1970. A time that is not understood is over.
+    /// Returns Valid-Until if it has passed at `now`, in seconds since 1970. A date that is not understood counts as
+    /// passed.
     pub(crate) fn expired(&self, now: u64) -> Option<&str> {
         let until = self.valid_until.as_deref()?;
         seconds(until).is_none_or(|until| until < now).then_some(until)
     }
 }
 
-/// A date as archives write it, `Sat, 29 Nov 2026 02:10:04 UTC`, in seconds since 1970.
+/// Parses a date such as `Sat, 29 Nov 2026 02:10:04 UTC` into seconds since 1970.
 fn seconds(date: &str) -> Option<u64> {
     let date = date.split_once(", ").map_or(date, |(_, date)| date);
     let words: Vec<&str> = date.split_whitespace().collect();

@@ -1,5 +1,6 @@
-//! `apu-client handle`: one connection, one request, one answer. This process is the boundary between whoever may write
-//! to the socket and root.
+//! Answers one connection: checks the peer and the request, then answers at once or starts a run and follows it.
+//!
+//! This process (`apu-client handle`) runs as root and is the boundary to everybody who can write to the socket.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,13 +23,13 @@ use crate::run::preflight::read_policy;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::{Claim, RunDir};
 
-/// How long one that does not read keeps this process.
+/// How long a peer that does not read may block this process.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long one that is answered without a run waits for its place.
+/// How long a request that needs no run waits for a slot.
 const ANSWER_SLOT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers the connection that is our standard input.
+/// Answers the connection on standard input.
 pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     let stdin = io::stdin();
     let user = getsockopt(&stdin, PeerCredentials)?.uid();
@@ -41,7 +42,7 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
         .and_then(|admission| Ok((read_request(&mut socket)?, admission)))
         .and_then(|(request, admission)| {
             if !admission.admits(&request) {
-                // No answer is no end of a run: the server asks again.
+                // Attaching without an answer does not end the run; the server tries again.
                 return match request.operation {
                     Operation::Attach => Ok(()),
                     _ => Err(too_many()),
@@ -68,9 +69,9 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     }
 }
 
-/// The place among the push key's requests that this one has.
+/// How a request was admitted beside the other requests of the push key.
 enum Admission {
-    /// Root needs none.
+    /// Root needs no slot.
     Root,
     Regular(#[allow(dead_code)] Slot),
     Reserved(#[allow(dead_code)] Slot),
@@ -78,7 +79,7 @@ enum Admission {
 }
 
 impl Admission {
-    /// Where only a reserved place was left, few requests get it.
+    /// Whether the request may be answered: a reserved slot is for few kinds of requests.
     fn admits(&self, request: &Request) -> bool {
         match self {
             Self::Root | Self::Regular(_) => true,
@@ -143,7 +144,7 @@ fn answer(
     Ok(())
 }
 
-/// Packages may go only where somebody was shown which: the push key alone is not enough.
+/// Refuses a removal over the push key without a plan: somebody must have seen which packages go.
 fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
     if user == 0 || !request.allow_remove || request.plan.is_some() {
         return Ok(());
@@ -152,7 +153,7 @@ fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
     Err(Refusal::new(ReasonCode::Removal, text).advise("on the server: apt-get install apu-server"))
 }
 
-/// Waits for a place among what is answered without a run; root does not wait.
+/// Waits for a slot for a request that needs no run; root needs none.
 fn wait_for_answer_slot(paths: &ClientPaths, user: u32) -> Result<Option<Slot>, Refusal> {
     if user == 0 {
         return Ok(None);
@@ -177,7 +178,7 @@ fn send_answer(
     let _ = send_result(socket, None, result);
 }
 
-/// Makes the request a run, or finds the run that it already is, and follows it.
+/// Starts a run for the request, or finds the run that has its id, and follows it.
 fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
     let id = match request.run_id {
         Some(id) => id,
@@ -221,7 +222,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
     })
 }
 
-/// The same request may be willing to wait for another time.
+/// Whether two requests are the same, apart from how long they would wait.
 fn is_same_request(known: &Request, asked: &Request) -> bool {
     let without_wait = |request: &Request| Request {
         lock_wait: None,
@@ -262,8 +263,8 @@ fn new_id() -> io::Result<RunId> {
     Ok(RunId::from_bytes(bytes))
 }
 
-/// Starts the run's supervisor where it belongs to the machine and not to this connection: in a unit of its own under
-/// systemd, else as a process that makes its own session.
+/// Starts the run's supervisor so that it outlives this connection: in a unit of its own under systemd, else as a
+/// process that creates its own session.
 fn start_supervisor(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     if paths.path("/run/systemd/system").is_dir() {
         let arguments = [
@@ -304,11 +305,11 @@ fn hello(run: Option<RunId>) -> String {
 }
 
 fn send_hello(socket: &mut UnixStream, run: Option<RunId>) -> Option<()> {
-    // A caller that went away is no error.
+    // A peer that has left is no error.
     socket.write_all(hello(run).as_bytes()).ok()
 }
 
-/// The whole answer at once.
+/// Sends a whole answer: hello and result.
 fn send_result(socket: &mut UnixStream, run: Option<RunId>, result: RunResult) -> io::Result<()> {
     let text = hello(run) + &Frame::Result(Box::new(result)).to_line();
     socket.write_all(text.as_bytes())

@@ -1,4 +1,4 @@
-//! Keeps the runs in order: dead ones get their result, old ones go, and there are never too many at once.
+//! Cleans up before a new run: concludes dead runs, removes old ones, and limits how many there are.
 
 use std::fs;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use crate::run::follow::check_liveness;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::RunDir;
 
-/// Finished runs beyond these are removed.
+/// Finished runs beyond these numbers are removed.
 const KEPT_RUNS: usize = 50;
 const KEPT_DAYS: u64 = 90;
 
-/// Whoever holds the key may ask as often as he likes; each run that waits is a process.
+/// Limit for runs of the push key, whose holder may ask without limit; each waiting run is a process.
 const MAX_RUNS_OF_KEY: usize = 16;
 
-/// A change of apu-data may take the push key away from whoever stole it, so it finds a place where others do not. Who
-/// fills these places too has to ask for that very change.
+/// Limit for runs that install apu-data, higher because such a run can revoke a stolen push key. A thief who fills
+/// these places has to ask for that very installation.
 const MAX_RUNS_WITH_APU_DATA: usize = MAX_RUNS_OF_KEY + 4;
 
-/// Root of the machine itself has a number of its own.
+/// Limit for runs of the machine's own root, counted separately.
 const MAX_RUNS_OF_ROOT: usize = 16;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Makes room for a new run that this user asks for, or says that there is none.
+/// Makes room for a new run of this user, or refuses it.
 pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Result<(), Refusal> {
     remove_drafts(paths);
     let mut finished = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Re
     Ok(())
 }
 
-/// Whether a request is one of those that bring a new apu-data.
+/// Whether a request is one of the two that bring a new apu-data.
 pub(crate) fn is_for_apu_data(request: &Request) -> bool {
     match request.operation {
         Operation::Update => request.lists_of_site,
@@ -72,12 +72,13 @@ pub(crate) fn is_for_apu_data(request: &Request) -> bool {
     }
 }
 
-/// Whether a finished run may go; `place` counts from the newest. One that ended within the hour may be asked for.
+/// Whether a finished run may be removed; `position` counts from the newest. The server may still ask for one that
+/// ended within the hour.
 fn may_be_removed(position: usize, age: Duration) -> bool {
     age > HOUR && (position >= KEPT_RUNS || age > Duration::from_secs(KEPT_DAYS * 24 * 3600))
 }
 
-/// Removes records that a crash left unfinished before their name was given to them.
+/// Removes drafts of run directories that a crash left behind.
 fn remove_drafts(paths: &ClientPaths) {
     for entry in fs::read_dir(paths.runs()).into_iter().flatten().flatten() {
         let is_draft = entry.file_name().to_string_lossy().starts_with('.');

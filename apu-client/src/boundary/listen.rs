@@ -1,4 +1,4 @@
-//! `apu-client listen`: stands behind the socket where systemd does not. It starts one clean handler a connection and
+//! Accepts connections where systemd does not (`apu-client listen`). It starts a new handler process for each one and
 //! does nothing else, so that no connection can harm the next.
 
 use std::fs;
@@ -19,10 +19,10 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
 
-/// The most handlers at once; further callers wait in the socket's queue.
+/// Maximal number of handlers at once; further connections wait in the socket's queue.
 const MAX_HANDLERS: usize = 64;
 
-/// Serves the socket until it is told to stop. Runs go on without it.
+/// Serves the socket until SIGTERM or SIGINT. Runs go on without it.
 pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
     std::env::set_current_dir("/")?;
     let socket = paths.path("/run/apu/apu.sock");
@@ -66,7 +66,7 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
                 Ok(pid) => handlers.push(pid),
                 Err(error) => {
                     syslog::log(&format!("cannot answer a connection: {error}"));
-                    // Out of descriptors or processes: do not spin.
+                    // Descriptors or processes are exhausted: wait instead of spinning.
                     std::thread::sleep(std::time::Duration::from_millis(100));
                 }
             }
@@ -74,7 +74,7 @@ pub(crate) fn listen(paths: &ClientPaths) -> io::Result<()> {
     }
 }
 
-/// Starts a handler whose only surroundings are the connection.
+/// Starts a handler that inherits nothing but the connection.
 fn start_handler(program: &str, connection: &UnixStream) -> io::Result<Pid> {
     let streams = spawn::Streams {
         stdin: Some(connection.as_fd()),
@@ -84,7 +84,7 @@ fn start_handler(program: &str, connection: &UnixStream) -> io::Result<Pid> {
     spawn::spawn(program, &["handle"], &[], streams)
 }
 
-/// Makes the socket: root and group apu may connect, and never anybody else, not even for a moment.
+/// Creates the socket. Only root and group apu can connect, from its first moment on.
 fn bind(paths: &ClientPaths, socket: &Path) -> io::Result<UnixListener> {
     let group = accounts::group_id(paths, "apu")?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no group apu"))?;

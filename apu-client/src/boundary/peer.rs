@@ -1,4 +1,4 @@
-//! Who asks, and the one line that says for what.
+//! Identifies and checks the peer of a connection, and reads its request line.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -15,14 +15,14 @@ use crate::os::accounts;
 use crate::os::paths::ClientPaths;
 use crate::run::refusal::Refusal;
 
-/// How long a caller may take to say what it wants.
+/// How long a peer may take to send its request.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who asks, for the log.
+/// The peer of a connection, as the log names it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) user: u32,
-    /// What the caller says, in the form of a fingerprint; nothing is decided by it.
+    /// The fingerprint that the peer claims; nothing is decided by it.
     key: Option<KeyFingerprint>,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Only the courier of the push key and root may ask.
+/// Refuses every user except apu, for which the push key's forced command runs, and root.
 pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> {
     if user == 0 {
         return Ok(());
@@ -59,7 +59,7 @@ pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> 
     }
 }
 
-/// Reads exactly one line: what comes after it, and what has no end, is no request.
+/// Reads exactly one line. More after it, or a missing line end, makes it no request.
 pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
     let grammar = |text: String| Refusal::new(ReasonCode::Grammar, text);
     let deadline = Instant::now() + READ_TIMEOUT;
@@ -101,11 +101,11 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> 
     }
 }
 
-/// Whether there is something to read now; the end of what the caller says is nothing.
+/// Whether there are bytes to read now; the end of the stream is none.
 fn is_readable(socket: &UnixStream) -> bool {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     let ready = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
-    // After a shutdown the socket reads as ready and at its end.
+    // After the peer's shutdown the socket is readable and at its end.
     let at_end = || {
         let mut byte = [0];
         let mut socket = socket;
@@ -114,7 +114,7 @@ fn is_readable(socket: &UnixStream) -> bool {
     ready && !at_end()
 }
 
-/// Reads what the caller still says, within bounds: closing a socket with unread bytes takes the answer back.
+/// Reads a limited amount of what the peer still sends: closing a socket with unread bytes would discard the answer.
 pub(crate) fn drain(socket: &mut UnixStream) {
     let _ = socket.shutdown(Shutdown::Write);
     let _ = socket.set_read_timeout(Some(Duration::from_millis(500)));

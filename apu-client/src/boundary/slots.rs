@@ -1,5 +1,5 @@
-//! How many requests of the push key are answered at once. Whoever holds that key may ask as often as he likes; root on
-//! the machine itself, and a change of apu-data, must get through all the same.
+//! Limits how many requests of the push key are answered at once. The holder of that key may ask without limit; root on
+//! the machine itself, and an installation of apu-data, must get through all the same.
 
 use std::fs::File;
 use std::io;
@@ -12,14 +12,14 @@ use crate::os::atomic_file::private_directory;
 use crate::os::locks::try_lock;
 use crate::os::paths::ClientPaths;
 
-/// A kind of place, each with a number of its own.
+/// A kind of slot; each kind has its own number of slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// For any request of the push key: less than the 32 connections that systemd's socket has.
+    /// For any request of the push key. Fewer than the 32 connections that systemd's socket accepts.
     Any,
-    /// For ping and for a change of apu-data, where the others are taken.
+    /// For ping, attach and apu-data, where all of the other slots are taken.
     Reserved,
-    /// For what is answered without a run and costs seconds: `status`, `check`, and dry runs.
+    /// For requests that need no run and take seconds: `status`, `check`, and dry runs.
     WithoutRun,
 }
 
@@ -40,13 +40,13 @@ impl Kind {
     }
 }
 
-/// A place, given back when this is dropped or the process ends.
+/// A slot, free again when this is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct Slot {
     _lock: Flock<File>,
 }
 
-/// Takes a place, waiting for one for as long as `patience`; none where all are taken.
+/// Takes a slot, waiting for at most `timeout`; none where all are taken.
 pub(crate) fn take(paths: &ClientPaths, kind: Kind, timeout: Duration) -> io::Result<Option<Slot>> {
     let directory = paths.state().join("slots");
     private_directory(&directory)?;

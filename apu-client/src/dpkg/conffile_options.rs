@@ -1,8 +1,8 @@
-//! dpkg's options for configuration files that the machine and a package both changed.
+//! dpkg's options for configuration files that were changed both on the machine and in the package.
 
 use serde::Deserialize;
 
-/// What becomes of a configuration file that the machine and the package both changed.
+/// Which version of a configuration file wins if both the machine's and the package's changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Conffiles {
@@ -10,8 +10,8 @@ pub(crate) enum Conffiles {
     New,
 }
 
-/// What dpkg does where it would ask about a configuration file: nobody can answer. What apt.conf.d and dpkg.cfg.d of the
-/// machine say about it is taken back first.
+/// Returns dpkg's options for what it would ask about a configuration file, since nobody can answer. The first ones
+/// undo what the machine's apt.conf.d and dpkg.cfg.d say about it.
 pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str] {
     match conffiles {
         Conffiles::Keep => &["--refuse-confnew", "--force-confdef", "--force-confold"],

@@ -1,6 +1,6 @@
-//! Paragraphs of `Name: value` fields, as dpkg, apt and debconf write them.
+//! Parses paragraphs of `Name: value` fields, the format of dpkg, apt and debconf.
 
-/// One field; the value has its continuation lines, each after a line end.
+/// One field. The value includes its continuation lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a str,
@@ -8,13 +8,13 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Whether the field has this name; case does not matter.
+    /// Whether the field has this name, regardless of case.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 }
 
-/// The paragraphs of a text, each as its fields. Lines that start with `#` are comments.
+/// Returns the paragraphs of a text, each as a list of fields. Lines that start with `#` are comments.
 pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Vec<Field<'_>>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -28,10 +28,10 @@ pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Vec<Field<'_>>> {
     })
 }
 
-/// Takes the fields up to the next empty line.
+/// Parses the fields up to the next empty line.
 fn paragraph<'a>(rest: &mut &'a str) -> Vec<Field<'a>> {
     let mut fields: Vec<Field<'a>> = Vec::new();
-    // Where the last field's value starts, counted from the start of `text`.
+    // Offset in `text` of the last field's value.
     let mut value_start = 0;
     let mut at = 0;
     let text = *rest;

@@ -1,4 +1,4 @@
-//! The packages that dpkg knows, at one moment, and the difference between two.
+//! Reads dpkg's database and computes what changed between two states of it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{Field, paragraphs};
 
-/// dpkg's third word on a package.
+/// The third word of a package's `Status` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
@@ -57,12 +57,12 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// Neither whole nor gone.
+    /// Whether the package is neither completely installed nor removed.
     pub(crate) fn is_broken(&self) -> bool {
         self.needs_reinstall() || (self.state.is_present() && self.state != State::Installed)
     }
 
-    /// Only a re-installation mends it; no exit status of any tool says so.
+    /// Whether only a re-installation can repair it; no exit status of any tool shows this.
     pub(crate) fn needs_reinstall(&self) -> bool {
         self.status.split(' ').nth(1).is_some_and(|flag| flag != "ok")
     }
@@ -72,20 +72,20 @@ impl Package {
     }
 }
 
-/// dpkg's database at one moment.
+/// A state of dpkg's database.
 ///
 /// A package's key is `name:architecture`, where `all` counts as the machine's own architecture, as apt counts it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Database {
     pub(crate) packages: BTreeMap<String, Package>,
-    /// The machine's own architecture: that of dpkg.
+    /// The machine's native architecture: that of dpkg.
     pub(crate) architecture: String,
     /// Whether an interrupted dpkg left its journal.
     pub(crate) interrupted: bool,
 }
 
 impl Database {
-    /// Reads the database in `directory`, usually `/var/lib/dpkg`, with the journal of an interrupted dpkg.
+    /// Reads the database in `directory`, usually `/var/lib/dpkg`, and the journal that an interrupted dpkg left.
     pub(crate) fn read(directory: &Path) -> io::Result<Self> {
         let mut texts = vec![fs::read(directory.join("status"))?];
         let mut journal = Vec::new();
@@ -111,7 +111,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Reads the status file and then its journal.
+    /// Parses the status file and then the files of its journal.
     pub(crate) fn parse<'a>(texts: impl IntoIterator<Item = &'a str> + Clone) -> Self {
         let architecture = (texts.clone().into_iter())
             .flat_map(paragraphs)
@@ -142,24 +142,24 @@ impl Database {
         }
     }
 
-    /// The key under which the database has a requested package: `name:architecture`.
+    /// Returns the key of a requested package: `name:architecture`.
     pub(crate) fn key_of(&self, package: &PackageArg) -> String {
         format!("{}:{}", package.name, self.architecture_of(package))
     }
 
-    /// The architecture that a request means: it names one, or it is the machine's own.
+    /// Returns the architecture that a request names, or else the native one.
     pub(crate) fn architecture_of(&self, package: &PackageArg) -> String {
         let named = package.architecture.as_ref().map(ToString::to_string);
         named.unwrap_or_else(|| self.architecture.clone())
     }
 
-    /// The version of a package that is there, whole or not.
+    /// Returns the version of a package that is installed, completely or not.
     pub(crate) fn version(&self, key: &str) -> Option<&str> {
         let package = self.packages.get(key)?;
         package.state.is_present().then_some(package.version.as_str())
     }
 
-    /// Whether the package is there and whole.
+    /// Whether the package is completely installed.
     pub(crate) fn is_whole(&self, key: &str) -> bool {
         (self.packages.get(key)).is_some_and(|package| package.state.is_present() && !package.is_broken())
     }
@@ -173,12 +173,12 @@ impl Database {
         broken.map(describe).collect()
     }
 
-    /// Whether the repair ladder has something to do.
+    /// Whether there is something to repair.
     pub(crate) fn is_dirty(&self) -> bool {
         self.interrupted || self.packages.values().any(Package::is_broken)
     }
 
-    /// Whether a package only waits for its configuration, which nobody has tried.
+    /// Whether a package is unpacked or has triggers to process, and so still has to be configured.
     pub(crate) fn has_unconfigured(&self) -> bool {
         let waiting = [State::Unpacked, State::TriggersAwaited, State::TriggersPending];
         self.packages
@@ -191,7 +191,7 @@ impl Database {
         held.map(|(key, _)| key.clone()).collect()
     }
 
-    /// What changed from `self` to `after`: versions, and packages that became whole.
+    /// Returns what changed from `self` to `after`: versions, and packages that were repaired.
     pub(crate) fn changes(&self, after: &Self) -> Vec<Change> {
         let mut keys: Vec<&String> = self.packages.keys().chain(after.packages.keys()).collect();
         keys.sort();
@@ -219,7 +219,7 @@ fn value<'a>(fields: &[Field<'a>], name: &str) -> &'a str {
         .map_or("", |field| field.value)
 }
 
-/// The paths of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
+/// Returns the paths of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
 fn conffiles(value: &str) -> Vec<String> {
     let lines = value.lines().map(str::trim);
     let paths = lines.filter_map(|line| line.trim_end_matches(" obsolete").rsplit_once(' '));

@@ -1,4 +1,4 @@
-//! Debian's order of versions (deb-version(7)).
+//! Compares versions by Debian's rules (deb-version(7)).
 
 use std::cmp::Ordering;
 
@@ -46,7 +46,7 @@ fn part(mut left: &[u8], mut right: &[u8]) -> Ordering {
     }
 }
 
-/// `~` sorts before the end, the end before letters, letters before all else.
+/// `~` sorts before the end, the end before letters, and letters before everything else.
 fn weight(byte: Option<&u8>) -> i32 {
     match byte {
         None => 0,

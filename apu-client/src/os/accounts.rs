@@ -1,16 +1,16 @@
-//! Users and groups by name, read from the files themselves: a static program has no name service.
+//! Looks up users and groups in /etc/passwd and /etc/group themselves: a static program has no name service.
 
 use std::fs;
 use std::io;
 
 use super::paths::ClientPaths;
 
-/// The user id of `name`, where the machine has such a user.
+/// Returns the user id of `name`; none where there is no such user.
 pub(crate) fn user_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>> {
     Ok(numeric_id(&read(paths, "/etc/passwd")?, name))
 }
 
-/// The group id of `name`, where the machine has such a group.
+/// Returns the group id of `name`; none where there is no such group.
 pub(crate) fn group_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>> {
     Ok(numeric_id(&read(paths, "/etc/group")?, name))
 }
@@ -19,7 +19,7 @@ fn read(paths: &ClientPaths, file: &str) -> io::Result<String> {
     fs::read(paths.path(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The third field of the first line whose first is `name`: passwd(5) and group(5) agree on that.
+/// Returns the third field of the first line whose first field is `name`, as in passwd(5) and group(5).
 fn numeric_id(text: &str, name: &str) -> Option<u32> {
     let mut lines = text.lines().map(|line| line.split(':'));
     let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;

@@ -1,6 +1,6 @@
-//! Locks: our own between runs, and the look at those of apt and dpkg.
+//! Takes locks of its own, and finds out who holds the locks of apt and dpkg.
 //!
-//! apt and dpkg use POSIX record locks (`fcntl`), so who holds one can be asked without taking it.
+//! apt and dpkg use POSIX record locks (`fcntl`), so the holder can be asked for without taking the lock.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,17 +13,17 @@ use nix::libc;
 use super::atomic_file::replace;
 use super::paths::ClientPaths;
 
-/// Who holds a lock.
+/// A lock that another process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeldLock {
     pub(crate) lock: PathBuf,
-    /// Such as `apt-get (1234)`; empty where it cannot be found out, as for a process in another namespace.
+    /// Such as `apt-get (1234)`; empty where it is unknown, as for a process in another namespace.
     pub(crate) holder: String,
-    /// Its process; 0 where it cannot be found out.
+    /// The holder's process id; 0 where it is unknown.
     pub(crate) pid: i32,
 }
 
-/// The locks that a package manager needs.
+/// Returns the paths of the locks that a package manager needs.
 pub(crate) fn package_locks(paths: &ClientPaths) -> Vec<PathBuf> {
     vec![
         paths.dpkg().join("lock-frontend"),
@@ -33,7 +33,7 @@ pub(crate) fn package_locks(paths: &ClientPaths) -> Vec<PathBuf> {
     ]
 }
 
-/// The first of these locks that another process holds. A lock file that is missing is free.
+/// Returns the first of these locks that another process holds. A missing lock file is free.
 pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<HeldLock>> {
     for path in locks {
         let file = match File::options().read(true).write(true).open(path) {
@@ -54,15 +54,15 @@ pub(crate) fn held(locks: &[PathBuf]) -> io::Result<Option<HeldLock>> {
     Ok(None)
 }
 
-/// A POSIX record lock, held until it is dropped. Closing any other descriptor of the same file would free it too, so
-/// nothing else of this process may open the file meanwhile.
+/// A POSIX record lock, held until it is dropped. Closing any other descriptor of the same file would release it too,
+/// so this process must not open the file again meanwhile.
 #[derive(Debug)]
 pub(crate) struct RecordLock {
     _file: File,
 }
 
 impl RecordLock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock, or returns its holder.
     pub(crate) fn take(path: &Path) -> io::Result<Result<Self, HeldLock>> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -93,8 +93,8 @@ impl RecordLock {
     }
 }
 
-/// Gives a lock file mode 0600: any user who can open it for reading can hold a read lock and keep every run waiting.
-/// One that others could open is replaced, since one of them may hold it for ever, unless a process of root's has it.
+/// Gives a lock file mode 0600: a user who can open it for reading can hold a read lock and keep every run waiting. A
+/// file that others could open is replaced, since one of them may hold it for ever, unless a process of root holds it.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) if metadata.mode() & 0o077 != 0 => metadata,
@@ -112,7 +112,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     replace(path, b"")
 }
 
-/// Takes a lock of a whole file, which a crash frees, or finds that somebody has it.
+/// Takes a flock(2) of a file, which a crash releases; none where somebody else has it.
 pub(crate) fn try_lock(file: File) -> Option<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
 }
@@ -132,7 +132,7 @@ fn flock_type(constant: libc::c_int) -> libc::c_short {
     libc::c_short::try_from(constant).unwrap_or_default()
 }
 
-/// A process as people know it.
+/// Returns the name and the id of a process.
 fn describe_process(pid: i32) -> String {
     if pid <= 0 {
         return String::new();

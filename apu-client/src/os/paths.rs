@@ -1,4 +1,7 @@
-//! Where things are on a client, computed from one root so that a test is a directory.
+//! Computes where things are on a client, from one root directory, so that a test can use a directory as a client.
+//!
+//! It also holds what apt's configuration and the check of the sources found out, since paths and options of apt's
+//! calls depend on that.
 
 use std::fs;
 use std::io;
@@ -13,33 +16,33 @@ use super::temporary_directory::TemporaryDirectory;
 #[derive(Debug, Clone)]
 pub(crate) struct ClientPaths {
     root: PathBuf,
-    /// apt's configuration, once it was asked.
+    /// apt's configuration, once it was read.
     apt: Arc<OnceLock<AptConfiguration>>,
-    /// The sources that were judged, once they were.
+    /// The sources, once they were checked.
     checked: Arc<OnceLock<CheckedSources>>,
 }
 
-/// What apt's configuration says of this client.
+/// Paths and options that apt's configuration determines.
 #[derive(Debug)]
 pub(crate) struct AptConfiguration {
     pub(crate) lists: PathBuf,
     pub(crate) archives: PathBuf,
     pub(crate) source_list: PathBuf,
     pub(crate) source_parts: PathBuf,
-    /// Options that take back what only this machine has set.
+    /// Options that undo settings of this machine alone.
     pub(crate) overrides: Vec<String>,
 }
 
-/// What was judged, and how apt has to be called to read that and nothing else.
+/// The options that make apt read the checked sources and nothing else.
 #[derive(Debug)]
 struct CheckedSources {
     options: Vec<String>,
-    /// Kept while apt may read it.
+    /// The copies of the sources, kept for as long as apt may read them.
     _copies: TemporaryDirectory,
 }
 
 impl ClientPaths {
-    /// The client whose `/` is `root`.
+    /// Returns the paths of the client whose `/` is `root`.
     pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
@@ -48,12 +51,12 @@ impl ClientPaths {
         }
     }
 
-    /// Keeps what apt's configuration says; later calls for the same client change nothing.
+    /// Stores what apt's configuration says; only the first call has an effect.
     pub(crate) fn set_apt_configuration(&self, configuration: AptConfiguration) {
         let _ = self.apt.set(configuration);
     }
 
-    /// From now on apt reads what was judged.
+    /// Makes later calls of apt read the checked sources.
     pub(crate) fn use_sources(&self, options: Vec<String>, copies: TemporaryDirectory) {
         let _ = self.checked.set(CheckedSources {
             options,
@@ -61,17 +64,17 @@ impl ClientPaths {
         });
     }
 
-    /// Options of every call that are this machine's own.
+    /// Returns the options that every call on this machine has.
     pub(crate) fn apt_overrides(&self) -> &[String] {
         self.apt.get().map_or(&[], |apt| &apt.overrides)
     }
 
-    /// Options that make apt read what was judged; none before.
+    /// Returns the options that make apt read the checked sources; none before the check.
     pub(crate) fn checked_source_options(&self) -> &[String] {
         self.checked.get().map_or(&[], |checked| &checked.options)
     }
 
-    /// The main source file that our apt calls read.
+    /// Returns the main source file that apu-client's calls of apt read.
     pub(crate) fn source_list(&self) -> PathBuf {
         if self.is_exclusive() {
             return self.path("/dev/null");
@@ -82,7 +85,7 @@ impl ClientPaths {
         )
     }
 
-    /// The directory of the other source files that our apt calls read.
+    /// Returns the directory of the other source files that these calls read.
     pub(crate) fn source_parts(&self) -> PathBuf {
         if self.is_exclusive() {
             return self.exclusive_sources();
@@ -93,10 +96,10 @@ impl ClientPaths {
         )
     }
 
-    /// The source files that our apt calls read, sorted.
+    /// Returns the source files that these calls read, sorted.
     ///
     /// # Errors
-    /// A directory that is there and cannot be read.
+    /// The directory exists and cannot be read.
     pub(crate) fn source_files(&self) -> io::Result<Vec<PathBuf>> {
         let mut files = vec![self.source_list()];
         match fs::read_dir(self.source_parts()) {
@@ -123,7 +126,7 @@ impl ClientPaths {
         Ok(files)
     }
 
-    /// An absolute path on this client.
+    /// Returns an absolute path on this client.
     pub(crate) fn path(&self, absolute: &str) -> PathBuf {
         self.root.join(absolute.trim_start_matches('/'))
     }
@@ -132,7 +135,7 @@ impl ClientPaths {
         self.path("/etc/apu-client/policy.toml")
     }
 
-    /// Our own state; root only.
+    /// The state directory of apu-client, for root only.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("/var/lib/apu-client")
     }
@@ -145,12 +148,12 @@ impl ClientPaths {
         self.runs().join(id.to_string())
     }
 
-    /// Held by the run that works; the next one waits for it.
+    /// The lock of the run that has its turn; the next run waits for it.
     pub(crate) fn lock(&self) -> PathBuf {
         self.state().join("lock")
     }
 
-    /// Touched by each `update` that fetched everything.
+    /// The file that is written by each `update` that fetched everything.
     pub(crate) fn update_stamp(&self) -> PathBuf {
         self.state().join(if self.is_exclusive() {
             "updated-exclusive"
@@ -159,7 +162,7 @@ impl ClientPaths {
         })
     }
 
-    /// Which archives were fetched when, by updates that could not fetch all of them.
+    /// The file that records when updates that failed in part fetched which archive.
     pub(crate) fn fetched(&self) -> PathBuf {
         self.state().join("fetched.json")
     }
@@ -168,42 +171,42 @@ impl ClientPaths {
         self.path("/var/lib/dpkg")
     }
 
-    /// Where apu-data puts the only sources that apt may use, on an exclusive client.
+    /// The directory of the sources that an exclusive client uses alone; apu-data brings them.
     pub(crate) fn exclusive_sources(&self) -> PathBuf {
         self.path("/usr/share/apu-data/exclusive")
     }
 
-    /// Where apu-data names those sources that are the site's own archives.
+    /// The file of apu-data that names the site's own archives.
     pub(crate) fn site_sources(&self) -> PathBuf {
         self.path("/usr/share/apu-data/site.sources")
     }
 
-    /// Where apu-data's program says which sources did not go with the machine's own.
+    /// The file in which apu-data's program lists the sources that it left out.
     pub(crate) fn left_out(&self) -> PathBuf {
         self.path("/usr/share/apu-data/left-out")
     }
 
-    /// The program of apu-data that composes this machine's sources.
+    /// The program of apu-data that composes the sources of this machine.
     pub(crate) fn compose_sources(&self) -> PathBuf {
         self.path("/usr/share/apu-data/compose-sources")
     }
 
-    /// Lists of the site's own archives apart from the machine's, where the machine trusts them otherwise.
+    /// The separate lists of the site's own archives, for machines that trust another key for these archives.
     pub(crate) fn site_lists(&self) -> PathBuf {
         self.state().join("site-lists")
     }
 
-    /// Whether this client's runs use apu-data's sources only.
+    /// Whether runs of this client use apu-data's sources only.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.exclusive_sources().join("apu.sources").is_file()
     }
 
-    /// The package lists of an exclusive client, apart from the machine's own.
+    /// The separate package lists of an exclusive client.
     pub(crate) fn exclusive_lists(&self) -> PathBuf {
         self.state().join("lists")
     }
 
-    /// The package lists that our apt calls use.
+    /// The package lists that apu-client's calls of apt use.
     pub(crate) fn lists(&self) -> PathBuf {
         if self.is_exclusive() {
             self.exclusive_lists()
@@ -212,7 +215,7 @@ impl ClientPaths {
         }
     }
 
-    /// Where apt keeps the packages that it fetched.
+    /// apt's cache of downloaded packages.
     pub(crate) fn archives(&self) -> PathBuf {
         (self.apt.get()).map_or_else(
             || self.path("/var/cache/apt/archives"),
@@ -220,12 +223,12 @@ impl ClientPaths {
         )
     }
 
-    /// Whether the machine asks for a restart.
+    /// Whether the machine requires a reboot.
     pub(crate) fn reboot_required(&self) -> bool {
         self.path("/run/reboot-required").exists() || self.path("/var/run/reboot-required").exists()
     }
 
-    /// The root itself.
+    /// The root directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

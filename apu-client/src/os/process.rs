@@ -1,14 +1,14 @@
-//! Processes, told apart by number and start time.
+//! Identifies a process by its id and start time.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// The call at work, so that whoever finds the run without a supervisor knows whether it still goes on.
+/// A process, saved so that a later process can tell whether it still runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pid: i32,
-    /// When it started, in the kernel's ticks: a number that comes again is another process.
+    /// Its start time in the kernel's ticks: a process with the same id and another start time is another process.
     started: u64,
 }
 
@@ -23,7 +23,8 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`; a zombie is over. The name in field 2 may hold anything, so fields count from its end.
+/// Returns field 22 of `/proc/PID/stat`; none for a zombie. The name in field 2 may contain anything, so fields are
+/// counted from its end.
 fn start_time(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     if fields.next() == Some("Z") {

@@ -1,4 +1,4 @@
-//! Signals that are noted instead of obeyed.
+//! Blocks the signals that would end the process, and remembers a request to stop.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The signals that would end us, noted instead: nothing may stop dpkg half-way.
+/// The blocked signals: nothing may stop dpkg half-way.
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: SignalFd,
@@ -15,7 +15,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From now on a signal to stop is only noted. Programs that are started get none of this.
+    /// Blocks the signals from now on. Programs that are started later do not inherit this.
     pub(crate) fn block() -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in [
@@ -37,7 +37,7 @@ impl Signals {
         })
     }
 
-    /// Sleeps until a signal comes, a child's end included, or the time is over. Whether somebody asks to stop is kept.
+    /// Sleeps until a signal comes, SIGCHLD included, or the time is over. Remembers SIGTERM as a request to stop.
     pub(crate) fn wait(&mut self, milliseconds: u16) {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(milliseconds));
@@ -46,7 +46,7 @@ impl Signals {
         }
     }
 
-    /// Looks without waiting whether somebody asks to stop.
+    /// Reads pending signals without waiting, and returns whether a stop was requested.
     pub(crate) fn poll_stop_request(&mut self) -> bool {
         self.wait(0);
         self.stop_requested

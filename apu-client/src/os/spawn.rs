@@ -1,8 +1,8 @@
-//! Starts other programs: with a constant environment, every signal at its default and none blocked, `/dev/null` as
-//! standard input and only the descriptors that are named here.
+//! Starts other programs with a constant environment, default signals, `/dev/null` as standard input, and only the
+//! descriptors that the caller names.
 //!
-//! `std::process` hands the caller's signal mask and ignored signals on, and cannot pass a fourth descriptor;
-//! `posix_spawn` does all of it without unsafe code of ours. A program that ignores SIGCHLD breaks apt.
+//! `std::process` passes on the signal mask and ignored signals, and cannot pass a fourth descriptor; `posix_spawn`
+//! does both without unsafe code here. A program that ignores SIGCHLD breaks apt.
 
 use std::ffi::CString;
 use std::fmt;
@@ -18,10 +18,10 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// The descriptor under which a program finds [`Streams::status`].
+/// The number of the descriptor that [`Streams::status`] becomes.
 pub(crate) const STATUS_FD: i32 = 3;
 
-/// What a started program reads and writes; what is missing is `/dev/null`.
+/// The streams of a program; a missing one is `/dev/null`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Streams<'a> {
     pub(crate) stdin: Option<BorrowedFd<'a>>,
@@ -31,19 +31,19 @@ pub(crate) struct Streams<'a> {
     pub(crate) status: Option<BorrowedFd<'a>>,
 }
 
-/// How a program ended.
+/// How a program exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// With this exit status.
+    /// With an exit status.
     Code(i32),
-    /// By this signal.
+    /// By a signal.
     Signal(i32),
-    /// Nobody knows: somebody else reaped it.
+    /// Unknown: somebody else reaped it.
     Unknown,
 }
 
 impl Exit {
-    /// The exit status, as a shell would show it.
+    /// Returns the exit status as a shell shows it.
     pub(crate) fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
@@ -63,7 +63,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Starts `program`, an absolute path, and does not wait.
+/// Starts `program`, an absolute path, without waiting for it.
 pub(crate) fn spawn<S: AsRef<str>>(
     program: &str,
     arguments: &[S],
@@ -102,7 +102,7 @@ pub(crate) fn spawn<S: AsRef<str>>(
     Ok(posix_spawn(program, &actions, &attributes, &argv, &envp)?)
 }
 
-/// Whether a program that we started has ended.
+/// Returns how a started program exited; none while it runs.
 pub(crate) fn poll(pid: Pid) -> Option<Exit> {
     loop {
         return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
@@ -115,7 +115,7 @@ pub(crate) fn poll(pid: Pid) -> Option<Exit> {
     }
 }
 
-/// The path of this program; where an upgrade has replaced it, that of its successor.
+/// Returns the path of this program, or of the program that an upgrade has replaced it with.
 pub(crate) fn current_program() -> io::Result<String> {
     let path = std::env::current_exe()?;
     let path = path
@@ -124,7 +124,7 @@ pub(crate) fn current_program() -> io::Result<String> {
     Ok(path.trim_end_matches(" (deleted)").to_owned())
 }
 
-/// What a program printed, and how it ended.
+/// What a program printed, and how it exited.
 #[derive(Debug)]
 pub(crate) struct Captured {
     pub(crate) exit: Exit,
@@ -138,10 +138,10 @@ impl Captured {
     }
 }
 
-/// The most that a program may print while it is captured, in bytes: it is kept in memory.
+/// Maximal output of a captured program in bytes: it is kept in memory.
 const MAX_CAPTURED: u64 = 64 * 1024 * 1024;
 
-/// Runs a program that changes nothing and returns what it printed; kills it after `limit`, or where it prints too much.
+/// Runs a program that changes nothing and returns what it printed. Kills it after `limit`, or if it prints too much.
 pub(crate) fn capture<S: AsRef<str>>(
     program: &str,
     arguments: &[S],

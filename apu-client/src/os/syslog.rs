@@ -1,11 +1,11 @@
-//! One line a request for the machine's own log. It never waits and never fails: a run matters more than its mention.
+//! Writes one line a request to the system log. It never waits and never fails: a run matters more than its log entry.
 
 use std::os::unix::net::UnixDatagram;
 
 /// Facility daemon, severity info.
 const PRIORITY: u8 = 3 << 3 | 6;
 
-/// Tells the machine's log, where it has one.
+/// Writes a line to the system log, if there is one.
 pub(crate) fn log(text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else {
         return;
@@ -19,7 +19,7 @@ pub(crate) fn log(text: &str) {
     let _ = socket.send_to(line.as_bytes(), "/dev/log");
 }
 
-/// A line that can neither forge another nor move a cursor.
+/// Replaces control characters, so that a text cannot forge a second line or move a cursor, and limits its length.
 fn printable(text: &str) -> String {
     let mut printable: String = (text.chars())
         .map(|char| if char.is_control() { ' ' } else { char })

@@ -1,4 +1,4 @@
-//! The runs that are at work or wait for their turn, for those who find the machine busy.
+//! Lists the runs that are at work or wait for their turn, for messages to those that have to wait.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -8,25 +8,25 @@ use apu_proto::RunId;
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
-/// A run that a supervisor carries out.
+/// A run that has begun and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ActiveRun {
     pub(crate) id: RunId,
-    /// The operation's name; empty where the request cannot be read.
+    /// The operation's name.
     operation: String,
-    /// When it got its turn, or was asked for where it still waits, in seconds since 1970.
+    /// When it got its turn, or, while it waits, when it was asked for; in seconds since 1970.
     since: u64,
     pub(crate) has_turn: bool,
 }
 
-/// The runs that have begun and not ended: the one that has its turn first, then the oldest.
+/// Returns the active runs: first the one that has its turn, then the oldest.
 pub(crate) fn active_runs(paths: &ClientPaths) -> Vec<ActiveRun> {
     let mut runs: Vec<ActiveRun> = RunDir::all(paths)
         .iter()
         .filter(|run_dir| run_dir.is_active())
         .filter_map(|run_dir| {
             let request = run_dir.request().ok()?.request.ok()?;
-            // The file's own time: one that is counted back from now differs from look to look.
+            // The file's time is the same at every look; a time that is counted back from now is not.
             let (since, has_turn) = run_dir.active_since().ok()?;
             Some(ActiveRun {
                 id: request.run_id?,
@@ -51,7 +51,7 @@ impl fmt::Display for ActiveRun {
     }
 }
 
-/// What `status` and `check` tell while runs are at work.
+/// Returns the note of `status` and `check` about active runs; none where there is none.
 pub(crate) fn notice(runs: &[ActiveRun]) -> Option<String> {
     let (first, others) = runs.split_first()?;
     let mut text = format!("a run is at work: {first}");
@@ -63,10 +63,10 @@ pub(crate) fn notice(runs: &[ActiveRun]) -> Option<String> {
     Some(text)
 }
 
-/// A time as `2026-11-25 06:25:35 UTC`.
+/// Formats a time as `2026-11-25 06:25:35 UTC`.
 fn utc(seconds: u64) -> String {
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // The Gregorian calendar in eras of 400 years, in years that start in March.
+    // The Gregorian calendar in eras of 400 years, with years that start in March.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -1,7 +1,7 @@
-//! Configuration files where this machine's version and the package's lie side by side.
+//! Finds configuration files of which a run left two versions, the machine's and the package's.
 //!
-//! dpkg and ucf leave the loser beside the winner. Only what appeared during the run counts: compared by change time,
-//! which no program can set.
+//! dpkg and ucf leave the version that is not used beside the other one. Only files that appeared during the run count;
+//! their change time tells, which no program can set.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 
-/// The leftovers there are, each with its change time.
+/// Unused versions of configuration files, each with its change time.
 pub(crate) type Leftovers = BTreeMap<PathBuf, (i64, i64)>;
 
-/// The package's version lies beside this machine's, which was kept.
+/// Suffixes of the package's version, where the machine's was kept.
 const KEPT: [&str; 3] = [".dpkg-dist", ".dpkg-new", ".ucf-dist"];
-/// This machine's version lies beside the package's, which took its place.
+/// Suffixes of the machine's version, where the package's replaced it.
 const REPLACED: [&str; 2] = [".dpkg-old", ".ucf-old"];
 
 const MAX_DEPTH: usize = 16;
 
-/// Looks for leftovers in `/etc` and beside every configuration file that dpkg knows elsewhere.
+/// Looks for such files in `/etc`, and beside every other configuration file that dpkg knows.
 pub(crate) fn find(paths: &ClientPaths, database: &Database) -> Leftovers {
     let mut found = Leftovers::new();
     walk(&paths.path("/etc"), MAX_DEPTH, &mut found);
@@ -56,7 +56,7 @@ fn note(path: &Path, found: &mut Leftovers) {
     }
 }
 
-/// The configuration files that were kept, and those that were replaced, between two looks.
+/// Returns the configuration files that were kept between two looks, and those that were replaced.
 pub(crate) fn appeared(before: &Leftovers, after: &Leftovers) -> (Vec<String>, Vec<String>) {
     let new: Vec<String> = (after.iter())
         .filter(|(path, time)| before.get(*path) != Some(time))
@@ -71,7 +71,7 @@ pub(crate) fn appeared(before: &Leftovers, after: &Leftovers) -> (Vec<String>, V
     (of(&KEPT), of(&REPLACED))
 }
 
-/// A path's last change as the file system counts it; it cannot be set by a program.
+/// Returns a file's change time (ctime), which no program can set.
 fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
     (metadata.ctime(), metadata.ctime_nsec())
 }

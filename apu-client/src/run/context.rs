@@ -1,4 +1,4 @@
-//! What every step of one run needs: the request, the policy, the record, the log and the signals.
+//! The state that all steps of one run share, and what several of them do with it.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
 
-/// One run at work.
+/// The run that this process carries out.
 pub(super) struct Run<'a> {
     pub(super) paths: &'a ClientPaths,
     pub(super) request: Request,
@@ -21,12 +21,12 @@ pub(super) struct Run<'a> {
     pub(super) run_dir: &'a RunDir,
     pub(super) log: &'a mut Log,
     pub(super) signals: Signals,
-    /// Until when to wait for other package managers.
+    /// When to stop waiting for other package managers.
     pub(super) lock_deadline: Instant,
 }
 
 impl Run<'_> {
-    /// Nothing new is begun on a machine that goes down.
+    /// Fails if the machine is shutting down: then nothing new may begin.
     pub(super) fn ensure_not_shutting_down(&mut self) -> Result<(), Refusal> {
         if self.signals.poll_stop_request() {
             let text = "this machine is shutting down, and nothing was begun";
@@ -35,7 +35,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Calls a program for real and waits for its end.
+    /// Runs a program to its end, with its output in the log.
     pub(super) fn exec(
         &mut self,
         program: &str,
@@ -58,14 +58,14 @@ impl Run<'_> {
             .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))
     }
 
-    /// What is left of the time for waiting, in whole seconds, for apt's own timeout.
+    /// Returns the rest of the time to wait for locks, in whole seconds, for apt's own timeout.
     pub(super) fn lock_wait_left(&self) -> u64 {
         self.lock_deadline
             .saturating_duration_since(Instant::now())
             .as_secs()
     }
 
-    /// apt's transaction itself.
+    /// Carries out apt's transaction.
     pub(super) fn transact(&mut self, call: &Call) -> Result<Completed, Refusal> {
         let arguments = call.action(self.lock_wait_left());
         self.exec(APT_GET, &arguments, &environment(call.conffiles))

@@ -1,4 +1,4 @@
-//! Debconf questions that a run met and nobody answered, so that their default holds.
+//! Finds debconf questions that a run asked and nobody answered, so that their defaults apply.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,16 +6,17 @@ use std::fs;
 use crate::dpkg::paragraphs;
 use crate::os::paths::ClientPaths;
 
-/// What debconf knows of each question that has an answer but was never seen: its owners.
+/// The questions that have a value and that nobody has seen, each with its owners.
 pub(crate) type Questions = BTreeMap<String, Vec<String>>;
 
-/// Reads debconf's database; a machine without one has no questions.
+/// Reads debconf's database; empty where there is none.
 pub(crate) fn read(paths: &ClientPaths) -> Questions {
     let text = fs::read(paths.path("/var/cache/debconf/config.dat")).unwrap_or_default();
     parse(&String::from_utf8_lossy(&text))
 }
 
-/// A question that is only known has no `Value`; one that was asked without a person has one, and no `seen` flag.
+/// Parses the database. A question that was never asked has no `Value`; one that was asked while nobody could answer
+/// has a `Value` and no `seen` flag.
 fn parse(text: &str) -> Questions {
     let mut questions = Questions::new();
     for fields in paragraphs(text) {
@@ -34,7 +35,7 @@ fn parse(text: &str) -> Questions {
     questions
 }
 
-/// The questions that came between two looks and belong to one of these packages, given by name.
+/// Returns the questions that are new in `after` and belong to one of these packages, given by name.
 pub(crate) fn answered_by_default(before: &Questions, after: &Questions, changed: &[&str]) -> Vec<String> {
     let of_changed = |owners: &Vec<String>| owners.iter().any(|owner| changed.contains(&owner.as_str()));
     (after.iter())

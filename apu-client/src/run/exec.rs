@@ -1,7 +1,7 @@
-//! Runs apt or dpkg for real, and tells the log what they say meanwhile.
+//! Runs apt or dpkg and sends their output and progress to the run's log meanwhile.
 //!
-//! Their standard output and their progress are regular files: a pipe whose reader dies fails the transaction or stops
-//! it half-way, and one whose reader is slow holds dpkg's lock.
+//! Output and progress go to regular files. With a pipe, a reader that dies would fail the transaction or stop it
+//! half-way, and a slow reader would hold dpkg's lock.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,17 +20,17 @@ use crate::os::process::Process;
 use crate::os::signals::Signals;
 use crate::os::spawn::{self, Exit, Streams};
 
-/// How a call ended and what it complained of.
+/// How a program exited, and what it complained of.
 #[derive(Debug)]
 pub(crate) struct Completed {
     pub(crate) exit: Exit,
     pub(crate) complaints: Vec<Complaint>,
-    /// How many answers of archives apt told of.
+    /// Number of answers of archives in apt's output.
     pub(crate) fetched: usize,
 }
 
 impl Completed {
-    /// Whether apt gave up since another package manager was at work; then it did nothing.
+    /// Whether apt gave up because another package manager held a lock; then it did nothing.
     pub(crate) fn was_locked(&self) -> bool {
         self.exit != Exit::Code(0)
             && self.complaints.iter().any(|complaint| {
@@ -42,14 +42,13 @@ impl Completed {
     }
 }
 
-/// The most of what one call prints that goes to the log, in bytes; beyond it, what was read of a file of output or
-/// progress is given back to the disk.
+/// Maximal output of one call in the log, in bytes. Beyond it, parts of the files that were read are freed on disk.
 const MAX_REPORTED: u64 = 4 * 1024 * 1024;
 
-/// What a frame adds to the line that it carries, in bytes.
+/// Bytes that a frame adds to the line that it carries.
 const FRAME_OVERHEAD: u64 = 31;
 
-/// Runs a program to its end, whatever happens.
+/// Runs a program to its end, whatever signals come meanwhile.
 pub(crate) fn run(
     run_dir: &RunDir,
     log: &mut Log,
@@ -95,7 +94,7 @@ pub(crate) fn run(
         reader.read_new(log, false);
         if reader.output.disk_usage() > MAX_REPORTED {
             if reader.output.has_unread() {
-                // What was printed last tells most.
+                // The last lines tell most, so older ones are skipped.
                 reader.has_lost = true;
                 let _ = reader.output.skip_to_last();
                 reader.read_new(log, false);
@@ -124,19 +123,19 @@ fn note_process(run_dir: &RunDir, pid: Pid) {
     }
 }
 
-/// What has been read of a program's two files.
+/// Reads a program's output and progress files.
 struct OutputReader {
     output: Tail,
     progress: Tail,
     throttle: Throttle,
     reported: u64,
-    /// Whether something was printed faster than it was read, and is gone.
+    /// Whether output was skipped because it came faster than it was read.
     has_lost: bool,
     complaints: Complaints,
 }
 
 impl OutputReader {
-    /// Tells what is new; whether anything was.
+    /// Logs what is new, and returns whether there was any output. `all` includes a last line without an end.
     fn read_new(&mut self, log: &mut Log, all: bool) -> bool {
         let lines = self.output.lines(all);
         let is_news = !lines.is_empty();

@@ -1,4 +1,4 @@
-//! Follows a run's log from its start to its result, for one reader, who may leave at any time.
+//! Sends a run's log to one reader, from the start to the result. The reader may leave at any time.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,12 +15,13 @@ use super::refusal::Refusal;
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
 
-/// How long a run that was started may take to begin.
+/// How long a started run may take to begin.
 pub(crate) const BEGIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often to see whether the run is still carried out.
+/// How often to check whether somebody still carries out the run.
 const LIVENESS_INTERVAL: Duration = Duration::from_millis(1000);
 
-/// Sends the run's frames to `socket`, the result last. A run that has not begun after `latest_begin` never will.
+/// Sends the run's frames to `socket`, the result last. A run that has not begun after `begin_timeout` gets a failed
+/// result.
 pub(crate) fn follow(
     paths: &ClientPaths,
     run_dir: &RunDir,
@@ -50,7 +51,7 @@ pub(crate) fn follow(
             if let Some(result) =
                 check_liveness(paths, run_dir, begun.elapsed() >= begin_timeout).map_err(fault)?
             {
-                // The log may have got its result in the meantime.
+                // The log may have got its result meanwhile.
                 let missing = frames.next(run_dir).map_err(fault)?;
                 let result = Frame::Result(Box::new(result)).to_line();
                 let text: String = missing
@@ -72,7 +73,7 @@ fn is_result(line: &str) -> bool {
     matches!(Frame::from_line(line.as_bytes()), Ok(Frame::Result(_)))
 }
 
-/// Sees whether the run still goes on; where nobody carries it out any more, how it ended.
+/// Returns none while somebody carries out the run, else its result. A run whose supervisor died is concluded first.
 pub(crate) fn check_liveness(
     paths: &ClientPaths,
     run_dir: &RunDir,
@@ -97,13 +98,14 @@ pub(crate) fn check_liveness(
     let text = "the run was accepted and never begun";
     let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
     result.operation = run_dir.request()?.operation();
-    // From here on it never will.
+    // The log exists from here on, so the run can never begin.
     let mut log = run_dir.start_log()?;
     run_dir.finish(&mut log, result)?;
     Ok(run_dir.result())
 }
 
-/// Waits for the log to grow, and tells whether the reader is gone. One that only says no more is not.
+/// Waits for the log to grow, and returns whether the reader has left. A reader that only closed its sending side has
+/// not.
 fn reader_has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
     let mut fds = vec![PollFd::new(socket.as_fd(), PollFlags::empty())];
     fds.extend(changes.map(|changes| PollFd::new(changes.as_fd(), PollFlags::POLLIN)));
@@ -117,7 +119,7 @@ fn reader_has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
     left
 }
 
-/// The log's whole frames, as they come.
+/// Reads the complete frames of a growing log.
 #[derive(Debug, Default)]
 struct Frames {
     file: Option<File>,
@@ -125,8 +127,8 @@ struct Frames {
 }
 
 impl Frames {
-    /// The lines that came since the last call, each a frame. What is no frame is passed over: a full disk or a power
-    /// cut may have torn a line.
+    /// Returns the frames that were added since the last call, as lines. Skips lines that are no frame: a full disk or
+    /// a power cut may have torn them.
     fn next(&mut self, run_dir: &RunDir) -> io::Result<Vec<String>> {
         if self.file.is_none() {
             self.file = match File::open(run_dir.path("log")) {

@@ -1,4 +1,4 @@
-//! A run whose supervisor died: what became of it is read from dpkg's database.
+//! Concludes a run whose supervisor died: derives its result from dpkg's database.
 
 use std::io;
 
@@ -12,9 +12,9 @@ use crate::os::paths::ClientPaths;
 use crate::os::process::Process;
 use crate::os::syslog;
 
-/// Writes the result of a run that nobody carries out any more. The caller holds the run's lock.
+/// Writes the result of a run that nobody carries out any more. The caller must hold the run's lock.
 pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io::Result<()> {
-    // apt goes on without its supervisor. One that had just been started is not noted yet, but has its lock.
+    // apt goes on without its supervisor. One that had just been started is not saved yet, but holds dpkg's lock.
     let process = run_dir.load::<Process>("process");
     let dpkg = [paths.dpkg().join("lock-frontend"), paths.dpkg().join("lock")];
     if process.is_some_and(|process| process.is_alive()) || locks::held(&dpkg)?.is_some() {
@@ -39,7 +39,7 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     run_dir.finish(&mut log, result)
 }
 
-/// Judges the database by what was planned, where the run came that far.
+/// Compares the database with the plan, if the run came that far.
 fn result_from_database(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
     let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
     let Some(before) = before else {
@@ -57,7 +57,7 @@ fn result_from_database(before: Option<Database>, plan: Option<Transaction>, aft
     });
     result.kept_back.clone_from(&plan.kept_back);
     match &mut result.reason {
-        // All that was planned is there.
+        // Everything that was planned is installed.
         None => result.notes.push(text.into()),
         Some(reason) => {
             *reason = Reason {
@@ -70,7 +70,8 @@ fn result_from_database(before: Option<Database>, plan: Option<Transaction>, aft
     result
 }
 
-/// The run ended while it repaired or planned: nothing of what was asked is done, and a repair may have changed something.
+/// Returns the result of a run that died while it repaired or planned: nothing that was asked for is done, and a repair
+/// may have changed something.
 fn result_before_plan(before: &Database, after: &Database, text: &str) -> RunResult {
     let repaired = determine_outcome(&Facts {
         before,

@@ -1,25 +1,25 @@
-//! How a run ended, judged from dpkg's database before and after it. An exit status alone proves nothing: apt ends
-//! with 0 beside a half-installed package, and with 100 after a complete installation.
+//! Determines a run's outcome from dpkg's database before and after it. An exit status proves nothing: apt exits with 0
+//! beside a half-installed package, and with 100 after a complete installation.
 
 use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
 use crate::apt::complaints::{Complaint, is_disk_full, summarize};
 use crate::dpkg::{Database, compare};
 
-/// What is known when a run that changes packages is over.
+/// What is known at the end of a run that changes packages.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) before: &'a Database,
     pub(crate) after: &'a Database,
-    /// What was to be done.
+    /// The planned steps.
     pub(crate) plan: &'a [Step],
-    /// apt's exit status, where apt was called and its end was seen.
+    /// apt's exit status, if apt was called and its end was seen.
     pub(crate) apt_exit: Option<i32>,
     /// What apt and dpkg complained of.
     pub(crate) complaints: &'a [Complaint],
 }
 
-/// Judges a run that was to change packages.
+/// Determines the result of a run that was to change packages.
 pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     let changes = facts.before.changes(facts.after);
     let broken = facts.after.broken();
@@ -33,7 +33,7 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     let outcome = match (well, changes.is_empty()) {
         (true, true) => ClientOutcome::Unchanged,
         (true, false) => ClientOutcome::Changed,
-        // Half a package is nothing that was asked for.
+        // A half-installed package alone is no partial success.
         (false, _) if changes.iter().any(|change| is_reached(facts.after, change)) => ClientOutcome::Partial,
         (false, _) => ClientOutcome::Failed,
     };
@@ -54,7 +54,7 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     result
 }
 
-/// Whether what a change led to is whole: the new version in place, or the package gone.
+/// Whether a change was completed: the new version is installed, or the package is gone.
 fn is_reached(after: &Database, change: &Change) -> bool {
     change.new.is_none() || after.is_whole(&change.package)
 }

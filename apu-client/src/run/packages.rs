@@ -1,4 +1,4 @@
-//! The runs that change packages: plan, repair, act, judge.
+//! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
@@ -18,18 +18,18 @@ use crate::apt::{Call, Plan};
 use crate::dpkg::Database;
 use crate::os::locks;
 
-/// How things were before the run.
+/// The state before the run.
 struct Before {
     database: Database,
     leftovers: Leftovers,
     questions: Questions,
 }
 
-/// What is to be done, after whatever had to be repaired.
+/// What is to be done, after a repair where one was needed.
 struct Prepared {
     call: Call,
     plan: Plan,
-    /// The last call of the repair.
+    /// The last program that the repair ran.
     repair: Option<Completed>,
     notes: Vec<String>,
 }
@@ -37,7 +37,7 @@ struct Prepared {
 impl Run<'_> {
     pub(super) fn change_packages(&mut self) -> Result<RunResult, Refusal> {
         self.wait_until_free(&locks::package_locks(self.paths))?;
-        // Nobody may fetch other lists between the plan and the deed.
+        // Nobody may fetch other lists between the plan and the transaction.
         let _lists = self.wait_for_lock(&self.paths.lists().join("lock"))?;
         let left_out = if installs_apu_data_only(&self.request) {
             site_sources(self.paths)?;
@@ -45,7 +45,7 @@ impl Run<'_> {
         } else {
             preflight(self.paths, self.request.operation)?.notes
         };
-        // Told however it ends: what is missing may be missing for that.
+        // Reported for every outcome: a package may be missing because of this.
         let mut result = self.change();
         let notes = result
             .as_mut()
@@ -79,7 +79,8 @@ impl Run<'_> {
         Ok(result)
     }
 
-    /// Tells what is marked as installed manually now; that alone is a change, since `autoremove` no longer removes it.
+    /// Reports which packages are newly marked as manually installed. That alone is a change, since `autoremove` no
+    /// longer removes them.
     fn report_marks(&self, automatic: &[String], result: &mut RunResult) -> Result<(), Refusal> {
         if automatic.is_empty() {
             return Ok(());
@@ -106,8 +107,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Plans, and repairs first where dpkg was interrupted. What can be refused is refused before any repair; where apt
-    /// cannot plan on a database that is not whole, that is no answer yet.
+    /// Plans the run, after a repair where dpkg was interrupted. A refusal comes before any repair. Where apt cannot
+    /// plan on a broken database, the plan is made after the repair.
     fn prepare(&mut self, before: &Database) -> Result<Prepared, Refusal> {
         let first = self.plan(before);
         let approved = match first {
@@ -132,7 +133,7 @@ impl Run<'_> {
         let repair = self.repair(before, &mut notes)?;
         let now = self.database()?;
         match self.plan(&now) {
-            // What is broken stays broken, and everything else is done all the same.
+            // What could not be repaired stays broken, and everything else is done.
             Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
                 self.check_approval(&plan, approved.as_ref())?;
                 Ok(Prepared {
@@ -147,7 +148,7 @@ impl Run<'_> {
         }
     }
 
-    /// Judges what came of it, and gathers what else a person should know.
+    /// Determines the outcome, and adds what else the administrator should know.
     fn build_result(
         &mut self,
         before: &Before,
@@ -167,7 +168,7 @@ impl Run<'_> {
         let apt_exit = completed.as_ref().and_then(|completed| completed.exit.code());
         let mut complaints = completed.map_or(Vec::new(), |completed| completed.complaints);
         if after.has_unconfigured() {
-            // One package's failure must not leave others unpacked, with their services down.
+            // A failed package must not leave others unpacked, with their services stopped.
             complaints.extend(self.apply(&RepairStep::Configure)?.complaints);
             after = self.database()?;
         }
@@ -208,7 +209,7 @@ impl Run<'_> {
         saved.map_err(|error| Refusal::fault("cannot keep the run's record", &error))
     }
 
-    /// Compares a plan with the transaction that was approved. After a repair a part of what was approved may be done.
+    /// Compares a plan with the approved transaction. After a repair, a part of it may be done already.
     fn check_approval(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
         let Some(approved) = &self.request.plan else {
             return Ok(());

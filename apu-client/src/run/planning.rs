@@ -1,4 +1,5 @@
-//! What a request would change, found out by apt's own simulation, and whether that may be.
+//! Plans a request by apt's own simulation, and refuses a plan that the request or the protection of the client does
+//! not allow.
 
 use std::time::Duration;
 
@@ -16,17 +17,17 @@ use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
-/// Longer than any simulation takes; it is only a guard against one that never ends.
+/// Time limit for a simulation; far more than it needs.
 const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// For how many packages of a request it is looked up who provides them, and how long each may take.
+/// For how many packages of a request providers are looked up, and the time limit for each.
 const MAX_HINTS: usize = 8;
 const HINT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What keeps the client reachable.
+/// Packages that keep the client reachable; they are never removed.
 const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
 
-/// The apt call for a request that changes packages.
+/// Returns the apt call for a request that changes packages; none for other requests.
 pub(crate) fn call_for(
     paths: &ClientPaths,
     request: &Request,
@@ -43,7 +44,7 @@ pub(crate) fn call_for(
     Some(call)
 }
 
-/// Simulates a call and judges what it would do.
+/// Simulates a request and checks what it would change.
 pub(crate) fn plan(
     paths: &ClientPaths,
     request: &Request,
@@ -72,15 +73,15 @@ pub(crate) fn plan(
     Ok((call, plan))
 }
 
-/// What dpkg takes besides the machine's own architecture, one a line.
+/// Returns the foreign architectures that dpkg accepts, one a line.
 fn foreign_architectures() -> Option<String> {
     let words = ["--print-foreign-architectures"];
     let captured = spawn::capture(DPKG, &words, &ENVIRONMENT, HINT_TIMEOUT).ok()?;
     captured.succeeded().then_some(captured.stdout)
 }
 
-/// The refusal of packages for machines of another kind, in dpkg's own words. apt plans their installation where an
-/// index has them, and dpkg refuses them after the download.
+/// Refuses packages of an architecture that dpkg does not accept, with dpkg's own words. apt plans their installation
+/// if an index has them, and dpkg refuses them after the download.
 fn refuse_foreign_architecture(
     request: &Request,
     own: &str,
@@ -109,7 +110,7 @@ fn refuse_foreign_architecture(
     Some(Refusal::new(ReasonCode::Policy, text).advise(advice))
 }
 
-/// What the transaction of a call fetches and needs on disk; apt's simulation does not say it.
+/// Returns how much the transaction downloads and how much disk space it uses, which the simulation does not print.
 pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
     let captured = spawn::capture(
         APT_GET,
@@ -123,7 +124,7 @@ pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
         .then(|| crate::apt::sizes(&captured.stdout))?
 }
 
-/// Adds who provides a package that does not exist itself.
+/// Adds the providers of an unknown package, which may be a virtual one.
 fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) -> Refusal {
     if let Some(reason) = refusal
         .result
@@ -133,7 +134,7 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
     {
         for package in request.packages.iter().take(MAX_HINTS) {
             let name = package.name.as_str();
-            // apt-cache would read these as a regular expression.
+            // apt-cache would take such a name as a regular expression.
             if name.contains(['.', '+']) {
                 continue;
             }
@@ -155,7 +156,7 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
     refusal
 }
 
-/// What a simulation that failed says about the request.
+/// Derives a refusal from the output of a failed simulation.
 fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
     let says = |words: &str| stderr.contains(words);
     if says("remove is disabled") || says("Essential packages were removed") {
@@ -182,7 +183,7 @@ fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal
             format!("this would downgrade packages\n{errors}"),
         );
     }
-    // apt explains unmet dependencies on its standard output.
+    // apt prints unmet dependencies on its standard output.
     let why = stdout.split_once("unmet dependencies").map_or("", |(_, why)| why);
     let why: String = why
         .lines()
@@ -229,19 +230,20 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
     Ok(())
 }
 
-/// What `install` would mark as installed manually: what is requested by name and came automatically.
+/// Returns the requested packages that are installed automatically so far, and that `install` marks as manually
+/// installed.
 pub(crate) fn automatically_installed(
     request: &Request,
     database: &Database,
 ) -> Result<Vec<String>, Refusal> {
-    // apt-mark reads all sources, which the next apu-data may have to mend.
+    // apt-mark reads all sources, and apu-data may have to repair these.
     if request.operation != Operation::Install || installs_apu_data_only(request) {
         return Ok(Vec::new());
     }
     automatic_among(request, database).map_err(|error| Refusal::fault("cannot read apt's marks", &error))
 }
 
-/// Whether an exact name led to exactly that package: apt takes a name that it does not know for nothing to do.
+/// Checks that an exact name led to exactly that package: for an unknown name, apt does nothing and reports success.
 fn check_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let key = database.key_of(package);
     let planned = plan.coming(&key);
@@ -286,7 +288,7 @@ fn removal_not_allowed(names: &[String]) -> Refusal {
         .advise("give --allow-remove to the same command, where that is wanted")
 }
 
-/// The transaction is another than the one that was approved.
+/// Returns the result for a transaction that differs from the approved one.
 pub(crate) fn drifted(found: Transaction) -> Refusal {
     let text = "this client would change something else than what was approved";
     let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);

@@ -1,4 +1,4 @@
-//! What this machine's administrator lets the server do: `/etc/apu-client/policy.toml`.
+//! Reads what the machine's administrator lets the server do, from `/etc/apu-client/policy.toml`.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::dpkg::Conffiles;
 use crate::os::paths::ClientPaths;
 
-/// The policy. Each key has a default, an unknown key is an error.
+/// The policy. Each key has a default; an unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Policy {
@@ -53,7 +53,7 @@ impl Default for Policy {
     }
 }
 
-/// Why the policy cannot be used; everything but ping is refused then.
+/// Why the policy cannot be used. Then everything except ping is refused.
 #[derive(Debug, Error)]
 pub(crate) enum PolicyError {
     #[error("cannot read it")]
@@ -76,7 +76,7 @@ pub(crate) enum Forbidden {
 }
 
 impl Policy {
-    /// Reads the client's policy. A missing file is an error: it must not allow more than the file did.
+    /// Reads the client's policy. A missing file is an error, since the defaults may allow more than the file did.
     pub(crate) fn read(paths: &ClientPaths) -> Result<Self, PolicyError> {
         let path = paths.policy();
         let metadata = fs::metadata(&path).map_err(PolicyError::Read)?;
@@ -91,7 +91,7 @@ impl Policy {
         toml::from_str(text).map_err(|error| PolicyError::Form(error.to_string().trim_end().to_owned()))
     }
 
-    /// Whether a request may be carried out. `ping` always may, and so may following a run, which was allowed once.
+    /// Whether a request is allowed. `ping` always is, and so is attaching to a run, which was allowed when it started.
     pub(crate) fn allows(&self, request: &Request) -> Result<(), Forbidden> {
         let operation = request.operation;
         if matches!(operation, Operation::Ping | Operation::Attach) {
@@ -121,7 +121,7 @@ impl Policy {
     }
 }
 
-/// `*` is any number of characters, `?` one, anything else itself.
+/// Matches a name: `*` is any number of characters, `?` is one character, everything else is itself.
 fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
     match (glob, name) {
         ([], []) => true,

@@ -1,4 +1,5 @@
-//! What must be right before a run may begin: the policy, the sources, the lists' time, and some space.
+//! Checks what must be right before a run begins: the policy, apt's configuration, the sources, the age of the lists,
+//! and free space.
 
 use std::fs;
 use std::io;
@@ -20,22 +21,22 @@ use crate::os::atomic_file::private_directory;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
-/// Below this a transaction does not begin: dpkg and the log need room themselves.
+/// Free space in bytes below which no transaction begins: dpkg and the log need some themselves.
 const MIN_FREE_SPACE: u64 = 16 * 1024 * 1024;
 
-/// Longer than apt takes to read its sources; only a guard against one that never ends.
+/// Time limit for apt to read its sources; far more than it needs.
 const INDEXTARGETS_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is known of the sources that were judged.
+/// What the check of the sources found.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// A line for each archive whose lists are left out.
+    /// A note about each archive whose lists are left out.
     pub(crate) notes: Vec<String>,
     /// One index of each archive.
     pub(crate) archives: Vec<Target>,
 }
 
-/// Reads the policy and asks it.
+/// Reads the policy, and refuses a request that it does not allow.
 pub(crate) fn read_policy(paths: &ClientPaths, request: &Request) -> Result<Policy, Refusal> {
     let path = paths.policy();
     let policy = Policy::read(paths).map_err(|error| {
@@ -49,14 +50,14 @@ pub(crate) fn read_policy(paths: &ClientPaths, request: &Request) -> Result<Poli
     Ok(policy)
 }
 
-/// Asks apt for its configuration, once for a request, and refuses what would make it do something else than it is told.
+/// Reads apt's configuration, once for a request, and refuses settings that would change what a call of apt does.
 pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal> {
     let settings = Settings::ask().map_err(|error| {
         let text = format!("apt cannot read its configuration: {error}");
         Refusal::new(ReasonCode::Configuration, text).advise("on the client: apt-config dump")
     })?;
     let unknown = |error: std::io::Error| Refusal::fault("cannot ask apt-config", &error);
-    // Asked only where something is odd: on most machines nothing is.
+    // Only where a setting would be refused, which is rare: the defaults cost a second call.
     let built_in = if first_refused(&settings, &Settings::default()).is_some() {
         private_directory(&paths.state()).map_err(unknown)?;
         Settings::built_in(&paths.state().join("no-files.conf")).map_err(unknown)?
@@ -77,7 +78,7 @@ pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal
     Ok(())
 }
 
-/// The part of a setting's name to look for in a file, where its scopes may stand apart.
+/// Returns the part of a setting's name to search configuration files for: its scopes may be written apart.
 fn search_word(name: &str) -> String {
     let is_plain = |word: &&str| {
         !word.is_empty()
@@ -89,13 +90,13 @@ fn search_word(name: &str) -> String {
     words.last().copied().unwrap_or("apt").to_owned()
 }
 
-/// Looks at what must be right before apt may fetch or install anything. From then on its calls read the sources that were
-/// judged, without those archives whose lists are too old to install by.
+/// Checks the sources before apt may fetch or install anything. Afterwards its calls read the checked copies, without
+/// the archives whose lists have expired.
 pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Refusal> {
     let fault = |error: &io::Error| Refusal::fault("cannot look at the sources", error);
     let sources = SourceCopy::take(paths).map_err(|error| fault(&error))?;
     for (own, copy) in sources.files(paths).map_err(|error| fault(&error))? {
-        // One that came after the copies were made is not read either.
+        // A file that came after the copies were made is not read by apt either.
         let Ok(text) = fs::read(&copy) else { continue };
         find_unreported(&String::from_utf8_lossy(&text))
             .map_err(|insecure| unsigned_source(&own, &insecure.to_string()))?;
@@ -147,8 +148,8 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
     Ok(Checked { notes, archives })
 }
 
-/// The names of the files of archives whose time is over and which nobody waived, each with a note. Where nothing else
-/// would be left to install from, that is the answer.
+/// Returns the names of the list files of expired archives that no source accepts as expired, and adds a note about
+/// each. Fails if no other archive is left to install from.
 fn leave_out_expired(
     sources: &SourceCopy,
     lists: &Path,
@@ -202,7 +203,7 @@ fn is_waived(sources: &SourceCopy, target: &Target) -> bool {
     waives_expiry(&String::from_utf8_lossy(&text), is_deb822(&path), at, archive)
 }
 
-/// The indexes that an update could fetch.
+/// Returns the names of the indexes that an update could fetch.
 fn all_indexes(
     paths: &ClientPaths,
     sources: &SourceCopy,
@@ -213,7 +214,7 @@ fn all_indexes(
     Ok(said.lines().map(name).filter(|name| !name.is_empty()).collect())
 }
 
-/// Lets apt read the sources. What it cannot read is told with the names of the machine's own files.
+/// Lets apt read the copied sources. An error names the machine's own files.
 fn ask_targets(
     paths: &ClientPaths,
     sources: &SourceCopy,
@@ -240,22 +241,22 @@ fn unsigned_source(path: &Path, what: &str) -> Refusal {
     Refusal::new(ReasonCode::Configuration, text).advise(path.display().to_string())
 }
 
-/// Refuses a file that names an archive which apt would trust unsigned.
+/// Refuses a source file with an archive that apt would trust without a signature.
 pub(super) fn check_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
     find_unsigned(text, deb822).map_err(|insecure| unsigned_source(path, &insecure.to_string()))
 }
 
-/// Whether a source file is in deb822, by its name as apt has it.
+/// Whether a source file is in deb822 style, by its name, as for apt.
 pub(super) fn is_deb822(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "sources")
 }
 
-/// The source files that our apt calls read; none that cannot be listed.
+/// Returns the source files that apu-client's calls of apt read; none where they cannot be listed.
 pub(super) fn source_files(paths: &ClientPaths) -> Vec<PathBuf> {
     paths.source_files().unwrap_or_default()
 }
 
-/// Whether dpkg and the run's record have room to work at all.
+/// Refuses to run if dpkg or the run directory hardly has free space.
 pub(super) fn check_free_space(paths: &ClientPaths) -> Result<(), Refusal> {
     for path in [paths.dpkg(), paths.state(), paths.root().to_owned()] {
         if !has_room(&path) {

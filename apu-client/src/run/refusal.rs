@@ -4,14 +4,14 @@ use std::io;
 
 use apu_proto::{ClientOutcome, ReasonCode, RunResult};
 
-/// The result with which a request ends early.
+/// A result with which a request ends early.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) result: Box<RunResult>,
 }
 
 impl Refusal {
-    /// Refuses a request before anything is begun.
+    /// Refuses a request before anything began.
     pub(crate) fn new(code: ReasonCode, text: impl Into<String>) -> Self {
         RunResult::because(ClientOutcome::Refused, code, text).into()
     }
@@ -21,7 +21,7 @@ impl Refusal {
         RunResult::because(ClientOutcome::Failed, code, text).into()
     }
 
-    /// Ends a request because something failed on this machine that should not fail.
+    /// Ends a request because of an error on this machine.
     pub(crate) fn fault(what: &str, error: &io::Error) -> Self {
         let code = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ReasonCode::Space,

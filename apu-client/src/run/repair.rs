@@ -1,4 +1,4 @@
-//! Climbs the ladder of `repair` on a database that is not whole.
+//! Repairs a broken package database before a run, step by step.
 
 mod step;
 
@@ -13,7 +13,7 @@ use crate::dpkg::{DPKG, Database, dpkg_forces};
 pub(super) use step::RepairStep;
 
 impl Run<'_> {
-    /// Climbs the ladder as far as needed.
+    /// Applies repair steps until the database is whole or no step is left.
     pub(super) fn repair(
         &mut self,
         before: &Database,
@@ -66,7 +66,7 @@ impl Run<'_> {
         self.transact(&call)
     }
 
-    /// The ladder ended, and the database is still not whole.
+    /// Returns the result where no step is left and the database is still broken.
     pub(super) fn beyond_repair(before: &Database, now: &Database, completed: Option<&Completed>) -> Refusal {
         let mut result = determine_outcome(&Facts {
             before,
@@ -85,7 +85,7 @@ impl Run<'_> {
         result.into()
     }
 
-    /// A repair was made, and then the request could not be carried out.
+    /// Adds what the repair changed to the result of a request that could not be carried out afterwards.
     pub(super) fn with_changes(mut refusal: Refusal, before: &Database, now: &Database) -> Refusal {
         refusal.result.changes = before.changes(now);
         if !refusal.result.changes.is_empty() && refusal.result.outcome == ClientOutcome::Failed {

@@ -1,9 +1,9 @@
-//! A run's record: a directory that is there before the run begins and tells how it ended.
+//! A run's directory, which exists before the run begins and holds its request, its log and its result.
 //!
-//! `request` is what was asked, `caller` the user who asked, `lock` is held while a supervisor works, `turn` is there
-//! from the moment that no other run is at work, `log` has the answer's frames, `before` and
-//! `plan` let anybody judge the end, `process` names the apt call at work, `result` is written last. A file that is not
-//! only appended to is written beside its place and renamed, so a power cut leaves the old or the new one.
+//! Its files: `request` is what was asked for, `caller` the user who asked, `lock` is held while a supervisor works,
+//! `turn` exists from the moment that no other run is at work, `log` has the frames of the answer, `before` and `plan`
+//! are there to determine the outcome, `process` names the running call of apt, and `result` is written last. Files are
+//! replaced atomically, except for those that are only appended to.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,10 +21,11 @@ use crate::os::locks;
 use crate::os::paths::ClientPaths;
 use crate::os::process::Process;
 
-/// Held back so that the result of a run that filled the disk can still be written.
+/// Size of a file that is removed at the end of a run, so that the result can be written even if the run filled the
+/// disk.
 const RESERVE_SIZE: usize = 256 * 1024;
 
-/// The most bytes of a run's log before its result: a run calls apt more than once, and may wait for long.
+/// Maximal size of a run's log before its result, in bytes: a run may call apt more than once and wait for long.
 const MAX_LOG: u64 = 16 * 1024 * 1024;
 
 /// One run's directory.
@@ -33,11 +34,11 @@ pub(crate) struct RunDir {
     directory: PathBuf,
 }
 
-/// The request of a run: its line, and what the line means.
+/// The request of a run: its line, and the parsed request.
 #[derive(Debug)]
 pub(crate) struct SavedRequest {
     pub(crate) line: String,
-    /// An error where another version of this program wrote the line.
+    /// An error if another version of this program wrote the line.
     pub(crate) request: Result<Request, RequestError>,
 }
 
@@ -47,17 +48,17 @@ impl SavedRequest {
     }
 }
 
-/// Whether a run's id is new.
+/// The run directory of an id that was asked for.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// The record was made just now.
+    /// The directory was created just now.
     New(RunDir),
-    /// Somebody made it before.
+    /// The directory existed before.
     Existing(RunDir),
 }
 
 impl RunDir {
-    /// Makes the record of a run, complete or not at all.
+    /// Creates the directory of a run, completely or not at all.
     pub(crate) fn claim(paths: &ClientPaths, id: RunId, request: &str) -> io::Result<Claim> {
         let directory = paths.run(id);
         if directory.exists() {
@@ -72,7 +73,7 @@ impl RunDir {
             write_durably(&draft.join("reserve"), &vec![0; RESERVE_SIZE])?;
             write_durably(&draft.join("lock"), b"")?;
             sync_directory(&draft)?;
-            // Renaming onto a directory that has files fails, so one of two claims wins.
+            // Renaming onto a directory that has files fails, so only one of two claims succeeds.
             fs::rename(&draft, &directory)
         })();
         let run_dir = Self { directory };
@@ -93,7 +94,7 @@ impl RunDir {
         }
     }
 
-    /// The record of a run that is known here.
+    /// Returns the directory of a run; none where the id is unknown.
     pub(crate) fn find(paths: &ClientPaths, id: RunId) -> Option<Self> {
         let directory = paths.run(id);
         directory.join("request").is_file().then_some(Self { directory })
@@ -103,14 +104,14 @@ impl RunDir {
         self.directory.join(file)
     }
 
-    /// Reads the request, which another process wrote, and parses it.
+    /// Reads and parses the request, which another process wrote.
     pub(crate) fn request(&self) -> io::Result<SavedRequest> {
         let line = fs::read_to_string(self.path("request"))?.trim_end().to_owned();
         let request = Request::parse(line.as_bytes());
         Ok(SavedRequest { line, request })
     }
 
-    /// Takes the run's lock where nobody has it: then no supervisor is at work.
+    /// Takes the run's lock; none where somebody has it, usually the supervisor.
     pub(crate) fn try_lock(&self) -> io::Result<Option<Flock<File>>> {
         File::options()
             .write(true)
@@ -118,12 +119,12 @@ impl RunDir {
             .map(locks::try_lock)
     }
 
-    /// Whether a supervisor began: from then on nobody may begin again.
+    /// Whether a supervisor has begun the run; it must not begin twice.
     pub(crate) fn has_begun(&self) -> bool {
         self.path("log").exists()
     }
 
-    /// Whether somebody carries the run out at this moment: its supervisor, or an apt that goes on without it.
+    /// Whether somebody carries out the run right now: its supervisor, or a call of apt that outlived it.
     pub(crate) fn is_active(&self) -> bool {
         let is_alive = || {
             let process = self.load::<Process>("process");
@@ -133,12 +134,12 @@ impl RunDir {
         self.has_begun() && !self.path("result").exists() && (is_supervised() || is_alive())
     }
 
-    /// Notes that no other run is at work from now on.
+    /// Records that this run has its turn: no other run is at work.
     pub(crate) fn note_turn(&self) -> io::Result<()> {
         self.save("turn", &())
     }
 
-    /// When this run got its turn, or was asked for where it still waits, and whether it has its turn.
+    /// Returns when this run got its turn, or, while it waits, when it was asked for; and whether it has its turn.
     pub(crate) fn active_since(&self) -> io::Result<(SystemTime, bool)> {
         let modified = |file| fs::metadata(self.path(file)).and_then(|metadata| metadata.modified());
         match modified("turn") {
@@ -147,19 +148,19 @@ impl RunDir {
         }
     }
 
-    /// Whether root of this machine asked for the run; not known means no.
+    /// Whether the machine's own root asked for the run; no where this is unknown.
     pub(crate) fn is_by_root(&self) -> bool {
         self.load("caller") == Some(0_u32)
     }
 
-    /// Every run whose record is whole, whatever has become of it.
+    /// Returns the directories of all runs, in whatever state they are.
     pub(crate) fn all(paths: &ClientPaths) -> Vec<Self> {
         let entries = fs::read_dir(paths.runs()).into_iter().flatten().flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         ids.filter_map(|id| Self::find(paths, id)).collect()
     }
 
-    /// How long ago the run ended, where it has.
+    /// Returns how long ago the run ended; none where it has not.
     pub(crate) fn time_since_end(&self) -> Option<Duration> {
         let ended = fs::metadata(self.path("result"))
             .and_then(|metadata| metadata.modified())
@@ -167,18 +168,18 @@ impl RunDir {
         Some(ended.elapsed().unwrap_or_default())
     }
 
-    /// Forgets the run.
+    /// Removes the run's directory.
     pub(crate) fn remove(&self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
 
-    /// How long ago the run was asked for.
+    /// Returns how long ago the run was asked for.
     pub(crate) fn age(&self) -> Duration {
         let made = fs::metadata(self.path("request")).and_then(|metadata| metadata.modified());
         made.ok().and_then(|made| made.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Begins the run's log; fails where it was begun.
+    /// Creates the run's log; fails where it exists.
     pub(crate) fn start_log(&self) -> io::Result<Log> {
         let file = File::options()
             .append(true)
@@ -193,7 +194,7 @@ impl RunDir {
         })
     }
 
-    /// The log of a run that was begun, to end it.
+    /// Opens the log of a run that has begun, to end it.
     pub(crate) fn reopen_log(&self) -> io::Result<Log> {
         let file = File::options()
             .append(true)
@@ -208,24 +209,24 @@ impl RunDir {
         })
     }
 
-    /// Keeps a fact about the run.
+    /// Saves a value in a file of the run.
     pub(crate) fn save<T: Serialize>(&self, file: &str, fact: &T) -> io::Result<()> {
         let text = serde_json::to_vec(fact).map_err(io::Error::other)?;
         replace(&self.path(file), &text)
     }
 
-    /// A fact that was kept.
+    /// Loads a value that was saved; none where it is missing or not understood.
     pub(crate) fn load<T: DeserializeOwned>(&self, file: &str) -> Option<T> {
         let text = fs::read(self.path(file)).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
-    /// How the run ended, where it has.
+    /// Returns the run's result; none where it has not ended.
     pub(crate) fn result(&self) -> Option<RunResult> {
         self.load("result")
     }
 
-    /// Ends the run: the result is on disk before the log says so.
+    /// Ends the run. The result is on disk before the log has it.
     pub(crate) fn finish(&self, log: &mut Log, result: RunResult) -> io::Result<()> {
         let _ = fs::remove_file(self.path("reserve"));
         let saved = self.save("result", &result);
@@ -238,26 +239,26 @@ impl RunDir {
     }
 }
 
-/// The frames of a run, appended one a line.
+/// A run's log: one frame a line, appended.
 #[derive(Debug)]
 pub(crate) struct Log {
     file: File,
     /// Whether the last line may be incomplete.
     torn: bool,
-    /// What was written, in bytes.
+    /// Its size in bytes.
     length: u64,
 }
 
 impl Log {
-    /// Appends a frame, unless the log is full; a result always has room. A log that cannot be written must not stop the
-    /// run.
+    /// Appends a frame, unless the log is full; a result always has room. Errors are ignored, since a log that cannot
+    /// be written must not stop the run.
     pub(crate) fn frame(&mut self, frame: &Frame) {
         let mut line = frame.to_line();
         if self.length + line.len() as u64 > MAX_LOG && !matches!(frame, Frame::Result(_)) {
             if self.length > MAX_LOG {
                 return;
             }
-            // The first one that has no room gives its place to this.
+            // The first frame that has no room is replaced by this one.
             let text = "apu-client tells no more of this run but its end: its log is full".to_owned();
             line = Frame::Line { text }.to_line();
             self.length = MAX_LOG;
@@ -270,8 +271,8 @@ impl Log {
     }
 }
 
-/// Makes the state root's own: who can open a lock can hold it. apt fetches as a user of its own, which must get through
-/// the state of an exclusive client to its lists.
+/// Makes the state directories private, since whoever can open a lock can hold it. On an exclusive client they can be
+/// passed through: apt fetches as a user of its own, which must reach the lists below.
 pub(crate) fn make_state_private(paths: &ClientPaths) -> io::Result<()> {
     let mode = if paths.is_exclusive() { 0o711 } else { 0o700 };
     for (directory, mode) in [(paths.state(), mode), (paths.runs(), 0o700)] {

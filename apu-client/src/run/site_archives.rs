@@ -1,7 +1,7 @@
-//! Whether the lists of the site's own archives can be fetched alone, and are what the next run will read.
+//! Checks whether the lists of the site's own archives can be fetched alone, into the lists that the next run reads.
 //!
-//! apt checks a signature when it fetches a list, and never again when it installs by it. So lists are fetched in one
-//! way only where they would also be fetched in the other: the machine uses the archive, and trusts the same key for it.
+//! apt verifies a signature when it fetches a list, and never again when it installs. So these lists are fetched alone
+//! only if the machine uses the same archive with the same key.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,8 +14,8 @@ use super::refusal::Refusal;
 use crate::apt::{Source, sources};
 use crate::os::paths::ClientPaths;
 
-/// Whether a request brings the next apu-data and nothing else. Nothing else on the machine may keep that away: it is how
-/// everything else is mended.
+/// Whether a request installs apu-data and nothing else. Nothing on the machine may prevent that, since apu-data is how
+/// everything else is repaired.
 pub(crate) fn installs_apu_data_only(request: &Request) -> bool {
     request.operation == Operation::Install
         && !request.packages.is_empty()
@@ -25,15 +25,15 @@ pub(crate) fn installs_apu_data_only(request: &Request) -> bool {
             .all(|package| package.name.as_str() == "apu-data")
 }
 
-/// Whether the lists of the site's own archives have to lie apart from the machine's: it trusts another key for one of
-/// them, or does not use it, or does not say what can be understood.
+/// Whether the lists of the site's own archives need a separate directory: the machine trusts another key for one of
+/// them, does not use it, or has sources that are not understood.
 pub(crate) fn need_separate_lists(paths: &ClientPaths) -> bool {
     site_sources(paths)
         .and_then(|wanted| check_used(paths, &wanted))
         .is_err()
 }
 
-/// The site's own archives, as apu-data names them.
+/// Reads the site's own archives from apu-data.
 pub(crate) fn site_sources(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> {
     let path = paths.site_sources();
     let text = match fs::read_to_string(&path) {
@@ -49,7 +49,7 @@ pub(crate) fn site_sources(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> 
     Ok(wanted)
 }
 
-/// Looks at what must be right before the lists of the site's own archives are fetched into the machine's.
+/// Checks that the machine uses each of these archives with the same key.
 pub(super) fn check_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Refusal> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
     for file in source_files(paths) {

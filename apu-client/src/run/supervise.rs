@@ -1,4 +1,5 @@
-//! Carries out one run, once.
+//! Supervises one run (`apu-client run ID`): takes its lock, checks the request again, carries it out, and writes the
+//! result.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,19 +20,19 @@ use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
 use crate::os::syslog;
 
-/// How long a supervisor tries to get its run's lock, which others hold only to look.
+/// How often a supervisor tries to take its run's lock, which others hold only for a moment.
 const LOCK_TRIES: u32 = 100;
 
-/// How long to wait for other package managers where the request does not say, in seconds.
+/// Default time to wait for other package managers, in seconds.
 const DEFAULT_LOCK_WAIT: u32 = 600;
 
-/// The longest that a run of the push key waits for them, in seconds: one that waits keeps a place from others.
+/// Maximal time that a run of the push key waits for them, in seconds: a waiting run takes a place from others.
 const MAX_LOCK_WAIT_OF_KEY: u32 = 3600;
 
-/// Carries out the run `id`, unless somebody does or did.
+/// Carries out the run `id`, unless somebody else does or has done so.
 pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     let signals = Signals::block()?;
-    // It fails where we lead a session already, as under systemd.
+    // It fails where this process leads a session already, as under systemd.
     let _ = setsid();
     std::env::set_current_dir("/")?;
     umask(Mode::from_bits_truncate(0o022));
@@ -70,7 +71,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     run_dir.finish(&mut log, result)
 }
 
-/// How long a run waits for other package managers.
+/// Returns how long a run waits for other package managers.
 fn lock_wait(request: &Request, is_by_root: bool) -> Duration {
     let asked = request.lock_wait.unwrap_or(DEFAULT_LOCK_WAIT);
     let limit = if is_by_root {
@@ -91,7 +92,7 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
     Ok(None)
 }
 
-/// Checks the request against the policy again: time has passed, and this process trusts nobody's word.
+/// Checks the request, the policy and apt's configuration again: this process trusts no other, and time has passed.
 fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
     let request = saved
         .request
@@ -108,7 +109,7 @@ impl Run<'_> {
         if self.request.operation == Operation::Clean {
             return self.clean();
         }
-        // Another package may have brought a source that does not go with apu-data's.
+        // Another package may have installed a source that conflicts with apu-data's.
         let note = composed::compose_again(self.paths);
         let mut result = match self.request.operation {
             Operation::Update => self.update(),

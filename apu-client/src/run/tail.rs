@@ -1,4 +1,4 @@
-//! What apt prints goes to a regular file; here it is read back as lines while it grows.
+//! Reads a growing file line by line.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,21 +8,21 @@ use apu_proto::MAX_LINE;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-/// Reads a growing file line by line.
+/// A file that a program writes while it is read here.
 #[derive(Debug)]
 pub(crate) struct Tail {
     file: File,
-    /// The start of a line whose end has not come yet.
+    /// The start of a line whose end has not been written yet.
     rest: Vec<u8>,
     position: u64,
-    /// How much of the file's start was given back to the disk.
+    /// How much of the file's start was freed on disk.
     released: u64,
 }
 
 impl Tail {
-    /// A line longer than this is given out in parts.
+    /// A longer line is returned in parts.
     const MAX_PENDING: usize = 64 * 1024;
-    /// The most that one call of [`Self::lines`] reads, in bytes.
+    /// Maximal number of bytes that one call of [`Self::lines`] reads.
     const MAX_READ: u64 = 1024 * 1024;
 
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
@@ -35,8 +35,8 @@ impl Tail {
         })
     }
 
-    /// The lines that came since the last call, at most [`Self::MAX_READ`] bytes of them: a program may print faster than
-    /// anybody reads. `all` gives out a last line without an end too.
+    /// Returns the lines that were written since the last call, at most [`Self::MAX_READ`] bytes of them: a program may
+    /// print faster than anybody reads. `all` includes a last line without an end.
     pub(crate) fn lines(&mut self, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
@@ -63,24 +63,24 @@ impl Tail {
         lines
     }
 
-    /// How much of the disk the file takes, in bytes.
+    /// Returns how much disk space the file uses, in bytes.
     pub(crate) fn disk_usage(&self) -> u64 {
         self.length() - self.released
     }
 
-    /// How long the file is, or how much of it was read where that cannot be asked.
+    /// Returns the file's length, or how much of it was read where the length is unknown.
     fn length(&self) -> u64 {
         self.file
             .metadata()
             .map_or(self.position, |metadata| metadata.len().max(self.position))
     }
 
-    /// Whether there is more in the file than was read.
+    /// Whether the file has more than was read.
     pub(crate) fn has_unread(&self) -> bool {
         self.position < self.length()
     }
 
-    /// Passes over all but the last of what was not read yet.
+    /// Skips all but the last part of what was not read yet.
     pub(crate) fn skip_to_last(&mut self) -> io::Result<()> {
         let start = self
             .length()
@@ -91,9 +91,9 @@ impl Tail {
         Ok(())
     }
 
-    /// Gives what was read back to the disk; `file` is the same file, open for writing. Another may write meanwhile, so
-    /// the file is not cut: what came between our last look and the cut would be lost. Only where the file system
-    /// makes no holes (fallocate(2)) it is cut, since a full disk is worse.
+    /// Frees on disk what was read; `file` is the same file, open for writing. It is done by a hole (fallocate(2)): a
+    /// program may write meanwhile, and truncating would lose what it wrote since the last read. Where the file system
+    /// has no holes the file is truncated all the same, since a full disk is worse.
     pub(crate) fn release_read(&mut self, file: &File) {
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         if self.position == self.released {
@@ -102,7 +102,7 @@ impl Tail {
         let length = i64::try_from(self.position).unwrap_or(i64::MAX);
         match fallocate(file, hole, 0, length) {
             Ok(()) => self.released = self.position,
-            // The next look tries again.
+            // The next call tries again.
             Err(Errno::EINTR) => {}
             Err(_) => {
                 if file.set_len(0).is_ok() && self.file.rewind().is_ok() {
@@ -113,7 +113,7 @@ impl Tail {
     }
 }
 
-/// The line as a terminal would leave it: what a carriage return overwrites is not told. Empty lines are left out.
+/// Returns a line as a terminal would show it, without what a carriage return overwrites; none where it is empty.
 fn terminal_text(line: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let text = text.split('\r').rfind(|part| !part.trim().is_empty())?.trim_end();

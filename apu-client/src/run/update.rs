@@ -1,4 +1,4 @@
-//! `update` and `clean`: what changes no package.
+//! Carries out `update` and `clean`, the runs that change no package.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,11 +19,11 @@ use crate::os::locks::{self, HeldLock};
 use crate::os::spawn::Exit;
 
 impl Run<'_> {
-    /// Fetches the lists. apt ends with 0 where some could not be fetched, unless it is told not to, and old lists stay.
+    /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
     pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
         let of_site = self.request.lists_of_site;
         let archives = if of_site {
-            // The machine's other sources have no say in what brings the next apu-data.
+            // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
             if let Err(refusal) = check_used(self.paths, &site_sources) {
                 return Err(self.fetch_separately(refusal));
@@ -34,7 +34,7 @@ impl Run<'_> {
         };
         let directory = self.paths.lists();
         if self.paths.is_exclusive() {
-            // apt fetches as a user of its own, which must reach the lists and may not reach the runs beside them.
+            // apt fetches as a user of its own, which must reach the lists and must not reach the runs beside them.
             let _ = fs::create_dir_all(directory.join("partial"));
             let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o755));
         }
@@ -59,8 +59,8 @@ impl Run<'_> {
         Ok(result)
     }
 
-    /// Fetches the lists of the site's own archives to a place of their own, where they may not lie among the machine's. That
-    /// is enough to bring the next apu-data; the refusal stays, since nothing else can be installed from there.
+    /// Fetches the lists of the site's own archives into a separate directory, where they must not be among the
+    /// machine's. That is enough to install apu-data. The refusal remains, since nothing else is installed from there.
     fn fetch_separately(&mut self, mut refusal: Refusal) -> Refusal {
         let directory = self.paths.site_lists();
         let _ = fs::create_dir_all(directory.join("partial"));
@@ -83,7 +83,7 @@ impl Run<'_> {
         refusal
     }
 
-    /// Empties the cache of packages.
+    /// Empties the cache of downloaded packages.
     pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
         let before = lists::snapshot(&directory);
@@ -102,7 +102,7 @@ impl Run<'_> {
         Ok(result)
     }
 
-    /// Calls apt where its own timeout does not cover the lock that it needs: again and again, until it gets it.
+    /// Calls apt until it gets the lock that it needs; apt's own timeout does not cover this lock.
     fn run_when_unlocked(&mut self, verb: Verb, apart: bool) -> Result<Completed, Refusal> {
         let needed = match verb {
             Verb::Update if apart => self.paths.site_lists(),
@@ -123,7 +123,7 @@ impl Run<'_> {
             if !completed.was_locked() {
                 return Ok(completed);
             }
-            // Somebody was faster. They may be done by now.
+            // Another process was faster. It may be done by now.
             let lock = locks[0].clone();
             let held = locks::held(&locks).ok().flatten();
             let held = held.unwrap_or(HeldLock {
@@ -136,17 +136,17 @@ impl Run<'_> {
     }
 }
 
-/// Judges an update: everything was fetched, or it was not.
+/// Determines the result of an update: everything was fetched, or not.
 ///
-/// A hook of the machine's apt configuration may fail, or print what looks like an error, after everything was fetched:
-/// that is noted and changes nothing about the lists.
+/// A hook of the machine's apt configuration may fail, or print what looks like an error, after everything was fetched.
+/// That becomes a note and does not change the outcome.
 fn update_result(completed: &Completed, changed: bool) -> RunResult {
     let complaints = &completed.complaints;
     let is_any = |kind: Kind| complaints.iter().any(|complaint| complaint.kind == kind);
     let is_fetched = !is_any(Kind::Fetch)
         && match completed.exit {
             Exit::Code(0) => true,
-            // apt ends so for a hook as for anything else: the archives must have answered.
+            // apt exits alike for a hook and for any other error, so the archives must have answered.
             Exit::Code(_) => completed.fetched > 0 && is_any(Kind::Hook) && !is_any(Kind::Other),
             Exit::Signal(_) | Exit::Unknown => false,
         };
@@ -189,7 +189,7 @@ fn update_result(completed: &Completed, changed: bool) -> RunResult {
     result
 }
 
-/// The command with which an administrator accepts that a vendor changed what its Release says of itself.
+/// Returns the command with which an administrator accepts a changed field of a Release file, such as Label.
 fn release_info_advice(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("changed its '")?;
     let (field, _) = rest.split_once('\'')?;

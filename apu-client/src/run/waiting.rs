@@ -1,4 +1,4 @@
-//! Waiting for other package managers, and saying for whom.
+//! Waits for locks of other runs and of other package managers, and reports who holds them.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use super::refusal::Refusal;
 use super::run_dir::make_state_private;
 use crate::os::locks::{self, HeldLock, RecordLock};
 
-/// How often a lock that is held is looked at again, in milliseconds.
+/// Interval between two looks at a held lock, in milliseconds.
 const POLL_INTERVAL: u16 = 250;
 
 impl Run<'_> {
-    /// Waits for its turn among apu's own runs on this client.
+    /// Waits until no other run of apu is at work on this client.
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Refusal> {
         make_state_private(self.paths).map_err(|error| Refusal::fault("cannot keep state", &error))?;
         let lock = self.paths.lock();
         let fault = |error| Refusal::fault(&format!("cannot lock {}", lock.display()), &error);
-        // An older version left it readable for everybody.
+        // An older version left it readable by everybody.
         locks::make_private(&lock).map_err(fault)?;
         let mut reported = None;
         loop {
@@ -42,7 +42,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for a lock and holds it.
+    /// Waits for a lock and takes it.
     pub(super) fn wait_for_lock(&mut self, lock: &std::path::Path) -> Result<RecordLock, Refusal> {
         let mut reported = None;
         loop {
@@ -54,7 +54,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits until nobody holds any of these.
+    /// Waits until nobody holds any of these locks.
     pub(super) fn wait_until_free(&mut self, paths: &[PathBuf]) -> Result<(), Refusal> {
         let mut reported = None;
         loop {
@@ -66,7 +66,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits a moment more, or gives up.
+    /// Waits for one interval, or fails after the deadline.
     pub(super) fn wait_for_holder(
         &mut self,
         held: HeldLock,

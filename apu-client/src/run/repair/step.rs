@@ -1,22 +1,22 @@
-//! The ladder that mends a dpkg which was interrupted, one rung at a time.
+//! Decides which repair step comes next.
 //!
-//! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and says nothing about it; after
-//! that, no tool's exit status tells, and every later transaction may fail.
+//! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and reports nothing. After that
+//! no tool's exit status shows it, and every later transaction may fail.
 
 use crate::dpkg::Database;
 
-/// One thing to do; after each the database is looked at again.
+/// One repair step; the database is read again after each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RepairStep {
     /// `dpkg --configure -a`.
     Configure,
-    /// `apt-get install --reinstall` of these, by their keys.
+    /// `apt-get install --reinstall` of the packages with these keys.
     Reinstall(Vec<String>),
     /// `apt-get --fix-broken install`, without removals.
     FixBroken,
 }
 
-/// The next rung after those that were tried; none where there is nothing to mend or nothing left to try.
+/// Returns the step after those that were tried; none where nothing is broken or no step is left.
 pub(crate) fn next_step(database: &Database, tried: &[RepairStep]) -> Option<RepairStep> {
     if !database.is_dirty() {
         return None;
