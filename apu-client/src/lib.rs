@@ -25,7 +25,7 @@ apu-client: the root side of a client of apu
   apu-client --help
 
 Its rules are in /etc/apu-client/policy.toml, its runs in /var/lib/apu-client/runs.
-Exit status: 0 answered, 1 this program failed, 2 wrong words.
+Exit status: 0 answered, 1 this program failed, 2 usage error.
 ";
 
 /// Runs the program with these arguments.

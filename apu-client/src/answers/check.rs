@@ -19,7 +19,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 /// Looks in all three places and reports everything that is wrong.
 pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     if let Some(notice) = notice(&active_runs(paths)) {
-        let text = format!("{notice}; whether all packages are whole can be told when it has ended");
+        let text = format!("{notice}; whether packages are broken can be checked when it has ended");
         return Err(Refusal::failed(ReasonCode::Locked, text));
     }
     let database = Database::read(&paths.dpkg())

@@ -184,10 +184,10 @@ fn leave_out_expired(
         }
     }
     if remain == 0 && !texts.is_empty() {
-        let text = format!("the package lists are out of date: {}", texts.join("\n"));
+        let text = format!("the package lists have expired: {}", texts.join("\n"));
         return Err(Refusal::failed(ReasonCode::Lists, text).advise("on the client: apt-get update"));
     }
-    let gives_nothing = |text: String| format!("nothing is taken from an archive whose time is over: {text}");
+    let gives_nothing = |text: String| format!("nothing is installed from an expired archive: {text}");
     notes.extend(texts.into_iter().map(gives_nothing));
     Ok(left_out)
 }

@@ -28,7 +28,7 @@ impl Run<'_> {
         notes.push(match broken.as_slice() {
             [] => "dpkg had been interrupted and was repaired first".to_owned(),
             keys => format!(
-                "before this run these were not whole and a repair was tried: {}",
+                "before this run these packages were broken and a repair was tried: {}",
                 keys.join(", ")
             ),
         });
