@@ -65,3 +65,55 @@ fn usage(why: &str) -> ExitCode {
     eprintln!("error: {why}\n  try: apu-client --help");
     ExitCode::from(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// ARCHITECTURE.md's table "The client's folders".
+    const ARROWS: [(&str, &[&str]); 6] = [
+        ("boundary", &["answers", "run", "os"]),
+        ("answers", &["run", "apt", "dpkg", "os"]),
+        ("run", &["apt", "dpkg", "os"]),
+        ("apt", &["dpkg", "os"]),
+        ("dpkg", &[]),
+        ("os", &[]),
+    ];
+
+    fn files_below(path: &Path) -> Vec<PathBuf> {
+        if path.is_file() {
+            return vec![path.to_owned()];
+        }
+        let entries = fs::read_dir(path).unwrap();
+        entries
+            .flat_map(|entry| files_below(&entry.unwrap().path()))
+            .collect()
+    }
+
+    #[test]
+    fn the_folders_use_only_those_below_them() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut uses = 0;
+        for (folder, allowed) in ARROWS {
+            let mut files = files_below(&source.join(folder));
+            files.push(source.join(format!("{folder}.rs")));
+            for file in files {
+                let text = fs::read_to_string(&file).unwrap();
+                for (start, _) in text.match_indices("crate::") {
+                    let used = text[start + "crate::".len()..]
+                        .split([':', ';', ' '])
+                        .next()
+                        .unwrap();
+                    assert!(
+                        used == folder || allowed.contains(&used),
+                        "{} uses {used}",
+                        file.display()
+                    );
+                    uses += 1;
+                }
+            }
+        }
+        assert!(uses > 100, "{uses}");
+    }
+}
