@@ -14,7 +14,7 @@ mod status;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use apu_repo::{Failure, Site};
+use apu_site::{Failure, Site};
 use clap::{Parser, Subcommand};
 
 use crate::ground::Ground;

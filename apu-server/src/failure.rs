@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use apu_archive::quote;
 use apu_fleet::{TargetError, Why};
-use apu_repo::{Failure, Site, io_advice, quote};
+use apu_site::{Failure, Site, io_advice};
 
 use crate::view::clean::clean;
 

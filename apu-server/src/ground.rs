@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apu_archive::quote;
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts};
-use apu_repo::{Failure, Settings, Site, quote, settings};
+use apu_site::{Failure, Settings, Site, settings};
 
 use crate::failure;
 
@@ -66,12 +67,11 @@ impl Ground {
     /// Where a setting says what cannot be.
     pub fn ssh_options(&self) -> Result<SshOptions, Failure> {
         let ssh = &self.settings.ssh;
-        let user = ssh.user.as_str().parse();
         Ok(SshOptions {
             program: "/usr/bin/ssh".into(),
-            user: user.map_err(|error| Failure::words("cannot use [ssh] user of apu.toml").why(error))?,
+            user: ssh.user.clone(),
             port: ssh.port.map(NonZeroU16::get),
-            keys: apu_repo::push_keys(&self.site, &self.settings),
+            keys: apu_site::push_keys(&self.site, &self.settings),
             known_hosts: self.site.known_hosts(),
             run_directory: self.site.run(),
             key_exchange: match ssh.key_exchange {

@@ -1,6 +1,6 @@
 //! The programs of the server: `apt-all`, the button, and `apu` for everything else.
 
-// A panic at a closed pipe is no way to end: apu_repo::output is.
+// A panic at a closed pipe is no way to end: apu_site::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod apt_all;

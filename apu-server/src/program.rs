@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use apu_repo::output::{complain, finish, remember};
-use apu_repo::{Failure, report};
+use apu_site::output::{complain, finish, remember};
+use apu_site::{Failure, report};
 
 /// Does the work that the words ask for, says why where it fails, and makes the exit status.
 pub(crate) fn finished<W>(

@@ -1,8 +1,8 @@
 //! When the archives that this server gives to its clients were published last.
 
+use apu_archive::release_date;
 use apu_fleet::PublishedArchive;
-use apu_repo::archive::release_date;
-use apu_repo::{Failure, Settings, Site, fqdn};
+use apu_site::{Failure, Settings, Site, archive_failure, fqdn};
 
 /// One for each archive that was published, under the address that apu-data has for it.
 ///
@@ -20,7 +20,9 @@ pub(crate) fn published(site: &Site, settings: &Settings) -> Result<Vec<Publishe
     }));
     let mut published = Vec::new();
     for (uri, suite, path) in archives {
-        if let Some(date) = release_date(&site.at(&path), suite.as_deref())? {
+        let path = site.at(&path);
+        let date = release_date(&path, suite.as_deref()).map_err(|error| archive_failure(error, &path))?;
+        if let Some(date) = date {
             published.push(PublishedArchive {
                 uri: uri.trim_end_matches('/').to_owned(),
                 suite: suite.unwrap_or_else(|| "./".to_owned()),

@@ -7,10 +7,11 @@ mod target;
 
 use std::path::PathBuf;
 
-use apu_repo::archive::{self, Archive, Published};
-use apu_repo::output::{complain, show};
-use apu_repo::settings::Word;
-use apu_repo::{Failure, Keyring, Settings, Site};
+use apu_archive::Keyring;
+use apu_archive::Word;
+use apu_archive::{Archive, Published};
+use apu_site::output::{complain, show};
+use apu_site::{Failure, Settings, Site};
 use clap::{Args, Subcommand};
 use target::{InSuite, Target, Wishes};
 
@@ -250,7 +251,7 @@ fn prune(target: &Target, site: &Site, keep: usize) -> Result<Done, Failure> {
     Ok(done(target, gone_text(&gone), &published))
 }
 
-fn gone_text(gone: &[archive::Entry]) -> String {
+fn gone_text(gone: &[apu_archive::Entry]) -> String {
     gone.iter()
         .map(|entry| format!("removed {}\n", entry.name()))
         .collect()
@@ -262,7 +263,7 @@ fn check(target: &Target, site: &Site) -> Result<(String, u8), Failure> {
         || Failure::words(format!("there is no usable keyring {}", path.display())).advise("sudo apu setup");
     let bytes = std::fs::read(&path).map_err(|error| unusable().why(error))?;
     let keyring = Keyring::parse(&bytes).map_err(|error| unusable().why(error))?;
-    let checked = archive::check_suite(&target.dir, target.suite(), &keyring);
+    let checked = apu_archive::check_suite(&target.dir, target.suite(), &keyring);
     Ok((
         show::checked(target, &checked),
         u8::from(!checked.faults.is_empty()),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use apu_proto::RunId;
-use apu_repo::Site;
+use apu_site::Site;
 use serde::{Deserialize, Serialize};
 
 /// How many are kept. A client keeps its own for as long as it likes.

@@ -16,8 +16,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use apu_repo::say;
-use apu_repo::{Failure, Settings, Site};
+use apu_site::say;
+use apu_site::{Failure, Settings, Site};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

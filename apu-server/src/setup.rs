@@ -1,14 +1,14 @@
 //! `apu setup`: what the package's postinst calls, and what mends a server whose keys are gone.
 
-use apu_repo::output::show;
-use apu_repo::{Failure, Site};
+use apu_site::output::show;
+use apu_site::{Failure, Site};
 
 /// Makes the keys, the archive and the proxy setting where they are missing, and says which.
 ///
 /// # Errors
 /// Where one of them cannot be made.
 pub fn run_setup(site: &Site) -> Result<u8, Failure> {
-    let made = apu_repo::setup(site)?;
+    let made = apu_site::setup(site)?;
     let mut text = String::new();
     for path in &made.paths {
         text.push_str(&format!("made {}\n", path.display()));

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use apu_repo::Failure;
+use apu_site::Failure;
 
 use crate::sources::Source;
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn judged(sources: &[Source], proxy: Option<&str>) -> Result<(), String> {
-        reads(sources, proxy, "LIST").map_err(|failure| apu_repo::report(&failure).0)
+        reads(sources, proxy, "LIST").map_err(|failure| apu_site::report(&failure).0)
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use apu_repo::archive::{Archive, Entry, Labels, Published};
-use apu_repo::output::complain;
-use apu_repo::{Failure, Settings, Site};
+use apu_archive::{Archive, Entry, Published};
+use apu_site::output::complain;
+use apu_site::{Failure, Settings, Site, archive_failure, own_labels};
 
 use crate::cli::Args;
 use crate::inputs::{self, Inputs};
 use crate::package;
 
-/// What came of it.
+/// What came of a program's call.
 pub(crate) struct Generated {
     /// For the administrator.
     pub(crate) text: String,
@@ -35,9 +35,51 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
         }
     };
     let settings = Settings::read(&site)?;
-    let inputs = inputs::read(&site, &settings)?;
+    let made = make(&site, &settings, args.at_least)?;
+    let text = if args.quiet {
+        String::new()
+    } else {
+        let known = fs::metadata(site.known_hosts());
+        let has_clients = known.is_ok_and(|known| known.len() > 0);
+        text(&made, &settings, args.push.is_some(), has_clients)
+    };
+    let deb = made.deb();
+    Ok(Generated { text, deb })
+}
+
+/// The newest apu-data, published in the site's own archive.
+pub struct Made {
+    version: u64,
+    is_new: bool,
+    dir: PathBuf,
+    path: String,
+    published: Published,
+    inputs: Inputs,
+}
+
+impl Made {
+    /// The package's version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Its file in the archive.
+    #[must_use]
+    pub fn deb(&self) -> PathBuf {
+        self.dir.join(&self.path)
+    }
+}
+
+/// Makes the next apu-data, of version `at_least` or above, if an input has changed, and publishes the archive. Tells on
+/// standard error for whom it waits and which .debs of the archive were left out.
+///
+/// # Errors
+/// Where an input cannot go to the clients, and where the archive cannot be published; the clients see what they saw before.
+pub fn make(site: &Site, settings: &Settings, at_least: u64) -> Result<Made, Failure> {
+    let inputs = inputs::read(site, settings)?;
     let signers = site.clone();
-    let keys = move || apu_repo::archive_keys(&signers);
+    let keys = move || apu_site::archive_keys(&signers).map_err(Into::into);
     let dir = site.at(&settings.archive.path);
     let waiting = |holder: &str| {
         complain(&format!(
@@ -45,23 +87,28 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
             dir.display()
         ))
     };
-    let done = (|| {
-        let archive = Archive::open(&dir, Labels::of(&settings), keys, "gen-apu-data-pkg", &waiting)
-            .map_err(|error| error.into_failure(&dir))?;
-        next_version(&archive, &inputs, args.at_least.max(remembered(&site)))
-    })()?;
+    let archive = Archive::open(&dir, own_labels(settings), keys, "gen-apu-data-pkg", &waiting)
+        .map_err(|error| archive_failure(error, &dir))?;
+    let done = next_version(&archive, &inputs, at_least.max(remembered(site)))?;
+    // Others may publish while this is shown.
+    drop(archive);
     complain(&done.published.complaint(&dir).unwrap_or_default());
     // Without it only a lost archive could make a version come back; the package itself is published.
-    let _ = remember(&site, done.version);
-    let text = if args.quiet {
-        String::new()
-    } else {
-        let known = fs::metadata(site.known_hosts());
-        let has_clients = known.is_ok_and(|known| known.len() > 0);
-        text(&done, &inputs, &settings, &dir, args.push.is_some(), has_clients)
-    };
-    let deb = dir.join(&done.path);
-    Ok(Generated { text, deb })
+    let _ = remember(site, done.version);
+    let Done {
+        version,
+        is_new,
+        path,
+        published,
+    } = done;
+    Ok(Made {
+        version,
+        is_new,
+        dir,
+        path,
+        published,
+        inputs,
+    })
 }
 
 struct Done {
@@ -78,7 +125,7 @@ fn version_of(entry: &Entry) -> Option<u64> {
 /// The newest apu-data stays if the inputs give its bytes again; otherwise there is a next one.
 fn next_version(archive: &Archive, inputs: &Inputs, at_least: u64) -> Result<Done, Failure> {
     let dir = archive.dir();
-    let entries = archive.list().map_err(|error| error.into_failure(dir))?;
+    let entries = archive.list().map_err(|error| archive_failure(error, dir))?;
     let newest = entries
         .iter()
         .filter_map(|entry| Some((version_of(entry)?, entry)))
@@ -88,7 +135,7 @@ fn next_version(archive: &Archive, inputs: &Inputs, at_least: u64) -> Result<Don
         && fs::read(dir.join(&entry.path))
             .is_ok_and(|there| package::build(inputs, version).is_ok_and(|now| now == there))
     {
-        let published = archive.publish().map_err(|error| error.into_failure(dir))?;
+        let published = archive.publish().map_err(|error| archive_failure(error, dir))?;
         return Ok(Done {
             version,
             is_new: false,
@@ -101,7 +148,7 @@ fn next_version(archive: &Archive, inputs: &Inputs, at_least: u64) -> Result<Don
     let name = format!("{}_{version}_all.deb", package::NAME);
     let (added, published) = archive
         .add_made(&name, &bytes)
-        .map_err(|error| error.into_failure(dir))?;
+        .map_err(|error| archive_failure(error, dir))?;
     let path = added.into_iter().next().map_or(name, |entry| entry.path);
     Ok(Done {
         version,
@@ -133,19 +180,13 @@ const fn next_step(has_clients: bool) -> &'static str {
     }
 }
 
-fn text(
-    done: &Done,
-    inputs: &Inputs,
-    settings: &Settings,
-    dir: &Path,
-    goes_on: bool,
-    has_clients: bool,
-) -> String {
+fn text(made: &Made, settings: &Settings, goes_on: bool, has_clients: bool) -> String {
+    let inputs = &made.inputs;
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "  {label:<9} {value}");
     };
-    line("package", &dir.join(&done.path).display().to_string());
+    line("package", &made.deb().display().to_string());
     for (label, key) in ["key", "next key"].iter().zip(inputs.authorized_keys.lines()) {
         let words: Vec<&str> = key.split_whitespace().collect();
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
@@ -168,21 +209,21 @@ fn text(
         .as_deref()
         .and_then(|proxy| proxy.lines().find(|line| line.contains("Proxy")));
     line("proxy", setting.unwrap_or("none"));
-    let day = done.published.valid_until.strftime("%Y-%m-%d");
+    let day = made.published.valid_until.strftime("%Y-%m-%d");
     line(
         "archive",
-        &format!("{} packages, signed until {day}", done.published.packages),
+        &format!("{} packages, signed until {day}", made.published.packages),
     );
-    let head = if done.is_new {
-        format!("{} {} is ready for the clients", package::NAME, done.version)
+    let head = if made.is_new {
+        format!("{} {} is ready for the clients", package::NAME, made.version)
     } else {
         format!(
             "{} {} is up to date: nothing has changed since it was made",
             package::NAME,
-            done.version
+            made.version
         )
     };
-    let next = if done.is_new && !goes_on {
+    let next = if made.is_new && !goes_on {
         next_step(has_clients)
     } else {
         ""

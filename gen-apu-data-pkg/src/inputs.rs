@@ -4,8 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use apu_repo::archive::Labels;
-use apu_repo::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site, labels_of, own_labels};
 
 use crate::keyrings::Keyrings;
 use crate::sources::{self, Source, Stanza};
@@ -51,7 +50,7 @@ impl Inputs {
 
 /// Reads all inputs.
 pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> {
-    let host = apu_repo::fqdn(site);
+    let host = apu_site::fqdn(site);
     let url = match &settings.client.url {
         Some(url) => url.to_string(),
         None => format!("http://{host}/local"),
@@ -134,14 +133,14 @@ pub(crate) fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failur
 fn authorized_keys(site: &Site, settings: &Settings) -> Result<String, Failure> {
     let line = |private: &PathBuf| {
         let path = private.with_extension("pub");
-        let key = apu_repo::read_public(&path).map_err(|error| {
+        let key = apu_site::read_public(&path).map_err(|error| {
             Failure::words(format!("there is no usable push key in {}", path.display()))
                 .why(error)
                 .advise("sudo apu setup")
         })?;
         Ok(format!("{RESTRICTIONS} {key}\n"))
     };
-    apu_repo::push_keys(site, settings).iter().map(line).collect()
+    apu_site::push_keys(site, settings).iter().map(line).collect()
 }
 
 fn keyring(site: &Site) -> Result<Vec<u8>, Failure> {
@@ -158,9 +157,9 @@ fn releases(settings: &Settings) -> Vec<(String, String)> {
     let named = settings
         .archives
         .iter()
-        .map(|archive| Labels::of_one(settings, archive));
+        .map(|archive| labels_of(settings, archive));
     let mut releases = Vec::new();
-    for labels in std::iter::once(Labels::of(settings)).chain(named) {
+    for labels in std::iter::once(own_labels(settings)).chain(named) {
         let release = (labels.origin, labels.label);
         if !releases.contains(&release) {
             releases.push(release);

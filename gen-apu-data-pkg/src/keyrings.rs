@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use apu_repo::{Failure, Site, public_certificates};
+use apu_archive::public_certificates;
+use apu_site::{Failure, Site};
 
 use crate::inputs::cannot_read;
 use crate::sources::{Distribution, SignedBy, Stanza};
@@ -134,7 +135,7 @@ fn certificates(bytes: &[u8], shown: &str, advice: &str) -> Result<Vec<u8>, Fail
     match public_certificates(bytes) {
         Ok(0) => Err(not_a_keyring("there is no certificate in it".to_owned())),
         Ok(_) => Ok(bytes.to_vec()),
-        Err(apu_repo::KeyError::Secret) => Err(Failure::words(format!("{shown} holds a SECRET key"))
+        Err(apu_archive::KeyError::Secret) => Err(Failure::words(format!("{shown} holds a SECRET key"))
             .why(Failure::words(
                 "apu-data goes to every client, over plain http, and can be read by everybody",
             ))

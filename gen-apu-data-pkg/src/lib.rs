@@ -4,7 +4,7 @@
 //! archive keyring, the sources, the proxy. The same inputs give the same bytes, so that a new version appears
 //! when, and only when, an input has changed.
 
-// A panic at a closed pipe is no way to end: apu_repo::output is.
+// A panic at a closed pipe is no way to end: apu_site::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod apt;
@@ -20,10 +20,11 @@ mod sources;
 
 use std::process::ExitCode;
 
-use apu_repo::output::{complain, finish, remember, show};
+use apu_site::output::{complain, finish, remember, show};
 use clap::Parser;
 
 pub use cli::Args;
+pub use generate::{Made, make};
 use push::Pushed;
 
 /// What clients get of the text of a sources.list, in deb822; where they get nothing, why.
@@ -72,7 +73,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(status) => finish(status),
         Err(failure) => {
-            let (text, status) = apu_repo::report(&failure);
+            let (text, status) = apu_site::report(&failure);
             complain(&text);
             finish(status)
         }

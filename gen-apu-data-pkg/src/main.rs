@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    apu_repo::serve_deb_reader();
+    apu_archive::serve_deb_reader();
     gen_apu_data_pkg::run()
 }

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use apu_repo::{DebWriter, Failure};
+use apu_archive::DebWriter;
+use apu_site::Failure;
 
 use crate::inputs::Inputs;
 use crate::scripts::{self, CARRIED, PROXY};
@@ -22,7 +23,7 @@ pub(crate) fn build(inputs: &Inputs, version: u64) -> Result<Vec<u8>, Failure> {
     let control = control(inputs, version);
     let control = control
         .parse()
-        .map_err(|error: apu_repo::ControlError| failed(&error))?;
+        .map_err(|error: apu_archive::ControlError| failed(&error))?;
     let mut deb = DebWriter::new(control, MTIME);
     for (path, bytes) in files(inputs, version)? {
         deb.file(&path, 0o644, bytes).map_err(|error| failed(&error))?;

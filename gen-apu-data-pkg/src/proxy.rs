@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use apu_repo::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site};
 
 use crate::inputs::cannot_read;
 
@@ -142,7 +142,7 @@ mod tests {
     fn judged(text: &str) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
-        judge(file.path()).map_err(|failure| apu_repo::report(&failure).0)
+        judge(file.path()).map_err(|failure| apu_site::report(&failure).0)
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use apu_repo::Failure;
-use apu_repo::output::complain;
+use apu_site::Failure;
+use apu_site::output::complain;
 use serde_json::Value;
 
 use crate::cli::Args;

@@ -13,7 +13,7 @@ mod uri;
 
 use std::fmt;
 
-use apu_repo::deb822::{Comments, Deb822Error, Paragraph, paragraphs};
+use apu_debian::deb822::{Comments, Deb822Error, Paragraph, paragraphs};
 use thiserror::Error;
 
 pub(crate) use distribution::{DEBIAN, Distribution, UBUNTU};

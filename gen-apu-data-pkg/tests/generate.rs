@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use apu_repo::{Site, archive, setup};
+use apu_site::{Site, setup};
 
 struct Server {
     dir: tempfile::TempDir,
@@ -87,9 +87,9 @@ impl Server {
             .then(|| String::from_utf8(output.stdout).unwrap())
     }
 
-    fn faults(&self) -> Vec<archive::Fault> {
-        let keyring = apu_repo::Keyring::parse(&fs::read(self.site().archive_gpg()).unwrap()).unwrap();
-        archive::check(&self.site().archive(), &keyring).faults
+    fn faults(&self) -> Vec<apu_archive::Fault> {
+        let keyring = apu_archive::Keyring::parse(&fs::read(self.site().archive_gpg()).unwrap()).unwrap();
+        apu_archive::check_suite(&self.site().archive(), None, &keyring).faults
     }
 }
 

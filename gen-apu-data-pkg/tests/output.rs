@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::process::{Command, Output, Stdio};
 
-use apu_repo::{Site, setup};
+use apu_site::{Site, setup};
 
 fn server() -> tempfile::TempDir {
     let server = tempfile::tempdir().unwrap();

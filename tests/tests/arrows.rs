@@ -5,18 +5,30 @@ use std::process::Command;
 
 /// Every crate of ours, with those of ours that it may use. Arrows run only downwards.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("apu-proto", &[]),
-    ("apu-fleet", &["apu-proto"]),
-    ("apu-repo", &[]),
-    ("apu-server", &["apu-fleet", "apu-proto", "apu-repo"]),
-    ("apu-client", &["apu-proto"]),
+    ("apu-debian", &[]),
+    ("apu-proto", &["apu-debian"]),
+    ("apu-fleet", &["apu-debian", "apu-proto"]),
+    ("apu-archive", &["apu-debian"]),
+    ("apu-site", &["apu-archive", "apu-debian"]),
+    (
+        "apu-server",
+        &[
+            "apu-archive",
+            "apu-debian",
+            "apu-fleet",
+            "apu-proto",
+            "apu-site",
+            "gen-apu-data-pkg",
+        ],
+    ),
+    ("apu-client", &["apu-debian", "apu-proto"]),
     ("apu-wrapper", &["apu-proto"]),
-    ("gen-apu-data-pkg", &["apu-repo"]),
+    ("gen-apu-data-pkg", &["apu-archive", "apu-debian", "apu-site"]),
 ];
 
 /// What is linked into a program that runs as root on every client, whoever it comes through.
 const ROOT_SIDE: &[&str] = &[
-    "apu-client apu-proto",
+    "apu-client apu-debian apu-proto",
     "bitflags cfg-if libc memoffset nix",           // the system's calls
     "itoa memchr serde serde_core serde_json zmij", // JSON
     "serde_spanned toml toml_datetime toml_parser winnow", // policy.toml
@@ -26,7 +38,7 @@ const ROOT_SIDE: &[&str] = &[
 
 /// What is linked into the forced command.
 const COURIER: &[&str] = &[
-    "apu-wrapper apu-proto",
+    "apu-wrapper apu-debian apu-proto",
     "bitflags cfg-if libc memoffset nix", // a socket with a name
     "itoa memchr serde serde_core serde_json zmij",
     "block-buffer const-oid cpufeatures crypto-common digest hybrid-array sha2 typenum",

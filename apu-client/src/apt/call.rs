@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use apu_proto::{Operation, PackageName};
+use apu_debian::PackageName;
+use apu_proto::Operation;
 
 use super::fixed_settings::FIXED_SETTINGS;
 use crate::dpkg::{Conffiles, dpkg_forces};

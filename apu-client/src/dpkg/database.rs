@@ -8,7 +8,7 @@ use std::path::Path;
 use apu_proto::{Broken, Change, PackageArg};
 use serde::{Deserialize, Serialize};
 
-use super::control::{Field, paragraphs};
+use apu_debian::deb822::lenient::{Field, paragraphs};
 
 /// The third word of a package's `Status` field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

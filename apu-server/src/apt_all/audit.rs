@@ -6,8 +6,8 @@ use std::path::Path;
 
 use apu_fleet::{Host, Outcome, fold, now};
 use apu_proto::{RunId, TransactionId};
-use apu_repo::Site;
-use apu_repo::output::complain;
+use apu_site::Site;
+use apu_site::output::complain;
 use nix::unistd::{Uid, User, getuid};
 
 use super::ended::Ended;

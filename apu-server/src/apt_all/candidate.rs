@@ -3,9 +3,9 @@
 //! The server cannot know it beforehand: what else a client can have is decided by the client's own sources. And the
 //! client installs its candidate or nothing, so that no request can choose an old version.
 
+use apu_debian::PackageName;
 use apu_fleet::{Code, Why};
 use apu_proto::{PackageArg, ReasonCode};
-use apu_repo::settings::PackageName;
 
 /// What to try, with `HOST` for the hosts; nothing where that is not the matter.
 pub(super) fn advice(why: &Why, local: &[PackageArg], may_replace: &[PackageName]) -> Option<String> {
@@ -17,18 +17,16 @@ pub(super) fn advice(why: &Why, local: &[PackageArg], may_replace: &[PackageName
     let package = local.iter().find(is_meant).or_else(|| local.first())?;
     let name = &package.name;
     let version = package.version.as_ref()?;
-    Some(
-        if may_replace.iter().any(|other| other.as_str() == name.as_str()) {
-            format!(
-                "gen-apu-data-pkg --push HOST, where {name} is new in may_replace; else give it a version above theirs"
-            )
-        } else {
-            format!(
-                "where {name} {version} is to replace theirs: write \"{name}\" into may_replace of [archive] in \
+    Some(if may_replace.iter().any(|other| other == name) {
+        format!(
+            "gen-apu-data-pkg --push HOST, where {name} is new in may_replace; else give it a version above theirs"
+        )
+    } else {
+        format!(
+            "where {name} {version} is to replace theirs: write \"{name}\" into may_replace of [archive] in \
              /etc/apu-server/apu.toml, then: gen-apu-data-pkg --push HOST"
-            )
-        },
-    )
+        )
+    })
 }
 
 #[cfg(test)]
@@ -56,7 +54,7 @@ mod tests {
         assert!(advised.contains("may_replace"), "{advised}");
         assert!(advised.ends_with("gen-apu-data-pkg --push HOST"), "{advised}");
 
-        let settings = apu_repo::Settings::parse("[archive]\nmay_replace = ['nginx']\n").unwrap();
+        let settings = apu_site::Settings::parse("[archive]\nmay_replace = ['nginx']\n").unwrap();
         let advised = advice(&refused, &local, &settings.archive.may_replace).unwrap();
         assert!(advised.contains("a version above theirs"), "{advised}");
     }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use apu_proto::Operation;
-use apu_repo::Failure;
+use apu_site::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
@@ -107,7 +107,7 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
             (Some((name, why, instead)), Some(target)) => {
                 Err(Failure::words(format!("{name:?} is no operation of apt-all"))
                     .why(*why)
-                    .advise(format!("apt-all {} {instead}", apu_repo::quote(word(target)))))
+                    .advise(format!("apt-all {} {instead}", apu_archive::quote(word(target)))))
             }
             _ => Ok(given),
         };

@@ -2,7 +2,7 @@
 
 use apu_fleet::{Code, Ending, Host, Obstacle, Outcome, Purpose, Why};
 use apu_proto::{Operation, ReasonCode, Request};
-use apu_repo::Failure;
+use apu_site::Failure;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::audit::Record;

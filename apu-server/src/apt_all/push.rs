@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apu_archive::quote;
+use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
-use apu_repo::output::{Stdout, all_written, complain, show};
-use apu_repo::{Failure, Site, quote, say, settings};
+use apu_site::output::{Stdout, all_written, complain, show};
+use apu_site::{Failure, Site, say};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::audit::Record;
@@ -108,7 +110,7 @@ pub(super) struct Button<'a> {
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
-    pub(super) may_replace: &'a [settings::PackageName],
+    pub(super) may_replace: &'a [PackageName],
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use apu_repo::Failure;
-use apu_repo::output::complain;
+use apu_site::Failure;
+use apu_site::output::complain;
 use nix::sys::termios::{FlushArg, tcflush};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;

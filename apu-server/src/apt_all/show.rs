@@ -4,7 +4,7 @@ use std::io;
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::Transaction;
-use apu_repo::output::{complain, show};
+use apu_site::output::{complain, show};
 
 use super::audit::Record;
 use super::candidate::advice;

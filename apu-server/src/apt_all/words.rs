@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use apu_archive::quote;
 use apu_proto::{Operation, PackageArg, Request};
-use apu_repo::{Failure, quote};
+use apu_site::Failure;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 
@@ -109,7 +110,7 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
 }
 
 fn at_least_a_second(text: &str) -> Result<Duration, String> {
-    let duration = apu_repo::settings::duration(text)?;
+    let duration = apu_site::settings::duration(text)?;
     if duration.is_zero() {
         return Err("at least 1 second is needed".to_owned());
     }

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 
 use apu_fleet::{Ending, HostName, Job, Limits, Purpose, Sinks, Task};
 use apu_proto::{Operation, Request, RunId};
-use apu_repo::output::{Stdout, show};
-use apu_repo::{Failure, say};
+use apu_site::output::{Stdout, show};
+use apu_site::{Failure, say};
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

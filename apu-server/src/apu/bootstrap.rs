@@ -10,15 +10,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apu_debian::UserName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
     ClassName, Code, Ending, Host, HostName, Job, KnownHosts, Limits, Obstacle, Outcome, Purpose, Sinks,
-    Task, UserName, Why,
+    Task, Why,
 };
 use apu_proto::{Operation, Request};
-use apu_repo::Failure;
-use apu_repo::output::{complain, show};
-use apu_repo::say;
+use apu_site::Failure;
+use apu_site::output::{complain, show};
+use apu_site::say;
 use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

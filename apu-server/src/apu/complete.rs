@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use apu_fleet::{ClassName, Inventory};
-use apu_repo::Site;
-use apu_repo::output::show;
+use apu_site::Site;
+use apu_site::output::show;
 use clap::{Arg, ArgAction, Args, Command, ValueHint};
 
 use crate::apt_all::operation_of;

@@ -8,10 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use apu_archive::Keyring;
+use apu_archive::{Checked, newest_version};
 use apu_fleet::{HostName, fold};
-use apu_repo::archive::{self, Checked, newest_version};
-use apu_repo::say;
-use apu_repo::{Failure, KeyKind, Keyring, Rotation, Settings, archive_key_at};
+use apu_site::say;
+use apu_site::{Failure, KeyKind, Rotation, Settings, archive_key_at};
 use clap::Args;
 
 use super::key::lasts;
@@ -137,7 +138,7 @@ fn archives(ground: &Ground) -> Vec<Finding> {
     directories(&ground.settings, ground)
         .iter()
         .map(|(directory, suite)| {
-            let checked = archive::check_suite(directory, suite.as_deref(), &keyring);
+            let checked = apu_archive::check_suite(directory, suite.as_deref(), &keyring);
             let left = checked.valid_until.map(|until| {
                 SystemTime::from(until)
                     .duration_since(SystemTime::now())
@@ -263,7 +264,7 @@ fn hosts(ground: &Ground) -> Vec<Finding> {
 mod tests {
     use std::time::Duration;
 
-    use apu_repo::archive::{Checked, Fault};
+    use apu_archive::{Checked, Fault};
 
     use super::archive_finding;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use apu_repo::Failure;
+use apu_site::Failure;
 use clap::{Args, CommandFactory};
 
 use super::complete;

@@ -4,9 +4,9 @@ use std::io::{self, BufRead, IsTerminal, Read};
 
 use apu_fleet::ssh::offered_key;
 use apu_fleet::{Host, HostKey, KnownHosts, Pinned};
-use apu_repo::Failure;
-use apu_repo::output::complain;
-use apu_repo::say;
+use apu_site::Failure;
+use apu_site::output::complain;
+use apu_site::say;
 use clap::Args;
 
 use super::remote::{named, wait};

@@ -1,8 +1,8 @@
 //! `apu hosts`: which classes there are, and which hosts a target means.
 
 use apu_fleet::{Host, fold};
-use apu_repo::Failure;
-use apu_repo::say;
+use apu_site::Failure;
+use apu_site::say;
 use clap::Args;
 
 use crate::failure;

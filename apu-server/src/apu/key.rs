@@ -5,8 +5,8 @@ mod lag;
 mod rotate;
 mod status;
 
-use apu_repo::archive::newest_version;
-use apu_repo::{Failure, KeyKind, Rotation};
+use apu_archive::newest_version;
+use apu_site::{Failure, KeyKind, Rotation, archive_failure};
 use clap::{Args, Subcommand};
 
 pub(super) use self::status::lasts;
@@ -88,5 +88,6 @@ fn rotation(ground: &Ground, kind: KeyKind) -> Rotation<'_> {
 /// The version of the newest apu-data that the archive offers.
 fn offered_data(ground: &Ground) -> Result<Option<u64>, Failure> {
     let archive = ground.site.at(&ground.settings.archive.path);
-    Ok(newest_version(&archive, "apu-data")?.and_then(|version| version.parse().ok()))
+    let newest = newest_version(&archive, "apu-data").map_err(|error| archive_failure(error, &archive))?;
+    Ok(newest.and_then(|version| version.parse().ok()))
 }

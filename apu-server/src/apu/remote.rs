@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Ending, Host, HostName, Inventory, Job, Limits, Purpose, Sinks, TargetError, Task, run};
 use apu_proto::{Operation, Request};
-use apu_repo::Failure;
+use apu_site::Failure;
 
 use crate::failure;
 use crate::ground::{Ground, SHORT_ANSWER};

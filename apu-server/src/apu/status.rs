@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::io;
 
+use apu_archive::newest_version;
+use apu_archive::quote;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Status};
-use apu_repo::archive::newest_version;
-use apu_repo::output::show;
-use apu_repo::{Failure, quote};
+use apu_site::output::show;
+use apu_site::{Failure, archive_failure};
 use clap::Args;
 
 use super::remote::{INTERRUPTED, all_hosts, statuses, wait};
@@ -47,7 +48,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             .advise(format!("write the hosts, one a line, into {}", default.display())));
     }
     let archive = ground.site.at(&ground.settings.archive.path);
-    let newest = newest_version(&archive, "apu-data")?.ok_or_else(|| {
+    let newest = newest_version(&archive, "apu-data").map_err(|error| archive_failure(error, &archive))?;
+    let newest = newest.ok_or_else(|| {
         let what = format!("there is no apu-data in {}", archive.display());
         Failure::words(what).advise("sudo gen-apu-data-pkg, which makes one")
     })?;

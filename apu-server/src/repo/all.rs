@@ -1,7 +1,7 @@
 //! Every archive of apu.toml, as the daily job signs them anew.
 
-use apu_repo::output::{complain, show};
-use apu_repo::{Failure, Settings, Site, report};
+use apu_site::output::{complain, show};
+use apu_site::{Failure, Settings, Site, report};
 
 use super::target::Target;
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use apu_archive::{ArchiveError, Entry, Trial};
 use apu_proto::PackageArg;
-use apu_repo::archive::{ArchiveError, Entry, Trial};
-use apu_repo::output::complain;
-use apu_repo::{Failure, Settings, Site};
+use apu_site::output::complain;
+use apu_site::{Failure, Settings, Site, archive_failure};
 
 use super::{Target, show};
 
@@ -94,7 +94,7 @@ fn failure(dir: &Path, error: ArchiveError) -> Failure {
                 .advise(advice)
                 .why(error)
         }
-        _ => error.into_failure(dir),
+        _ => archive_failure(error, dir),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 
-use apu_repo::Failure;
-use apu_repo::archive::{self, Checked, Published};
-use apu_repo::deb822::{Comments, Paragraph, paragraphs};
+use apu_archive::{Checked, Published};
+use apu_debian::deb822::{Comments, Paragraph, paragraphs};
+use apu_site::Failure;
 
 use super::target::Target;
 
@@ -74,7 +74,7 @@ pub(super) fn list(target: &Target) -> Result<String, Failure> {
         failure.why(error)
     };
     let mut index: Vec<Paragraph> = Vec::new();
-    for (path, text) in archive::indexes(&target.dir, target.suite()).map_err(not_published)? {
+    for (path, text) in apu_archive::indexes(&target.dir, target.suite()).map_err(not_published)? {
         let unreadable = |error| Failure::machine(format!("cannot read {}", path.display())).why(error);
         index.extend(paragraphs(&text, Comments::Refused).map_err(unreadable)?);
     }

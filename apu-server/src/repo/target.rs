@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use apu_repo::archive::{self, Archive, ArchiveError, Labels, Layout, Suite};
-use apu_repo::output::complain;
-use apu_repo::settings::{Architecture, MoreArchive, Word};
-use apu_repo::{Failure, Settings, Site};
+use apu_archive::{Archive, ArchiveError, Labels, Layout, Suite};
+use apu_archive::{MachineArchitecture, Word};
+use apu_site::output::complain;
+use apu_site::settings::MoreArchive;
+use apu_site::{Failure, Settings, Site, archive_failure, labels_of, own_labels};
 use clap::Args;
 
 /// A suite as an option.
@@ -30,7 +31,7 @@ pub(super) struct Wishes {
     ///
     /// Clients of an architecture that a suite does not have do not see its packages for all architectures.
     #[arg(long = "architecture", value_name = "ARCHITECTURE")]
-    architectures: Vec<Architecture>,
+    architectures: Vec<MachineArchitecture>,
 
     /// Write which file is in which package, for apt-file; without this word, it is as it was.
     #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes",
@@ -67,7 +68,7 @@ impl Target {
     pub(super) fn own(site: &Site, settings: &Settings) -> Self {
         Self {
             dir: site.at(&settings.archive.path),
-            labels: Labels::of(settings),
+            labels: own_labels(settings),
         }
     }
 
@@ -75,7 +76,7 @@ impl Target {
     pub(super) fn named(site: &Site, settings: &Settings, archive: &MoreArchive) -> Self {
         Self {
             dir: site.at(&archive.path),
-            labels: Labels::of_one(settings, archive),
+            labels: labels_of(settings, archive),
         }
     }
 
@@ -164,10 +165,10 @@ impl Target {
             // It may hold what it likes.
             essential: None,
             contents: wishes.contents,
-            ..Labels::of(settings)
+            ..own_labels(settings)
         };
         let dir = dir.to_owned();
-        let there = archive::suites(&dir);
+        let there = apu_archive::suites(&dir);
         let name = match (&suite.suite, &there[..]) {
             (Some(name), _) => name.clone(),
             (None, [one]) => one.parse().map_err(|error: String| Failure::words(error))?,
@@ -212,15 +213,15 @@ impl Target {
             });
         }
         // Nothing is made here for an archive that nobody could sign.
-        apu_repo::archive_key_is_at(&site.archive_key())?;
+        apu_site::archive_key_is_at(&site.archive_key())?;
         let site = site.clone();
-        let keys = move || apu_repo::archive_keys(&site);
+        let keys = move || apu_site::archive_keys(&site).map_err(Into::into);
         let waiting = |holder: &str| complain(&(format!("waiting for {holder} to finish with {dir}") + "\n"));
         Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
-            .map_err(|error| error.into_failure(&self.dir))
+            .map_err(|error| archive_failure(error, &self.dir))
     }
 
     pub(super) fn failed(&self) -> impl Fn(ArchiveError) -> Failure {
-        |error| error.into_failure(&self.dir)
+        |error| archive_failure(error, &self.dir)
     }
 }

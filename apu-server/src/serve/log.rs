@@ -24,7 +24,7 @@ impl Log {
     /// Writes a line, if there is room for it.
     pub(super) fn tell(&self, line: fmt::Arguments<'_>) {
         for text in self.due(line, Instant::now()) {
-            apu_repo::output::complain(&format!("{text}\n"));
+            apu_site::output::complain(&format!("{text}\n"));
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use apu_repo::Folder;
+use apu_archive::Folder;
 use nix::errno::Errno;
 
 /// Why there is nothing to send.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use apu_repo::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site};
 use hyper::StatusCode;
 
 /// The longest path below an archive, in bytes: Linux's PATH_MAX.

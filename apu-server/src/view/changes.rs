@@ -1,10 +1,11 @@
 //! Changes of packages as lines: what has to be read before a yes stands first and is never cut.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use apu_debian::{compare, is_version};
 use apu_proto::{Change, Step, Transaction};
-use debversion::Version;
 
 use super::clean::{clean, package, version};
 use super::columns::columns;
@@ -30,10 +31,11 @@ impl Kind {
             (_, None) => Self::Removed,
             (None, Some(_)) => Self::New,
             (Some(old), Some(new)) if old == new => Self::Reinstalled,
-            (Some(old), Some(new)) => match (old.parse::<Version>(), new.parse::<Version>()) {
-                (Ok(old), Ok(new)) if old < new => Self::Upgraded,
-                (Ok(old), Ok(new)) if old == new => Self::Reinstalled,
-                _ => Self::Downgraded,
+            (Some(old), Some(new)) if !(is_version(old) && is_version(new)) => Self::Downgraded,
+            (Some(old), Some(new)) => match compare(old, new) {
+                Ordering::Less => Self::Upgraded,
+                Ordering::Equal => Self::Reinstalled,
+                Ordering::Greater => Self::Downgraded,
             },
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use apu_archive::quote;
 use apu_fleet::{Ending, HostName, Outcome};
 use apu_proto::Operation;
-use apu_repo::quote;
 
 use super::body::{Body, HOST};
 use super::groups::{groups, set};

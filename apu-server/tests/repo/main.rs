@@ -406,10 +406,10 @@ fn the_public_key_is_written_where_it_is_asked_for_and_lies_in_every_archive() {
     fs::remove_file(server.site().archive_gpg()).unwrap();
     assert_eq!(export(&[]).status.code(), Some(2));
     // A rotation is published with both keys, and the keyring has both.
-    apu_repo::Rotation::of(
+    apu_site::Rotation::of(
         &server.site(),
-        &apu_repo::Settings::default(),
-        apu_repo::KeyKind::Archive,
+        &apu_site::Settings::default(),
+        apu_site::KeyKind::Archive,
     )
     .begin()
     .unwrap();

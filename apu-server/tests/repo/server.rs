@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use apu_repo::deb822::{Comments, paragraphs};
-use apu_repo::{DebWriter, Keyring, Site, setup};
+use apu_archive::{DebWriter, Keyring};
+use apu_debian::deb822::{Comments, paragraphs};
+use apu_site::{Site, setup};
 
 pub(crate) struct Server {
     pub(crate) dir: tempfile::TempDir,

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use apu_debian::nearest;
 use thiserror::Error;
 
 use crate::host::Host;
 use crate::name::{ClassName, HostName, NameError, parse_port};
-use crate::nearest::nearest;
 use crate::range::{RangeError, expand};
 use crate::text::{TextError, lines};
 
@@ -193,7 +193,7 @@ fn parse_line(line: usize, text: &str) -> Result<Vec<Entry>, Fault> {
             "address" if names.len() > 1 => return Err(Fault::RangeAddress),
             "address" => host.address = Some(value.parse()?),
             "port" => host.port = Some(parse_port(value)?),
-            "user" => host.user = Some(value.parse()?),
+            "user" => host.user = Some(value.parse().map_err(NameError::User)?),
             "jump" => host.jump = Some(value.parse()?),
             _ => {
                 let nearest = nearest(key, OPTIONS).map(str::to_owned);
@@ -259,7 +259,7 @@ mod tests {
             ),
             (
                 "web1 user=-x",
-                "line 1: \"-x\" is not a user name: it starts with '-'",
+                "line 1: \"-x\" is not a user name: 1 to 32 of A-Z a-z 0-9 _ . -, starting with a letter, a digit or _",
             ),
             (
                 "@db port=2",

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::name::{HostName, Jump, UserName};
+use crate::name::{HostName, Jump};
+use apu_debian::UserName;
 
 /// A host and what the inventory says about reaching it; what is missing comes from the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

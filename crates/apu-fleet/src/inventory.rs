@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::class::{ClassFile, Entry, Fault, LineError};
 use crate::host::Host;
 use crate::name::{ClassName, HostName};
-use crate::nearest::nearest;
 use crate::target::TargetError;
+use apu_debian::nearest;
 
 /// All class files, read once.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Classes of hosts, and the engine that runs an operation on them. Nothing here knows a terminal or a settings file.
 
-// A panic at a closed pipe is no way to end: apu_repo::output is.
+// A panic at a closed pipe is no way to end: apu_site::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attend;
@@ -12,7 +12,6 @@ mod host;
 mod inventory;
 mod known_hosts;
 mod name;
-mod nearest;
 mod outcome;
 mod published;
 mod range;
@@ -33,8 +32,7 @@ pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
 pub use host::Host;
 pub use inventory::Inventory;
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
-pub use name::{ClassName, HostName, Jump, NameError, UserName, parse_port};
-pub use nearest::nearest;
+pub use name::{ClassName, HostName, Jump, NameError, parse_port};
 pub use outcome::{Code, Ending, Obstacle, Outcome, Why};
 pub use published::PublishedArchive;
 pub use range::{MAX_EXPANSION, RangeError, expand, fold};

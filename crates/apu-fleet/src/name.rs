@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use apu_debian::UserName;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -34,6 +35,9 @@ pub enum NameError {
     /// A class or user with a first character that could mean something else.
     #[error("{0:?} is not {1}: it starts with {2:?}")]
     Start(String, &'static str, char),
+    /// Not a user's name, with the reason.
+    #[error("{0}")]
+    User(String),
     /// A port beyond 65535, or 0.
     #[error("{0:?} is not a port")]
     Port(String),
@@ -83,10 +87,6 @@ name_type! {
 name_type! {
     /// The name of a class, which is a file's name.
     ClassName
-}
-name_type! {
-    /// A user of a client or of a jump host.
-    UserName
 }
 name_type! {
     /// What ssh's ProxyJump takes: `[USER@]HOST[:PORT]`, several with commas.
@@ -207,15 +207,6 @@ impl FromStr for ClassName {
     }
 }
 
-impl FromStr for UserName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        plain(text, "a user name", 32, "-_.", "_")?;
-        Ok(Self(text.to_owned()))
-    }
-}
-
 /// ASCII letters and digits, `also` after the first character, and `also_first` as the first.
 fn plain(text: &str, kind: &'static str, most: usize, also: &str, also_first: &str) -> Result<(), NameError> {
     let first = text.chars().next().ok_or(NameError::Empty)?;
@@ -241,7 +232,7 @@ impl FromStr for Jump {
         for hop in text.split(',') {
             let host = match hop.split_once('@') {
                 Some((user, host)) => {
-                    user.parse::<UserName>()?;
+                    user.parse::<UserName>().map_err(NameError::User)?;
                     host
                 }
                 None => hop,

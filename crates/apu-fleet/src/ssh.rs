@@ -20,10 +20,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use apu_debian::UserName;
 use apu_proto::Request;
 use openssh::{Child, ChildStderr, ChildStdout, Session, Stdio};
 use sha2::{Digest, Sha256};
@@ -33,7 +34,6 @@ use tokio::time::timeout;
 
 use self::gates::Gates;
 use crate::host::Host;
-use crate::name::UserName;
 use crate::outcome::{Obstacle, Why};
 use crate::transport::{Answer, Transport};
 

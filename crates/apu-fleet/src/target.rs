@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use apu_debian::nearest;
 use thiserror::Error;
 
 use crate::class::{Entry, LineError, meant};
 use crate::host::Host;
 use crate::inventory::{Hosts, Inventory};
 use crate::name::{ClassName, HostName, NameError};
-use crate::nearest::nearest;
 use crate::range::{RangeError, expand};
 use crate::words::Word;
 

@@ -3,10 +3,9 @@
 //! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
 
 mod frame;
-mod hex;
 mod key;
 mod operation;
-mod package;
+mod package_arg;
 mod request;
 mod run_id;
 mod status;
@@ -15,7 +14,7 @@ mod transaction;
 pub use frame::{Change, ClientOutcome, Frame, MAX_FRAME, MAX_LINE, Phase, Reason, ReasonCode, RunResult};
 pub use key::{KeyFingerprint, KeyFingerprintError};
 pub use operation::Operation;
-pub use package::{Architecture, PackageArg, PackageError, PackageName, Version};
+pub use package_arg::PackageArg;
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};

@@ -5,10 +5,11 @@
 
 use std::fmt;
 
+use apu_debian::PackageError;
 use thiserror::Error;
 
 use crate::operation::Operation;
-use crate::package::{PackageArg, PackageError};
+use crate::package_arg::PackageArg;
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 

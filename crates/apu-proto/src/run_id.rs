@@ -26,7 +26,7 @@ impl RunId {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::write(&self.0, f)
+        apu_debian::hex::write(&self.0, f)
     }
 }
 
@@ -40,7 +40,7 @@ impl FromStr for RunId {
     type Err = RunIdError;
 
     fn from_str(text: &str) -> Result<Self, RunIdError> {
-        crate::hex::read(text).map(Self).ok_or(RunIdError)
+        apu_debian::hex::decode(text).map(Self).ok_or(RunIdError)
     }
 }
 

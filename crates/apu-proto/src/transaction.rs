@@ -116,7 +116,7 @@ pub struct TransactionIdError;
 
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::write(&self.0, f)
+        apu_debian::hex::write(&self.0, f)
     }
 }
 
@@ -130,7 +130,7 @@ impl FromStr for TransactionId {
     type Err = TransactionIdError;
 
     fn from_str(text: &str) -> Result<Self, TransactionIdError> {
-        crate::hex::read(text).map(Self).ok_or(TransactionIdError)
+        apu_debian::hex::decode(text).map(Self).ok_or(TransactionIdError)
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use apu_debian::UserName;
+use apu_fleet::Host;
 use apu_fleet::ssh::Route;
-use apu_fleet::{Host, UserName};
 use nix::unistd::User;
 use tokio::process::Command;
 use tokio::time::timeout;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use apu_repo::Failure;
-use debversion::Version;
+use apu_debian::{compare, is_version};
+use apu_site::Failure;
 
 use crate::ground::Ground;
 
@@ -14,7 +14,7 @@ const SHIPPED: &str = "/usr/share/apu-server";
 /// A package as its file's name tells: `NAME_VERSION_ARCHITECTURE.deb`.
 #[derive(Debug, Clone)]
 struct Deb {
-    version: Version,
+    version: String,
     architecture: String,
     path: PathBuf,
 }
@@ -25,10 +25,9 @@ impl Deb {
         let mut parts = name.split('_');
         let (name, version, architecture) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self {
-            version: version
-                .parse()
-                .ok()
-                .filter(|_| name == package && parts.next().is_none())?,
+            version: Some(version)
+                .filter(|version| is_version(version) && name == package && parts.next().is_none())?
+                .to_owned(),
             architecture: architecture.to_owned(),
             path,
         })
@@ -64,7 +63,7 @@ impl Debs {
         let archive = ground.site.at(&ground.settings.archive.path);
         let newest = packages(&archive, "apu-data")
             .into_iter()
-            .max_by(|one, other| one.version.cmp(&other.version));
+            .max_by(|one, other| compare(&one.version, &other.version));
         let newest = newest.ok_or_else(|| {
             Failure::words(format!(
                 "there is no package of apu-data in {}",
@@ -85,7 +84,7 @@ impl Debs {
             .clients
             .iter()
             .filter(fits)
-            .max_by(|one, other| one.version.cmp(&other.version));
+            .max_by(|one, other| compare(&one.version, &other.version));
         match newest {
             Some(deb) => read(&deb.path),
             None => Err(
@@ -139,7 +138,7 @@ mod tests {
         let found = packages(directory.path(), "apu-data");
         let newest = found
             .iter()
-            .max_by(|one, other| one.version.cmp(&other.version))
+            .max_by(|one, other| compare(&one.version, &other.version))
             .unwrap();
         assert!(newest.path.ends_with("apu-data_10_all.deb"));
         assert_eq!(found.len(), 2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use apu_fleet::ssh::{Excerpt, blame, write_config};
 use apu_fleet::{Code, Host, HostKey, HostName, Jump, KnownHosts, Obstacle, Why};
-use apu_repo::say;
+use apu_site::say;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};

@@ -2,7 +2,7 @@
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::Operation;
-use apu_repo::Failure;
+use apu_site::Failure;
 
 use super::{Finding, well, wrong};
 use crate::apu::remote::{asked, wait};

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use apu_repo::output::Stdout;
-use apu_repo::{Failure, Site};
+use apu_site::output::Stdout;
+use apu_site::{Failure, Site};
 use clap::Args;
 use tempfile::NamedTempFile;
 

@@ -3,13 +3,11 @@
 //! Begin: the next key is made; both keys sign, both let apt-all in, both are in the next apu-data. Finish: once every
 //! host has that apu-data, the old key goes from the server, and from the clients with the apu-data after that.
 
-use std::env;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use apu_fleet::ssh::{Ssh, SshOptions};
-use apu_repo::say;
-use apu_repo::{Failure, KeyKind};
+use apu_site::say;
+use apu_site::{Failure, KeyKind};
 
 use super::lag::{Laggard, laggards};
 use super::{KINDS, Rotate, name, offered_data, option, rotation};
@@ -82,22 +80,12 @@ fn way(ground: &Ground, kind: KeyKind) -> Result<Arc<Ssh>, Failure> {
 
 /// Makes the next apu-data, if a key has changed, and signs all archives with the keys that there are now.
 fn publish(ground: &Ground) -> Result<(), Failure> {
-    let beside = env::current_exe()
-        .ok()
-        .map(|program| program.with_file_name("gen-apu-data-pkg"));
-    let program = beside.unwrap_or_else(|| "gen-apu-data-pkg".into());
-    let status = Command::new(&program)
-        .arg("--quiet")
-        .arg("--root")
-        .arg(ground.site.root())
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| Failure::machine(format!("cannot start {}", program.display())).why(error))?;
-    if !status.success() {
-        return Err(Failure::machine("there is no apu-data with the new keys")
-            .why(format!("gen-apu-data-pkg ended with {status}"))
-            .advise("mend what it names, and do the same once more: nothing is lost"));
-    }
+    gen_apu_data_pkg::make(&ground.site, &ground.settings, 1).map_err(|failure| {
+        let advice = failure.advice().unwrap_or("mend what is named above").to_owned();
+        Failure::machine("there is no apu-data with the new keys")
+            .why(failure)
+            .advise(format!("{advice}; then do the same once more: nothing is lost"))
+    })?;
     crate::repo::publish_others(&ground.site, &ground.settings)
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apu_fleet::{HostKey, HostName};
-use apu_repo::say;
-use apu_repo::{Failure, KeyKind, archive_key_at};
+use apu_site::say;
+use apu_site::{Failure, KeyKind, archive_key_at};
 use jiff::Timestamp;
 
 use super::lag::{Laggard, laggards};

@@ -1,0 +1,16 @@
+//! Grammars of Debian that server and client share: package names, architectures, versions and their order, deb822.
+//!
+//! A leaf of the workspace: no I/O, and no dependency beyond serde and thiserror, since the root side links it.
+
+pub mod deb822;
+pub mod hex;
+mod nearest;
+mod package;
+mod text_value;
+mod user;
+mod version;
+
+pub use nearest::nearest;
+pub use package::{Architecture, PackageError, PackageName, is_architecture, is_dpkg_name, is_package_name};
+pub use user::UserName;
+pub use version::{Version, compare, is_version};

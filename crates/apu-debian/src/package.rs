@@ -1,0 +1,188 @@
+//! Package names and architectures: Debian policy's grammar, dpkg's, and the stricter one of a request.
+
+use thiserror::Error;
+
+/// Why a text is not a package name, an architecture or a version that a request may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PackageError {
+    /// Not a [`PackageName`].
+    #[error(
+        "not a package name: 2 to 128 of a-z 0-9 + . -, starting with a letter or digit, not ending in - or ."
+    )]
+    Name,
+    /// Not an [`Architecture`].
+    #[error(
+        "not an architecture: 2 to 32 of a-z 0-9 -, starting and ending with a letter or digit; nor any, native or all"
+    )]
+    Architecture,
+    /// Not a [`Version`](crate::Version).
+    #[error(
+        "not a version: [epoch:]upstream[-revision] of A-Z a-z 0-9 + . ~ -, starting with a digit, not ending in + or -"
+    )]
+    Version,
+}
+
+/// A text type that holds only what its check accepts.
+macro_rules! checked_word {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $error:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text, which keeps to this type's grammar.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::PackageError;
+
+            fn from_str(text: &str) -> Result<Self, $crate::PackageError> {
+                if $check(text) { Ok(Self(text.to_owned())) } else { Err($error) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::PackageError;
+
+            fn try_from(text: String) -> Result<Self, $crate::PackageError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                word.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use checked_word;
+
+checked_word!(
+    /// A binary package's name in a request, 2 to 128 bytes of `[a-z0-9+.-]`: as policy 5.6.7, and not ending in `-` or `.`,
+    /// which apt reads as a verb or as the start of a pattern.
+    #[derive(PartialOrd, Ord)]
+    PackageName,
+    is_name_in_request,
+    PackageError::Name
+);
+checked_word!(
+    /// One Debian architecture such as `amd64` or `kfreebsd-amd64`, out of a closed list.
+    #[derive(PartialOrd, Ord)]
+    Architecture,
+    is_known_architecture,
+    PackageError::Architecture
+);
+
+/// Whether Debian policy 5.6.7 allows the name of a binary package, of at most 128 bytes.
+#[must_use]
+pub fn is_package_name(name: &str) -> bool {
+    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (2..=128).contains(&name.len())
+        && name.bytes().next().is_some_and(lower)
+        && name.bytes().all(|byte| lower(byte) || b"+.-".contains(&byte))
+}
+
+/// Whether dpkg takes the name in its database and in relations to other packages; of at most 128 bytes.
+#[must_use]
+pub fn is_dpkg_name(name: &str) -> bool {
+    name.len() <= 128
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
+}
+
+fn is_name_in_request(name: &str) -> bool {
+    is_package_name(name) && !name.ends_with(['-', '.'])
+}
+
+/// Debian's release architectures and ports, and Ubuntu's. Closed, since apt gives other words in this place a meaning of
+/// their own (`any`, `native`; `src:` before a name).
+const ARCHITECTURES: [&str; 24] = [
+    "alpha",
+    "amd64",
+    "arc",
+    "arm64",
+    "armel",
+    "armhf",
+    "hppa",
+    "hurd-amd64",
+    "hurd-i386",
+    "i386",
+    "ia64",
+    "kfreebsd-amd64",
+    "loong64",
+    "m68k",
+    "mips64el",
+    "mipsel",
+    "powerpc",
+    "ppc64",
+    "ppc64el",
+    "riscv64",
+    "s390x",
+    "sh4",
+    "sparc64",
+    "x32",
+];
+
+fn is_known_architecture(name: &str) -> bool {
+    ARCHITECTURES.contains(&name)
+}
+
+/// Whether a package's `Architecture` may be this: `all`, or the name of a machine's. Open, since derivatives have their own.
+#[must_use]
+pub fn is_architecture(name: &str) -> bool {
+    name.len() <= 32
+        && !["any", "source", "native"].contains(&name)
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_dpkg_and_a_request_take_different_names() {
+        for (name, policy, dpkg, request) in [
+            ("g++", true, true, true),
+            ("memtest86+", true, true, true),
+            ("foo.", true, true, false),
+            ("foo-", true, true, false),
+            ("a", false, true, false),
+            ("Foo_bar", false, true, false),
+            ("", false, false, false),
+            ("-y", false, false, false),
+            ("../foo", false, false, false),
+            ("fo\u{e9}", false, false, false),
+        ] {
+            assert_eq!(is_package_name(name), policy, "policy: {name}");
+            assert_eq!(is_dpkg_name(name), dpkg, "dpkg: {name}");
+            assert_eq!(name.parse::<PackageName>().is_ok(), request, "request: {name}");
+        }
+    }
+
+    #[test]
+    fn every_known_architecture_is_one_by_the_open_rule() {
+        assert!(ARCHITECTURES.into_iter().all(is_architecture));
+        assert!(is_architecture("all") && is_architecture("riscv32"));
+        for name in ["any", "native", "source", "", "64", "AMD64", "a/b"] {
+            assert!(!is_architecture(name), "{name}");
+        }
+    }
+}

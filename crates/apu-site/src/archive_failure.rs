@@ -1,0 +1,97 @@
+//! What an administrator is told where an archive could not be changed, and what to try.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use apu_archive::{ArchiveError, quote};
+
+use crate::failure::{Failure, FailureKind};
+use crate::io_advice::io_advice;
+
+/// The failure of a program that was to change, or read, the archive in `dir`.
+#[must_use]
+pub fn archive_failure(error: ArchiveError, dir: &Path) -> Failure {
+    let path = dir;
+    let dir = dir.display();
+    let what = format!("nothing was published in {dir}");
+    match error {
+        // The keys are read by this crate.
+        ArchiveError::Keys(source) => match source.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(source) => Failure::machine(what).advise("sudo apu setup").why(source),
+        },
+        ArchiveError::Unreadable { path, source } => Failure::machine(format!("cannot read {path}"))
+            .advise(format!("apu repo check {dir}"))
+            .why(source),
+        ArchiveError::Io {
+            ref source,
+            path: ref at,
+            ..
+        } => {
+            let (kind, advice) = io_advice(source, Path::new(at));
+            let failure = match kind {
+                FailureKind::Words => Failure::words(what),
+                FailureKind::Machine => Failure::machine(what),
+            };
+            failure.advise(advice).why(error)
+        }
+        ArchiveError::Sign(_) => Failure::machine(what).advise("sudo apu setup").why(error),
+        _ => {
+            let advice = advice(&error, path);
+            Failure::words(what).advise(advice).why(error)
+        }
+    }
+}
+
+/// What to try where the archive, or what was to be published, is not as it has to be.
+fn advice(error: &ArchiveError, path: &Path) -> String {
+    let dir = path.display();
+    match error {
+        ArchiveError::Ambiguous { first, .. } => {
+            // One of them may be on its way in, from somewhere else.
+            let file = format!("{dir}/{first}");
+            if Path::new(&file).is_file() {
+                format!("rm {file}, or give one of them another version")
+            } else {
+                "give one of them another version".to_owned()
+            }
+        }
+        ArchiveError::Essential { file, package } => {
+            let file = format!("{dir}/{file}");
+            let allow = format!("write {package} into may_replace in /etc/apu-server/apu.toml");
+            if Path::new(&file).is_file() {
+                format!("rm {file}, or {allow}")
+            } else {
+                allow
+            }
+        }
+        ArchiveError::Taken { .. } => "give the changed package a higher version".to_owned(),
+        ArchiveError::OtherLayout { is_flat: true } => {
+            format!("another directory, or rm {dir}/InRelease {dir}/Release* {dir}/Packages*")
+        }
+        ArchiveError::OtherLayout { is_flat: false } => format!("another directory, or rm -r {dir}/dists"),
+        ArchiveError::OtherTool { suite, .. } => archive_beside(path, suite.as_deref()),
+        ArchiveError::Untrusted(why) => why.advice().to_owned(),
+        ArchiveError::NotThere(_) => format!("apu repo list {dir}"),
+        _ => "mend or remove these files".to_owned(),
+    }
+}
+
+/// A command that makes an archive of apu's beside the other, with its packages.
+fn archive_beside(dir: &Path, suite: Option<&str>) -> String {
+    let name = dir.file_name().unwrap_or(OsStr::new("archive")).to_string_lossy();
+    let beside = dir.with_file_name(format!("{name}-apu"));
+    let quoted = |path: &Path| quote(&path.display().to_string());
+    let (pool, option) = match suite {
+        None => (beside.clone(), String::new()),
+        Some(suite) => (
+            beside.join("pool").join(suite).join("main"),
+            format!(" --suite {}", quote(suite)),
+        ),
+    };
+    let (from, pool, beside) = (quoted(dir), quoted(&pool), quoted(&beside));
+    format!(
+        "an archive of its own: mkdir -p {pool} && find {from} -name '*.deb' -exec cp -t {pool} {{}} + && \
+         apu repo publish{option} {beside}"
+    )
+}

@@ -1,0 +1,382 @@
+//! `apu.toml`: the one reader of the server's settings. Every key is optional, an unknown one is an error.
+
+mod duration;
+mod error;
+mod value;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apu_archive::{Label, MachineArchitecture, Word};
+use apu_debian::{PackageName, UserName};
+use serde::Deserialize;
+
+pub use duration::duration;
+use duration::{seconds, seconds_or_off};
+pub use error::SettingsError;
+use value::url_or_none;
+pub use value::{KeyExchange, Url};
+
+use crate::{Failure, Site, io_advice};
+
+/// All tables of `apu.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `[ssh]`
+    pub ssh: Ssh,
+    /// `[run]`
+    pub run: Run,
+    /// `[client]`
+    pub client: Client,
+    /// `[archive]`
+    pub archive: Archive,
+    /// `[[archives]]`
+    pub archives: Vec<MoreArchive>,
+}
+
+/// `[ssh]`: how the server reaches its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ssh {
+    /// The user on the clients.
+    pub user: UserName,
+    /// The port of the clients' sshd; without one, what root's ssh configuration says.
+    pub port: Option<NonZeroU16>,
+    /// The push key.
+    pub key: PathBuf,
+    /// Which key exchange is asked for first.
+    pub key_exchange: KeyExchange,
+    /// How long a client may take to answer.
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    /// How long a connection is kept for the next operation; zero is not at all.
+    #[serde(deserialize_with = "seconds_or_off")]
+    pub keep_open: Duration,
+    /// How many idle connections are kept at most.
+    pub most_kept: NonZeroUsize,
+    /// How many handshakes run at once.
+    pub handshakes: NonZeroUsize,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self {
+            user: UserName::of("apu"),
+            port: None,
+            key: "/etc/apu-server/ssh/id_ed25519".into(),
+            key_exchange: KeyExchange::Fast,
+            connect_timeout: Duration::from_secs(10),
+            keep_open: Duration::from_secs(60),
+            most_kept: NonZeroUsize::new(200).unwrap_or(NonZeroUsize::MIN),
+            handshakes: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+/// `[run]`: limits of one operation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// How many hosts work at once.
+    pub parallel: NonZeroUsize,
+    /// How long the server waits for one host.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Duration,
+    /// How long a client waits for apt's and dpkg's locks.
+    #[serde(deserialize_with = "seconds_or_off")]
+    pub lock_wait: Duration,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
+            timeout: Duration::from_secs(3600),
+            lock_wait: Duration::from_secs(600),
+        }
+    }
+}
+
+/// `[client]`: what apu-data brings to the clients.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Client {
+    /// The clients' apt runs use the sources of apu-data and no others.
+    pub exclusive: bool,
+    /// Where the clients find the archive; by default `http://` this host's name `/local`.
+    #[serde(deserialize_with = "url_or_none")]
+    pub url: Option<Url>,
+    /// The proxy that the clients fetch through.
+    #[serde(deserialize_with = "url_or_none")]
+    pub proxy: Option<Url>,
+}
+
+/// `[archive]`: the site's own archive.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// Release's Origin.
+    pub origin: Label,
+    /// Release's Label.
+    pub label: Label,
+    /// Release's Suite.
+    pub suite: Label,
+    /// How many days a signature is good for.
+    pub valid_days: NonZeroU16,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Packages that the clients take from here, and from the archives of `[[archives]]`, also where Debian has one
+    /// of that name.
+    pub may_replace: Vec<PackageName>,
+    /// Whether it says which file is in which package.
+    pub contents: bool,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            origin: Label::of("apu"),
+            label: Label::of("apu"),
+            suite: Label::of("local"),
+            valid_days: NonZeroU16::new(7).unwrap_or(NonZeroU16::MIN),
+            path: "/var/lib/apu-data/repo/local".into(),
+            may_replace: Vec::new(),
+            contents: false,
+        }
+    }
+}
+
+/// `[[archives]]`: one more archive that the clients get.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoreArchive {
+    /// What `apu repo` calls it, and its Release's Label.
+    pub name: Label,
+    /// Where it lies on the server.
+    pub path: PathBuf,
+    /// Where the clients find it.
+    pub url: Url,
+    /// Its suite; flat without one.
+    #[serde(default)]
+    pub suite: Option<Word>,
+    /// Its components; `main` where a suite names none.
+    #[serde(default)]
+    components: Vec<Word>,
+    /// Architectures that the suite has also while no package is for them.
+    #[serde(default)]
+    pub architectures: Vec<MachineArchitecture>,
+    /// Whether it says which file is in which package.
+    #[serde(default)]
+    pub contents: bool,
+}
+
+impl MoreArchive {
+    /// The components of its suite; a flat one has none.
+    #[must_use]
+    pub fn components(&self) -> Vec<Word> {
+        if self.suite.is_some() && self.components.is_empty() {
+            vec![Word::of("main")]
+        } else {
+            self.components.clone()
+        }
+    }
+
+    /// Suites share a directory; a flat archive has it for itself.
+    fn leaves_room_for(&self, other: &Self) -> bool {
+        self.path != other.path || self.suite.is_some() && other.suite.is_some() && self.suite != other.suite
+    }
+
+    fn is_flat_and_has_more(&self) -> bool {
+        self.suite.is_none() && !(self.components.is_empty() && self.architectures.is_empty())
+    }
+}
+
+impl Settings {
+    /// Reads the text of `apu.toml`.
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        let settings: Self = toml::from_str(text).map_err(|error| SettingsError::new(text, &error))?;
+        for (key, path) in settings.paths() {
+            if !path.is_absolute() {
+                return Err(SettingsError::Relative {
+                    key,
+                    path: path.clone(),
+                });
+            }
+        }
+        settings.judge_archives()?;
+        Ok(settings)
+    }
+
+    fn judge_archives(&self) -> Result<(), SettingsError> {
+        for (number, archive) in self.archives.iter().enumerate() {
+            let before = &self.archives[..number];
+            let problem = if archive.is_flat_and_has_more() {
+                "components and architectures belong to a suite, and it has none"
+            } else if before.iter().any(|other| other.name == archive.name) {
+                "another archive has that name"
+            } else if self.archive.path == archive.path
+                || before.iter().any(|other| !other.leaves_room_for(archive))
+            {
+                "another archive lies in its path"
+            } else {
+                continue;
+            };
+            let name = archive.name.to_string();
+            return Err(SettingsError::Archive { name, problem });
+        }
+        Ok(())
+    }
+
+    fn paths(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        [
+            ("[ssh] key", &self.ssh.key),
+            ("[archive] path", &self.archive.path),
+        ]
+        .into_iter()
+        .chain(
+            self.archives
+                .iter()
+                .map(|archive| ("[[archives]] path", &archive.path)),
+        )
+    }
+
+    /// Reads the site's `apu.toml`; without one every setting has its default.
+    pub fn read(site: &Site) -> Result<Self, Failure> {
+        let path = site.settings();
+        let failure = || Failure::words(format!("cannot read the settings in {}", path.display()));
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text).map_err(|error| {
+                let advice = error.advice(&path);
+                failure().why(error).advise(advice)
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => {
+                let (_, advice) = io_advice(&error, &path);
+                Err(failure().why(error).advise(advice))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::{KeyExchange, Settings};
+
+    #[test]
+    fn an_empty_file_is_all_defaults() {
+        assert_eq!(Settings::parse("").unwrap(), Settings::default());
+        assert_eq!(
+            Settings::parse("[client]\nurl = ''\nproxy = ''\n").unwrap(),
+            Settings::default()
+        );
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let settings = Settings::parse(
+            "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
+             keep_open=0\nmost_kept=9\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\n[client]\nexclusive=true\n\
+             url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
+             label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
+             path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
+             architectures=['arm64']\ncontents=true\n",
+        )
+        .unwrap();
+        assert_eq!(settings.ssh.key_exchange, KeyExchange::PostQuantum);
+        assert_eq!(settings.ssh.keep_open, Duration::ZERO);
+        assert_eq!(
+            (settings.ssh.most_kept.get(), settings.ssh.port.unwrap().get()),
+            (9, 2222)
+        );
+        assert_eq!(settings.run.parallel.get(), 5);
+        assert_eq!(
+            settings.client.proxy.unwrap().as_str(),
+            "http://apu.example.org:3128"
+        );
+        let extra = &settings.archives[0];
+        assert_eq!(extra.components()[0].as_str(), "main");
+        assert_eq!(extra.architectures[0].as_str(), "arm64");
+        assert!(extra.contents && !settings.archive.contents);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
+        let error = Settings::parse("[ssh]\nuser = 'apu'\nprot = 22\n").unwrap_err();
+        assert_eq!(error.to_string(), "line 3: there is no key `prot`");
+        assert_eq!(
+            error.advice(Path::new("/etc/apu-server/apu.toml")),
+            "write `port` instead in /etc/apu-server/apu.toml"
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_named_with_its_line() {
+        for (text, expected) in [
+            ("[ssh]\nport = 0\n", "line 2: `port = 0`: "),
+            ("[ssh]\nport = 70000\n", "line 2: `port = 70000`: "),
+            ("[ssh]\nuser = '-oProxyCommand=id'\n", "line 2: "),
+            ("[ssh]\nkey_exchange = 'slow'\n", "line 2: "),
+            ("[run]\ntimeout = 0\n", "line 2: "),
+            ("[run]\ntimeout = '5x'\n", "line 2: "),
+            ("[run]\ntimeout = -5\n", "line 2: "),
+            ("[run]\nparallel = -1\n", "line 2: "),
+            ("[client]\nurl = 'http://a b/'\n", "line 2: "),
+            ("[client]\nurl = 'file:/local'\n", "line 2: "),
+            ("[client]\nproxy = 'http://x/\"; evil \"'\n", "line 2: "),
+            ("[archive]\norigin = \"a\\nb\"\n", "line 2: "),
+            ("[archive]\nsuite = ' local'\n", "line 2: "),
+            ("[archive]\nmay_replace = ['*']\n", "line 2: "),
+            ("[archive]\ncontents = 'yes'\n", "line 2: "),
+            ("[archive\n", "line 1: "),
+        ] {
+            let error = Settings::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_is_refused() {
+        let error = Settings::parse("[archive]\npath = 'local'\n").unwrap_err();
+        assert_eq!(error.to_string(), "[archive] path: local is not an absolute path");
+    }
+
+    #[test]
+    fn two_archives_that_are_in_each_others_way_are_refused() {
+        let one = "[[archives]]\nname='one'\npath='/srv/one'\nurl='http://x.example.org/one'\n";
+        for (second, expected) in [
+            (one.to_owned(), "another archive has that name"),
+            (one.replacen("one", "two", 1), "another archive lies in its path"),
+            (
+                one.replacen("one", "two", 1)
+                    .replace("/srv/one", "/var/lib/apu-data/repo/local"),
+                "another archive lies in its path",
+            ),
+            (
+                one.replace("one", "two") + "components=['main']\n",
+                "components and architectures belong to a suite",
+            ),
+            (
+                one.replace("one", "two") + "suite='a/b'\n",
+                "is not a suite or component",
+            ),
+            (
+                one.replace("one", "two") + "suite='a'\narchitectures=['all']\n",
+                "is not an architecture",
+            ),
+        ] {
+            let error = Settings::parse(&format!("{one}{second}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{second}: {error}");
+        }
+        let suites = format!("{one}suite='a'\n{}suite='b'\n", one.replacen("one", "two", 1));
+        assert_eq!(Settings::parse(&suites).unwrap().archives.len(), 2);
+    }
+}
