@@ -68,6 +68,9 @@ pub(crate) fn left_out_notes(paths: &ClientPaths) -> Vec<String> {
 /// Returns apt's error about the sources that runs use; none where apt reads them.
 pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
     let mut arguments = vec!["indextargets".to_owned(), "--no-release-info".to_owned()];
+    for option in paths.apt_overrides() {
+        arguments.extend(["-o".to_owned(), option.clone()]);
+    }
     if paths.is_exclusive() {
         for option in [
             "Dir::Etc::SourceList=/dev/null".to_owned(),

@@ -274,14 +274,20 @@ pub(crate) fn first_refused<'a>(settings: &'a Settings, built_in: &Settings) -> 
         .find(|setting| !is_allowed(setting, settings) && !is_built_in(setting))
 }
 
-/// Returns options that switch off the debug output that this machine's configuration switches on.
+/// Returns options that switch off the debug output that this machine's configuration switches on, and that name the
+/// architectures which `apt-config dump` told: without them every call of apt starts dpkg several times to ask for them. apt
+/// ignores an architecture that is named twice.
 pub(crate) fn overrides(settings: &Settings) -> Vec<String> {
     let talks = |setting: &&Setting| setting.name.starts_with("debug::") && !setting.name.ends_with("::");
-    settings
+    let quiet = settings
         .iter()
         .filter(talks)
-        .map(|setting| format!("{}=false", setting.name))
-        .collect()
+        .map(|setting| format!("{}=false", setting.name));
+    let architectures = settings
+        .iter()
+        .filter(|setting| setting.name == "apt::architectures::" && !setting.value.is_empty())
+        .map(|setting| format!("APT::Architectures::={}", setting.value));
+    quiet.chain(architectures).collect()
 }
 
 fn is_allowed(setting: &Setting, settings: &Settings) -> bool {
@@ -477,6 +483,15 @@ mod tests {
         assert_eq!(
             overrides(&settings.unwrap()),
             ["debug::pkgacquire=false", "debug::pkgacquire::auth=false"]
+        );
+    }
+
+    #[test]
+    fn apt_is_told_the_architectures_that_it_would_ask_dpkg_for() {
+        let dump = "Dir=/\nAPT::Architectures=\nAPT::Architectures::=amd64\nAPT::Architectures::=i386\n";
+        assert_eq!(
+            overrides(&Settings::parse(dump).unwrap()),
+            ["APT::Architectures::=amd64", "APT::Architectures::=i386"]
         );
     }
 
