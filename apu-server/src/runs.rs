@@ -2,7 +2,7 @@
 //! when the terminal is gone.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -87,12 +87,16 @@ pub fn find(site: &Site, run: RunId) -> io::Result<Option<BegunRun>> {
 }
 
 fn read(path: &Path) -> io::Result<Option<BegunRun>> {
-    match fs::metadata(path) {
-        Ok(found) if found.len() <= LONGEST => Ok(serde_json::from_slice(&fs::read(path)?).ok()),
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    // One open file from here on: another apt-all may let it go at any moment.
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= LONGEST)
+        .then(|| serde_json::from_slice(&bytes).ok())
+        .flatten())
 }
 
 /// The files of runs, the oldest first.
