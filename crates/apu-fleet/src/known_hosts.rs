@@ -162,6 +162,10 @@ impl KnownHosts {
             Ok::<_, io::Error>(found.iter().any(|found| found.kind != Kind::Revoked))
         };
         if let Some(port) = port.filter(|port| *port != 22) {
+            // The line that we write ourselves needs no other reader.
+            if self.text()?.lines().any(|line| is_of(line, host)) {
+                return Ok(host.to_string());
+            }
             let with_port = format!("[{host}]:{port}");
             if !is_known(host.as_str())? && is_known(&with_port)? {
                 return Ok(with_port);

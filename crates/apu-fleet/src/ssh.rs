@@ -14,6 +14,7 @@ mod master;
 mod probe;
 mod route;
 mod spawn;
+mod uniform;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -21,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::AtomicU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use apu_debian::UserName;
@@ -90,6 +91,8 @@ pub struct Ssh {
     gates: Gates,
     launches: AtomicU32,
     algorithms: OnceCell<Option<String>>,
+    /// Whether ssh's configuration leads to every host alike.
+    is_uniform: OnceLock<bool>,
 }
 
 impl Ssh {
@@ -116,6 +119,7 @@ impl Ssh {
             key_mark,
             launches: AtomicU32::new(0),
             algorithms: OnceCell::new(),
+            is_uniform: OnceLock::new(),
             options,
         })
     }

@@ -239,7 +239,8 @@ mod tests {
         let logins = (0..20).map(|number| {
             let ssh = ssh.clone();
             let socket = directory.path().join(format!("socket{number}"));
-            let host = Host::plain(format!("web{number}").parse().unwrap());
+            let mut host = Host::plain(format!("web{number}").parse().unwrap());
+            host.address = Some("127.0.0.1".parse().unwrap());
             tokio::spawn(async move { ssh.launch(&host, &socket).await })
         });
         for login in logins.collect::<Vec<_>>() {

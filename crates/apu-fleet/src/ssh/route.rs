@@ -7,6 +7,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::spawn::command;
+use super::uniform::leads_everywhere_alike;
 use super::{Ssh, args};
 use crate::host::Host;
 
@@ -65,7 +66,17 @@ impl Route {
 
 impl Ssh {
     /// Where the configuration leads for this host; nothing where ssh cannot read it, which it says when it connects.
+    ///
+    /// Where the configuration leads to every host alike, ssh is not started for it.
     pub async fn route(&self, host: &Host) -> Option<Route> {
+        if *self.is_uniform.get_or_init(leads_everywhere_alike) {
+            return Some(Route {
+                address: host.address.as_ref().unwrap_or(&host.name).to_string(),
+                port: host.port.or(self.options.port).unwrap_or(22),
+                jump: host.jump.as_ref().map(ToString::to_string),
+                is_piped: false,
+            });
+        }
         let mut words = args::connection(
             &self.options,
             &self.config,
