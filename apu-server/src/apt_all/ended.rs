@@ -2,7 +2,7 @@
 
 use std::io;
 
-use apu_fleet::{Board, Ending, HostName};
+use apu_fleet::{Ending, HostName, RunState};
 use apu_proto::{ClientOutcome, Transaction};
 
 /// How everything ended: each host once, and how long it took.
@@ -16,14 +16,14 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    pub(super) fn of(board: &Board, failed: Vec<(String, io::Error)>) -> Self {
+    pub(super) fn of(run_state: &RunState, failed: Vec<(String, io::Error)>) -> Self {
         Self {
-            endings: board
+            endings: run_state
                 .endings()
                 .map(|(host, ending)| (host.clone(), ending.clone()))
                 .collect(),
-            seconds: board.seconds.unwrap_or_default(),
-            interrupted: board.interrupts > 0,
+            seconds: run_state.seconds.unwrap_or_default(),
+            interrupted: run_state.interrupts > 0,
             // What goes to standard output is told when the program ends.
             failed: failed
                 .into_iter()

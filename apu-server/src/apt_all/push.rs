@@ -265,8 +265,8 @@ impl Button<'_> {
         } else {
             Sinks::default().with(Plain::new(Stdout, self.telling))
         };
-        let board = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
-        Ended::of(&board, std::mem::take(&mut sinks.failed))
+        let run_state = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
+        Ended::of(&run_state, std::mem::take(&mut sinks.failed))
     }
 }
 

@@ -83,12 +83,12 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         } else {
             Sinks::default().with(Plain::new(Stdout, telling))
         };
-        let board = apu_fleet::run(&ssh, job, limits, &mut stops(), &mut sinks).await;
-        let endings: Vec<(HostName, Ending)> = board
+        let run_state = apu_fleet::run(&ssh, job, limits, &mut stops(), &mut sinks).await;
+        let endings: Vec<(HostName, Ending)> = run_state
             .endings()
             .map(|(host, ending)| (host.clone(), ending.clone()))
             .collect();
-        let seconds = board.seconds.unwrap_or_default();
+        let seconds = run_state.seconds.unwrap_or_default();
         show(&summary(
             Operation::Attach,
             &endings,
@@ -97,7 +97,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             telling.paint,
             telling.verbose,
         ));
-        Ok(match (board.interrupts, board.all_well()) {
+        Ok(match (run_state.interrupts, run_state.all_well()) {
             (0, true) => 0,
             (0, false) => 1,
             _ => 130,

@@ -240,11 +240,12 @@ async fn prove(
             tasks: left.iter().map(ask).collect(),
             published: Vec::new(),
         };
-        let board = apu_fleet::run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
+        let run_state = apu_fleet::run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
         // sshd was just told to read its configuration anew, and may not listen for a moment.
-        let again =
-            |ending: &Ending| attempt < 3 && ending.outcome == Outcome::Unreachable && board.interrupts == 0;
-        let (later, now): (Vec<_>, Vec<_>) = board.endings().partition(|(_, ending)| again(ending));
+        let again = |ending: &Ending| {
+            attempt < 3 && ending.outcome == Outcome::Unreachable && run_state.interrupts == 0
+        };
+        let (later, now): (Vec<_>, Vec<_>) = run_state.endings().partition(|(_, ending)| again(ending));
         endings.extend(
             now.into_iter()
                 .map(|(host, ending)| (host.clone(), ending.clone())),

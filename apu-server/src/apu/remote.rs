@@ -75,9 +75,9 @@ pub(super) async fn asked(
         parallel: settings.parallel,
         timeout: settings.timeout.min(SHORT_ANSWER),
     };
-    let board = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
-    let endings = board
+    let run_state = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
+    let endings = run_state
         .endings()
         .map(|(host, ending)| (host.clone(), ending.clone()));
-    (board.interrupts == 0).then(|| endings.collect())
+    (run_state.interrupts == 0).then(|| endings.collect())
 }

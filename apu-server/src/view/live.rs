@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use apu_fleet::{Board, Event, HostName, Purpose, Sink, Stage, Stamped, State, now};
+use apu_fleet::{Event, HostName, HostState, Purpose, RunState, Sink, Stage, Stamped, now};
 use apu_proto::{Operation, Phase};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -99,7 +99,7 @@ pub struct Live {
     screen: MultiProgress,
     bar: ProgressBar,
     lines: Vec<ProgressBar>,
-    board: Board,
+    run_state: RunState,
     telling: Telling,
 }
 
@@ -115,14 +115,14 @@ impl Live {
             screen,
             bar,
             lines: Vec::new(),
-            board: Board::default(),
+            run_state: RunState::default(),
             telling,
         }
     }
 
     fn draw(&mut self) {
         let (rows, _) = screen::size(&io::stderr()).unwrap_or(screen::USUAL);
-        let (head, running) = lines(&self.board, now(), rows);
+        let (head, running) = lines(&self.run_state, now(), rows);
         self.bar.set_message(self.telling.paint.letters(head));
         while self.lines.len() > running.len() {
             if let Some(line) = self.lines.pop() {
@@ -144,18 +144,18 @@ impl Live {
 
 /// What is shown on a screen of so many rows: how far it is, and the hosts at work, of which the last row counts those
 /// that have no row. The seconds stand first, since a narrow terminal cuts the end.
-fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
+fn lines(run_state: &RunState, now: f64, rows: usize) -> (String, Vec<String>) {
     let mut ended = 0;
     let mut running = Vec::new();
     let mut unwell: Vec<&HostName> = Vec::new();
-    for (host, state) in board.hosts() {
+    for (host, state) in run_state.hosts() {
         match state {
-            State::Queued => {}
-            State::Running { since, at, .. } => {
+            HostState::Queued => {}
+            HostState::Running { since, at, .. } => {
                 let seconds = (now - since).max(0.0);
                 running.push(format!("{seconds:5.0} s  {host}  {}", stage(at)));
             }
-            State::Ended { ending, .. } => {
+            HostState::Ended { ending, .. } => {
                 ended += 1;
                 if !ending.outcome.is_well() {
                     unwell.push(host);
@@ -163,7 +163,11 @@ fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
             }
         }
     }
-    let mut head = format!("{ended}/{} done, {} at work", board.hosts().len(), running.len());
+    let mut head = format!(
+        "{ended}/{} done, {} at work",
+        run_state.hosts().len(),
+        running.len()
+    );
     if !unwell.is_empty() {
         head += &format!(", {} not well: {}", unwell.len(), set(&unwell));
     }
@@ -208,8 +212,8 @@ impl Sink for Live {
     }
 
     fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
-        self.board.apply(stamped);
-        let begun = self.board.purpose.zip(self.board.operation);
+        self.run_state.apply(stamped);
+        let begun = self.run_state.purpose.zip(self.run_state.operation);
         if let Some(line) = self.telling.line(begun, &stamped.event) {
             self.screen.println(line)?;
         }
@@ -323,14 +327,14 @@ mod tests {
         assert_eq!(line(Purpose::Run), "web1: unchanged");
     }
 
-    fn board(running: usize, refused: usize) -> Board {
+    fn run_state(running: usize, refused: usize) -> RunState {
         let host = |n: usize| -> HostName {
             format!("a-rather-long-host-name-{n:02}.example.org")
                 .parse()
                 .unwrap()
         };
-        let mut board = Board::default();
-        let mut tell = |at: f64, event| board.apply(&Stamped { at, event });
+        let mut run_state = RunState::default();
+        let mut tell = |at: f64, event| run_state.apply(&Stamped { at, event });
         tell(
             0.0,
             Event::Begin {
@@ -356,12 +360,12 @@ mod tests {
                 },
             );
         }
-        board
+        run_state
     }
 
     #[test]
     fn the_screen_is_used_to_its_height_and_the_seconds_stay_on_a_narrow_one() {
-        let (head, rows) = lines(&board(48, 2), 22.0, 50);
+        let (head, rows) = lines(&run_state(48, 2), 22.0, 50);
         assert_eq!(
             head,
             "2/50 done, 48 at work, 2 not well: a-rather-long-host-name-[48-49].example.org"
@@ -373,10 +377,10 @@ mod tests {
             "{narrow}"
         );
 
-        let (_, rows) = lines(&board(48, 0), 22.0, 24);
+        let (_, rows) = lines(&run_state(48, 0), 22.0, 24);
         assert_eq!(rows.len(), 22);
         assert_eq!(rows[21], "        and 27 more");
-        assert_eq!(lines(&board(3, 0), 22.0, 1).1, ["        and 3 more"]);
+        assert_eq!(lines(&run_state(3, 0), 22.0, 1).1, ["        and 3 more"]);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use crate::attend::{Report, Reporter, Task, attach_advice, attend};
-use crate::board::Board;
 use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, now, package_words};
 use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
 use crate::published::{self, PublishedArchive};
+use crate::run_state::RunState;
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
@@ -43,7 +43,7 @@ pub struct Job {
     pub published: Vec<PublishedArchive>,
 }
 
-/// Asks all hosts of a job and tells what happens as events; the board of all their ends is what comes back.
+/// Asks all hosts of a job and tells what happens as events; returns the state in which all of them have ended.
 ///
 /// Each message of `stops` is one Ctrl-C: the first begins nothing new, the second waits for nothing more. What was
 /// begun on a client goes on there.
@@ -53,10 +53,10 @@ pub async fn run<T: Transport>(
     limits: Limits,
     stops: &mut mpsc::UnboundedReceiver<()>,
     sinks: &mut Sinks<'_>,
-) -> Board {
+) -> RunState {
     let begun = Instant::now();
     let mut deciding = Deciding {
-        board: Board::default(),
+        run_state: RunState::default(),
         sinks,
         queue: (0..job.tasks.len()).collect(),
         running: HashMap::new(),
@@ -134,12 +134,12 @@ pub async fn run<T: Transport>(
             }
         }
     }
-    let outcomes = deciding.board.outcomes();
+    let outcomes = deciding.run_state.outcomes();
     deciding.tell(Event::Done {
         seconds: seconds_since(begun),
         outcomes,
     });
-    deciding.board
+    deciding.run_state
 }
 
 fn seconds_since(begun: Instant) -> f64 {
@@ -147,7 +147,7 @@ fn seconds_since(begun: Instant) -> f64 {
 }
 
 struct Deciding<'a, 'b> {
-    board: Board,
+    run_state: RunState,
     sinks: &'a mut Sinks<'b>,
     tasks: Vec<Task>,
     operation: Operation,
@@ -159,7 +159,7 @@ struct Deciding<'a, 'b> {
 impl Deciding<'_, '_> {
     fn tell(&mut self, event: Event) {
         let event = Stamped::now(event);
-        self.board.apply(&event);
+        self.run_state.apply(&event);
         self.sinks.take(&event);
     }
 
@@ -211,7 +211,7 @@ impl Deciding<'_, '_> {
         let host = self.tasks[place].host.name.clone();
         if let Some(why) = ending.reason.as_mut()
             && matches!(why.code, Code::Here(Obstacle::TimeUp | Obstacle::Interrupted))
-            && let Some(words) = self.board.why_not_ended(&host, now())
+            && let Some(words) = self.run_state.why_not_ended(&host, now())
         {
             why.text += &format!("; {words}");
         }

@@ -4,7 +4,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod attend;
-mod board;
 mod class;
 mod engine;
 mod event;
@@ -17,6 +16,7 @@ mod outcome;
 mod published;
 mod range;
 mod reader;
+mod run_state;
 mod sink;
 mod span;
 pub mod ssh;
@@ -26,7 +26,6 @@ mod transport;
 mod words;
 
 pub use attend::Task;
-pub use board::{Board, Stage, State};
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Job, Limits, run};
 pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
@@ -39,6 +38,7 @@ pub use outcome::{Code, Ending, Obstacle, Outcome, Why};
 pub use published::PublishedArchive;
 pub use range::{MAX_EXPANSION, RangeError, expand, fold};
 pub use reader::{FrameReader, MAX_ANSWER};
+pub use run_state::{HostState, RunState, Stage};
 pub use sink::{JsonLines, Sink, Sinks};
 pub use span::span;
 pub use target::TargetError;

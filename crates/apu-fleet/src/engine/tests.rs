@@ -148,18 +148,18 @@ impl crate::sink::Sink for Names<'_> {
 }
 
 struct Ran {
-    board: Board,
+    run_state: RunState,
     events: Vec<String>,
     script: Arc<Script>,
 }
 
 impl Ran {
     fn outcome(&self, host: &str) -> Outcome {
-        self.board.ending(&host.parse().unwrap()).expect(host).outcome
+        self.run_state.ending(&host.parse().unwrap()).expect(host).outcome
     }
 
     fn why(&self, host: &str) -> String {
-        let ending = self.board.ending(&host.parse().unwrap()).expect(host);
+        let ending = self.run_state.ending(&host.parse().unwrap()).expect(host);
         ending
             .reason
             .as_ref()
@@ -205,12 +205,12 @@ async fn play_and_stop<const N: usize>(
         });
     }
     let mut events = Vec::new();
-    let board = {
+    let run_state = {
         let mut sinks = Sinks::default().with(Names(&mut events));
         run(&script, update(&names), limits, &mut stopped, &mut sinks).await
     };
     Ran {
-        board,
+        run_state,
         events,
         script,
     }
@@ -227,7 +227,7 @@ async fn a_dead_host_does_not_hold_up_the_others() {
         [ran.outcome("a"), ran.outcome("b"), ran.outcome("c")],
         [Outcome::Changed, Outcome::Unreachable, Outcome::Changed]
     );
-    assert!(!ran.board.all_well());
+    assert!(!ran.run_state.all_well());
     assert_eq!(
         ran.asked("b").len(),
         1,
@@ -253,7 +253,7 @@ async fn no_more_hosts_than_allowed_work_at_once() {
     )
     .await;
     assert_eq!(ran.script.most.load(Ordering::SeqCst), 2);
-    assert!(ran.board.all_well());
+    assert!(ran.run_state.all_well());
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,7 +295,7 @@ async fn only_a_result_counts_and_a_lost_run_is_attached_to() {
     assert_eq!(ran.outcome("away"), Outcome::Changed);
     assert_eq!(ran.asked("away").len(), 4);
     assert_eq!(ran.outcome("mute"), Outcome::Changed);
-    assert_eq!(ran.board.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
+    assert_eq!(ran.run_state.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
     assert_eq!(ran.outcome("early"), Outcome::Failed);
     assert_eq!(
         ran.why("early"),
@@ -351,7 +351,7 @@ async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
     let ran = play([("slow", vec![Act::Hangs(INSTALLS)]), ("quick", vec![])], LIMITS).await;
     assert_eq!(ran.outcome("slow"), Outcome::TimedOut);
     let why = ran
-        .board
+        .run_state
         .ending(&"slow".parse().unwrap())
         .unwrap()
         .reason
@@ -379,7 +379,7 @@ async fn ctrl_c_begins_nothing_new_and_waits_for_what_runs() {
         [Outcome::Changed, Outcome::Skipped, Outcome::Skipped]
     );
     assert!(ran.asked("b").is_empty());
-    assert_eq!(ran.board.interrupts, 1);
+    assert_eq!(ran.run_state.interrupts, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,7 +387,7 @@ async fn a_ctrl_c_that_came_before_the_first_start_starts_nothing() {
     let script = Arc::new(Script::default());
     let (stop, mut stopped) = mpsc::unbounded_channel();
     stop.send(()).unwrap();
-    let board = run(
+    let run_state = run(
         &script,
         update(&["a", "b"]),
         LIMITS,
@@ -395,7 +395,7 @@ async fn a_ctrl_c_that_came_before_the_first_start_starts_nothing() {
         &mut Sinks::default(),
     )
     .await;
-    let outcomes: Vec<Outcome> = board.endings().map(|(_, ending)| ending.outcome).collect();
+    let outcomes: Vec<Outcome> = run_state.endings().map(|(_, ending)| ending.outcome).collect();
     assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped]);
     assert_eq!(script.most.load(Ordering::SeqCst), 0);
 }
@@ -409,7 +409,7 @@ async fn ctrl_c_twice_leaves() {
         ran.why("a"),
         "left while it was at work; what was begun there goes on; it has been asked and is silent, for 0 s by then"
     );
-    assert!(ran.board.seconds.unwrap() < 3.0);
+    assert!(ran.run_state.seconds.unwrap() < 3.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What is known of every host right now: a pure fold of the events, from which every view reads.
+//! The state of a run and of each of its hosts: a pure fold of the events, from which every view reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::span::span;
 
 /// Where a host stands.
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
+pub enum HostState {
     /// Its turn has not come.
     Queued,
     /// It is at work.
@@ -105,7 +105,7 @@ fn in_one_line(text: &str) -> String {
 
 /// All hosts of one operation.
 #[derive(Debug, Clone, Default)]
-pub struct Board {
+pub struct RunState {
     /// For a plan or to be done.
     pub purpose: Option<Purpose>,
     /// The operation.
@@ -114,11 +114,11 @@ pub struct Board {
     pub interrupts: u32,
     /// How long it took; none while it lasts.
     pub seconds: Option<f64>,
-    hosts: Vec<(HostName, State)>,
+    hosts: Vec<(HostName, HostState)>,
     places: HashMap<HostName, usize>,
 }
 
-impl Board {
+impl RunState {
     /// Takes note of an event.
     pub fn apply(&mut self, stamped: &Stamped) {
         match &stamped.event {
@@ -131,14 +131,17 @@ impl Board {
                 self.purpose = Some(*purpose);
                 self.operation = Some(*operation);
                 self.seconds = None;
-                self.hosts = hosts.iter().map(|host| (host.clone(), State::Queued)).collect();
+                self.hosts = hosts
+                    .iter()
+                    .map(|host| (host.clone(), HostState::Queued))
+                    .collect();
                 self.places = hosts.iter().cloned().zip(0..).collect();
             }
             Event::Start { host, .. } => {
                 let since = stamped.at;
                 self.set(
                     host,
-                    State::Running {
+                    HostState::Running {
                         since,
                         at: Stage::Connecting,
                         at_since: since,
@@ -177,14 +180,14 @@ impl Board {
                 ending,
             } => {
                 let (seconds, ending) = (*seconds, Box::new(ending.clone()));
-                self.set(host, State::Ended { seconds, ending });
+                self.set(host, HostState::Ended { seconds, ending });
             }
             Event::Interrupt { times } => self.interrupts = *times,
             Event::Done { seconds, .. } => self.seconds = Some(*seconds),
         }
     }
 
-    fn set(&mut self, host: &HostName, state: State) {
+    fn set(&mut self, host: &HostName, state: HostState) {
         if let Some(&place) = self.places.get(host) {
             self.hosts[place].1 = state;
         }
@@ -192,7 +195,7 @@ impl Board {
 
     fn at(&mut self, host: &HostName, stage: Stage, now: f64) {
         if let Some(&place) = self.places.get(host)
-            && let State::Running { at, at_since, .. } = &mut self.hosts[place].1
+            && let HostState::Running { at, at_since, .. } = &mut self.hosts[place].1
         {
             if !at.goes_on_as(&stage) {
                 *at_since = now;
@@ -205,7 +208,7 @@ impl Board {
     #[must_use]
     pub fn why_not_ended(&self, host: &HostName, now: f64) -> Option<String> {
         let place = *self.places.get(host)?;
-        let State::Running { at, at_since, .. } = &self.hosts[place].1 else {
+        let HostState::Running { at, at_since, .. } = &self.hosts[place].1 else {
             return None;
         };
         let elapsed = Duration::try_from_secs_f64(now - at_since).unwrap_or_default();
@@ -217,14 +220,14 @@ impl Board {
     }
 
     /// Every host with its state, in the order of their turns.
-    pub fn hosts(&self) -> impl ExactSizeIterator<Item = (&HostName, &State)> {
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = (&HostName, &HostState)> {
         self.hosts.iter().map(|(host, state)| (host, state))
     }
 
     /// Every host that has ended.
     pub fn endings(&self) -> impl Iterator<Item = (&HostName, &Ending)> {
         self.hosts().filter_map(|(host, state)| match state {
-            State::Ended { ending, .. } => Some((host, &**ending)),
+            HostState::Ended { ending, .. } => Some((host, &**ending)),
             _ => None,
         })
     }
@@ -234,7 +237,7 @@ impl Board {
     pub fn ending(&self, host: &HostName) -> Option<&Ending> {
         let place = *self.places.get(host)?;
         match &self.hosts[place].1 {
-            State::Ended { ending, .. } => Some(ending),
+            HostState::Ended { ending, .. } => Some(ending),
             _ => None,
         }
     }
@@ -261,9 +264,9 @@ impl Board {
 mod tests {
     use super::*;
 
-    /// A board on which `web1` did this, each at its second.
-    fn board(events: &[(f64, Event)]) -> Board {
-        let mut board = Board::default();
+    /// The state after `web1` did this, each at its second.
+    fn run_state(events: &[(f64, Event)]) -> RunState {
+        let mut run_state = RunState::default();
         let begin = Event::Begin {
             version: 1,
             purpose: Purpose::Run,
@@ -277,9 +280,9 @@ mod tests {
         };
         for (at, event) in [(0.0, begin), (0.0, start)].iter().chain(events) {
             let (at, event) = (*at, event.clone());
-            board.apply(&Stamped { at, event });
+            run_state.apply(&Stamped { at, event });
         }
-        board
+        run_state
     }
 
     fn web1() -> HostName {
@@ -305,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
-        let why = |events: &[(f64, Event)]| board(events).why_not_ended(&web1(), 20.0).unwrap();
+        let why = |events: &[(f64, Event)]| run_state(events).why_not_ended(&web1(), 20.0).unwrap();
         assert_eq!(why(&[]), "it has not been reached, for 20 s by then");
         // Further on with one package is not a new package.
         let events = [
@@ -328,8 +331,8 @@ mod tests {
             host: web1(),
             text: String::new(),
         };
-        assert_eq!(board(&[(3.0, again)]).why_not_ended(&web1(), 20.0), None);
+        assert_eq!(run_state(&[(3.0, again)]).why_not_ended(&web1(), 20.0), None);
         let web2 = "web2".parse().unwrap();
-        assert_eq!(board(&[]).why_not_ended(&web2, 20.0), None);
+        assert_eq!(run_state(&[]).why_not_ended(&web2, 20.0), None);
     }
 }
