@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use crate::attend::{Report, Reporter, Task, attach_advice, attend};
 use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, now, package_words};
 use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
 use crate::published::{self, PublishedArchive};
 use crate::run_state::RunState;
+use crate::session::{Report, Reporter, Task, attach_advice, run_host};
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
@@ -100,7 +100,7 @@ pub async fn run<T: Transport>(
             let (transport, to, task) = (transport.clone(), to.clone(), deciding.start(place));
             let reporter = Reporter { place, to };
             let worker =
-                workers.spawn(async move { attend(&*transport, &task, limits.timeout, &reporter).await });
+                workers.spawn(async move { run_host(&*transport, &task, limits.timeout, &reporter).await });
             places.insert(worker.id(), place);
         }
         if deciding.running.is_empty() {

@@ -3,7 +3,6 @@
 // A panic at a closed pipe is no way to end: apu_repo::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod attend;
 mod class;
 mod engine;
 mod event;
@@ -17,6 +16,7 @@ mod published;
 mod range;
 mod reader;
 mod run_state;
+mod session;
 mod sink;
 mod span;
 pub mod ssh;
@@ -25,7 +25,6 @@ mod text;
 mod transport;
 mod words;
 
-pub use attend::Task;
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Job, Limits, run};
 pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
@@ -39,6 +38,7 @@ pub use published::PublishedArchive;
 pub use range::{MAX_EXPANSION, RangeError, expand, fold};
 pub use reader::{FrameReader, MAX_ANSWER};
 pub use run_state::{HostState, RunState, Stage};
+pub use session::Task;
 pub use sink::{JsonLines, Sink, Sinks};
 pub use span::span;
 pub use target::TargetError;
