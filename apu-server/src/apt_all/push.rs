@@ -78,6 +78,7 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
             timeout: words
                 .timeout
                 .unwrap_or_else(|| patience(request.operation, run.timeout)),
+            failures: None,
         },
         lock_wait: u32::try_from(run.lock_wait.as_secs())
             .unwrap_or(u32::MAX)

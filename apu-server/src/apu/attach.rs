@@ -71,6 +71,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     let limits = Limits {
         parallel: settings.parallel,
         timeout: settings.timeout,
+        failures: None,
     };
     let telling = Telling {
         paint: Paint::for_stream(&io::stdout()),

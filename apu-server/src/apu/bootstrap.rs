@@ -226,6 +226,7 @@ async fn prove(
     let limits = Limits {
         parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
         timeout,
+        failures: None,
     };
     let mut left: Vec<Host> = hosts.to_vec();
     let mut endings: Vec<(HostName, Ending)> = Vec::new();

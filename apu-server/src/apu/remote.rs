@@ -74,6 +74,7 @@ pub(super) async fn asked(
     let limits = Limits {
         parallel: settings.parallel,
         timeout: settings.timeout.min(SHORT_ANSWER),
+        failures: None,
     };
     let run_state = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
     let endings = run_state

@@ -26,7 +26,7 @@ mod transport;
 mod words;
 
 pub use class::{ClassFile, Entry, Fault, LineError};
-pub use engine::{Job, Limits, run};
+pub use engine::{FailureLimit, Job, Limits, run};
 pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
 pub use host::Host;
 pub use inventory::Inventory;

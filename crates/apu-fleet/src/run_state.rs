@@ -219,6 +219,33 @@ impl RunState {
         ))
     }
 
+    /// Whether a host is at work.
+    pub(crate) fn is_running(&self, index: usize) -> bool {
+        matches!(self.hosts.get(index), Some((_, HostState::Running { .. })))
+    }
+
+    /// How many hosts are at work.
+    pub(crate) fn running(&self) -> usize {
+        let states = self.hosts.iter();
+        states
+            .filter(|(_, state)| matches!(state, HostState::Running { .. }))
+            .count()
+    }
+
+    /// The first host whose turn has not come.
+    pub(crate) fn next_queued(&self) -> Option<usize> {
+        self.hosts
+            .iter()
+            .position(|(_, state)| *state == HostState::Queued)
+    }
+
+    /// How many hosts did not end well, apart from those that nothing was asked of.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        let endings = self.endings();
+        endings.filter(|(_, ending)| ending.outcome.is_failure()).count()
+    }
+
     /// Every host with its state, in the order of their turns.
     pub fn hosts(&self) -> impl ExactSizeIterator<Item = (&HostName, &HostState)> {
         self.hosts.iter().map(|(host, state)| (host, state))

@@ -27,6 +27,7 @@ pub struct Task {
 }
 
 /// What is told about a host while it works.
+#[derive(Debug, Clone)]
 pub(crate) enum Report {
     Connected { reused: bool },
     Frame(Frame),

@@ -8,7 +8,9 @@ use apu_proto::{Request, RunId};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::event::Stamped;
 use crate::host::Host;
+use crate::outcome::{Obstacle, Outcome, Why};
 use crate::transport::Answer;
 
 /// What a host does with one request after the other.
@@ -180,6 +182,7 @@ impl Ran {
 const LIMITS: Limits = Limits {
     parallel: NonZeroUsize::new(50).unwrap(),
     timeout: Duration::from_secs(60),
+    failures: None,
 };
 
 async fn play<const N: usize>(acts: [(&'static str, Vec<Act>); N], limits: Limits) -> Ran {
