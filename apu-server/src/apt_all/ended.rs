@@ -58,6 +58,12 @@ impl Ended {
         })
     }
 
+    /// How many hosts count as failures.
+    pub(super) fn failed(&self) -> usize {
+        let endings = self.endings.iter();
+        endings.filter(|(_, ending)| ending.outcome.is_failure()).count()
+    }
+
     pub(super) fn status(&self) -> u8 {
         if self.interrupted {
             130

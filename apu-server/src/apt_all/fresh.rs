@@ -27,7 +27,7 @@ impl Button<'_> {
             ..Request::new(Operation::Update)
         };
         let request = self.to_be_done(request, record)?;
-        let mut fetched = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
+        let mut fetched = self.go(Purpose::Run, tasks(&hosts, &request), None, stops).await;
         // Where a client's own sources are in the way, it fetched the lists to another place, which the next apu-data comes
         // from and nothing else.
         let is_data_alone = self

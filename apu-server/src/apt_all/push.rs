@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
+use apu_fleet::{
+    FailureLimit, Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run,
+};
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
 use apu_repo::output::{Stdout, all_written, complain, show};
 use apu_repo::{Failure, Site, quote, say, settings};
@@ -80,6 +82,12 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
                 .unwrap_or_else(|| patience(request.operation, run.timeout)),
             failures: None,
         },
+        hosts: hosts.len(),
+        max_failures: words
+            .max_failures
+            .or(run.max_failures)
+            .filter(|_| request.operation.is_a_run())
+            .map(|most| most.of(hosts.len())),
         lock_wait: u32::try_from(run.lock_wait.as_secs())
             .unwrap_or(u32::MAX)
             .min(86_400),
@@ -113,6 +121,10 @@ pub(super) struct Button<'a> {
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
+    /// All hosts of this push.
+    hosts: usize,
+    /// How many of them may fail.
+    max_failures: Option<usize>,
     lock_wait: u32,
     pub(super) telling: Telling,
 }
@@ -131,8 +143,14 @@ impl Button<'_> {
             return Ok(self.show(before, &[], record));
         }
         if course == Course::Straight {
-            let request = self.to_be_done(request, record)?;
-            let ended = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
+            let limit = self.limit(&before);
+            let request = if is_exceeded(limit) {
+                request
+            } else {
+                self.to_be_done(request, record)?
+            };
+            let tasks = tasks(&hosts, &request);
+            let ended = self.go(Purpose::Run, tasks, limit, stops).await;
             return Ok(self.show(ended.after(before), &[], record));
         }
 
@@ -140,7 +158,7 @@ impl Button<'_> {
             dry_run: true,
             ..request.clone()
         };
-        let planned = self.go(Purpose::Plan, tasks(&hosts, &plan), stops).await;
+        let planned = self.go(Purpose::Plan, tasks(&hosts, &plan), None, stops).await;
         let mut planned = planned.after(before);
         self.explain(&mut planned);
         let wanted: Vec<(HostName, Transaction)> = transactions_of(&planned)
@@ -152,7 +170,9 @@ impl Button<'_> {
             show(&self.plan(&planned, self.telling.paint));
             return Ok(self.close(&planned, record));
         }
-        let answer = if course == Course::ShowAndDo {
+        // Where too many have failed already, there is nothing to agree to: no host will start.
+        let limit = self.limit(&planned);
+        let answer = if course == Course::ShowAndDo || is_exceeded(limit) {
             show(&self.plan(&planned, self.telling.paint));
             all_written()?;
             Answer::Yes
@@ -172,7 +192,11 @@ impl Button<'_> {
             }
         }
 
-        let request = self.to_be_done(request, record)?;
+        let request = if is_exceeded(limit) {
+            request
+        } else {
+            self.to_be_done(request, record)?
+        };
         let task = |(name, transaction): &(HostName, Transaction)| {
             let host = hosts.iter().find(|host| host.name == *name)?.clone();
             let request = Request {
@@ -182,7 +206,7 @@ impl Button<'_> {
             Some(Task { host, request })
         };
         let tasks = wanted.iter().filter_map(task).collect();
-        let ended = self.go(Purpose::Run, tasks, stops).await;
+        let ended = self.go(Purpose::Run, tasks, limit, stops).await;
         // What was settled by the plan belongs to the end as well, and was told before the question.
         let told: Vec<HostName> = planned
             .endings
@@ -191,6 +215,15 @@ impl Button<'_> {
             .filter(|host| wanted.iter().all(|(other, _)| other != host))
             .collect();
         Ok(self.show(ended.after(planned), &told, record))
+    }
+
+    /// The limit of failures for the round that changes something, after what came before it.
+    fn limit(&self, before: &Ended) -> Option<FailureLimit> {
+        Some(FailureLimit {
+            allowed: self.max_failures?,
+            hosts: self.hosts,
+            before: before.failed(),
+        })
     }
 
     /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
@@ -250,6 +283,7 @@ impl Button<'_> {
         &self,
         purpose: Purpose,
         tasks: Vec<Task>,
+        failures: Option<FailureLimit>,
         stops: &mut UnboundedReceiver<()>,
     ) -> Ended {
         let operation = tasks.first().map(|task| task.request.operation);
@@ -266,9 +300,23 @@ impl Button<'_> {
         } else {
             Sinks::default().with(Plain::new(Stdout, self.telling))
         };
-        let run_state = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
+        let run_state = run(
+            &self.ssh,
+            job,
+            Limits {
+                failures,
+                ..self.limits
+            },
+            stops,
+            &mut sinks,
+        )
+        .await;
         Ended::of(&run_state, std::mem::take(&mut sinks.failed))
     }
+}
+
+fn is_exceeded(limit: Option<FailureLimit>) -> bool {
+    limit.is_some_and(FailureLimit::is_exceeded)
 }
 
 /// How long a host is waited for where nobody says it.

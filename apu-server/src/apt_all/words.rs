@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_proto::{Operation, PackageArg, Request};
+use apu_repo::settings::MaxFailures;
 use apu_repo::{Failure, quote};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
@@ -42,6 +43,15 @@ pub struct Words {
     /// How long to wait for one host; what it has begun goes on there as in 90s, 5m or 1h30m [default: 3600s, or what apu.toml says].
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
     pub timeout: Option<Duration>,
+
+    /// How many hosts may fail, as a number or a percentage of all; with one more, nothing new is started [default: no limit, or what apu.toml says].
+    ///
+    /// Every host that does not end well counts, one that cannot be reached too, and also if it fails while the changes are
+    /// planned. Hosts at work go on; the others are skipped. A percentage is rounded down to whole hosts; with 0 the first
+    /// failure stops. A plan asks every host, but where more failed in it than may, nothing is done. status and check change
+    /// nothing and have no limit.
+    #[arg(long, value_name = "N|N%")]
+    pub max_failures: Option<MaxFailures>,
 
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
@@ -183,6 +193,10 @@ impl Words {
             return Err(Failure::words(format!("{operation} has no --dry-run"))
                 .advise("leave it out: it changes no packages"));
         }
+        if self.max_failures.is_some() && !operation.is_a_run() {
+            return Err(Failure::words(format!("{operation} has no --max-failures"))
+                .advise("leave it out: it changes nothing and asks every host"));
+        }
         request.allow_remove = self.allow_remove;
         let line = request.to_string();
         Request::parse(line.as_bytes()).map_err(|error| {
@@ -255,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_limited_by_a_number_or_a_percentage() {
+        let most = |line: &str| words(line).max_failures;
+        assert_eq!(most("apt-all web update"), None);
+        assert_eq!(
+            most("apt-all web update --max-failures 0"),
+            Some(MaxFailures::Hosts(0))
+        );
+        assert_eq!(
+            most("apt-all web update --max-failures=10%"),
+            Some(MaxFailures::Percent(10))
+        );
+        for bad in ["x", "101%", "-1", ""] {
+            let line = format!("apt-all web update --max-failures={bad}");
+            let error = Words::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{bad}");
+        }
+    }
+
+    #[test]
     fn words_become_a_request() {
         let request = words("apt-all web install vim=2:9.0 htop --allow-remove")
             .request(&[])
@@ -314,6 +347,10 @@ mod tests {
                 "upgrade has no --allow-remove",
             ),
             ("apt-all web update --dry-run", "update has no --dry-run"),
+            (
+                "apt-all web status --max-failures 1",
+                "status has no --max-failures",
+            ),
         ] {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }

@@ -18,6 +18,7 @@ mod local_bad;
 mod local_data;
 mod local_debs;
 mod local_trust;
+mod max_failures;
 mod proxies;
 mod quota;
 mod real_reader;
