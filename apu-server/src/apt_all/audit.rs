@@ -10,8 +10,8 @@ use apu_repo::Site;
 use apu_repo::output::complain;
 use nix::unistd::{Uid, User, getuid};
 
+use super::args::Args;
 use super::ended::Ended;
-use super::words::Words;
 use crate::runs::BegunRun;
 use crate::syslog::log;
 
@@ -64,14 +64,14 @@ impl Who {
 
 impl Record {
     /// The record of these words, meant for these hosts.
-    pub(super) fn of(words: &Words, hosts: &[Host]) -> Self {
+    pub(super) fn of(args: &Args, hosts: &[Host]) -> Self {
         let options = [
-            (words.yes, "--yes"),
-            (words.dry_run, "--dry-run"),
-            (words.allow_remove, "--allow-remove"),
+            (args.yes, "--yes"),
+            (args.dry_run, "--dry-run"),
+            (args.allow_remove, "--allow-remove"),
         ];
-        let mut request = vec![words.operation.to_string()];
-        request.extend(words.packages.iter().cloned());
+        let mut request = vec![args.operation.to_string()];
+        request.extend(args.packages.iter().cloned());
         request.extend(
             options
                 .iter()
@@ -80,7 +80,7 @@ impl Record {
         );
         Self {
             who: Who::here(),
-            target: words.target.clone(),
+            target: args.target.clone(),
             request: request.join(" "),
             hosts: fold(hosts.iter().map(|host| host.name.as_str())),
             number: hosts.len(),

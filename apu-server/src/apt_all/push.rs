@@ -14,47 +14,47 @@ use apu_repo::output::{Stdout, all_written, complain, show};
 use apu_repo::{Failure, Site, quote, say, settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::args::{Args, Course};
 use super::audit::Record;
 use super::ended::{Ended, transactions_of};
 use super::question::{Answer, ask};
-use super::words::{Course, Words};
 use crate::failure;
 use crate::ground::{Ground, SHORT_ANSWER};
 use crate::interrupt::stops;
 use crate::published::published;
 use crate::repo::Local;
 use crate::runs;
-use crate::view::live::{Live, Plain, Telling};
+use crate::view::live::{Live, OutputOptions, Plain};
 use crate::view::paint::Paint;
 use crate::view::transactions::question;
 
 /// Does what the words say; the exit status is what comes back.
-pub(super) fn push(words: &Words) -> Result<u8, Failure> {
-    let ground = Ground::enter(&words.root, "apt-all")?;
-    if words.list_hosts {
+pub(super) fn push(args: &Args) -> Result<u8, Failure> {
+    let ground = Ground::enter(&args.root, "apt-all")?;
+    if args.list_hosts {
         let hosts = ground
             .inventory()?
-            .resolve(std::slice::from_ref(&words.target), &words.exclude);
+            .resolve(std::slice::from_ref(&args.target), &args.exclude);
         for host in hosts.map_err(|error| failure::target(&ground.site, error))? {
             say!("{host}");
         }
         return Ok(0);
     }
-    let local = match words.files()? {
+    let local = match args.files()? {
         files if files.is_empty() => None,
         files => Some(Local::judge(&ground.site, &ground.settings, files)?),
     };
-    let request = words.request(local.as_ref().map_or(&[][..], Local::packages))?;
+    let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let inventory = ground.inventory()?;
     let hosts = inventory
-        .resolve(std::slice::from_ref(&words.target), &words.exclude)
+        .resolve(std::slice::from_ref(&args.target), &args.exclude)
         .map_err(|error| failure::target(&ground.site, error))?;
-    let course = words.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
+    let course = args.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let ssh = ground.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
-        let tell: fn(&str) = if words.json { complain } else { show };
-        if words.dry_run {
+        let tell: fn(&str) = if args.json { complain } else { show };
+        if args.dry_run {
             tell(&local.outlook());
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
             return Ok(0);
@@ -63,8 +63,8 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     }
 
     let run = &ground.settings.run;
-    let button = Button {
-        words,
+    let push = Push {
+        args,
         site: &ground.site,
         ssh,
         local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
@@ -76,14 +76,14 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
             Vec::new()
         },
         limits: Limits {
-            parallel: words.parallel.unwrap_or(run.parallel),
-            timeout: words
+            parallel: args.parallel.unwrap_or(run.parallel),
+            timeout: args
                 .timeout
                 .unwrap_or_else(|| patience(request.operation, run.timeout)),
             failures: None,
         },
         hosts: hosts.len(),
-        max_failures: words
+        max_failures: args
             .max_failures
             .or(run.max_failures)
             .filter(|_| request.operation.is_a_run())
@@ -91,18 +91,17 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
         lock_wait: u32::try_from(run.lock_wait.as_secs())
             .unwrap_or(u32::MAX)
             .min(86_400),
-        telling: Telling {
+        output: OutputOptions {
             paint: Paint::for_stream(&io::stdout()),
-            verbose: words.verbose,
+            verbose: args.verbose,
             live: io::stderr().is_terminal(),
         },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::machine("cannot start").why(error))?;
-    let mut record = Record::of(words, &hosts);
+    let mut record = Record::of(args, &hosts);
     let done = runtime.block_on(async {
-        button
-            .push(request, hosts, course, &mut stops(), &mut record)
+        push.carry_out(request, hosts, course, &mut stops(), &mut record)
             .await
     });
     record.write(&ground.site, done.as_ref().ok().copied());
@@ -110,8 +109,8 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
 }
 
 /// Everything that one push needs to know.
-pub(super) struct Button<'a> {
-    pub(super) words: &'a Words,
+pub(super) struct Push<'a> {
+    pub(super) args: &'a Args,
     site: &'a Site,
     ssh: Arc<Ssh>,
     /// What was published for this push.
@@ -126,11 +125,11 @@ pub(super) struct Button<'a> {
     /// How many of them may fail.
     max_failures: Option<usize>,
     lock_wait: u32,
-    pub(super) telling: Telling,
+    pub(super) output: OutputOptions,
 }
 
-impl Button<'_> {
-    async fn push(
+impl Push<'_> {
+    async fn carry_out(
         &self,
         request: Request,
         hosts: Vec<Host>,
@@ -167,13 +166,13 @@ impl Button<'_> {
             .collect();
         record.planned(wanted.iter().map(|(_, transaction)| transaction.id()));
         if planned.interrupted || course == Course::Show || wanted.is_empty() {
-            show(&self.plan(&planned, self.telling.paint));
+            show(&self.plan(&planned, self.output.paint));
             return Ok(self.close(&planned, record));
         }
         // Where too many have failed already, there is nothing to agree to: no host will start.
         let limit = self.limit(&planned);
         let answer = if course == Course::ShowAndDo || is_exceeded(limit) {
-            show(&self.plan(&planned, self.telling.paint));
+            show(&self.plan(&planned, self.output.paint));
             all_written()?;
             Answer::Yes
         } else {
@@ -237,14 +236,14 @@ impl Button<'_> {
         let marked = planned.marked().map(|(_, packages)| packages.len()).sum();
         let question = question(wanted, marked);
         if io::stdout().is_terminal() {
-            show(&self.plan(planned, self.telling.paint));
+            show(&self.plan(planned, self.output.paint));
             // Nobody can agree to what could not be shown.
             all_written()?;
             return ask(&question, stops).await;
         }
         complain(&self.plan(planned, Paint::for_stream(&io::stderr())));
         let answer = ask(&question, stops).await?;
-        show(&self.plan(planned, self.telling.paint));
+        show(&self.plan(planned, self.output.paint));
         if answer == Answer::Yes {
             all_written()?;
         }
@@ -268,8 +267,8 @@ impl Button<'_> {
             ));
         }
         // Events name the run themselves.
-        if !(self.words.json || self.words.quiet) {
-            let target = quote(&self.words.target);
+        if !(self.args.json || self.args.quiet) {
+            let target = quote(&self.args.target);
             say!("run {run}; to follow it from elsewhere: apu attach {target} {run}");
         }
         Ok(Request {
@@ -289,16 +288,16 @@ impl Button<'_> {
         let operation = tasks.first().map(|task| task.request.operation);
         let job = Job {
             purpose,
-            operation: operation.unwrap_or(self.words.operation),
+            operation: operation.unwrap_or(self.args.operation),
             tasks,
             published: self.published.clone(),
         };
-        let mut sinks = if self.words.json {
+        let mut sinks = if self.args.json {
             Sinks::default().with(JsonLines(Stdout))
-        } else if self.telling.live {
-            Sinks::default().with(Live::new(self.telling))
+        } else if self.output.live {
+            Sinks::default().with(Live::new(self.output))
         } else {
-            Sinks::default().with(Plain::new(Stdout, self.telling))
+            Sinks::default().with(Plain::new(Stdout, self.output))
         };
         let run_state = run(
             &self.ssh,

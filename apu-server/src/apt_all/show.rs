@@ -9,27 +9,27 @@ use apu_repo::output::{complain, show};
 use super::audit::Record;
 use super::candidate::advice;
 use super::ended::{Ended, transaction_of, transactions_of};
-use super::push::Button;
+use super::push::Push;
 use crate::view::body::HOST;
 use crate::view::changes::named;
 use crate::view::groups::{groups, set};
-use crate::view::live::Telling;
+use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 use crate::view::transactions::transactions;
 
-impl Button<'_> {
+impl Push<'_> {
     /// What would be done, and which hosts could not say it.
     pub(super) fn plan(&self, planned: &Ended, paint: Paint) -> String {
-        if self.words.json {
+        if self.args.json {
             return String::new();
         }
         let ready: Vec<(HostName, &Transaction)> = transactions_of(planned)
             .map(|(host, transaction)| (host.clone(), transaction))
             .collect();
-        let mut text = transactions(&ready, paint, self.words.verbose);
+        let mut text = transactions(&ready, paint, self.args.verbose);
         for (marked, hosts) in groups(planned.marked()) {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
             text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
@@ -41,7 +41,7 @@ impl Button<'_> {
             .cloned()
             .collect();
         if !others.is_empty() {
-            text += &told_of(self.words.operation, &others, paint, self.words.verbose);
+            text += &told_of(self.args.operation, &others, paint, self.args.verbose);
             text += &numbers(&others, planned.seconds, paint);
             text.push('\n');
         }
@@ -51,15 +51,15 @@ impl Button<'_> {
     /// Shows how everything ended; of the hosts that were `told` before, only the numbers.
     pub(super) fn show(&self, mut ended: Ended, told: &[HostName], record: &mut Record) -> u8 {
         self.explain(&mut ended);
-        if self.words.quiet && !self.words.json {
+        if self.args.quiet && !self.args.json {
             let unwell = ended
                 .endings
                 .iter()
                 .filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
-            show(&told_of(self.words.operation, &unwell, self.telling.paint, false));
-        } else if !self.words.json {
-            let Telling { paint, verbose, .. } = self.telling;
+            show(&told_of(self.args.operation, &unwell, self.output.paint, false));
+        } else if !self.args.json {
+            let OutputOptions { paint, verbose, .. } = self.output;
             show(&table(
                 &ended.endings,
                 screen::width(&io::stdout()),
@@ -67,7 +67,7 @@ impl Button<'_> {
                 verbose,
             ));
             show(&summary(
-                self.words.operation,
+                self.args.operation,
                 &ended.endings,
                 told,
                 ended.seconds,
@@ -80,7 +80,7 @@ impl Button<'_> {
 
     /// Names what went wrong with the output; the exit status is what comes back.
     pub(super) fn close(&self, ended: &Ended, record: &mut Record) -> u8 {
-        if self.words.json {
+        if self.args.json {
             // The events are the clients' own words, and this is ours.
             let ours = ended.endings.iter().filter_map(|(host, ending)| {
                 let advice = advice(ending.reason.as_ref()?, &self.local, self.may_replace)?;

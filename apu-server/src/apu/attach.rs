@@ -17,7 +17,7 @@ use crate::interrupt::stops;
 use crate::runs::{self, BegunRun};
 use crate::view::clean::clean;
 use crate::view::columns::columns;
-use crate::view::live::{Live, Plain, Telling};
+use crate::view::live::{Live, OutputOptions, Plain};
 use crate::view::paint::Paint;
 use crate::view::summary::summary;
 
@@ -73,16 +73,16 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         timeout: settings.timeout,
         failures: None,
     };
-    let telling = Telling {
+    let output = OutputOptions {
         paint: Paint::for_stream(&io::stdout()),
         verbose: !words.quiet,
         live: io::stderr().is_terminal(),
     };
     wait(async {
-        let mut sinks = if telling.live {
-            Sinks::default().with(Live::new(telling))
+        let mut sinks = if output.live {
+            Sinks::default().with(Live::new(output))
         } else {
-            Sinks::default().with(Plain::new(Stdout, telling))
+            Sinks::default().with(Plain::new(Stdout, output))
         };
         let run_state = apu_fleet::run(&ssh, job, limits, &mut stops(), &mut sinks).await;
         let endings: Vec<(HostName, Ending)> = run_state
@@ -95,8 +95,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             &endings,
             &[],
             seconds,
-            telling.paint,
-            telling.verbose,
+            output.paint,
+            output.verbose,
         ));
         Ok(match (run_state.interrupts, run_state.all_well()) {
             (0, true) => 0,

@@ -15,7 +15,7 @@ use super::transactions::outlook;
 
 /// What is printed while a run goes on.
 #[derive(Debug, Clone, Copy)]
-pub struct Telling {
+pub struct OutputOptions {
     /// What the terminal has.
     pub paint: Paint,
     /// Also what apt prints, and every host's end.
@@ -24,7 +24,7 @@ pub struct Telling {
     pub live: bool,
 }
 
-impl Telling {
+impl OutputOptions {
     /// The line for an event, if it is worth one. How a host ended is for the summary, which tells it once.
     fn line(self, begun: Option<(Purpose, Operation)>, event: &Event) -> Option<String> {
         let text = match event {
@@ -60,16 +60,16 @@ impl Telling {
 /// Lines on a stream that is no terminal.
 pub struct Plain<W> {
     to: W,
-    telling: Telling,
+    output: OutputOptions,
     begun: Option<(Purpose, Operation)>,
 }
 
 impl<W: Write> Plain<W> {
     /// Prints on `to`.
-    pub const fn new(to: W, telling: Telling) -> Self {
+    pub const fn new(to: W, output: OutputOptions) -> Self {
         Self {
             to,
-            telling,
+            output,
             begun: None,
         }
     }
@@ -87,7 +87,7 @@ impl<W: Write> Sink for Plain<W> {
         {
             self.begun = Some((*purpose, *operation));
         }
-        match self.telling.line(self.begun, &stamped.event) {
+        match self.output.line(self.begun, &stamped.event) {
             Some(line) => writeln!(self.to, "{line}").and_then(|()| self.to.flush()),
             None => Ok(()),
         }
@@ -100,13 +100,13 @@ pub struct Live {
     bar: ProgressBar,
     lines: Vec<ProgressBar>,
     run_state: RunState,
-    telling: Telling,
+    output: OutputOptions,
 }
 
 impl Live {
     /// Draws on standard error.
     #[must_use]
-    pub fn new(telling: Telling) -> Self {
+    pub fn new(output: OutputOptions) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{wide_msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -116,14 +116,14 @@ impl Live {
             bar,
             lines: Vec::new(),
             run_state: RunState::default(),
-            telling,
+            output,
         }
     }
 
     fn draw(&mut self) {
         let (rows, _) = screen::size(&io::stderr()).unwrap_or(screen::USUAL);
         let (head, running) = lines(&self.run_state, now(), rows);
-        self.bar.set_message(self.telling.paint.letters(head));
+        self.bar.set_message(self.output.paint.letters(head));
         while self.lines.len() > running.len() {
             if let Some(line) = self.lines.pop() {
                 line.finish_and_clear();
@@ -137,7 +137,7 @@ impl Live {
                 self.lines
                     .push(self.screen.add(ProgressBar::new_spinner().with_style(style)));
             }
-            self.lines[place].set_message(self.telling.paint.letters(text));
+            self.lines[place].set_message(self.output.paint.letters(text));
         }
     }
 }
@@ -214,7 +214,7 @@ impl Sink for Live {
     fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
         self.run_state.apply(stamped);
         let begun = self.run_state.purpose.zip(self.run_state.operation);
-        if let Some(line) = self.telling.line(begun, &stamped.event) {
+        if let Some(line) = self.output.line(begun, &stamped.event) {
             self.screen.println(line)?;
         }
         if let Event::Done { .. } = &stamped.event {
@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    fn told(telling: Telling) -> String {
+    fn told(output: OutputOptions) -> String {
         let host = || "web1".parse().unwrap();
         let refused = Why::here(
             Obstacle::UnknownHostKey,
@@ -270,14 +270,14 @@ mod tests {
             Event::Interrupt { times: 1 },
         ];
         let mut text = Vec::new();
-        let mut plain = Plain::new(&mut text, telling);
+        let mut plain = Plain::new(&mut text, output);
         for event in events {
             plain.take(&Stamped { at: 0.0, event }).unwrap();
         }
         String::from_utf8(text).unwrap()
     }
 
-    const QUIET: Telling = Telling {
+    const QUIET: OutputOptions = OutputOptions {
         paint: Paint {
             colour: false,
             unicode: true,
@@ -291,11 +291,11 @@ mod tests {
     fn a_log_has_the_summary_alone_and_with_v_everything() {
         assert_eq!(told(QUIET), INTERRUPT);
         // A host's end is told by the summary, and only there.
-        assert_eq!(told(Telling { live: true, ..QUIET }), INTERRUPT);
+        assert_eq!(told(OutputOptions { live: true, ..QUIET }), INTERRUPT);
         let all = "web1| Get:1 \u{fffd}[31mx\nweb1: the connection was lost, asking again: broken pipe\n\
                    web1: unreachable: its host key is not known here\n";
         assert_eq!(
-            told(Telling {
+            told(OutputOptions {
                 verbose: true,
                 ..QUIET
             }),
@@ -318,7 +318,7 @@ mod tests {
             seconds: 1.0,
             ending: Ending::of_result(Box::new(result), None),
         };
-        let verbose = Telling {
+        let verbose = OutputOptions {
             verbose: true,
             ..QUIET
         };

@@ -8,9 +8,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::audit::Record;
 use super::candidate::advice;
 use super::ended::Ended;
-use super::push::{Button, tasks};
+use super::push::{Push, tasks};
 
-impl Button<'_> {
+impl Push<'_> {
     /// Has the lists of the site's own archives fetched where something was published for this push; the hosts that
     /// have them come back, and how the others ended.
     pub(super) async fn fetch_lists(

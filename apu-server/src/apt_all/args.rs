@@ -17,7 +17,7 @@ use clap::{Parser, ValueHint};
 /// Before packages change, the changes are shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
-pub struct Words {
+pub struct Args {
     /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
     pub target: String,
 
@@ -144,7 +144,7 @@ fn is_file(word: &str) -> bool {
     word.contains('/') || word.ends_with(".deb")
 }
 
-impl Words {
+impl Args {
     /// The files among the words.
     ///
     /// # Errors
@@ -249,13 +249,13 @@ mod tests {
 
     use super::*;
 
-    fn words(line: &str) -> Words {
-        Words::try_parse_from(line.split(' ')).expect(line)
+    fn words(line: &str) -> Args {
+        Args::try_parse_from(line.split(' ')).expect(line)
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Words::command().debug_assert();
+        Args::command().debug_assert();
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(five, Some(Duration::from_secs(300)));
         for bad in ["0", "5x", "-1", ""] {
             let line = ["apt-all", "web", "update", "--timeout", bad];
-            assert!(Words::try_parse_from(line).is_err(), "{bad}");
+            assert!(Args::try_parse_from(line).is_err(), "{bad}");
         }
     }
 
@@ -282,7 +282,7 @@ mod tests {
         );
         for bad in ["x", "101%", "-1", ""] {
             let line = format!("apt-all web update --max-failures={bad}");
-            let error = Words::try_parse_from(line.split(' ')).unwrap_err();
+            let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{bad}");
         }
     }
@@ -354,7 +354,7 @@ mod tests {
         ] {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
-        assert!(Words::try_parse_from(["apt-all", "web", "attach"]).is_err());
+        assert!(Args::try_parse_from(["apt-all", "web", "attach"]).is_err());
     }
 
     #[test]
