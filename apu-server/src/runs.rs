@@ -87,11 +87,16 @@ pub fn find(site: &Site, run: RunId) -> io::Result<Option<BegunRun>> {
 }
 
 fn read(path: &Path) -> io::Result<Option<BegunRun>> {
-    match fs::metadata(path) {
-        Ok(found) if found.len() <= LONGEST => Ok(serde_json::from_slice(&fs::read(path)?).ok()),
-        Ok(_) => Ok(None),
+    let read = || -> io::Result<Option<BegunRun>> {
+        match fs::metadata(path)?.len() {
+            0..=LONGEST => Ok(serde_json::from_slice(&fs::read(path)?).ok()),
+            _ => Ok(None),
+        }
+    };
+    match read() {
+        // It is not known, or another apt-all let it go at this moment.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     }
 }
 
