@@ -4,7 +4,7 @@ mod args;
 mod audit;
 mod candidate;
 mod command_line;
-mod ended;
+mod planned;
 mod push;
 mod question;
 mod refresh_lists;

@@ -1,33 +1,26 @@
-//! A push of something that was published for it: first the clients learn that it is there.
+//! The first phase of a push of something that was published for it: the clients learn that it is there.
 
-use apu_fleet::{Code, Ending, Host, Obstacle, Outcome, Purpose, Why};
+use apu_fleet::{Batch, Code, Ending, Host, HostName, HostState, Phase};
 use apu_proto::{Operation, ReasonCode, Request};
 use apu_repo::Failure;
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::audit::Record;
 use super::candidate::advice;
-use super::ended::Ended;
-use super::push::{Push, tasks};
+use super::push::Push;
 
 impl Push<'_> {
-    /// Has the lists of the site's own archives fetched where something was published for this push; the hosts that
-    /// have them come back, and how the others ended.
-    pub(super) async fn fetch_lists(
-        &self,
-        hosts: Vec<Host>,
-        stops: &mut UnboundedReceiver<()>,
-        record: &mut Record,
-    ) -> Result<(Vec<Host>, Ended), Failure> {
+    /// Has the lists of the site's own archives fetched where something was published for this push; returns the hosts that
+    /// have them.
+    pub(super) async fn refresh_lists(&mut self, hosts: Vec<Host>) -> Result<Vec<Host>, Failure> {
         if self.local.is_empty() {
-            return Ok((hosts, Ended::default()));
+            return Ok(hosts);
         }
         let request = Request {
             lists_of_site: true,
             ..Request::new(Operation::Update)
         };
-        let request = self.to_be_done(request, record)?;
-        let mut fetched = self.go(Purpose::Run, tasks(&hosts, &request), None, stops).await;
+        let request = self.begin_run(request)?;
+        self.ask_all(Batch::of(Phase::RefreshLists, &hosts, &request))
+            .await;
         // Where a client's own sources are in the way, it fetched the lists to another place, which the next apu-data comes
         // from and nothing else.
         let is_data_alone = self
@@ -39,38 +32,36 @@ impl Push<'_> {
             why.is_some_and(|why| why.code == Code::Client(ReasonCode::Configuration))
         };
         let goes_on = |ending: &Ending| ending.outcome.is_well() || (is_data_alone && is_in_the_way(ending));
-        let has_them = |host: &Host| {
-            let mut endings = fetched.endings.iter();
-            endings.any(|(name, ending)| *name == host.name && goes_on(ending))
-        };
-        let ready = hosts.into_iter().filter(has_them).collect();
-        if fetched.interrupted {
-            for (_, ending) in fetched.endings.iter_mut().filter(|(_, ending)| goes_on(ending)) {
-                let why = Why::here(Obstacle::Interrupted, "interrupted before its turn", "");
-                *ending = Ending::without_result(Outcome::Skipped, why, None);
-            }
-            return Ok((ready, fetched));
-        }
-        fetched.endings.retain(|(_, ending)| !goes_on(ending));
-        for (_, ending) in &mut fetched.endings {
-            if let Some(why) = &mut ending.reason
-                && why.code == Code::Client(ReasonCode::Grammar)
-            {
-                why.advice =
-                    "apt-all HOST dist-upgrade, since this apu-client is too old for that".to_owned();
-            }
-        }
-        Ok((ready, fetched))
+        let state = self.runner.state();
+        let has_them = |host: &Host| state.ending(&host.name).is_some_and(goes_on);
+        Ok(hosts.into_iter().filter(has_them).collect())
     }
 
-    /// Says what to try where a client would install another version than the one that was published for it.
-    pub(super) fn explain(&self, ended: &mut Ended) {
-        for (_, ending) in &mut ended.endings {
-            if let Some(why) = &mut ending.reason
-                && let Some(advice) = advice(why, &self.local, self.may_replace)
-            {
-                why.advice = advice;
-            }
+    /// How the hosts ended so far, each with what this server knows to try.
+    pub(super) fn endings(&self) -> Vec<(HostName, Ending)> {
+        let hosts = self.runner.state().hosts();
+        hosts
+            .filter_map(|(host, state)| match state {
+                HostState::Ended { phase, ending, .. } => {
+                    let mut ending = (**ending).clone();
+                    self.explain(*phase, &mut ending);
+                    Some((host.clone(), ending))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Says what to try where a client is too old to fetch the lists, or would install another version than the one that
+    /// was published for it.
+    fn explain(&self, phase: Phase, ending: &mut Ending) {
+        let Some(why) = &mut ending.reason else {
+            return;
+        };
+        if phase == Phase::RefreshLists && why.code == Code::Client(ReasonCode::Grammar) {
+            why.advice = "apt-all HOST dist-upgrade, since this apu-client is too old for that".to_owned();
+        } else if let Some(advice) = advice(why, &self.local, self.may_replace) {
+            why.advice = advice;
         }
     }
 

@@ -1,5 +1,5 @@
-//! The engine: carries out what [`decide`] decides. The only task that owns the state of a run; a task per host at work
-//! reports to it.
+//! The engine: carries out what [`decide`] decides in a phase of a push. The only task that owns the state of the push; a
+//! task per host at work reports to it.
 
 mod decide;
 mod schedule;
@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apu_proto::Operation;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
+pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
-pub use self::schedule::FailureLimit;
 use self::schedule::Schedule;
-use crate::event::{Purpose, now};
+use crate::event::Phase;
 use crate::published::PublishedArchive;
 use crate::run_state::RunState;
 use crate::session::{Report, Reporter, Task, run_host};
@@ -35,15 +36,15 @@ pub struct Limits {
     pub parallel: NonZeroUsize,
     /// How long one host is waited for.
     pub timeout: Duration,
-    /// How many hosts may fail.
-    pub failures: Option<FailureLimit>,
+    /// How many hosts of the push may fail; with one more, nothing new is started.
+    pub max_failures: Option<usize>,
 }
 
-/// Everything that is asked in one go.
+/// Everything that is asked in one phase.
 #[derive(Debug, Clone)]
-pub struct Job {
-    /// For a plan or to be done.
-    pub purpose: Purpose,
+pub struct Batch {
+    /// The phase.
+    pub phase: Phase,
     /// The operation, the same for all.
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
@@ -52,25 +53,25 @@ pub struct Job {
     pub published: Vec<PublishedArchive>,
 }
 
-/// Asks all hosts of a job and tells what happens as events; returns the state in which all of them have ended.
+/// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///
 /// Each message of `stops` is one Ctrl-C: the first begins nothing new, the second waits for nothing more. What was
 /// begun on a client goes on there.
-pub async fn run<T: Transport>(
+pub(crate) async fn run_phase<T: Transport>(
     transport: &Arc<T>,
-    job: Job,
+    (run, begun): (RunState, Instant),
+    batch: Batch,
     limits: Limits,
     stops: &mut mpsc::UnboundedReceiver<()>,
     sinks: &mut Sinks<'_>,
 ) -> RunState {
-    let begun = Instant::now();
     let moment = || Moment {
-        at: now(),
+        at: Timestamp::now(),
         elapsed: begun.elapsed(),
     };
     let schedule = Schedule {
         parallel: limits.parallel,
-        failures: limits.failures,
+        max_failures: limits.max_failures,
     };
     let (to, mut reports) = mpsc::channel(256);
     let mut workers = Workers {
@@ -81,9 +82,9 @@ pub async fn run<T: Transport>(
         indices: HashMap::new(),
         handles: HashMap::new(),
     };
-    let (mut state, actions) = State::begin(job, schedule, moment());
+    let (mut state, actions) = State::begin(run, batch, schedule, moment());
     let _ = workers.carry_out(actions, &state, sinks);
-    // A signal may have come between two rounds: the task that forwards it has its turn before any host has.
+    // A signal may have come between two phases: the task that forwards it has its turn before any host has.
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
@@ -106,7 +107,7 @@ pub async fn run<T: Transport>(
                     Some(()) => break Input::Interrupt,
                     None => listening = false,
                 },
-                _ = ticks.tick() => sinks.tick(),
+                _ = ticks.tick() => sinks.tick(state.run()),
                 Some((index, report)) = reports.recv() => break Input::Report(index, report),
                 Some(joined) = workers.tasks.join_next_with_id() => {
                     // A worker ends after its last report, unless it is broken; nobody may wait for it then.
@@ -134,11 +135,11 @@ struct Workers<'a, T> {
 }
 
 impl<T: Transport> Workers<'_, T> {
-    /// Does what was decided; breaks where everything has ended.
+    /// Does what was decided; breaks where the phase has ended.
     fn carry_out(&mut self, actions: Vec<Action>, state: &State, sinks: &mut Sinks<'_>) -> ControlFlow<()> {
         for action in actions {
             match action {
-                Action::Emit(event) => sinks.take(&event),
+                Action::Emit(event) => sinks.take(&event, state.run()),
                 Action::Start(index) => self.start(index, state.task(index).clone()),
                 Action::Leave(index) => {
                     if let Some(handle) = self.handles.remove(&index) {
@@ -154,7 +155,7 @@ impl<T: Transport> Workers<'_, T> {
     fn start(&mut self, index: usize, task: Task) {
         let (transport, timeout) = (self.transport.clone(), self.timeout);
         let reporter = Reporter {
-            place: index,
+            index,
             to: self.to.clone(),
         };
         let work = async move { run_host(&*transport, &task, timeout, &reporter).await };

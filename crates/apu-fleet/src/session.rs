@@ -31,20 +31,20 @@ pub struct Task {
 pub(crate) enum Report {
     Connected { reused: bool },
     Frame(Frame),
-    Again(String),
+    Reconnecting(String),
     Ended(Ending),
 }
 
 /// Tells everything about one host to the task that decides.
 pub(crate) struct Reporter {
-    pub(crate) place: usize,
+    pub(crate) index: usize,
     pub(crate) to: Sender<(usize, Report)>,
 }
 
 impl Reporter {
     /// Nobody listens any more once everything is decided; then there is nothing to tell either.
     async fn tell(&self, report: Report) {
-        let _ = self.to.send((self.place, report)).await;
+        let _ = self.to.send((self.index, report)).await;
     }
 }
 
@@ -107,7 +107,7 @@ async fn send_request<T: Transport>(
             return last.ending(&task.host, run);
         }
         trouble.clone_from(&lost);
-        reporter.tell(Report::Again(last.words.clone())).await;
+        reporter.tell(Report::Reconnecting(last.words.clone())).await;
         garbage += last.garbage;
         last = loop {
             sleep(pause).await;

@@ -1,12 +1,13 @@
-//! Decides what happens next in a run: a function of its state, an input and the time, without I/O or a clock.
+//! Decides what happens next in a phase of a push: a function of its state, an input and the time, without I/O or a clock.
 
 use std::time::Duration;
 
 use apu_proto::{Frame, Operation};
+use jiff::Timestamp;
 
-use super::Job;
+use super::Batch;
 use super::schedule::{Next, Schedule, StopReason};
-use crate::event::{EVENTS_VERSION, Event, Stamped, package_words};
+use crate::event::{Event, Phase, TimedEvent, package_words};
 use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
 use crate::published::{self, PublishedArchive};
 use crate::run_state::RunState;
@@ -15,9 +16,9 @@ use crate::session::{Report, Task, attach_advice};
 /// The time, as both clocks have it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
-    /// Seconds since 1970, in UTC.
-    pub(super) at: f64,
-    /// Since the run began, on a clock that nobody sets.
+    /// In UTC.
+    pub(super) at: Timestamp,
+    /// Since the push began, on a clock that nobody sets.
     pub(super) elapsed: Duration,
 }
 
@@ -38,57 +39,60 @@ pub(super) enum Input {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     /// Give the event to the sinks.
-    Emit(Stamped),
+    Emit(TimedEvent),
     /// Send a host its request.
     Start(usize),
     /// Stop waiting for a host; what was begun there goes on.
     Leave(usize),
-    /// Everything has ended.
+    /// Every host of the phase has ended.
     Stop,
 }
 
-/// A run from its first event to its last.
+/// A phase from its first event to its last.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     run: RunState,
     schedule: Schedule,
+    phase: Phase,
     tasks: Vec<Task>,
     operation: Operation,
     published: Vec<PublishedArchive>,
-    /// When each host started, as [`Moment::elapsed`].
+    /// When the phase began, as [`Moment::elapsed`].
+    begun: Duration,
+    /// When each host started, the same way.
     started: Vec<Duration>,
     may_start: bool,
     is_over: bool,
 }
 
 impl State {
-    /// Announces the run. No host starts before [`Input::Go`].
-    pub(super) fn begin(job: Job, schedule: Schedule, now: Moment) -> (Self, Vec<Action>) {
-        let Job {
-            purpose,
+    /// Announces a phase of the push that is in this state. No host starts before [`Input::Go`].
+    pub(super) fn begin(run: RunState, batch: Batch, schedule: Schedule, now: Moment) -> (Self, Vec<Action>) {
+        let Batch {
+            phase,
             operation,
             tasks,
             published,
-        } = job;
+        } = batch;
         let mut state = Self {
-            run: RunState::default(),
+            run,
             schedule,
-            started: vec![Duration::ZERO; tasks.len()],
+            phase,
+            begun: now.elapsed,
+            started: vec![now.elapsed; tasks.len()],
             tasks,
             operation,
             published,
             may_start: false,
             is_over: false,
         };
-        let begin = Event::Begin {
-            version: EVENTS_VERSION,
-            purpose,
+        let started = Event::PhaseStarted {
+            phase,
             operation,
-            packages: state.packages(),
             hosts: state.tasks.iter().map(|task| task.host.name.clone()).collect(),
         };
         let mut actions = Vec::new();
-        state.emit(begin, now, &mut actions);
+        state.emit(started, now, &mut actions);
         (state, actions)
     }
 
@@ -109,7 +113,7 @@ impl State {
             }
             Input::Interrupt => {
                 let times = self.run.interrupts + 1;
-                self.emit(Event::Interrupt { times }, now, &mut actions);
+                self.emit(Event::Interrupted { times }, now, &mut actions);
                 if times > 1 {
                     self.leave(now, &mut actions);
                 }
@@ -121,6 +125,11 @@ impl State {
         actions
     }
 
+    /// How far the push is.
+    pub(super) const fn run(&self) -> &RunState {
+        &self.run
+    }
+
     pub(super) fn into_run(self) -> RunState {
         self.run
     }
@@ -130,15 +139,12 @@ impl State {
         &self.tasks[host]
     }
 
-    fn packages(&self) -> Vec<String> {
-        let first = self.tasks.first();
-        first
-            .map(|task| package_words(&task.request.packages))
-            .unwrap_or_default()
-    }
-
     fn emit(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) {
-        let event = Stamped { at: now.at, event };
+        let event = TimedEvent {
+            at: now.at,
+            push: self.run.push,
+            event,
+        };
         self.run.apply(&event);
         actions.push(Action::Emit(event));
     }
@@ -156,11 +162,12 @@ impl State {
             }
         }
         if self.run.next_queued().is_none() && self.run.running() == 0 {
-            let done = Event::Done {
-                seconds: seconds(now.elapsed),
-                outcomes: self.run.outcomes(),
+            let finished = Event::PhaseFinished {
+                phase: self.phase,
+                seconds: seconds(now.elapsed.saturating_sub(self.begun)),
+                outcomes: self.run.phase_outcomes(),
             };
-            self.emit(done, now, actions);
+            self.emit(finished, now, actions);
             actions.push(Action::Stop);
             self.is_over = true;
         }
@@ -169,7 +176,7 @@ impl State {
     fn start(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) {
         self.started[host] = now.elapsed;
         let task = &self.tasks[host];
-        let start = Event::Start {
+        let start = Event::HostStarted {
             host: task.host.name.clone(),
             run: task.request.run_id,
         };
@@ -185,17 +192,17 @@ impl State {
         let event = match report {
             Report::Ended(ending) => return self.end(index, ending, now, actions),
             Report::Connected { reused } => Event::Connected { host, reused },
-            Report::Again(text) => Event::Again { host, text },
+            Report::Reconnecting(text) => Event::Reconnecting { host, text },
             Report::Frame(frame) => match frame {
                 Frame::Hello { client, .. } => Event::Hello { host, client },
                 Frame::Waiting { lock, holder } => Event::Waiting { host, lock, holder },
                 Frame::Progress {
-                    phase,
+                    phase: activity,
                     percent,
                     package,
                 } => Event::Progress {
                     host,
-                    phase,
+                    activity,
                     percent,
                     package,
                 },
@@ -218,37 +225,19 @@ impl State {
         {
             why.text += &format!("; {words}");
         }
-        let end = Event::End {
+        let finished = Event::HostFinished {
             host,
             seconds: seconds(now.elapsed.saturating_sub(self.started[index])),
             ending,
         };
-        self.emit(end, now, actions);
+        self.emit(finished, now, actions);
     }
 
     fn skip_queued(&mut self, reason: StopReason, now: Moment, actions: &mut Vec<Action>) {
         while let Some(index) = self.run.next_queued() {
-            let host = self.tasks[index].host.name.clone();
-            let why = match reason {
-                StopReason::Interrupted => {
-                    Why::here(Obstacle::Interrupted, "interrupted before its turn", "")
-                }
-                StopReason::Failures {
-                    failed,
-                    hosts,
-                    allowed,
-                } => {
-                    let (s, packages) = (if hosts == 1 { "" } else { "s" }, self.packages());
-                    let words = [&[host.to_string(), self.operation.to_string()][..], &packages].concat();
-                    Why::here(
-                        Obstacle::MaxFailures,
-                        format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}"),
-                        format!("mend what failed, and then: apt-all {}", words.join(" ")),
-                    )
-                }
-            };
-            let skipped = Event::End {
-                host,
+            let why = not_started(reason, &self.tasks[index]);
+            let skipped = Event::HostFinished {
+                host: self.tasks[index].host.name.clone(),
                 seconds: 0.0,
                 ending: Ending::without_result(Outcome::Skipped, why, None),
             };
@@ -272,8 +261,29 @@ impl State {
     }
 }
 
+/// Why a host was not started, and what to do about it.
+fn not_started(reason: StopReason, task: &Task) -> Why {
+    match reason {
+        StopReason::Interrupted => Why::here(Obstacle::Interrupted, "interrupted before its turn", ""),
+        StopReason::Failures {
+            failed,
+            hosts,
+            allowed,
+        } => {
+            let s = if hosts == 1 { "" } else { "s" };
+            let mut words = vec![task.host.name.to_string(), task.request.operation.to_string()];
+            words.extend(package_words(&task.request.packages));
+            Why::here(
+                Obstacle::MaxFailures,
+                format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}"),
+                format!("mend what failed, and then: apt-all {}", words.join(" ")),
+            )
+        }
+    }
+}
+
 /// In milliseconds' precision, as events have them.
-fn seconds(duration: Duration) -> f64 {
+pub(crate) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

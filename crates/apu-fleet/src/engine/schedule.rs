@@ -1,35 +1,16 @@
-//! Says which host may start next, or why no more may: the one place that knows the limits of a run.
+//! Says which host may start next, or why no more may: the one place that knows the limits of a push.
 
 use std::num::NonZeroUsize;
 
 use crate::run_state::RunState;
-
-/// How many hosts may fail before nothing new is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailureLimit {
-    /// So many may fail; with one more, the run stops.
-    pub allowed: usize,
-    /// All hosts of the push.
-    pub hosts: usize,
-    /// Those that failed in an earlier round and have no part in this one.
-    pub before: usize,
-}
-
-impl FailureLimit {
-    /// Whether no host may start from the beginning.
-    #[must_use]
-    pub const fn is_exceeded(self) -> bool {
-        self.before > self.allowed
-    }
-}
 
 /// The limits on starting hosts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
     /// Hosts at work at once.
     pub(super) parallel: NonZeroUsize,
-    /// Failures that are borne; without it, every host has its turn.
-    pub(super) failures: Option<FailureLimit>,
+    /// So many hosts of the push may fail; without it, every host has its turn.
+    pub(super) max_failures: Option<usize>,
 }
 
 /// What may happen next.
@@ -65,20 +46,13 @@ impl Schedule {
         if run.interrupts > 0 {
             return Next::Stop(StopReason::Interrupted);
         }
-        if let Some(FailureLimit {
-            allowed,
-            hosts,
-            before,
-        }) = self.failures
-        {
-            let failed = before + run.failed();
-            if failed > allowed {
-                return Next::Stop(StopReason::Failures {
-                    failed,
-                    hosts,
-                    allowed,
-                });
-            }
+        let failed = run.failed();
+        if let Some(allowed) = self.max_failures.filter(|allowed| failed > *allowed) {
+            return Next::Stop(StopReason::Failures {
+                failed,
+                hosts: run.hosts().len(),
+                allowed,
+            });
         }
         if run.running() >= self.parallel.get() {
             return Next::Wait;

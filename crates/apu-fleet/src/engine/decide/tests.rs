@@ -6,13 +6,12 @@ use std::num::NonZeroUsize;
 use apu_proto::{ClientOutcome, Request, RunResult};
 use proptest::prelude::*;
 
-use super::super::schedule::FailureLimit;
 use super::*;
-use crate::event::Purpose;
 use crate::host::Host;
+use crate::push_id::PushId;
 
 const NOW: Moment = Moment {
-    at: 0.0,
+    at: Timestamp::UNIX_EPOCH,
     elapsed: Duration::ZERO,
 };
 
@@ -20,22 +19,43 @@ fn name(index: usize) -> crate::name::HostName {
     format!("h{index}").parse().unwrap()
 }
 
-fn begin(hosts: usize, parallel: usize, failures: Option<FailureLimit>) -> (State, Vec<Action>) {
+fn tasks(hosts: impl Iterator<Item = usize>) -> Vec<Task> {
     let task = |index| Task {
         host: Host::plain(name(index)),
         request: Request::new(Operation::Upgrade),
     };
-    let job = Job {
-        purpose: Purpose::Run,
-        operation: Operation::Upgrade,
-        tasks: (0..hosts).map(task).collect(),
-        published: Vec::new(),
-    };
+    hosts.map(task).collect()
+}
+
+/// A push of these hosts of which nothing has happened yet.
+fn pushed(hosts: usize) -> RunState {
+    let mut run = RunState::new(PushId::from_bytes([1; 16]));
+    run.apply(&TimedEvent {
+        at: NOW.at,
+        push: run.push,
+        event: Event::PushStarted {
+            version: 1,
+            operation: Operation::Upgrade,
+            packages: Vec::new(),
+            hosts: (0..hosts).map(name).collect(),
+            by: String::new(),
+        },
+    });
+    run
+}
+
+fn begin(hosts: usize, parallel: usize, max_failures: Option<usize>) -> (State, Vec<Action>) {
     let schedule = Schedule {
         parallel: NonZeroUsize::new(parallel).unwrap(),
-        failures,
+        max_failures,
     };
-    State::begin(job, schedule, NOW)
+    let batch = Batch {
+        phase: Phase::Apply,
+        operation: Operation::Upgrade,
+        tasks: tasks(0..hosts),
+        published: Vec::new(),
+    };
+    State::begin(pushed(hosts), batch, schedule, NOW)
 }
 
 fn ended(index: usize, outcome: Outcome) -> Input {
@@ -154,7 +174,7 @@ impl Observer {
     fn sees_event(&mut self, event: &Event) {
         assert!(!self.is_done, "nothing is told after the last event: {event:?}");
         match event {
-            Event::End { host, ending, .. } => {
+            Event::HostFinished { host, ending, .. } => {
                 let index: usize = host.as_str()[1..].parse().unwrap();
                 assert_eq!(self.ended[index], None, "{host} has one outcome");
                 let is_skipped = ending.outcome == Outcome::Skipped;
@@ -168,8 +188,8 @@ impl Observer {
                 );
                 self.ended[index] = Some(ending.outcome);
             }
-            Event::Interrupt { times } => assert_eq!(*times, self.interrupts),
-            Event::Done { .. } => self.is_done = true,
+            Event::Interrupted { times } => assert_eq!(*times, self.interrupts),
+            Event::PhaseFinished { .. } => self.is_done = true,
             _ => {}
         }
     }
@@ -192,12 +212,7 @@ fn inputs(observer: &Observer) -> Vec<Input> {
 
 /// Visits every state that a run can reach; returns the number of steps and of states.
 fn explore(hosts: usize, parallel: usize, allowed: Option<usize>) -> (usize, usize) {
-    let failures = allowed.map(|allowed| FailureLimit {
-        allowed,
-        hosts,
-        before: 0,
-    });
-    let (state, actions) = begin(hosts, parallel, failures);
+    let (state, actions) = begin(hosts, parallel, allowed);
     assert_eq!(actions.len(), 1, "nothing starts before the first start");
     let mut queue = std::collections::VecDeque::from([(state, Observer::new(hosts, parallel, allowed))]);
     let (mut seen, mut steps) = (HashSet::new(), 0);
@@ -242,8 +257,7 @@ proptest! {
         early in 0usize..2,
         history in proptest::collection::vec((0u8..40, 0usize..30), 0..200),
     ) {
-        let failures = allowed.map(|allowed| FailureLimit { allowed, hosts, before: 0 });
-        let (mut state, _) = begin(hosts, parallel, failures);
+        let (mut state, _) = begin(hosts, parallel, allowed);
         let mut observer = Observer::new(hosts, parallel, allowed);
         let mut step = |input: Input, observer: &mut Observer| {
             let actions = state.on(input.clone(), NOW);
@@ -260,7 +274,7 @@ proptest! {
                 1..4 => Input::WorkerDied(index),
                 4..12 => ended(index, Outcome::Failed),
                 12..30 => ended(index, Outcome::Changed),
-                30..35 => Input::Report(index, Report::Again("cut".into())),
+                30..35 => Input::Report(index, Report::Reconnecting("cut".into())),
                 _ => Input::Report(index, Report::Connected { reused: true }),
             };
             step(input, &mut observer);
@@ -273,35 +287,81 @@ proptest! {
     }
 }
 
-#[test]
-fn the_hosts_behind_the_limit_of_failures_are_told_why_and_what_to_do() {
-    let failures = FailureLimit {
-        allowed: 1,
-        hosts: 5,
-        before: 1,
+/// The reasons of the hosts that were skipped.
+fn skipped(actions: &[Action]) -> Vec<&Why> {
+    let why = |action| match action {
+        &Action::Emit(TimedEvent {
+            event: Event::HostFinished { ref ending, .. },
+            ..
+        }) if ending.outcome == Outcome::Skipped => ending.reason.as_ref(),
+        _ => None,
     };
-    let (mut state, _) = begin(3, 1, Some(failures));
-    state.on(Input::Go, NOW);
-    let actions = state.on(ended(0, Outcome::Unreachable), NOW);
-    let skipped: Vec<&Why> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Emit(Stamped {
-                event: Event::End { ending, .. },
-                ..
-            }) => ending
-                .reason
-                .as_ref()
-                .filter(|_| ending.outcome == Outcome::Skipped),
-            _ => None,
-        })
-        .collect();
+    actions.iter().filter_map(why).collect()
+}
+
+#[test]
+fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and_what_to_do() {
+    let batch = |phase, hosts: std::ops::Range<usize>| Batch {
+        phase,
+        operation: Operation::Upgrade,
+        tasks: tasks(hosts),
+        published: Vec::new(),
+    };
+    let schedule = |max_failures| Schedule {
+        parallel: NonZeroUsize::MIN,
+        max_failures,
+    };
+    let (mut plan, _) = State::begin(pushed(5), batch(Phase::Plan, 0..5), schedule(None), NOW);
+    plan.on(Input::Go, NOW);
+    for index in 0..5 {
+        let outcome = if index == 0 {
+            Outcome::Unreachable
+        } else {
+            Outcome::Changed
+        };
+        plan.on(ended(index, outcome), NOW);
+    }
+    let (mut apply, _) = State::begin(plan.into_run(), batch(Phase::Apply, 1..5), schedule(Some(1)), NOW);
+    assert!(apply.on(Input::Go, NOW).contains(&Action::Start(0)));
+    assert!(
+        apply
+            .on(ended(0, Outcome::Changed), NOW)
+            .contains(&Action::Start(1))
+    );
+    let actions = apply.on(ended(1, Outcome::Failed), NOW);
+    let skipped = skipped(&actions);
     assert_eq!(skipped.len(), 2);
     assert_eq!(skipped[0].code, Code::Here(Obstacle::MaxFailures));
     assert_eq!(skipped[0].text, "2 of 5 hosts failed, --max-failures is 1");
     assert_eq!(
         skipped[0].advice,
-        "mend what failed, and then: apt-all h1 upgrade"
+        "mend what failed, and then: apt-all h3 upgrade"
     );
     assert_eq!(actions.last(), Some(&Action::Stop));
+}
+
+#[test]
+fn after_an_interrupt_a_later_phase_starts_nobody() {
+    let (mut plan, _) = begin(2, 2, None);
+    plan.on(Input::Go, NOW);
+    plan.on(Input::Interrupt, NOW);
+    plan.on(ended(0, Outcome::Changed), NOW);
+    plan.on(ended(1, Outcome::Changed), NOW);
+    let batch = Batch {
+        phase: Phase::Apply,
+        operation: Operation::Upgrade,
+        tasks: tasks(0..2),
+        published: Vec::new(),
+    };
+    let (mut apply, _) = State::begin(plan.into_run(), batch, no_limits(), NOW);
+    let actions = apply.on(Input::Go, NOW);
+    assert_eq!(skipped(&actions).len(), 2);
+    assert!(actions.iter().all(|action| !matches!(action, Action::Start(_))));
+}
+
+fn no_limits() -> Schedule {
+    Schedule {
+        parallel: NonZeroUsize::MIN,
+        max_failures: None,
+    }
 }
