@@ -236,6 +236,8 @@ pub fn package_words(packages: &[PackageArg]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::{ClientOutcome, RunResult};
+
     use super::*;
     use crate::outcome::{Obstacle, Why};
 
@@ -286,5 +288,114 @@ mod tests {
             ),
             "{phase:?}"
         );
+    }
+
+    /// One event after the other, each with every field that it can have.
+    fn next(event: Option<&Event>) -> Option<Event> {
+        let host = || "web1".parse().unwrap();
+        Some(match event {
+            None => Event::PushStarted {
+                version: EVENTS_VERSION,
+                operation: Operation::Install,
+                packages: vec!["htop".into()],
+                hosts: vec![host()],
+                by: "alice".into(),
+            },
+            Some(Event::PushStarted { .. }) => Event::PhaseStarted {
+                phase: Phase::Apply,
+                operation: Operation::Install,
+                hosts: vec![host()],
+            },
+            Some(Event::PhaseStarted { .. }) => Event::HostStarted {
+                host: host(),
+                run: Some(RunId::from_bytes([2; 16])),
+            },
+            Some(Event::HostStarted { .. }) => Event::Connected {
+                host: host(),
+                reused: true,
+            },
+            Some(Event::Connected { .. }) => Event::Hello {
+                host: host(),
+                client: "0.1.0".into(),
+            },
+            Some(Event::Hello { .. }) => Event::Waiting {
+                host: host(),
+                lock: "/var/lib/dpkg/lock".into(),
+                holder: "apt-get (7)".into(),
+            },
+            Some(Event::Waiting { .. }) => Event::Progress {
+                host: host(),
+                activity: Activity::Install,
+                percent: 50.0,
+                package: "htop".into(),
+            },
+            Some(Event::Progress { .. }) => Event::Line {
+                host: host(),
+                text: "x".into(),
+            },
+            Some(Event::Line { .. }) => Event::Reconnecting {
+                host: host(),
+                text: "cut".into(),
+            },
+            Some(Event::Reconnecting { .. }) => {
+                let mut result = RunResult::new(ClientOutcome::Changed);
+                result.reboot_required = true;
+                let mut ending = Ending::of_result(Box::new(result), Some(RunId::from_bytes([2; 16])));
+                ending.reason = Some(Why::here(Obstacle::Lost, "lost", "apu attach web1"));
+                ending.stale = vec!["old".into()];
+                ending.garbage = 1;
+                Event::HostFinished {
+                    host: host(),
+                    seconds: 1.0,
+                    ending,
+                }
+            }
+            Some(Event::HostFinished { .. }) => Event::Interrupted { times: 1 },
+            Some(Event::Interrupted { .. }) => Event::Answered {
+                answer: Approval::Yes,
+            },
+            Some(Event::Answered { .. }) => Event::PhaseFinished {
+                phase: Phase::Apply,
+                seconds: 1.0,
+                outcomes: [(Outcome::Changed, 1)].into(),
+            },
+            Some(Event::PhaseFinished { .. }) => Event::PushFinished {
+                status: 0,
+                seconds: 1.0,
+                outcomes: [(Outcome::Changed, 1)].into(),
+            },
+            Some(Event::PushFinished { .. } | Event::Unknown) => return None,
+        })
+    }
+
+    #[test]
+    fn the_manual_has_every_event_with_every_field_and_every_outcome() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../debian/man/apu-events.7");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, events) = page.split_once(".SH EVENTS\n").unwrap();
+        let (events, rest) = events.split_once(".SH OUTCOMES\n").unwrap();
+        let mut last = next(None);
+        let mut number = 0;
+        while let Some(event) = last {
+            number += 1;
+            let json = serde_json::to_value(&event).unwrap();
+            let name = json["event"].as_str().unwrap();
+            let (_, entry) = events
+                .split_once(&format!(".TP\n.B {name}\n"))
+                .unwrap_or_else(|| panic!("{name} is not there"));
+            let entry = entry.split(".TP\n").next().unwrap();
+            for field in json.as_object().unwrap().keys().filter(|field| *field != "event") {
+                assert!(
+                    entry.lines().any(|line| line == format!(".B {field}")),
+                    "{field} of {name} is not there: {entry}"
+                );
+            }
+            last = next(Some(&event));
+        }
+        assert_eq!(number, 14);
+        for outcome in Outcome::ALL {
+            assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
+        }
+        assert!(rest.contains("max-failures"));
     }
 }
