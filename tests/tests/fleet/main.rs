@@ -9,6 +9,7 @@ mod button;
 mod causes;
 mod chunks;
 mod dead;
+mod events;
 mod harness;
 mod howto;
 mod hurting;
