@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use apu_archive::quote;
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
-use apu_fleet::{Inventory, KnownHosts};
+use apu_fleet::{Inventory, KnownHosts, Limits};
+use apu_proto::Operation;
 use apu_site::{Failure, Settings, Site, settings};
 
 use crate::failure;
 
 /// How long a host may take for an answer that changes nothing there, unless somebody names another limit: one that only
 /// ever says that it waits must not hold up the others.
-pub const SHORT_ANSWER: Duration = Duration::from_secs(60);
+const SHORT_ANSWER: Duration = Duration::from_secs(60);
 
 /// A site that is ours to work in.
 pub struct Ground {
@@ -53,6 +54,17 @@ impl Ground {
     #[must_use]
     pub fn push_key(&self) -> PathBuf {
         self.site.at(&self.settings.ssh.key)
+    }
+
+    /// How many hosts work at once, and how long each is waited for, where nobody says it.
+    #[must_use]
+    pub fn limits(&self, operation: Operation) -> Limits {
+        let run = &self.settings.run;
+        Limits {
+            parallel: run.parallel,
+            timeout: patience(operation, run.timeout),
+            max_failures: None,
+        }
     }
 
     /// The pinned host keys.
@@ -123,6 +135,15 @@ impl Ground {
     }
 }
 
+/// How long a host is waited for: a run, and whoever follows one, has its time.
+fn patience(operation: Operation, of_runs: Duration) -> Duration {
+    if operation.is_a_run() || operation == Operation::Attach {
+        of_runs
+    } else {
+        of_runs.min(SHORT_ANSWER)
+    }
+}
+
 /// The words that the program was given, as a shell takes them.
 fn given() -> String {
     let words = std::env::args().skip(1);
@@ -137,5 +158,25 @@ fn allow_many_files() {
     {
         // What is not allowed shows itself as hosts that cannot be reached, with the reason.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_only_asked_is_left_after_a_minute() {
+        let hour = Duration::from_secs(3600);
+        for operation in [Operation::Ping, Operation::Status, Operation::Check] {
+            assert_eq!(patience(operation, hour), Duration::from_secs(60));
+            assert_eq!(
+                patience(operation, Duration::from_secs(7)),
+                Duration::from_secs(7)
+            );
+        }
+        for operation in [Operation::Upgrade, Operation::Attach] {
+            assert_eq!(patience(operation, hour), hour);
+        }
     }
 }

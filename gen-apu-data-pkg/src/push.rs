@@ -216,7 +216,7 @@ struct Answer {
 fn answers(events: &str) -> Vec<Answer> {
     let answer = |line: &str| {
         let event: Value = serde_json::from_str(line).ok()?;
-        if event["event"] != "end" {
+        if event["event"] != "host-finished" {
             return None;
         }
         let outcome = event["outcome"].as_str()?;
@@ -260,10 +260,10 @@ mod tests {
 
     #[test]
     fn who_answered_and_where_apt_works_is_read_out_of_the_events() {
-        let events = "{\"event\":\"begin\"}\nno json\n\
-                      {\"event\":\"end\",\"host\":\"web1\",\"outcome\":\"unreachable\",\"reason\":{}}\n\
-                      {\"event\":\"end\",\"host\":\"web2\",\"outcome\":\"failed\",\"result\":{\"outcome\":\"failed\"}}\n\
-                      {\"event\":\"end\",\"host\":\"web3\",\"outcome\":\"unchanged\",\"result\":{}}\n";
+        let events = "{\"event\":\"push-started\"}\nno json\n\
+                      {\"event\":\"host-finished\",\"host\":\"web1\",\"outcome\":\"unreachable\",\"reason\":{}}\n\
+                      {\"event\":\"host-finished\",\"host\":\"web2\",\"outcome\":\"failed\",\"result\":{\"outcome\":\"failed\"}}\n\
+                      {\"event\":\"host-finished\",\"host\":\"web3\",\"outcome\":\"unchanged\",\"result\":{}}\n";
         let answer = |host: &str, is_well| Answer {
             host: host.to_owned(),
             is_well,

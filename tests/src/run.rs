@@ -55,7 +55,7 @@ pub struct Run {
 impl Run {
     #[track_caller]
     fn read(finished: Finished) -> Self {
-        // A plan comes first and the run after it: a host's last word is the one that counts.
+        // A plan comes first and what is done after it: a host's last word is the one that counts.
         let events: Vec<Value> = finished
             .stdout
             .lines()
@@ -65,7 +65,7 @@ impl Run {
                 })
             })
             .collect();
-        let ended = events.iter().filter(|event| event["event"] == "end");
+        let ended = events.iter().filter(|event| event["event"] == "host-finished");
         let ends = ended.map(|event| {
             (
                 event["host"].as_str().unwrap_or_default().to_owned(),

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::path::Path;
 
-use apu_fleet::{Host, Outcome, fold, now};
+use apu_fleet::{Host, Outcome, RunState, fold};
 use apu_proto::{RunId, TransactionId};
 use apu_site::Site;
 use apu_site::output::complain;
-use nix::unistd::{Uid, User, getuid};
+use jiff::Timestamp;
 
-use super::ended::Ended;
-use super::words::Words;
+use super::args::Args;
 use crate::runs::BegunRun;
 use crate::syslog::log;
+use crate::who::Who;
 
 /// The most plans that a line names.
 const PLANS: usize = 8;
@@ -31,47 +31,16 @@ pub(super) struct Record {
     outcomes: BTreeMap<Outcome, usize>,
 }
 
-/// Who pressed the button.
-#[derive(Debug, Default)]
-struct Who {
-    /// The user behind sudo or doas.
-    behind: Option<String>,
-    /// The user who logged in, as the kernel keeps it through every change of user.
-    login: Option<String>,
-    /// The user that the program runs as.
-    user: String,
-}
-
-impl Who {
-    fn here() -> Self {
-        let name = |uid: Uid| match User::from_uid(uid) {
-            Ok(Some(user)) => user.name,
-            _ => uid.to_string(),
-        };
-        let behind = ["SUDO_USER", "DOAS_USER"].into_iter();
-        let login = std::fs::read_to_string("/proc/self/loginuid");
-        let login = login.ok().and_then(|text| text.trim().parse().ok());
-        Self {
-            behind: behind.filter_map(|variable| std::env::var(variable).ok()).next(),
-            // All ones stands for nobody: a daemon, or a kernel without audit.
-            login: login
-                .filter(|uid| *uid != u32::MAX)
-                .map(|uid| name(Uid::from_raw(uid))),
-            user: name(getuid()),
-        }
-    }
-}
-
 impl Record {
     /// The record of these words, meant for these hosts.
-    pub(super) fn of(words: &Words, hosts: &[Host]) -> Self {
+    pub(super) fn of(args: &Args, hosts: &[Host]) -> Self {
         let options = [
-            (words.yes, "--yes"),
-            (words.dry_run, "--dry-run"),
-            (words.allow_remove, "--allow-remove"),
+            (args.yes, "--yes"),
+            (args.dry_run, "--dry-run"),
+            (args.allow_remove, "--allow-remove"),
         ];
-        let mut request = vec![words.operation.to_string()];
-        request.extend(words.packages.iter().cloned());
+        let mut request = vec![args.operation.to_string()];
+        request.extend(args.packages.iter().cloned());
         request.extend(
             options
                 .iter()
@@ -80,7 +49,7 @@ impl Record {
         );
         Self {
             who: Who::here(),
-            target: words.target.clone(),
+            target: args.target.clone(),
             request: request.join(" "),
             hosts: fold(hosts.iter().map(|host| host.name.as_str())),
             number: hosts.len(),
@@ -99,8 +68,8 @@ impl Record {
     pub(super) fn begun_run(&self, run: RunId) -> BegunRun {
         BegunRun {
             run,
-            at: now(),
-            by: self.who.behind.as_ref().unwrap_or(&self.who.user).clone(),
+            at: Timestamp::now().as_duration().as_secs_f64(),
+            by: self.by().to_owned(),
             operation: self.request.clone(),
             target: self.target.clone(),
             hosts: self.hosts.clone(),
@@ -112,12 +81,14 @@ impl Record {
         self.plans.extend(plans);
     }
 
+    /// Who pushes.
+    pub(super) fn by(&self) -> &str {
+        self.who.name()
+    }
+
     /// How the hosts ended.
-    pub(super) fn ended(&mut self, ended: &Ended) {
-        self.outcomes.clear();
-        for (_, ending) in &ended.endings {
-            *self.outcomes.entry(ending.outcome).or_default() += 1;
-        }
+    pub(super) fn ended(&mut self, run: &RunState) {
+        self.outcomes = run.outcomes();
     }
 
     /// Writes the line, with the exit status where there is one.

@@ -174,11 +174,11 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::apt_all::Words;
+    use crate::apt_all::Args;
 
     fn ordered(line: &str) -> Result<String, Failure> {
         let given = line.split(' ').map(OsString::from).collect();
-        let words = in_order(&Words::command(), given)?;
+        let words = in_order(&Args::command(), given)?;
         let words: Vec<String> = words
             .into_iter()
             .map(|word| word.into_string().unwrap())

@@ -1,60 +1,62 @@
-//! One push of the button: plan and ask where packages change, run, and show how it ended.
+//! One push, from the words of its command line to its exit status: fetches lists where something was published for it, plans
+//! and asks where packages change, does it, and shows how it ended.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::io::{self, IsTerminal};
 
 use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{Host, HostName, Job, JsonLines, Limits, PublishedArchive, Purpose, Sinks, Task, run};
+use apu_fleet::{
+    Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Runner, Sinks,
+    Task, random_bits,
+};
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
 use apu_site::output::{Stdout, all_written, complain, show};
 use apu_site::{Failure, Site, say};
-use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::args::{Args, Course};
 use super::audit::Record;
-use super::ended::{Ended, transactions_of};
-use super::question::{Answer, ask};
-use super::words::{Course, Words};
+use super::planned::{marked, wanted};
+use super::question::ask;
 use crate::failure;
-use crate::ground::{Ground, SHORT_ANSWER};
+use crate::ground::Ground;
 use crate::interrupt::stops;
+use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
 use crate::runs;
-use crate::view::live::{Live, Plain, Telling};
+use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::transactions::question;
 
 /// Does what the words say; the exit status is what comes back.
-pub(super) fn push(words: &Words) -> Result<u8, Failure> {
-    let ground = Ground::enter(&words.root, "apt-all")?;
-    if words.list_hosts {
+pub(super) fn push(args: &Args) -> Result<u8, Failure> {
+    let ground = Ground::enter(&args.root, "apt-all")?;
+    if args.list_hosts {
         let hosts = ground
             .inventory()?
-            .resolve(std::slice::from_ref(&words.target), &words.exclude);
+            .resolve(std::slice::from_ref(&args.target), &args.exclude);
         for host in hosts.map_err(|error| failure::target(&ground.site, error))? {
             say!("{host}");
         }
         return Ok(0);
     }
-    let local = match words.files()? {
+    let local = match args.files()? {
         files if files.is_empty() => None,
         files => Some(Local::judge(&ground.site, &ground.settings, files)?),
     };
-    let request = words.request(local.as_ref().map_or(&[][..], Local::packages))?;
+    let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let inventory = ground.inventory()?;
     let hosts = inventory
-        .resolve(std::slice::from_ref(&words.target), &words.exclude)
+        .resolve(std::slice::from_ref(&args.target), &args.exclude)
         .map_err(|error| failure::target(&ground.site, error))?;
-    let course = words.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
+    let course = args.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let ssh = ground.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
-        let tell: fn(&str) = if words.json { complain } else { show };
-        if words.dry_run {
+        let tell: fn(&str) = if args.json { complain } else { show };
+        if args.dry_run {
             tell(&local.outlook());
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
             return Ok(0);
@@ -63,50 +65,67 @@ pub(super) fn push(words: &Words) -> Result<u8, Failure> {
     }
 
     let run = &ground.settings.run;
-    let button = Button {
-        words,
-        site: &ground.site,
-        ssh,
-        local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
-        may_replace: &ground.settings.archive.may_replace,
-        // Read before a host is asked: what is published meanwhile may come too late for some.
-        published: if matches!(request.operation, Operation::Update | Operation::Status) {
-            published(&ground.site, &ground.settings)?
-        } else {
-            Vec::new()
-        },
-        limits: Limits {
-            parallel: words.parallel.unwrap_or(run.parallel),
-            timeout: words
-                .timeout
-                .unwrap_or_else(|| patience(request.operation, run.timeout)),
-        },
-        lock_wait: u32::try_from(run.lock_wait.as_secs())
-            .unwrap_or(u32::MAX)
-            .min(86_400),
-        telling: Telling {
-            paint: Paint::for_stream(&io::stdout()),
-            verbose: words.verbose,
-            live: io::stderr().is_terminal(),
-        },
+    let usual = ground.limits(request.operation);
+    // Read before a host is asked: what is published meanwhile may come too late for some.
+    let published = if matches!(request.operation, Operation::Update | Operation::Status) {
+        published(&ground.site, &ground.settings)?
+    } else {
+        Vec::new()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::machine("cannot start").why(error))?;
-    let mut record = Record::of(words, &hosts);
-    let done = runtime.block_on(async {
-        button
-            .push(request, hosts, course, &mut stops(), &mut record)
-            .await
+    let output = OutputOptions {
+        paint: Paint::for_stream(&io::stdout()),
+        verbose: args.verbose,
+        live: io::stderr().is_terminal(),
+    };
+    let sinks = if args.json {
+        Sinks::default().with(JsonLines(Stdout))
+    } else {
+        follow(output)
+    };
+    let mut record = Record::of(args, &hosts);
+    let announcement = Announcement::of(new_push()?, &hosts, &request, record.by().to_owned());
+    let done = wait(async {
+        let mut push = Push {
+            args,
+            site: &ground.site,
+            runner: Runner::start(&ssh, stops(), sinks, announcement),
+            record: &mut record,
+            local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
+            may_replace: &ground.settings.archive.may_replace,
+            published,
+            limits: Limits {
+                parallel: args.parallel.unwrap_or(usual.parallel),
+                timeout: args.timeout.unwrap_or(usual.timeout),
+                max_failures: None,
+            },
+            max_failures: args
+                .max_failures
+                .or(run.max_failures)
+                .filter(|_| request.operation.is_a_run())
+                .map(|most| most.of(hosts.len())),
+            lock_wait: u32::try_from(run.lock_wait.as_secs())
+                .unwrap_or(u32::MAX)
+                .min(86_400),
+            output,
+        };
+        let done = push.carry_out(request, hosts, course).await;
+        let status = match &done {
+            Ok(status) => *status,
+            Err(failure) => failure.kind().exit_status(),
+        };
+        push.runner.finish(status);
+        done
     });
     record.write(&ground.site, done.as_ref().ok().copied());
     done
 }
 
-/// Everything that one push needs to know.
-pub(super) struct Button<'a> {
-    pub(super) words: &'a Words,
+/// A push and everything that it needs to know.
+pub(super) struct Push<'a> {
+    pub(super) args: &'a Args,
     site: &'a Site,
-    ssh: Arc<Ssh>,
+    pub(super) runner: Runner<'a, Ssh>,
+    pub(super) record: &'a mut Record,
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
@@ -114,121 +133,161 @@ pub(super) struct Button<'a> {
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
+    /// How many hosts may fail before packages change, or lists, on no more of them.
+    max_failures: Option<usize>,
     lock_wait: u32,
-    pub(super) telling: Telling,
+    pub(super) output: OutputOptions,
 }
 
-impl Button<'_> {
-    async fn push(
-        &self,
-        request: Request,
-        hosts: Vec<Host>,
-        course: Course,
-        stops: &mut UnboundedReceiver<()>,
-        record: &mut Record,
-    ) -> Result<u8, Failure> {
-        let (hosts, before) = self.fetch_lists(hosts, stops, record).await?;
-        if before.interrupted || hosts.is_empty() {
-            return Ok(self.show(before, &[], record));
+impl Push<'_> {
+    async fn carry_out(&mut self, request: Request, hosts: Vec<Host>, course: Course) -> Result<u8, Failure> {
+        let hosts = self.refresh_lists(hosts).await?;
+        if hosts.is_empty() {
+            return Ok(self.show(&[]));
         }
         if course == Course::Straight {
-            let request = self.to_be_done(request, record)?;
-            let ended = self.go(Purpose::Run, tasks(&hosts, &request), stops).await;
-            return Ok(self.show(ended.after(before), &[], record));
+            self.apply(request, &hosts, None).await?;
+            return Ok(self.show(&[]));
         }
 
         let plan = Request {
             dry_run: true,
             ..request.clone()
         };
-        let planned = self.go(Purpose::Plan, tasks(&hosts, &plan), stops).await;
-        let mut planned = planned.after(before);
-        self.explain(&mut planned);
-        let wanted: Vec<(HostName, Transaction)> = transactions_of(&planned)
-            .filter(|(host, transaction)| !transaction.steps().is_empty() || planned.marks(host))
-            .map(|(host, transaction)| (host.clone(), transaction.clone()))
-            .collect();
-        record.planned(wanted.iter().map(|(_, transaction)| transaction.id()));
-        if planned.interrupted || course == Course::Show || wanted.is_empty() {
-            show(&self.plan(&planned, self.telling.paint));
-            return Ok(self.close(&planned, record));
+        let was_interrupted = self.is_interrupted();
+        self.ask_all(Batch::of(Phase::Plan, &hosts, &plan)).await;
+        if was_interrupted {
+            return Ok(self.show(&[]));
         }
-        let answer = if course == Course::ShowAndDo {
-            show(&self.plan(&planned, self.telling.paint));
+        let wanted = wanted(&self.endings());
+        self.record
+            .planned(wanted.iter().map(|(_, transaction)| transaction.id()));
+        if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
+            show(&self.plan(self.output.paint));
+            return Ok(self.close());
+        }
+        // Where too many have failed already, there is nothing to agree to: no host will start.
+        let answer = if course == Course::ShowAndDo || self.is_limit_exceeded(&[]) {
+            show(&self.plan(self.output.paint));
             all_written()?;
-            Answer::Yes
+            Approval::Yes
         } else {
-            self.asked(&planned, &wanted, stops).await?
+            self.approve(&wanted).await?
         };
-        match answer {
-            Answer::Yes => {}
-            Answer::No => {
-                say!("nothing was done{}", self.what_stays());
-                return Ok(self.close(&planned, record).max(1));
-            }
-            Answer::Interrupted => {
-                say!("nothing was done{}", self.what_stays());
-                planned.interrupted = true;
-                return Ok(self.close(&planned, record));
-            }
+        if answer != Approval::Yes {
+            say!("nothing was done{}", self.what_stays());
+            let status = self.close();
+            return Ok(if answer == Approval::No {
+                status.max(1)
+            } else {
+                status
+            });
         }
 
-        let request = self.to_be_done(request, record)?;
-        let task = |(name, transaction): &(HostName, Transaction)| {
-            let host = hosts.iter().find(|host| host.name == *name)?.clone();
-            let request = Request {
-                plan: Some(transaction.id()),
-                ..request.clone()
-            };
-            Some(Task { host, request })
+        let (told, plans) = {
+            let plans: HashMap<HostName, Transaction> = wanted.into_iter().collect();
+            let hosts = self.runner.state().hosts();
+            // What was settled by the plan was told before the question.
+            let told = hosts
+                .map(|(host, _)| host)
+                .filter(|host| !plans.contains_key(host));
+            (told.cloned().collect::<Vec<HostName>>(), plans)
         };
-        let tasks = wanted.iter().filter_map(task).collect();
-        let ended = self.go(Purpose::Run, tasks, stops).await;
-        // What was settled by the plan belongs to the end as well, and was told before the question.
-        let told: Vec<HostName> = planned
-            .endings
-            .iter()
-            .map(|(host, _)| host.clone())
-            .filter(|host| wanted.iter().all(|(other, _)| other != host))
+        let hosts: Vec<Host> = hosts
+            .into_iter()
+            .filter(|host| plans.contains_key(&host.name))
             .collect();
-        Ok(self.show(ended.after(planned), &told, record))
+        self.apply(request, &hosts, Some(&plans)).await?;
+        Ok(self.show(&told))
+    }
+
+    /// Has the hosts do it, each as its plan says where there is one.
+    async fn apply(
+        &mut self,
+        request: Request,
+        hosts: &[Host],
+        plans: Option<&HashMap<HostName, Transaction>>,
+    ) -> Result<(), Failure> {
+        // No run begins where no host will start.
+        let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
+        let request = if starts { self.begin_run(request)? } else { request };
+        let task = |host: &Host| Task {
+            host: host.clone(),
+            request: Request {
+                plan: plans.and_then(|plans| plans.get(&host.name)).map(Transaction::id),
+                ..request.clone()
+            },
+        };
+        let batch = Batch {
+            phase: Phase::of(request.operation),
+            operation: request.operation,
+            tasks: hosts.iter().map(task).collect(),
+            published: self.published.clone(),
+        };
+        let limits = Limits {
+            max_failures: self.max_failures,
+            ..self.limits
+        };
+        self.runner.phase(batch, limits).await;
+        Ok(())
+    }
+
+    /// Asks every host of the batch, however many of them fail: no package changes there.
+    pub(super) async fn ask_all(&mut self, batch: Batch) {
+        self.runner.phase(batch, self.limits).await;
+    }
+
+    /// Whether more hosts have failed than may, apart from those that have another turn now.
+    fn is_limit_exceeded(&self, again: &[Host]) -> bool {
+        let again: HashSet<&HostName> = again.iter().map(|host| &host.name).collect();
+        let failed = self.runner.state().endings();
+        let failed = failed.filter(|(host, ending)| ending.outcome.is_failure() && !again.contains(host));
+        let failed = failed.count();
+        self.max_failures.is_some_and(|most| failed > most)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.runner.state().interrupts > 0
     }
 
     /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
     /// plan after the answer, so that nothing comes between the question and the cursor.
-    async fn asked(
-        &self,
-        planned: &Ended,
-        wanted: &[(HostName, Transaction)],
-        stops: &mut UnboundedReceiver<()>,
-    ) -> Result<Answer, Failure> {
-        let marked = planned.marked().map(|(_, packages)| packages.len()).sum();
+    async fn approve(&mut self, wanted: &[(HostName, Transaction)]) -> Result<Approval, Failure> {
+        let marked = marked(&self.endings()).map(|(_, packages)| packages.len()).sum();
         let question = question(wanted, marked);
-        if io::stdout().is_terminal() {
-            show(&self.plan(planned, self.telling.paint));
+        let is_seen = io::stdout().is_terminal();
+        if is_seen {
+            show(&self.plan(self.output.paint));
             // Nobody can agree to what could not be shown.
             all_written()?;
-            return ask(&question, stops).await;
+        } else {
+            complain(&self.plan(Paint::for_stream(&io::stderr())));
         }
-        complain(&self.plan(planned, Paint::for_stream(&io::stderr())));
-        let answer = ask(&question, stops).await?;
-        show(&self.plan(planned, self.telling.paint));
-        if answer == Answer::Yes {
-            all_written()?;
+        let hosts = wanted.iter().map(|(host, _)| host.clone()).collect();
+        let stops = self.runner.ask_approval(self.args.operation, hosts);
+        let mut answer = ask(&question, stops).await;
+        if !is_seen && let Ok(given) = answer {
+            show(&self.plan(self.output.paint));
+            if given == Approval::Yes
+                && let Err(failure) = all_written()
+            {
+                answer = Err(failure);
+            }
         }
-        Ok(answer)
+        self.runner.answered(*answer.as_ref().unwrap_or(&Approval::No));
+        answer
     }
 
     /// The request with what makes it a run.
     ///
     /// The run's identity is shown before any host has it: the terminal may be gone when it is needed.
-    pub(super) fn to_be_done(&self, request: Request, record: &mut Record) -> Result<Request, Failure> {
+    pub(super) fn begin_run(&mut self, request: Request) -> Result<Request, Failure> {
         if !request.operation.is_a_run() {
             return Ok(request);
         }
         let run = new_run_id()?;
-        record.begun(run);
-        if let Err(error) = runs::keep(self.site, &record.begun_run(run)) {
+        self.record.begun(run);
+        if let Err(error) = runs::keep(self.site, &self.record.begun_run(run)) {
             let directory = self.site.runs();
             complain(&format!(
                 "warning: cannot write run {run} down in {}: `apu attach` will not list it\n  why: {error}\n",
@@ -236,8 +295,8 @@ impl Button<'_> {
             ));
         }
         // Events name the run themselves.
-        if !(self.words.json || self.words.quiet) {
-            let target = quote(&self.words.target);
+        if !(self.args.json || self.args.quiet) {
+            let target = quote(&self.args.target);
             say!("run {run}; to follow it from elsewhere: apu attach {target} {run}");
         }
         Ok(Request {
@@ -246,73 +305,11 @@ impl Button<'_> {
             ..request
         })
     }
-
-    pub(super) async fn go(
-        &self,
-        purpose: Purpose,
-        tasks: Vec<Task>,
-        stops: &mut UnboundedReceiver<()>,
-    ) -> Ended {
-        let operation = tasks.first().map(|task| task.request.operation);
-        let job = Job {
-            purpose,
-            operation: operation.unwrap_or(self.words.operation),
-            tasks,
-            published: self.published.clone(),
-        };
-        let mut sinks = if self.words.json {
-            Sinks::default().with(JsonLines(Stdout))
-        } else if self.telling.live {
-            Sinks::default().with(Live::new(self.telling))
-        } else {
-            Sinks::default().with(Plain::new(Stdout, self.telling))
-        };
-        let board = run(&self.ssh, job, self.limits, stops, &mut sinks).await;
-        Ended::of(&board, std::mem::take(&mut sinks.failed))
-    }
 }
 
-/// How long a host is waited for where nobody says it.
-fn patience(operation: Operation, of_runs: Duration) -> Duration {
-    if operation.is_a_run() {
-        of_runs
-    } else {
-        of_runs.min(SHORT_ANSWER)
-    }
-}
-
-/// The same for each host.
-pub(super) fn tasks(hosts: &[Host], request: &Request) -> Vec<Task> {
-    let task = |host: &Host| Task {
-        host: host.clone(),
-        request: request.clone(),
-    };
-    hosts.iter().map(task).collect()
-}
-
-/// One identity for the whole push: each client keeps its own run under it.
+/// An identity for a run: each client keeps its own run under it.
 fn new_run_id() -> Result<RunId, Failure> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))?;
-    Ok(RunId::from_bytes(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_only_asked_is_left_after_a_minute() {
-        let hour = Duration::from_secs(3600);
-        for operation in [Operation::Ping, Operation::Status, Operation::Check] {
-            assert_eq!(patience(operation, hour), Duration::from_secs(60));
-            assert_eq!(
-                patience(operation, Duration::from_secs(7)),
-                Duration::from_secs(7)
-            );
-        }
-        assert_eq!(patience(Operation::Upgrade, hour), hour);
-    }
+    random_bits()
+        .map(RunId::from_bytes)
+        .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))
 }

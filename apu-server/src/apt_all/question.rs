@@ -2,25 +2,15 @@
 
 use std::io::{self, BufRead, Read};
 
+use apu_fleet::Approval;
 use apu_site::Failure;
 use apu_site::output::complain;
 use nix::sys::termios::{FlushArg, tcflush};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-/// What was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Go on.
-    Yes,
-    /// Anything else, the end of the input included.
-    No,
-    /// Ctrl-C.
-    Interrupted,
-}
-
 /// Asks on the terminal and waits for a line, or for a message of `stops`.
-pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Result<Answer, Failure> {
+pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Result<Approval, Failure> {
     // Where it is no terminal there is nothing to forget.
     let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
     complain(question);
@@ -38,21 +28,21 @@ pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Re
 async fn hear(
     answer: oneshot::Receiver<io::Result<String>>,
     stops: &mut UnboundedReceiver<()>,
-) -> Result<Answer, Failure> {
+) -> Result<Approval, Failure> {
     let line = tokio::select! {
         // Whoever pressed Ctrl-C and then y meant the first.
         biased;
         Some(()) = stops.recv() => {
             complain("\n");
-            return Ok(Answer::Interrupted);
+            return Ok(Approval::Interrupted);
         }
         line = answer => line,
     };
     let line = line.unwrap_or_else(|_| Err(io::Error::other("the reader is gone")));
     let line = line.map_err(|error| Failure::machine("cannot read the answer").why(error))?;
     Ok(match line.trim() {
-        "y" | "Y" | "yes" => Answer::Yes,
-        _ => Answer::No,
+        "y" | "Y" | "yes" => Approval::Yes,
+        _ => Approval::No,
     })
 }
 
@@ -62,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    fn heard(line: Option<io::Result<String>>, stopped: bool) -> Result<Answer, Failure> {
+    fn heard(line: Option<io::Result<String>>, stopped: bool) -> Result<Approval, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (to, answer) = oneshot::channel();
@@ -81,12 +71,12 @@ mod tests {
     #[test]
     fn only_a_yes_is_a_yes() {
         for (line, expected) in [
-            ("y\n", Answer::Yes),
-            ("yes\n", Answer::Yes),
-            ("\n", Answer::No),
-            ("", Answer::No),
-            ("n\n", Answer::No),
-            ("yn\n", Answer::No),
+            ("y\n", Approval::Yes),
+            ("yes\n", Approval::Yes),
+            ("\n", Approval::No),
+            ("", Approval::No),
+            ("n\n", Approval::No),
+            ("yn\n", Approval::No),
         ] {
             assert_eq!(heard(Some(Ok(line.into())), false).unwrap(), expected, "{line:?}");
         }
@@ -95,7 +85,10 @@ mod tests {
 
     #[test]
     fn ctrl_c_comes_before_a_yes_that_waits_beside_it() {
-        assert_eq!(heard(Some(Ok("y\n".into())), true).unwrap(), Answer::Interrupted);
-        assert_eq!(heard(None, true).unwrap(), Answer::Interrupted);
+        assert_eq!(
+            heard(Some(Ok("y\n".into())), true).unwrap(),
+            Approval::Interrupted
+        );
+        assert_eq!(heard(None, true).unwrap(), Approval::Interrupted);
     }
 }

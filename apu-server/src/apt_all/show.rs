@@ -6,94 +6,83 @@ use apu_fleet::{Ending, HostName};
 use apu_proto::Transaction;
 use apu_site::output::{complain, show};
 
-use super::audit::Record;
 use super::candidate::advice;
-use super::ended::{Ended, transaction_of, transactions_of};
-use super::push::Button;
+use super::planned::{marked, transaction_of, transactions_of};
+use super::push::Push;
+use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::body::HOST;
 use crate::view::changes::named;
 use crate::view::groups::{groups, set};
-use crate::view::live::Telling;
+use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 use crate::view::transactions::transactions;
 
-impl Button<'_> {
+impl Push<'_> {
     /// What would be done, and which hosts could not say it.
-    pub(super) fn plan(&self, planned: &Ended, paint: Paint) -> String {
-        if self.words.json {
+    pub(super) fn plan(&self, paint: Paint) -> String {
+        if self.args.json {
             return String::new();
         }
-        let ready: Vec<(HostName, &Transaction)> = transactions_of(planned)
+        let planned = self.endings();
+        let ready: Vec<(HostName, &Transaction)> = transactions_of(&planned)
             .map(|(host, transaction)| (host.clone(), transaction))
             .collect();
-        let mut text = transactions(&ready, paint, self.words.verbose);
-        for (marked, hosts) in groups(planned.marked()) {
+        let mut text = transactions(&ready, paint, self.args.verbose);
+        for (marked, hosts) in groups(marked(&planned)) {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
             text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
         }
         let others: Vec<(HostName, Ending)> = planned
-            .endings
             .iter()
             .filter(|(_, ending)| transaction_of(ending).is_none())
             .cloned()
             .collect();
         if !others.is_empty() {
-            text += &told_of(self.words.operation, &others, paint, self.words.verbose);
-            text += &numbers(&others, planned.seconds, paint);
+            text += &told_of(self.args.operation, &others, paint, self.args.verbose);
+            text += &numbers(&others, self.runner.state().seconds, paint);
             text.push('\n');
         }
         text
     }
 
     /// Shows how everything ended; of the hosts that were `told` before, only the numbers.
-    pub(super) fn show(&self, mut ended: Ended, told: &[HostName], record: &mut Record) -> u8 {
-        self.explain(&mut ended);
-        if self.words.quiet && !self.words.json {
-            let unwell = ended
-                .endings
-                .iter()
-                .filter(|(_, ending)| !ending.outcome.is_well());
+    pub(super) fn show(&mut self, told: &[HostName]) -> u8 {
+        let endings = self.endings();
+        if self.args.quiet && !self.args.json {
+            let unwell = endings.iter().filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
-            show(&told_of(self.words.operation, &unwell, self.telling.paint, false));
-        } else if !self.words.json {
-            let Telling { paint, verbose, .. } = self.telling;
-            show(&table(
-                &ended.endings,
-                screen::width(&io::stdout()),
-                paint,
-                verbose,
-            ));
+            show(&told_of(self.args.operation, &unwell, self.output.paint, false));
+        } else if !self.args.json {
+            let OutputOptions { paint, verbose, .. } = self.output;
+            show(&table(&endings, screen::width(&io::stdout()), paint, verbose));
             show(&summary(
-                self.words.operation,
-                &ended.endings,
+                self.args.operation,
+                &endings,
                 told,
-                ended.seconds,
+                self.runner.state().seconds,
                 paint,
                 verbose,
             ));
         }
-        self.close(&ended, record)
+        self.close()
     }
 
     /// Names what went wrong with the output; the exit status is what comes back.
-    pub(super) fn close(&self, ended: &Ended, record: &mut Record) -> u8 {
-        if self.words.json {
+    pub(super) fn close(&mut self) -> u8 {
+        let state = self.runner.state();
+        if self.args.json {
             // The events are the clients' own words, and this is ours.
-            let ours = ended.endings.iter().filter_map(|(host, ending)| {
+            let ours = state.endings().filter_map(|(host, ending)| {
                 let advice = advice(ending.reason.as_ref()?, &self.local, self.may_replace)?;
                 Some(format!("{host}: try: {}\n", advice.replace(HOST, host.as_str())))
             });
             complain(&ours.collect::<String>());
         }
-        for (sink, error) in &ended.failed {
-            complain(&format!(
-                "error: cannot write to the {sink}; the hosts went on\n  why: {error}\n"
-            ));
-        }
-        record.ended(ended);
-        ended.status()
+        tell_failed_sinks(self.runner.failed_sinks());
+        self.record.ended(state);
+        exit_status(&self.runner)
     }
 }

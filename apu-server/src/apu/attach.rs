@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use apu_fleet::{Ending, HostName, Job, Limits, Purpose, Sinks, Task};
+use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Request, RunId};
-use apu_site::output::{Stdout, show};
+use apu_site::output::show;
 use apu_site::{Failure, say};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::remote::wait;
 use crate::failure;
 use crate::ground::Ground;
-use crate::interrupt::stops;
+use crate::one_phase::ask;
 use crate::runs::{self, BegunRun};
 use crate::view::clean::clean;
 use crate::view::columns::columns;
-use crate::view::live::{Live, Plain, Telling};
+use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::summary::summary;
 
@@ -55,53 +55,27 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         run_id: Some(run),
         ..Request::new(Operation::Attach)
     };
-    let job = Job {
-        purpose: Purpose::Run,
-        operation: Operation::Attach,
-        tasks: hosts
-            .into_iter()
-            .map(|host| Task {
-                host,
-                request: request.clone(),
-            })
-            .collect(),
-        published: Vec::new(),
-    };
-    let settings = &ground.settings.run;
-    let limits = Limits {
-        parallel: settings.parallel,
-        timeout: settings.timeout,
-    };
-    let telling = Telling {
+    let output = OutputOptions {
         paint: Paint::for_stream(&io::stdout()),
         verbose: !words.quiet,
         live: io::stderr().is_terminal(),
     };
+    let limits = ground.limits(Operation::Attach);
     wait(async {
-        let mut sinks = if telling.live {
-            Sinks::default().with(Live::new(telling))
-        } else {
-            Sinks::default().with(Plain::new(Stdout, telling))
-        };
-        let board = apu_fleet::run(&ssh, job, limits, &mut stops(), &mut sinks).await;
-        let endings: Vec<(HostName, Ending)> = board
+        let run = ask(&ssh, &hosts, &request, limits, follow(output)).await?;
+        let endings: Vec<(HostName, Ending)> = run
             .endings()
             .map(|(host, ending)| (host.clone(), ending.clone()))
             .collect();
-        let seconds = board.seconds.unwrap_or_default();
         show(&summary(
             Operation::Attach,
             &endings,
             &[],
-            seconds,
-            telling.paint,
-            telling.verbose,
+            run.seconds,
+            output.paint,
+            output.verbose,
         ));
-        Ok(match (board.interrupts, board.all_well()) {
-            (0, true) => 0,
-            (0, false) => 1,
-            _ => 130,
-        })
+        Ok(run.status.unwrap_or_default())
     })
 }
 

@@ -13,8 +13,7 @@ use std::time::Duration;
 use apu_debian::UserName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    ClassName, Code, Ending, Host, HostName, Job, KnownHosts, Limits, Obstacle, Outcome, Purpose, Sinks,
-    Task, Why,
+    Batch, ClassName, Code, Ending, Host, HostName, KnownHosts, Limits, Obstacle, Outcome, Phase, Sinks, Why,
 };
 use apu_proto::{Operation, Request};
 use apu_site::Failure;
@@ -31,7 +30,7 @@ use self::install::install;
 use super::remote::{named, wait};
 use crate::failure;
 use crate::ground::Ground;
-use crate::interrupt::stops;
+use crate::one_phase::{exit_status, start};
 use crate::view::clean::{clean, clean_lines};
 use crate::view::groups::set;
 use crate::view::paint::Paint;
@@ -102,7 +101,11 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             ways.push(way(&access, &ssh, host).await);
         }
         let installed: Vec<Host> = ways.iter().map(|way| way.host.clone()).collect();
-        let (proven, unwell) = prove(&ssh, &installed, ground.settings.ssh.connect_timeout * 3).await;
+        let limits = Limits {
+            timeout: ground.settings.ssh.connect_timeout * 3,
+            ..ground.limits(Operation::Status)
+        };
+        let (proven, unwell) = prove(&ssh, &installed, limits).await?;
         tell_why(&access, &hosts, unwell).await;
         if let Some(class) = &words.add_to_class {
             let lines: Vec<(&HostName, String)> = ways
@@ -219,49 +222,40 @@ async fn install_all(
 async fn prove(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
-    timeout: Duration,
-) -> (Vec<HostName>, Vec<(HostName, Ending)>) {
+    limits: Limits,
+) -> Result<(Vec<HostName>, Vec<(HostName, Ending)>), Failure> {
     if hosts.is_empty() {
-        return (Vec::new(), Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let limits = Limits {
-        parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
-        timeout,
-    };
+    let request = Request::new(Operation::Status);
+    let mut runner = start(ssh, hosts, &request, Sinks::default())?;
     let mut left: Vec<Host> = hosts.to_vec();
-    let mut endings: Vec<(HostName, Ending)> = Vec::new();
     for attempt in 1..=3 {
-        let ask = |host: &Host| Task {
-            host: host.clone(),
-            request: Request::new(Operation::Status),
-        };
-        let job = Job {
-            purpose: Purpose::Run,
-            operation: Operation::Status,
-            tasks: left.iter().map(ask).collect(),
-            published: Vec::new(),
-        };
-        let board = apu_fleet::run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
+        runner.phase(Batch::of(Phase::Ask, &left, &request), limits).await;
         // sshd was just told to read its configuration anew, and may not listen for a moment.
-        let again =
-            |ending: &Ending| attempt < 3 && ending.outcome == Outcome::Unreachable && board.interrupts == 0;
-        let (later, now): (Vec<_>, Vec<_>) = board.endings().partition(|(_, ending)| again(ending));
-        endings.extend(
-            now.into_iter()
-                .map(|(host, ending)| (host.clone(), ending.clone())),
-        );
-        left.retain(|host| later.iter().any(|(name, _)| **name == host.name));
-        if left.is_empty() {
+        let state = runner.state();
+        let is_out_of_reach = |host: &Host| {
+            let ending = state.ending(&host.name);
+            ending.is_some_and(|ending| ending.outcome == Outcome::Unreachable)
+        };
+        left.retain(is_out_of_reach);
+        if left.is_empty() || attempt == 3 || state.interrupts > 0 {
             break;
         }
         sleep(Duration::from_secs(2)).await;
     }
+    let status = exit_status(&runner);
+    let run = runner.finish(status);
+    let endings: Vec<(HostName, Ending)> = run
+        .endings()
+        .map(|(host, ending)| (host.clone(), ending.clone()))
+        .collect();
     let paint = Paint::for_stream(&io::stdout());
     show(&table(&endings, screen::width(&io::stdout()), paint, false));
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
-    (well.into_iter().map(|(host, _)| host).collect(), unwell)
+    Ok((well.into_iter().map(|(host, _)| host).collect(), unwell))
 }
 
 /// Says what keeps the push out of hosts that have just been installed. To do that once more is no cure: they are asked for

@@ -258,7 +258,7 @@ mod tests {
         let current = words.pop().unwrap();
         let program = match words.remove(0).as_str() {
             "apu" => super::super::Words::command(),
-            _ => crate::apt_all::Words::command(),
+            _ => crate::apt_all::Args::command(),
         };
         let targets = || {
             [("web", CLASS), ("web1", HOST), ("db1", HOST)]

@@ -17,7 +17,7 @@ pub(super) struct Words {
 }
 
 pub(super) fn programs() -> [clap::Command; 2] {
-    [super::Words::command(), crate::apt_all::Words::command()]
+    [super::Words::command(), crate::apt_all::Args::command()]
 }
 
 fn written(result: io::Result<()>, words: &Words) -> Result<u8, Failure> {

@@ -1,27 +1,16 @@
 //! What the commands that speak to hosts have in common.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use apu_fleet::ssh::Ssh;
-use apu_fleet::{Ending, Host, HostName, Inventory, Job, Limits, Purpose, Sinks, TargetError, Task, run};
+use apu_fleet::{Ending, Host, HostName, Inventory, Sinks, TargetError};
 use apu_proto::{Operation, Request};
 use apu_site::Failure;
 
 use crate::failure;
-use crate::ground::{Ground, SHORT_ANSWER};
-use crate::interrupt::stops;
-
-/// Waits for `work` on a runtime of its own.
-///
-/// # Errors
-/// Where there is no runtime to be had, and whatever the work says.
-pub(super) fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(|error| Failure::machine("cannot start").why(error))?
-        .block_on(work)
-}
+use crate::ground::Ground;
+use crate::one_phase::ask;
+pub(super) use crate::one_phase::wait;
 
 /// The hosts that words name. Unlike for apt-all, a host need not be in a class: it may be about to come into one.
 ///
@@ -45,39 +34,30 @@ pub(super) const INTERRUPTED: u8 = 130;
 
 /// What every host says of itself, without a word on the terminal; none where somebody stopped the asking, so that no
 /// half of the answers is taken for all of them.
+///
+/// # Errors
+/// As [`asked`].
 pub(super) async fn statuses(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
     ground: &Ground,
-) -> Option<Vec<(HostName, Ending)>> {
+) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
     asked(ssh, hosts, ground, Operation::Status).await
 }
 
 /// What every host answers to an operation that changes nothing; none where somebody stopped the asking.
+///
+/// # Errors
+/// Where this machine cannot ask.
 pub(super) async fn asked(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
     ground: &Ground,
     operation: Operation,
-) -> Option<Vec<(HostName, Ending)>> {
-    let task = |host: &Host| Task {
-        host: host.clone(),
-        request: Request::new(operation),
-    };
-    let job = Job {
-        purpose: Purpose::Run,
-        operation,
-        tasks: hosts.iter().map(task).collect(),
-        published: Vec::new(),
-    };
-    let settings = &ground.settings.run;
-    let limits = Limits {
-        parallel: settings.parallel,
-        timeout: settings.timeout.min(SHORT_ANSWER),
-    };
-    let board = run(ssh, job, limits, &mut stops(), &mut Sinks::default()).await;
-    let endings = board
-        .endings()
-        .map(|(host, ending)| (host.clone(), ending.clone()));
-    (board.interrupts == 0).then(|| endings.collect())
+) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
+    let request = Request::new(operation);
+    let limits = ground.limits(operation);
+    let run = ask(ssh, hosts, &request, limits, Sinks::default()).await?;
+    let endings = run.endings().map(|(host, ending)| (host.clone(), ending.clone()));
+    Ok((run.interrupts == 0).then(|| endings.collect()))
 }

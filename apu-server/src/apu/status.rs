@@ -55,7 +55,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     })?;
     let ssh = ground.ssh()?;
     wait(async {
-        let Some(endings) = statuses(&ssh, &hosts, ground).await else {
+        let Some(endings) = statuses(&ssh, &hosts, ground).await? else {
             return Ok(INTERRUPTED);
         };
         let (text, status) = shown(&endings, &newest, Paint::for_stream(&io::stdout()));

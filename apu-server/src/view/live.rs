@@ -1,10 +1,12 @@
-//! Views that follow a run: live lines on a terminal, plain lines anywhere else.
+//! Views that follow a push: live lines on a terminal, plain lines anywhere else.
 
 use std::io::{self, Write};
 
-use apu_fleet::{Board, Event, HostName, Purpose, Sink, Stage, Stamped, State, now};
-use apu_proto::{Operation, Phase};
+use apu_fleet::{Event, HostName, HostState, Phase, RunState, Sink, Sinks, Stage, TimedEvent};
+use apu_proto::Phase as Activity;
+use apu_site::output::Stdout;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 
 use super::body::Body;
 use super::clean::clean;
@@ -13,9 +15,9 @@ use super::paint::Paint;
 use super::screen;
 use super::transactions::outlook;
 
-/// What is printed while a run goes on.
+/// What is printed while a push goes on.
 #[derive(Debug, Clone, Copy)]
-pub struct Telling {
+pub struct OutputOptions {
     /// What the terminal has.
     pub paint: Paint,
     /// Also what apt prints, and every host's end.
@@ -24,18 +26,18 @@ pub struct Telling {
     pub live: bool,
 }
 
-impl Telling {
+impl OutputOptions {
     /// The line for an event, if it is worth one. How a host ended is for the summary, which tells it once.
-    fn line(self, begun: Option<(Purpose, Operation)>, event: &Event) -> Option<String> {
+    fn line(self, event: &Event, run: &RunState) -> Option<String> {
         let text = match event {
-            Event::End { host, ending, .. } if self.verbose => {
-                let (purpose, operation) = begun?;
+            Event::HostFinished { host, ending, .. } if self.verbose => {
+                let (phase, operation) = run.phase.zip(run.operation)?;
                 let body = Body::of(operation, host, ending);
                 let planned = ending
                     .result
                     .as_ref()
                     .and_then(|result| result.transaction.as_ref());
-                let headline = match planned.filter(|_| purpose == Purpose::Plan) {
+                let headline = match planned.filter(|_| phase == Phase::Plan) {
                     Some(transaction) if ending.outcome.is_well() => outlook(transaction),
                     _ => self.paint.outcome(body.outcome, &body.headline),
                 };
@@ -44,34 +46,39 @@ impl Telling {
             Event::Line { host, text } if self.verbose => {
                 format!("{} {}", self.paint.faint(&format!("{host}|")), clean(text))
             }
-            Event::Again { host, text } if self.verbose => {
+            Event::Reconnecting { host, text } if self.verbose => {
                 format!("{host}: the connection was lost, asking again: {}", clean(text))
             }
-            Event::Interrupt { times: 1 } => {
+            Event::Interrupted { times: 1 } => {
                 "nothing new is begun; Ctrl-C once more leaves, and the clients go on".to_owned()
             }
-            Event::Interrupt { .. } => "left; the clients go on".to_owned(),
+            Event::Interrupted { .. } => "left; the clients go on".to_owned(),
             _ => return None,
         };
         Some(self.paint.letters(text))
     }
 }
 
+/// The view of a push that fits where it is shown.
+#[must_use]
+pub fn follow(output: OutputOptions) -> Sinks<'static> {
+    if output.live {
+        Sinks::default().with(Live::new(output))
+    } else {
+        Sinks::default().with(Plain::new(Stdout, output))
+    }
+}
+
 /// Lines on a stream that is no terminal.
 pub struct Plain<W> {
     to: W,
-    telling: Telling,
-    begun: Option<(Purpose, Operation)>,
+    output: OutputOptions,
 }
 
 impl<W: Write> Plain<W> {
     /// Prints on `to`.
-    pub const fn new(to: W, telling: Telling) -> Self {
-        Self {
-            to,
-            telling,
-            begun: None,
-        }
+    pub const fn new(to: W, output: OutputOptions) -> Self {
+        Self { to, output }
     }
 }
 
@@ -80,82 +87,72 @@ impl<W: Write> Sink for Plain<W> {
         "output"
     }
 
-    fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
-        if let Event::Begin {
-            purpose, operation, ..
-        } = &stamped.event
-        {
-            self.begun = Some((*purpose, *operation));
-        }
-        match self.telling.line(self.begun, &stamped.event) {
+    fn take(&mut self, timed: &TimedEvent, run: &RunState) -> io::Result<()> {
+        match self.output.line(&timed.event, run) {
             Some(line) => writeln!(self.to, "{line}").and_then(|()| self.to.flush()),
             None => Ok(()),
         }
     }
 }
 
-/// Live lines on a terminal.
+/// Live lines on a terminal, while a phase lasts.
 pub struct Live {
     screen: MultiProgress,
-    bar: ProgressBar,
+    /// The head, and a line for each host at work.
     lines: Vec<ProgressBar>,
-    board: Board,
-    telling: Telling,
+    output: OutputOptions,
 }
 
 impl Live {
     /// Draws on standard error.
     #[must_use]
-    pub fn new(telling: Telling) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{wide_msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bar = screen.add(ProgressBar::new_spinner().with_style(style));
+    pub fn new(output: OutputOptions) -> Self {
         Self {
-            screen,
-            bar,
+            screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             lines: Vec::new(),
-            board: Board::default(),
-            telling,
+            output,
         }
     }
 
-    fn draw(&mut self) {
+    fn draw(&mut self, run: &RunState) {
         let (rows, _) = screen::size(&io::stderr()).unwrap_or(screen::USUAL);
-        let (head, running) = lines(&self.board, now(), rows);
-        self.bar.set_message(self.telling.paint.letters(head));
-        while self.lines.len() > running.len() {
-            if let Some(line) = self.lines.pop() {
-                line.finish_and_clear();
-                self.screen.remove(&line);
-            }
+        let (head, running) = lines(run, Timestamp::now(), rows);
+        while self.lines.len() > running.len() + 1 {
+            self.take_line();
         }
-        for (place, text) in running.into_iter().enumerate() {
+        for (place, text) in std::iter::once(head).chain(running).enumerate() {
             if place == self.lines.len() {
                 let style = ProgressStyle::with_template("{wide_msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
                 self.lines
                     .push(self.screen.add(ProgressBar::new_spinner().with_style(style)));
             }
-            self.lines[place].set_message(self.telling.paint.letters(text));
+            self.lines[place].set_message(self.output.paint.letters(text));
+        }
+    }
+
+    fn take_line(&mut self) {
+        if let Some(line) = self.lines.pop() {
+            line.finish_and_clear();
+            self.screen.remove(&line);
         }
     }
 }
 
 /// What is shown on a screen of so many rows: how far it is, and the hosts at work, of which the last row counts those
 /// that have no row. The seconds stand first, since a narrow terminal cuts the end.
-fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
+fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec<String>) {
     let mut ended = 0;
     let mut running = Vec::new();
     let mut unwell: Vec<&HostName> = Vec::new();
-    for (host, state) in board.hosts() {
+    for (host, state) in run.phase_hosts() {
         match state {
-            State::Queued => {}
-            State::Running { since, at, .. } => {
-                let seconds = (now - since).max(0.0);
-                running.push(format!("{seconds:5.0} s  {host}  {}", stage(at)));
+            HostState::Queued => {}
+            HostState::Running { since, at, .. } => {
+                let seconds = now.duration_since(*since).as_secs().max(0);
+                running.push(format!("{seconds:5} s  {host}  {}", stage(at)));
             }
-            State::Ended { ending, .. } => {
+            HostState::Ended { ending, .. } => {
                 ended += 1;
                 if !ending.outcome.is_well() {
                     unwell.push(host);
@@ -163,7 +160,11 @@ fn lines(board: &Board, now: f64, rows: usize) -> (String, Vec<String>) {
             }
         }
     }
-    let mut head = format!("{ended}/{} done, {} at work", board.hosts().len(), running.len());
+    let mut head = format!(
+        "{ended}/{} done, {} at work",
+        run.phase_hosts().len(),
+        running.len()
+    );
     if !unwell.is_empty() {
         head += &format!(", {} not well: {}", unwell.len(), set(&unwell));
     }
@@ -182,22 +183,22 @@ fn stage(stage: &Stage) -> String {
     match stage {
         Stage::Connecting => "connecting".to_owned(),
         Stage::Asked => "asked".to_owned(),
-        Stage::Again => "asking again".to_owned(),
+        Stage::Reconnecting => "asking again".to_owned(),
         Stage::Waiting { holder } if holder.is_empty() => "waits for a lock".to_owned(),
         Stage::Waiting { holder } => format!("waits for {}", clean(holder)),
         Stage::Progress {
-            phase,
+            activity,
             percent,
             package,
         } => {
-            let phase = match phase {
-                Phase::Repair => "repairs",
-                Phase::Download => "fetches",
-                Phase::Install => "installs",
-                Phase::Other => "works",
+            let activity = match activity {
+                Activity::Repair => "repairs",
+                Activity::Download => "fetches",
+                Activity::Install => "installs",
+                Activity::Other => "works",
             };
             let percent = percent.clamp(0.0, 100.0);
-            format!("{phase} {percent:3.0} %  {}", clean(package))
+            format!("{activity} {percent:3.0} %  {}", clean(package))
         }
     }
 }
@@ -207,35 +208,74 @@ impl Sink for Live {
         "terminal"
     }
 
-    fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
-        self.board.apply(stamped);
-        let begun = self.board.purpose.zip(self.board.operation);
-        if let Some(line) = self.telling.line(begun, &stamped.event) {
+    fn take(&mut self, timed: &TimedEvent, run: &RunState) -> io::Result<()> {
+        if let Some(line) = self.output.line(&timed.event, run) {
             self.screen.println(line)?;
         }
-        if let Event::Done { .. } = &stamped.event {
-            self.bar.finish_and_clear();
-            for line in self.lines.drain(..) {
-                line.finish_and_clear();
+        if let Event::PhaseFinished { .. } = &timed.event {
+            while !self.lines.is_empty() {
+                self.take_line();
             }
             self.screen.clear()?;
         }
         Ok(())
     }
 
-    fn tick(&mut self) {
-        self.draw();
+    fn tick(&mut self, run: &RunState) {
+        self.draw(run);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Ending, Obstacle, Outcome, Why};
-    use apu_proto::{ClientOutcome, RunResult, Step, Transaction};
+    use apu_fleet::{Ending, Obstacle, Outcome, PushId, Why};
+    use apu_proto::{ClientOutcome, Operation, RunResult, Step, Transaction};
 
     use super::*;
 
-    fn told(telling: Telling) -> String {
+    /// A push, and what is told of it.
+    struct Pushed(RunState);
+
+    impl Pushed {
+        fn new(operation: Operation, phase: Phase, hosts: Vec<HostName>) -> Self {
+            let mut pushed = Self(RunState::new(PushId::from_bytes([1; 16])));
+            pushed.tell(
+                0,
+                Event::PushStarted {
+                    version: 1,
+                    operation,
+                    packages: vec![],
+                    hosts: hosts.clone(),
+                    by: String::new(),
+                },
+            );
+            pushed.tell(
+                0,
+                Event::PhaseStarted {
+                    phase,
+                    operation,
+                    hosts,
+                },
+            );
+            pushed
+        }
+
+        fn tell(&mut self, second: i64, event: Event) -> TimedEvent {
+            let timed = TimedEvent {
+                at: at(second),
+                push: self.0.push,
+                event,
+            };
+            self.0.apply(&timed);
+            timed
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn told(output: OutputOptions) -> String {
         let host = || "web1".parse().unwrap();
         let refused = Why::here(
             Obstacle::UnknownHostKey,
@@ -243,37 +283,32 @@ mod tests {
             "apu host-key web1",
         );
         let events = [
-            Event::Begin {
-                version: 1,
-                purpose: Purpose::Run,
-                operation: Operation::Update,
-                packages: vec![],
-                hosts: vec![host()],
-            },
             Event::Line {
                 host: host(),
                 text: "Get:1 \u{1b}[31mx".into(),
             },
-            Event::Again {
+            Event::Reconnecting {
                 host: host(),
                 text: "broken pipe".into(),
             },
-            Event::End {
+            Event::HostFinished {
                 host: host(),
                 seconds: 1.0,
                 ending: Ending::without_result(Outcome::Unreachable, refused, None),
             },
-            Event::Interrupt { times: 1 },
+            Event::Interrupted { times: 1 },
         ];
         let mut text = Vec::new();
-        let mut plain = Plain::new(&mut text, telling);
+        let mut plain = Plain::new(&mut text, output);
+        let mut pushed = Pushed::new(Operation::Update, Phase::Apply, vec![host()]);
         for event in events {
-            plain.take(&Stamped { at: 0.0, event }).unwrap();
+            let timed = pushed.tell(0, event);
+            plain.take(&timed, &pushed.0).unwrap();
         }
         String::from_utf8(text).unwrap()
     }
 
-    const QUIET: Telling = Telling {
+    const QUIET: OutputOptions = OutputOptions {
         paint: Paint {
             colour: false,
             unicode: true,
@@ -287,11 +322,11 @@ mod tests {
     fn a_log_has_the_summary_alone_and_with_v_everything() {
         assert_eq!(told(QUIET), INTERRUPT);
         // A host's end is told by the summary, and only there.
-        assert_eq!(told(Telling { live: true, ..QUIET }), INTERRUPT);
+        assert_eq!(told(OutputOptions { live: true, ..QUIET }), INTERRUPT);
         let all = "web1| Get:1 \u{fffd}[31mx\nweb1: the connection was lost, asking again: broken pipe\n\
                    web1: unreachable: its host key is not known here\n";
         assert_eq!(
-            told(Telling {
+            told(OutputOptions {
                 verbose: true,
                 ..QUIET
             }),
@@ -309,59 +344,52 @@ mod tests {
         };
         let mut result = RunResult::new(ClientOutcome::Unchanged);
         result.transaction = Some(Transaction::new((0..6).map(step).collect(), vec![]));
-        let event = Event::End {
+        let event = Event::HostFinished {
             host: "web1".parse().unwrap(),
             seconds: 1.0,
             ending: Ending::of_result(Box::new(result), None),
         };
-        let verbose = Telling {
+        let verbose = OutputOptions {
             verbose: true,
             ..QUIET
         };
-        let line = |purpose| verbose.line(Some((purpose, Operation::Upgrade)), &event).unwrap();
-        assert_eq!(line(Purpose::Plan), "web1: 6 changes: 6 upgraded");
-        assert_eq!(line(Purpose::Run), "web1: unchanged");
+        let line = |phase| {
+            let pushed = Pushed::new(Operation::Upgrade, phase, vec!["web1".parse().unwrap()]);
+            verbose.line(&event, &pushed.0).unwrap()
+        };
+        assert_eq!(line(Phase::Plan), "web1: 6 changes: 6 upgraded");
+        assert_eq!(line(Phase::Apply), "web1: unchanged");
     }
 
-    fn board(running: usize, refused: usize) -> Board {
+    fn run_state(running: usize, refused: usize) -> RunState {
         let host = |n: usize| -> HostName {
             format!("a-rather-long-host-name-{n:02}.example.org")
                 .parse()
                 .unwrap()
         };
-        let mut board = Board::default();
-        let mut tell = |at: f64, event| board.apply(&Stamped { at, event });
-        tell(
-            0.0,
-            Event::Begin {
-                version: 1,
-                purpose: Purpose::Run,
-                operation: Operation::Upgrade,
-                packages: vec![],
-                hosts: (0..running + refused).map(host).collect(),
-            },
-        );
+        let hosts = (0..running + refused).map(host).collect();
+        let mut pushed = Pushed::new(Operation::Upgrade, Phase::Apply, hosts);
         for n in 0..running + refused {
             let host = host(n);
-            tell(10.0, Event::Start { host, run: None });
+            pushed.tell(10, Event::HostStarted { host, run: None });
         }
         for n in running..running + refused {
             let why = Why::here(Obstacle::Refused, "connection refused", "");
-            tell(
-                11.0,
-                Event::End {
+            pushed.tell(
+                11,
+                Event::HostFinished {
                     host: host(n),
                     seconds: 1.0,
                     ending: Ending::without_result(Outcome::Unreachable, why, None),
                 },
             );
         }
-        board
+        pushed.0
     }
 
     #[test]
     fn the_screen_is_used_to_its_height_and_the_seconds_stay_on_a_narrow_one() {
-        let (head, rows) = lines(&board(48, 2), 22.0, 50);
+        let (head, rows) = lines(&run_state(48, 2), at(22), 50);
         assert_eq!(
             head,
             "2/50 done, 48 at work, 2 not well: a-rather-long-host-name-[48-49].example.org"
@@ -373,10 +401,10 @@ mod tests {
             "{narrow}"
         );
 
-        let (_, rows) = lines(&board(48, 0), 22.0, 24);
+        let (_, rows) = lines(&run_state(48, 0), at(22), 24);
         assert_eq!(rows.len(), 22);
         assert_eq!(rows[21], "        and 27 more");
-        assert_eq!(lines(&board(3, 0), 22.0, 1).1, ["        and 3 more"]);
+        assert_eq!(lines(&run_state(3, 0), at(22), 1).1, ["        and 3 more"]);
     }
 
     #[test]
@@ -388,7 +416,7 @@ mod tests {
             "waits for apt-get (7)\u{fffd}"
         );
         let progress = Stage::Progress {
-            phase: Phase::Install,
+            activity: Activity::Install,
             percent: 250.0,
             package: "vim".into(),
         };

@@ -1,20 +1,28 @@
-//! The one task that decides: whose turn it is, when to stop, and what happened, told as events.
+//! The engine: carries out what [`decide`] decides in a phase of a push. The only task that owns the state of the push; a
+//! task per host at work reports to it.
 
-use std::collections::{HashMap, VecDeque};
+mod decide;
+mod schedule;
+
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apu_proto::{Frame, Operation};
+use apu_proto::Operation;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
-use crate::attend::{Report, Reporter, Task, attach_advice, attend};
-use crate::board::Board;
-use crate::event::{EVENTS_VERSION, Event, Purpose, Stamped, now, package_words};
-use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
-use crate::published::{self, PublishedArchive};
+pub(crate) use self::decide::seconds;
+use self::decide::{Action, Input, Moment, State};
+use self::schedule::Schedule;
+use crate::event::Phase;
+use crate::published::PublishedArchive;
+use crate::run_state::RunState;
+use crate::session::{Report, Reporter, Task, run_host};
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
@@ -28,13 +36,15 @@ pub struct Limits {
     pub parallel: NonZeroUsize,
     /// How long one host is waited for.
     pub timeout: Duration,
+    /// How many hosts of the push may fail; with one more, nothing new is started.
+    pub max_failures: Option<usize>,
 }
 
-/// Everything that is asked in one go.
+/// Everything that is asked in one phase.
 #[derive(Debug, Clone)]
-pub struct Job {
-    /// For a plan or to be done.
-    pub purpose: Purpose,
+pub struct Batch {
+    /// The phase.
+    pub phase: Phase,
     /// The operation, the same for all.
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
@@ -43,209 +53,115 @@ pub struct Job {
     pub published: Vec<PublishedArchive>,
 }
 
-/// Asks all hosts of a job and tells what happens as events; the board of all their ends is what comes back.
+/// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///
 /// Each message of `stops` is one Ctrl-C: the first begins nothing new, the second waits for nothing more. What was
 /// begun on a client goes on there.
-pub async fn run<T: Transport>(
+pub(crate) async fn run_phase<T: Transport>(
     transport: &Arc<T>,
-    job: Job,
+    (run, begun): (RunState, Instant),
+    batch: Batch,
     limits: Limits,
     stops: &mut mpsc::UnboundedReceiver<()>,
     sinks: &mut Sinks<'_>,
-) -> Board {
-    let begun = Instant::now();
-    let mut deciding = Deciding {
-        board: Board::default(),
-        sinks,
-        queue: (0..job.tasks.len()).collect(),
-        running: HashMap::new(),
-        tasks: job.tasks,
-        operation: job.operation,
-        published: job.published,
+) -> RunState {
+    let moment = || Moment {
+        at: Timestamp::now(),
+        elapsed: begun.elapsed(),
     };
-    let packages = deciding
-        .tasks
-        .first()
-        .map(|task| package_words(&task.request.packages));
-    deciding.tell(Event::Begin {
-        version: EVENTS_VERSION,
-        purpose: job.purpose,
-        operation: job.operation,
-        packages: packages.unwrap_or_default(),
-        hosts: deciding.tasks.iter().map(|task| task.host.name.clone()).collect(),
-    });
-
+    let schedule = Schedule {
+        parallel: limits.parallel,
+        max_failures: limits.max_failures,
+    };
     let (to, mut reports) = mpsc::channel(256);
-    let mut workers = JoinSet::new();
-    let mut places: HashMap<Id, usize> = HashMap::new();
-    let mut times = 0;
-    let mut listening = true;
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A signal may have come between two rounds: the task that forwards it has its turn before any host has.
+    let mut workers = Workers {
+        transport,
+        timeout: limits.timeout,
+        to,
+        tasks: JoinSet::new(),
+        indices: HashMap::new(),
+        handles: HashMap::new(),
+    };
+    let (mut state, actions) = State::begin(run, batch, schedule, moment());
+    let _ = workers.carry_out(actions, &state, sinks);
+    // A signal may have come between two phases: the task that forwards it has its turn before any host has.
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
     while stops.try_recv().is_ok() {
-        times += 1;
-        deciding.tell(Event::Interrupt { times });
-        deciding.skip_the_queue();
+        let actions = state.on(Input::Interrupt, moment());
+        let _ = workers.carry_out(actions, &state, sinks);
     }
+    let mut listening = true;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut input = Input::Go;
     loop {
-        while times == 0 && deciding.running.len() < limits.parallel.get() {
-            let Some(place) = deciding.queue.pop_front() else {
-                break;
-            };
-            let (transport, to, task) = (transport.clone(), to.clone(), deciding.start(place));
-            let reporter = Reporter { place, to };
-            let worker =
-                workers.spawn(async move { attend(&*transport, &task, limits.timeout, &reporter).await });
-            places.insert(worker.id(), place);
+        let actions = state.on(input, moment());
+        if workers.carry_out(actions, &state, sinks).is_break() {
+            return state.into_run();
         }
-        if deciding.running.is_empty() {
-            break;
-        }
-        tokio::select! {
-            stop = stops.recv(), if listening => {
-                if stop.is_none() {
-                    listening = false;
-                    continue;
-                }
-                times += 1;
-                deciding.tell(Event::Interrupt { times });
-                deciding.skip_the_queue();
-                if times > 1 {
-                    workers.abort_all();
-                    deciding.leave();
+        input = loop {
+            tokio::select! {
+                stop = stops.recv(), if listening => match stop {
+                    Some(()) => break Input::Interrupt,
+                    None => listening = false,
+                },
+                _ = ticks.tick() => sinks.tick(state.run()),
+                Some((index, report)) = reports.recv() => break Input::Report(index, report),
+                Some(joined) = workers.tasks.join_next_with_id() => {
+                    // A worker ends after its last report, unless it is broken; nobody may wait for it then.
+                    if let Err(error) = joined
+                        && error.is_panic()
+                        && let Some(&index) = workers.indices.get(&error.id())
+                    {
+                        break Input::WorkerDied(index);
+                    }
                 }
             }
-            _ = ticks.tick() => deciding.sinks.tick(),
-            Some((place, report)) = reports.recv() => deciding.hear(place, report),
-            Some(joined) = workers.join_next_with_id() => {
-                // A worker ends after its last report, unless it is broken; nobody may wait for it then.
-                if let Err(error) = joined
-                    && let Some(&place) = places.get(&error.id())
-                    && error.is_panic()
-                {
-                    let why = Why::here(Obstacle::Here, "apt-all itself failed here, which is a bug", "");
-                    deciding.end(place, Ending::without_result(Outcome::Lost, why, None));
-                }
-            }
-        }
-    }
-    let outcomes = deciding.board.outcomes();
-    deciding.tell(Event::Done {
-        seconds: seconds_since(begun),
-        outcomes,
-    });
-    deciding.board
-}
-
-fn seconds_since(begun: Instant) -> f64 {
-    (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-struct Deciding<'a, 'b> {
-    board: Board,
-    sinks: &'a mut Sinks<'b>,
-    tasks: Vec<Task>,
-    operation: Operation,
-    published: Vec<PublishedArchive>,
-    queue: VecDeque<usize>,
-    running: HashMap<usize, Instant>,
-}
-
-impl Deciding<'_, '_> {
-    fn tell(&mut self, event: Event) {
-        let event = Stamped::now(event);
-        self.board.apply(&event);
-        self.sinks.take(&event);
-    }
-
-    fn start(&mut self, place: usize) -> Task {
-        let task = self.tasks[place].clone();
-        self.running.insert(place, Instant::now());
-        self.tell(Event::Start {
-            host: task.host.name.clone(),
-            run: task.request.run_id,
-        });
-        task
-    }
-
-    fn hear(&mut self, place: usize, report: Report) {
-        if !self.running.contains_key(&place) {
-            return;
-        }
-        let host = self.tasks[place].host.name.clone();
-        match report {
-            Report::Connected { reused } => self.tell(Event::Connected { host, reused }),
-            Report::Again(text) => self.tell(Event::Again { host, text }),
-            Report::Ended(ending) => self.end(place, ending),
-            Report::Frame(frame) => match frame {
-                Frame::Hello { client, .. } => self.tell(Event::Hello { host, client }),
-                Frame::Waiting { lock, holder } => self.tell(Event::Waiting { host, lock, holder }),
-                Frame::Progress {
-                    phase,
-                    percent,
-                    package,
-                } => {
-                    self.tell(Event::Progress {
-                        host,
-                        phase,
-                        percent,
-                        package,
-                    });
-                }
-                Frame::Line { text } => self.tell(Event::Line { host, text }),
-                Frame::Result(_) | Frame::Unknown => {}
-            },
-        }
-    }
-
-    fn end(&mut self, place: usize, mut ending: Ending) {
-        let Some(begun) = self.running.remove(&place) else {
-            return;
         };
-        published::judge(&mut ending, self.operation, &self.published);
-        let host = self.tasks[place].host.name.clone();
-        if let Some(why) = ending.reason.as_mut()
-            && matches!(why.code, Code::Here(Obstacle::TimeUp | Obstacle::Interrupted))
-            && let Some(words) = self.board.why_not_ended(&host, now())
-        {
-            why.text += &format!("; {words}");
+    }
+}
+
+/// The tasks that run hosts: one for each host at work.
+struct Workers<'a, T> {
+    transport: &'a Arc<T>,
+    timeout: Duration,
+    to: mpsc::Sender<(usize, Report)>,
+    tasks: JoinSet<()>,
+    /// Which host a task runs.
+    indices: HashMap<Id, usize>,
+    handles: HashMap<usize, AbortHandle>,
+}
+
+impl<T: Transport> Workers<'_, T> {
+    /// Does what was decided; breaks where the phase has ended.
+    fn carry_out(&mut self, actions: Vec<Action>, state: &State, sinks: &mut Sinks<'_>) -> ControlFlow<()> {
+        for action in actions {
+            match action {
+                Action::Emit(event) => sinks.take(&event, state.run()),
+                Action::Start(index) => self.start(index, state.task(index).clone()),
+                Action::Leave(index) => {
+                    if let Some(handle) = self.handles.remove(&index) {
+                        handle.abort();
+                    }
+                }
+                Action::Stop => return ControlFlow::Break(()),
+            }
         }
-        let seconds = seconds_since(begun);
-        self.tell(Event::End {
-            host,
-            seconds,
-            ending,
-        });
+        ControlFlow::Continue(())
     }
 
-    fn skip_the_queue(&mut self) {
-        for place in std::mem::take(&mut self.queue) {
-            let why = Why::here(Obstacle::Interrupted, "interrupted before its turn", "");
-            let host = self.tasks[place].host.name.clone();
-            let ending = Ending::without_result(Outcome::Skipped, why, None);
-            self.tell(Event::End {
-                host,
-                seconds: 0.0,
-                ending,
-            });
-        }
-    }
-
-    /// Gives up waiting for everything that still runs.
-    fn leave(&mut self) {
-        let mut places: Vec<usize> = self.running.keys().copied().collect();
-        places.sort_unstable();
-        for place in places {
-            let Task { host, request } = &self.tasks[place];
-            let text = "left while it was at work; what was begun there goes on";
-            let why = Why::here(Obstacle::Interrupted, text, attach_advice(host, request.run_id));
-            self.end(place, Ending::without_result(Outcome::Lost, why, request.run_id));
-        }
+    fn start(&mut self, index: usize, task: Task) {
+        let (transport, timeout) = (self.transport.clone(), self.timeout);
+        let reporter = Reporter {
+            index,
+            to: self.to.clone(),
+        };
+        let work = async move { run_host(&*transport, &task, timeout, &reporter).await };
+        let handle = self.tasks.spawn(work);
+        self.indices.insert(handle.id(), index);
+        self.handles.insert(index, handle);
     }
 }
 

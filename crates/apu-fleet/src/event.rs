@@ -1,68 +1,133 @@
-//! Facts about a run in the order in which they happened: owned, serialisable, without any display setting.
+//! The events of a push: facts in the order in which they happened, owned, serialisable, without any display setting.
+//!
+//! They are the lines of `apt-all --json`, which apu-events(7) documents.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use apu_proto::{Operation, PackageArg, Phase, RunId};
+use apu_proto::{Operation, PackageArg, Phase as Activity, RunId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
+use crate::push_id::PushId;
 
-/// An event and its time.
+/// An event, its time, and the push that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stamped {
-    /// Seconds since 1970, in UTC.
-    pub at: f64,
+pub struct TimedEvent {
+    /// When it happened, in UTC; written as RFC 3339 has it, with milliseconds.
+    #[serde(with = "rfc3339")]
+    pub at: Timestamp,
+    /// The push.
+    pub push: PushId,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
 }
 
-impl Stamped {
-    /// The event, now.
-    #[must_use]
-    pub fn now(event: Event) -> Self {
-        Self { at: now(), event }
+mod rfc3339 {
+    //! A time in JSON: `2026-11-05T06:07:08.009Z`.
+
+    use jiff::Timestamp;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    // serde asks for a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{at:.3}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
-/// Seconds since 1970, in UTC, as events have them.
-#[must_use]
-pub fn now() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (since.as_secs_f64() * 1000.0).round() / 1000.0
+/// A part of a push, in which each of its hosts gets one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The hosts fetch the lists of the site's archives, where something was published for this push.
+    RefreshLists,
+    /// The hosts tell what would change.
+    Plan,
+    /// An administrator is asked whether to go on; no host is asked anything.
+    Approve,
+    /// The hosts do it.
+    Apply,
+    /// The hosts answer, and nothing changes there: `ping`, `status`, `check`, and following a run.
+    Ask,
+    /// One that a later version knows.
+    #[serde(other)]
+    Unknown,
 }
 
-/// What an operation is asked for.
+impl Phase {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshLists => "refresh-lists",
+            Self::Plan => "plan",
+            Self::Approve => "approve",
+            Self::Apply => "apply",
+            Self::Ask => "ask",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The phase in which an operation is carried out.
+    #[must_use]
+    pub const fn of(operation: Operation) -> Self {
+        if operation.is_a_run() {
+            Self::Apply
+        } else {
+            Self::Ask
+        }
+    }
+}
+
+/// What an administrator said to a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Purpose {
-    /// To be told what it would do.
-    Plan,
-    /// To be done.
-    Run,
+pub enum Approval {
+    /// Go on.
+    Yes,
+    /// Anything else, the end of the input included.
+    No,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// First: what is asked of whom.
-    Begin {
+    /// First: what is wanted of whom.
+    PushStarted {
         /// The version of this list of events.
         version: u32,
-        /// For a plan or to be done.
-        purpose: Purpose,
         /// The operation.
         operation: Operation,
         /// Its packages, as `name[:arch][=version]`.
         packages: Vec<String>,
         /// Every host, in the order of their turns.
         hosts: Vec<HostName>,
+        /// Who pushed: the user behind sudo, or the user.
+        by: String,
+    },
+    /// A phase begins.
+    PhaseStarted {
+        /// Which one.
+        phase: Phase,
+        /// What its hosts are asked for.
+        operation: Operation,
+        /// The hosts that take part, in the order of their turns.
+        hosts: Vec<HostName>,
     },
     /// A host's turn has come.
-    Start {
+    HostStarted {
         /// The host.
         host: HostName,
         /// The run that is asked for, where the operation is one.
@@ -97,8 +162,8 @@ pub enum Event {
         /// The host.
         host: HostName,
         /// Fetching, or installing.
-        phase: Phase,
-        /// 0 to 100, of this phase.
+        activity: Activity,
+        /// 0 to 100, of this activity.
         percent: f32,
         /// The package at work.
         package: String,
@@ -111,14 +176,14 @@ pub enum Event {
         text: String,
     },
     /// The connection was lost; the run is asked for again.
-    Again {
+    Reconnecting {
         /// The host.
         host: HostName,
-        /// What ended the first connection.
+        /// What ended the connection.
         text: String,
     },
-    /// A host's last word.
-    End {
+    /// How a host ended in a phase: once for each host of it.
+    HostFinished {
         /// The host.
         host: HostName,
         /// Since its turn came.
@@ -128,48 +193,209 @@ pub enum Event {
         ending: Ending,
     },
     /// Ctrl-C: nothing new is begun; the second time nothing is waited for either.
-    Interrupt {
+    Interrupted {
         /// How often by now.
         times: u32,
     },
-    /// Last: how many hosts ended how.
-    Done {
-        /// Since the beginning.
+    /// An administrator was asked whether to go on.
+    Answered {
+        /// The answer.
+        answer: Approval,
+    },
+    /// A phase has ended.
+    PhaseFinished {
+        /// Which one.
+        phase: Phase,
+        /// Since it began.
         seconds: f64,
-        /// Outcomes that happened, with their numbers.
+        /// How many of its hosts ended how.
         outcomes: BTreeMap<Outcome, usize>,
     },
+    /// Last: how the push ended.
+    PushFinished {
+        /// The exit status.
+        status: u8,
+        /// Since it began, time for the answer included.
+        seconds: f64,
+        /// How many of all hosts ended how, each counted as it ended in its last phase.
+        outcomes: BTreeMap<Outcome, usize>,
+    },
+    /// One that a later version knows.
+    #[serde(other)]
+    Unknown,
 }
 
-/// The version of the list of events.
+/// The version of the list of events. Events and fields may be added to it: a reader passes over what it does not know.
 pub const EVENTS_VERSION: u32 = 1;
 
 /// Packages as events carry them.
-pub(crate) fn package_words(packages: &[PackageArg]) -> Vec<String> {
+#[must_use]
+pub fn package_words(packages: &[PackageArg]) -> Vec<String> {
     packages.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::{ClientOutcome, RunResult};
+
     use super::*;
     use crate::outcome::{Obstacle, Why};
 
     #[test]
     fn an_event_is_one_object_that_reads_back() {
         let why = Why::here(Obstacle::Refused, "connection refused", "");
-        let stamped = Stamped {
-            at: 1.5,
-            event: Event::End {
+        let timed = TimedEvent {
+            at: Timestamp::from_millisecond(1_500).unwrap(),
+            push: PushId::from_bytes([1; 16]),
+            event: Event::HostFinished {
                 host: "web1".parse().unwrap(),
                 seconds: 0.25,
                 ending: Ending::without_result(Outcome::Unreachable, why, None),
             },
         };
-        let text = serde_json::to_string(&stamped).unwrap();
+        let text = serde_json::to_string(&timed).unwrap();
         assert_eq!(
             text,
-            r#"{"at":1.5,"event":"end","host":"web1","seconds":0.25,"outcome":"unreachable","reason":{"code":"refused","text":"connection refused"}}"#
+            r#"{"at":"1970-01-01T00:00:01.500Z","push":"01010101010101010101010101010101","event":"host-finished","host":"web1","seconds":0.25,"outcome":"unreachable","reason":{"code":"refused","text":"connection refused"}}"#
         );
-        assert_eq!(serde_json::from_str::<Stamped>(&text).unwrap(), stamped);
+        assert_eq!(serde_json::from_str::<TimedEvent>(&text).unwrap(), timed);
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_passed_over() {
+        let head = r#"{"at":"2026-11-05T06:07:08Z","push":"01010101010101010101010101010101","#;
+        let read = |rest: &str| {
+            serde_json::from_str::<TimedEvent>(&format!("{head}{rest}"))
+                .unwrap()
+                .event
+        };
+        assert_eq!(
+            read(r#""event":"wave-started","wave":{"number":2}}"#),
+            Event::Unknown
+        );
+        assert_eq!(
+            read(r#""event":"interrupted","times":1,"by":"alice"}"#),
+            Event::Interrupted { times: 1 }
+        );
+        let phase = read(r#""event":"phase-finished","phase":"soak","seconds":1.0,"outcomes":{}}"#);
+        assert!(
+            matches!(
+                phase,
+                Event::PhaseFinished {
+                    phase: Phase::Unknown,
+                    ..
+                }
+            ),
+            "{phase:?}"
+        );
+    }
+
+    /// One event after the other, each with every field that it can have.
+    fn next(event: Option<&Event>) -> Option<Event> {
+        let host = || "web1".parse().unwrap();
+        Some(match event {
+            None => Event::PushStarted {
+                version: EVENTS_VERSION,
+                operation: Operation::Install,
+                packages: vec!["htop".into()],
+                hosts: vec![host()],
+                by: "alice".into(),
+            },
+            Some(Event::PushStarted { .. }) => Event::PhaseStarted {
+                phase: Phase::Apply,
+                operation: Operation::Install,
+                hosts: vec![host()],
+            },
+            Some(Event::PhaseStarted { .. }) => Event::HostStarted {
+                host: host(),
+                run: Some(RunId::from_bytes([2; 16])),
+            },
+            Some(Event::HostStarted { .. }) => Event::Connected {
+                host: host(),
+                reused: true,
+            },
+            Some(Event::Connected { .. }) => Event::Hello {
+                host: host(),
+                client: "0.1.0".into(),
+            },
+            Some(Event::Hello { .. }) => Event::Waiting {
+                host: host(),
+                lock: "/var/lib/dpkg/lock".into(),
+                holder: "apt-get (7)".into(),
+            },
+            Some(Event::Waiting { .. }) => Event::Progress {
+                host: host(),
+                activity: Activity::Install,
+                percent: 50.0,
+                package: "htop".into(),
+            },
+            Some(Event::Progress { .. }) => Event::Line {
+                host: host(),
+                text: "x".into(),
+            },
+            Some(Event::Line { .. }) => Event::Reconnecting {
+                host: host(),
+                text: "cut".into(),
+            },
+            Some(Event::Reconnecting { .. }) => {
+                let mut result = RunResult::new(ClientOutcome::Changed);
+                result.reboot_required = true;
+                let mut ending = Ending::of_result(Box::new(result), Some(RunId::from_bytes([2; 16])));
+                ending.reason = Some(Why::here(Obstacle::Lost, "lost", "apu attach web1"));
+                ending.stale = vec!["old".into()];
+                ending.garbage = 1;
+                Event::HostFinished {
+                    host: host(),
+                    seconds: 1.0,
+                    ending,
+                }
+            }
+            Some(Event::HostFinished { .. }) => Event::Interrupted { times: 1 },
+            Some(Event::Interrupted { .. }) => Event::Answered {
+                answer: Approval::Yes,
+            },
+            Some(Event::Answered { .. }) => Event::PhaseFinished {
+                phase: Phase::Apply,
+                seconds: 1.0,
+                outcomes: [(Outcome::Changed, 1)].into(),
+            },
+            Some(Event::PhaseFinished { .. }) => Event::PushFinished {
+                status: 0,
+                seconds: 1.0,
+                outcomes: [(Outcome::Changed, 1)].into(),
+            },
+            Some(Event::PushFinished { .. } | Event::Unknown) => return None,
+        })
+    }
+
+    #[test]
+    fn the_manual_has_every_event_with_every_field_and_every_outcome() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../debian/man/apu-events.7");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, events) = page.split_once(".SH EVENTS\n").unwrap();
+        let (events, rest) = events.split_once(".SH OUTCOMES\n").unwrap();
+        let mut last = next(None);
+        let mut number = 0;
+        while let Some(event) = last {
+            number += 1;
+            let json = serde_json::to_value(&event).unwrap();
+            let name = json["event"].as_str().unwrap();
+            let (_, entry) = events
+                .split_once(&format!(".TP\n.B {name}\n"))
+                .unwrap_or_else(|| panic!("{name} is not there"));
+            let entry = entry.split(".TP\n").next().unwrap();
+            for field in json.as_object().unwrap().keys().filter(|field| *field != "event") {
+                assert!(
+                    entry.lines().any(|line| line == format!(".B {field}")),
+                    "{field} of {name} is not there: {entry}"
+                );
+            }
+            last = next(Some(&event));
+        }
+        assert_eq!(number, 14);
+        for outcome in Outcome::ALL {
+            assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
+        }
+        assert!(rest.contains("max-failures"));
     }
 }

@@ -3,8 +3,6 @@
 // A panic at a closed pipe is no way to end: apu_site::output is.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod attend;
-mod board;
 mod class;
 mod engine;
 mod event;
@@ -14,8 +12,12 @@ mod known_hosts;
 mod name;
 mod outcome;
 mod published;
+mod push_id;
 mod range;
 mod reader;
+mod run_state;
+mod runner;
+mod session;
 mod sink;
 mod span;
 pub mod ssh;
@@ -24,19 +26,21 @@ mod text;
 mod transport;
 mod words;
 
-pub use attend::Task;
-pub use board::{Board, Stage, State};
 pub use class::{ClassFile, Entry, Fault, LineError};
-pub use engine::{Job, Limits, run};
-pub use event::{EVENTS_VERSION, Event, Purpose, Stamped, now};
+pub use engine::{Batch, Limits};
+pub use event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, package_words};
 pub use host::Host;
 pub use inventory::Inventory;
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
 pub use name::{ClassName, HostName, Jump, NameError, parse_port};
 pub use outcome::{Code, Ending, Obstacle, Outcome, Why};
 pub use published::PublishedArchive;
+pub use push_id::{PushId, random_bits};
 pub use range::{MAX_EXPANSION, RangeError, expand, fold};
 pub use reader::{FrameReader, MAX_ANSWER};
+pub use run_state::{HostState, RunState, Stage};
+pub use runner::{Announcement, Runner};
+pub use session::Task;
 pub use sink::{JsonLines, Sink, Sinks};
 pub use span::span;
 pub use target::TargetError;

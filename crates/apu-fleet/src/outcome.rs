@@ -55,6 +55,13 @@ impl Outcome {
         matches!(self, Self::Unchanged | Self::Changed)
     }
 
+    /// Whether it counts as a failure where failures are limited: everything that is not well, but for a host that nothing
+    /// was asked of.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        !(self.is_well() || matches!(self, Self::Skipped))
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -131,6 +138,8 @@ pub enum Obstacle {
     TimeUp,
     /// An administrator's Ctrl-C.
     Interrupted,
+    /// More hosts failed than may.
+    MaxFailures,
 }
 
 /// A reason's code: the server's own, or the client's.

@@ -3,24 +3,25 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::event::Stamped;
+use crate::event::TimedEvent;
+use crate::run_state::RunState;
 
 /// A receiver of events, in order.
 pub trait Sink {
     /// What people know it by.
     fn name(&self) -> &str;
 
-    /// Takes an event.
+    /// Takes an event; `run` is the state after it, and after what else was decided in the same moment.
     ///
     /// # Errors
     /// For whatever makes it useless from now on.
-    fn take(&mut self, event: &Stamped) -> io::Result<()>;
+    fn take(&mut self, event: &TimedEvent, run: &RunState) -> io::Result<()>;
 
     /// Called a few times a second while nothing else may happen: for those that show time passing.
-    fn tick(&mut self) {}
+    fn tick(&mut self, _run: &RunState) {}
 }
 
-/// All sinks of a run.
+/// All sinks of a push.
 #[derive(Default)]
 pub struct Sinks<'a> {
     sinks: Vec<Box<dyn Sink + 'a>>,
@@ -37,9 +38,9 @@ impl<'a> Sinks<'a> {
     }
 
     /// Gives an event to all.
-    pub fn take(&mut self, event: &Stamped) {
+    pub fn take(&mut self, event: &TimedEvent, run: &RunState) {
         let failed = &mut self.failed;
-        self.sinks.retain_mut(|sink| match sink.take(event) {
+        self.sinks.retain_mut(|sink| match sink.take(event, run) {
             Ok(()) => true,
             Err(error) => {
                 failed.push((sink.name().to_owned(), error));
@@ -50,8 +51,8 @@ impl<'a> Sinks<'a> {
 }
 
 impl Sinks<'_> {
-    pub(crate) fn tick(&mut self) {
-        self.sinks.iter_mut().for_each(|sink| sink.tick());
+    pub(crate) fn tick(&mut self, run: &RunState) {
+        self.sinks.iter_mut().for_each(|sink| sink.tick(run));
     }
 }
 
@@ -63,7 +64,7 @@ impl<W: Write> Sink for JsonLines<W> {
         "--json"
     }
 
-    fn take(&mut self, event: &Stamped) -> io::Result<()> {
+    fn take(&mut self, event: &TimedEvent, _: &RunState) -> io::Result<()> {
         let mut line = ascii(&serde_json::to_string(event)?);
         line.push('\n');
         self.0.write_all(line.as_bytes())?;
@@ -90,6 +91,13 @@ fn ascii(json: &str) -> String {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::push_id::PushId;
+
+    fn timed(event: Event) -> (TimedEvent, RunState) {
+        let push = PushId::from_bytes([1; 16]);
+        let at = "2026-11-05T06:07:08.009Z".parse().unwrap();
+        (TimedEvent { at, push, event }, RunState::new(push))
+    }
 
     struct Full;
 
@@ -98,7 +106,7 @@ mod tests {
             "full"
         }
 
-        fn take(&mut self, _: &Stamped) -> io::Result<()> {
+        fn take(&mut self, _: &TimedEvent, _: &RunState) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
     }
@@ -107,16 +115,14 @@ mod tests {
     fn a_sink_that_fails_is_let_go_and_named_and_the_others_go_on() {
         let mut text = Vec::new();
         let mut sinks = Sinks::default().with(Full).with(JsonLines(&mut text));
-        let event = Stamped {
-            at: 1.0,
-            event: Event::Interrupt { times: 1 },
-        };
-        sinks.take(&event);
-        sinks.take(&event);
+        let (event, run) = timed(Event::Interrupted { times: 1 });
+        sinks.take(&event, &run);
+        sinks.take(&event, &run);
         assert_eq!(sinks.failed.len(), 1);
         assert_eq!(sinks.failed[0].0, "full");
         drop(sinks);
-        let line = "{\"at\":1.0,\"event\":\"interrupt\",\"times\":1}\n";
+        let line = "{\"at\":\"2026-11-05T06:07:08.009Z\",\"push\":\"01010101010101010101010101010101\",\
+                    \"event\":\"interrupted\",\"times\":1}\n";
         assert_eq!(String::from_utf8(text).unwrap(), line.repeat(2));
     }
 
@@ -125,12 +131,9 @@ mod tests {
         let host = "web1".parse().unwrap();
         let text =
             "a\u{9b}31m\u{202e}\u{7f}\u{1b}[2J\u{2028}\u{feff}\u{e0041}\u{85}\u{1f600}ü\\\"".to_owned();
-        let event = Stamped {
-            at: 1.0,
-            event: Event::Line { host, text },
-        };
+        let (event, run) = timed(Event::Line { host, text });
         let mut written = Vec::new();
-        JsonLines(&mut written).take(&event).unwrap();
+        JsonLines(&mut written).take(&event, &run).unwrap();
         let line = String::from_utf8(written).unwrap();
         assert!(
             line.trim_end_matches('\n')
@@ -139,6 +142,6 @@ mod tests {
             "{line}"
         );
         assert!(line.contains(r"\u202e\u007f\u001b[2J\u2028"), "{line}");
-        assert_eq!(serde_json::from_str::<Stamped>(&line).unwrap(), event);
+        assert_eq!(serde_json::from_str::<TimedEvent>(&line).unwrap(), event);
     }
 }

@@ -2,6 +2,7 @@
 
 mod duration;
 mod error;
+mod max_failures;
 mod value;
 
 use std::fs;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use duration::duration;
 use duration::{seconds, seconds_or_off};
 pub use error::SettingsError;
+pub use max_failures::MaxFailures;
 use value::url_or_none;
 pub use value::{KeyExchange, Url};
 
@@ -89,6 +91,8 @@ pub struct Run {
     /// How long a client waits for apt's and dpkg's locks.
     #[serde(deserialize_with = "seconds_or_off")]
     pub lock_wait: Duration,
+    /// How many hosts may fail before no more are started; without it, every host has its turn.
+    pub max_failures: Option<MaxFailures>,
 }
 
 impl Default for Run {
@@ -97,6 +101,7 @@ impl Default for Run {
             parallel: NonZeroUsize::new(50).unwrap_or(NonZeroUsize::MIN),
             timeout: Duration::from_secs(3600),
             lock_wait: Duration::from_secs(600),
+            max_failures: None,
         }
     }
 }
@@ -267,7 +272,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{KeyExchange, Settings};
+    use super::{KeyExchange, MaxFailures, Settings};
 
     #[test]
     fn an_empty_file_is_all_defaults() {
@@ -282,7 +287,7 @@ mod tests {
     fn every_key_is_read() {
         let settings = Settings::parse(
             "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
-             keep_open=0\nmost_kept=9\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\n[client]\nexclusive=true\n\
+             keep_open=0\nmost_kept=9\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\nmax_failures='10%'\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
              label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
              path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
@@ -296,6 +301,9 @@ mod tests {
             (9, 2222)
         );
         assert_eq!(settings.run.parallel.get(), 5);
+        assert_eq!(settings.run.max_failures, Some(MaxFailures::Percent(10)));
+        let number = Settings::parse("[run]\nmax_failures = 0\n").unwrap();
+        assert_eq!(number.run.max_failures, Some(MaxFailures::Hosts(0)));
         assert_eq!(
             settings.client.proxy.unwrap().as_str(),
             "http://apu.example.org:3128"
@@ -327,6 +335,15 @@ mod tests {
             ("[run]\ntimeout = '5x'\n", "line 2: "),
             ("[run]\ntimeout = -5\n", "line 2: "),
             ("[run]\nparallel = -1\n", "line 2: "),
+            (
+                "[run]\nmax_failures = '101%'\n",
+                "line 2: `max_failures = '101%'`: \"101%\" is more than all hosts",
+            ),
+            (
+                "[run]\nmax_failures = -1\n",
+                "line 2: `max_failures = -1`: \"-1\" is neither a number",
+            ),
+            ("[run]\nmax_failures = 1.5\n", "line 2: "),
             ("[client]\nurl = 'http://a b/'\n", "line 2: "),
             ("[client]\nurl = 'file:/local'\n", "line 2: "),
             ("[client]\nproxy = 'http://x/\"; evil \"'\n", "line 2: "),

@@ -42,6 +42,11 @@ fn what_the_example_calls_a_default_is_one() {
     );
     // Without one, ssh's own configuration says it.
     assert_eq!(settings.ssh.port.take().map(u16::from), Some(22));
+    // Without one, there is no limit.
+    assert_eq!(
+        settings.run.max_failures.take().map(|most| most.to_string()),
+        Some("10%".to_owned())
+    );
     assert_eq!(settings, Settings::default());
 }
 
@@ -60,6 +65,7 @@ fn the_example_names_every_setting() {
         "parallel",
         "timeout",
         "lock_wait",
+        "max_failures",
         "exclusive",
         "url",
         "proxy",

@@ -69,7 +69,7 @@ fn run_of(run: &Run, host: &str) -> String {
     let start = run
         .events()
         .iter()
-        .find(|event| event["event"] == "start" && event["host"] == host);
+        .find(|event| event["event"] == "host-started" && event["host"] == host);
     start
         .and_then(|event| event["run"].as_str())
         .expect("a run")

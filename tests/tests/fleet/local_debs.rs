@@ -68,12 +68,12 @@ fn a_file_reaches_every_client(fleet: &Fleet, lists: &str) {
             said.contains(&format!("added site-tool {version} all\n")),
             "{said}"
         );
-        let begin = run
-            .events()
-            .iter()
-            .rfind(|event| event["event"] == "begin")
-            .unwrap();
-        assert_eq!(begin["packages"][0], format!("site-tool={version}"), "{begin}");
+        let started = &run.events()[0];
+        assert_eq!(
+            started["packages"][0],
+            format!("site-tool={version}"),
+            "{started}"
+        );
     }
     let again = fleet.apt_all("default install /root/site-tool_2.0_all.deb --yes");
     again.all_ended("unchanged").exited(0);

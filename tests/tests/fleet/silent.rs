@@ -73,7 +73,10 @@ fn a_run_whose_connection_is_cut_five_times_has_one_true_end() {
 
     let run = running.finish();
     run.ended("web1", "changed").exited(0);
-    let again = run.events().iter().filter(|event| event["event"] == "again");
+    let again = run
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "reconnecting");
     assert_eq!(again.count(), 5, "{run:?}");
     assert_eq!(web1.version_of("hurts-silent").as_deref(), Some("2.0"));
 }

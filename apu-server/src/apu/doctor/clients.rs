@@ -18,10 +18,10 @@ pub(super) fn findings(ground: &Ground, target: &[String]) -> Result<Option<Vec<
     let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
     let ssh = ground.ssh()?;
     wait(async {
-        let Some(checks) = asked(&ssh, &hosts, ground, Operation::Check).await else {
+        let Some(checks) = asked(&ssh, &hosts, ground, Operation::Check).await? else {
             return Ok(None);
         };
-        let Some(states) = asked(&ssh, &hosts, ground, Operation::Status).await else {
+        let Some(states) = asked(&ssh, &hosts, ground, Operation::Status).await? else {
             return Ok(None);
         };
         Ok(Some(judge(&checks, &states)))

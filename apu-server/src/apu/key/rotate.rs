@@ -42,7 +42,7 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
     let mut late = Vec::new();
     for kind in going {
         let ssh = way(ground, kind)?;
-        let Some(endings) = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })? else {
+        let Some(endings) = wait(statuses(&ssh, &hosts, ground))? else {
             say!("interrupted: both keys stay in use");
             return Ok(INTERRUPTED);
         };

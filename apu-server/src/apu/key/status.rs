@@ -42,7 +42,7 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
         return Ok(worst);
     }
     let ssh = ground.ssh()?;
-    let Some(endings) = wait(async { Ok(statuses(&ssh, &hosts, ground).await) })? else {
+    let Some(endings) = wait(statuses(&ssh, &hosts, ground))? else {
         return Ok(INTERRUPTED);
     };
     let late = laggards(&endings, needed);

@@ -8,7 +8,11 @@ use apu_proto::{Request, RunId};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::event::TimedEvent;
 use crate::host::Host;
+use crate::outcome::{Obstacle, Outcome, Why};
+use crate::push_id::PushId;
+use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
 /// What a host does with one request after the other.
@@ -111,20 +115,29 @@ fn run_id() -> RunId {
     RunId::from_bytes(*b"0123456789abcdef")
 }
 
-fn update(names: &[&str]) -> Job {
-    let task = |name: &&str| Task {
-        host: Host::plain(name.parse().unwrap()),
-        request: Request {
-            run_id: Some(run_id()),
-            ..Request::new(Operation::Update)
-        },
+/// Pushes an update to these hosts, in one phase.
+async fn update(
+    script: &Arc<Script>,
+    names: &[&str],
+    limits: Limits,
+    stops: mpsc::UnboundedReceiver<()>,
+    sinks: Sinks<'_>,
+) -> RunState {
+    let hosts: Vec<Host> = names
+        .iter()
+        .map(|name| Host::plain(name.parse().unwrap()))
+        .collect();
+    let request = Request {
+        run_id: Some(run_id()),
+        ..Request::new(Operation::Update)
     };
-    Job {
-        purpose: Purpose::Run,
-        operation: Operation::Update,
-        tasks: names.iter().map(task).collect(),
-        published: Vec::new(),
-    }
+    let push = PushId::from_bytes([1; 16]);
+    let announcement = Announcement::of(push, &hosts, &request, "alice".into());
+    let mut runner = Runner::start(script, stops, sinks, announcement);
+    runner
+        .phase(Batch::of(Phase::Apply, &hosts, &request), limits)
+        .await;
+    runner.finish(0)
 }
 
 /// Keeps the names of events.
@@ -135,7 +148,7 @@ impl crate::sink::Sink for Names<'_> {
         "names"
     }
 
-    fn take(&mut self, event: &Stamped) -> std::io::Result<()> {
+    fn take(&mut self, event: &TimedEvent, _: &RunState) -> std::io::Result<()> {
         let json = serde_json::to_value(event)?;
         let host = json["host"].as_str().unwrap_or_default();
         self.0.push(
@@ -148,18 +161,18 @@ impl crate::sink::Sink for Names<'_> {
 }
 
 struct Ran {
-    board: Board,
+    run_state: RunState,
     events: Vec<String>,
     script: Arc<Script>,
 }
 
 impl Ran {
     fn outcome(&self, host: &str) -> Outcome {
-        self.board.ending(&host.parse().unwrap()).expect(host).outcome
+        self.run_state.ending(&host.parse().unwrap()).expect(host).outcome
     }
 
     fn why(&self, host: &str) -> String {
-        let ending = self.board.ending(&host.parse().unwrap()).expect(host);
+        let ending = self.run_state.ending(&host.parse().unwrap()).expect(host);
         ending
             .reason
             .as_ref()
@@ -180,6 +193,7 @@ impl Ran {
 const LIMITS: Limits = Limits {
     parallel: NonZeroUsize::new(50).unwrap(),
     timeout: Duration::from_secs(60),
+    max_failures: None,
 };
 
 async fn play<const N: usize>(acts: [(&'static str, Vec<Act>); N], limits: Limits) -> Ran {
@@ -196,7 +210,7 @@ async fn play_and_stop<const N: usize>(
         acts: acts.clone().into(),
         ..Script::default()
     });
-    let (stop, mut stopped) = mpsc::unbounded_channel();
+    let (stop, stopped) = mpsc::unbounded_channel();
     for pause in stops.iter().copied() {
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -205,12 +219,10 @@ async fn play_and_stop<const N: usize>(
         });
     }
     let mut events = Vec::new();
-    let board = {
-        let mut sinks = Sinks::default().with(Names(&mut events));
-        run(&script, update(&names), limits, &mut stopped, &mut sinks).await
-    };
+    let sinks = Sinks::default().with(Names(&mut events));
+    let run_state = update(&script, &names, limits, stopped, sinks).await;
     Ran {
-        board,
+        run_state,
         events,
         script,
     }
@@ -227,7 +239,7 @@ async fn a_dead_host_does_not_hold_up_the_others() {
         [ran.outcome("a"), ran.outcome("b"), ran.outcome("c")],
         [Outcome::Changed, Outcome::Unreachable, Outcome::Changed]
     );
-    assert!(!ran.board.all_well());
+    assert!(!ran.run_state.all_well());
     assert_eq!(
         ran.asked("b").len(),
         1,
@@ -253,21 +265,23 @@ async fn no_more_hosts_than_allowed_work_at_once() {
     )
     .await;
     assert_eq!(ran.script.most.load(Ordering::SeqCst), 2);
-    assert!(ran.board.all_well());
+    assert!(ran.run_state.all_well());
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_tell_the_story_in_order() {
     let ran = play([("a", vec![Act::Says(HELLO), Act::Says(CHANGED)])], LIMITS).await;
     let expected = [
-        "begin",
-        "start a",
+        "push-started",
+        "phase-started",
+        "host-started a",
         "connected a",
         "hello a",
-        "again a",
+        "reconnecting a",
         "connected a",
-        "end a",
-        "done",
+        "host-finished a",
+        "phase-finished",
+        "push-finished",
     ];
     assert_eq!(ran.events, expected);
 }
@@ -295,7 +309,7 @@ async fn only_a_result_counts_and_a_lost_run_is_attached_to() {
     assert_eq!(ran.outcome("away"), Outcome::Changed);
     assert_eq!(ran.asked("away").len(), 4);
     assert_eq!(ran.outcome("mute"), Outcome::Changed);
-    assert_eq!(ran.board.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
+    assert_eq!(ran.run_state.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
     assert_eq!(ran.outcome("early"), Outcome::Failed);
     assert_eq!(
         ran.why("early"),
@@ -351,7 +365,7 @@ async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
     let ran = play([("slow", vec![Act::Hangs(INSTALLS)]), ("quick", vec![])], LIMITS).await;
     assert_eq!(ran.outcome("slow"), Outcome::TimedOut);
     let why = ran
-        .board
+        .run_state
         .ending(&"slow".parse().unwrap())
         .unwrap()
         .reason
@@ -379,23 +393,16 @@ async fn ctrl_c_begins_nothing_new_and_waits_for_what_runs() {
         [Outcome::Changed, Outcome::Skipped, Outcome::Skipped]
     );
     assert!(ran.asked("b").is_empty());
-    assert_eq!(ran.board.interrupts, 1);
+    assert_eq!(ran.run_state.interrupts, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ctrl_c_that_came_before_the_first_start_starts_nothing() {
     let script = Arc::new(Script::default());
-    let (stop, mut stopped) = mpsc::unbounded_channel();
+    let (stop, stopped) = mpsc::unbounded_channel();
     stop.send(()).unwrap();
-    let board = run(
-        &script,
-        update(&["a", "b"]),
-        LIMITS,
-        &mut stopped,
-        &mut Sinks::default(),
-    )
-    .await;
-    let outcomes: Vec<Outcome> = board.endings().map(|(_, ending)| ending.outcome).collect();
+    let run_state = update(&script, &["a", "b"], LIMITS, stopped, Sinks::default()).await;
+    let outcomes: Vec<Outcome> = run_state.endings().map(|(_, ending)| ending.outcome).collect();
     assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped]);
     assert_eq!(script.most.load(Ordering::SeqCst), 0);
 }
@@ -409,7 +416,7 @@ async fn ctrl_c_twice_leaves() {
         ran.why("a"),
         "left while it was at work; what was begun there goes on; it has been asked and is silent, for 0 s by then"
     );
-    assert!(ran.board.seconds.unwrap() < 3.0);
+    assert!(ran.run_state.seconds < 3.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use apu_archive::quote;
 use apu_proto::{Operation, PackageArg, Request};
 use apu_site::Failure;
+use apu_site::settings::MaxFailures;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 
@@ -17,7 +18,7 @@ use clap::{Parser, ValueHint};
 /// Before packages change, the changes are shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
-pub struct Words {
+pub struct Args {
     /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
     pub target: String,
 
@@ -43,6 +44,15 @@ pub struct Words {
     /// How long to wait for one host; what it has begun goes on there as in 90s, 5m or 1h30m [default: 3600s, or what apu.toml says].
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
     pub timeout: Option<Duration>,
+
+    /// How many hosts may fail, as a number or a percentage of all; with one more, nothing new is started [default: no limit, or what apu.toml says].
+    ///
+    /// Every host that does not end well counts, one that cannot be reached too, and also if it fails while the changes are
+    /// planned. Hosts at work go on; the others are skipped. A percentage is rounded down to whole hosts; with 0 the first
+    /// failure stops. A plan asks every host, but where more failed in it than may, nothing is done. status and check change
+    /// nothing and have no limit.
+    #[arg(long, value_name = "N|N%")]
+    pub max_failures: Option<MaxFailures>,
 
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
@@ -135,7 +145,7 @@ fn is_file(word: &str) -> bool {
     word.contains('/') || word.ends_with(".deb")
 }
 
-impl Words {
+impl Args {
     /// The files among the words.
     ///
     /// # Errors
@@ -183,6 +193,10 @@ impl Words {
         if self.dry_run && !operation.changes_packages() {
             return Err(Failure::words(format!("{operation} has no --dry-run"))
                 .advise("leave it out: it changes no packages"));
+        }
+        if self.max_failures.is_some() && !operation.is_a_run() {
+            return Err(Failure::words(format!("{operation} has no --max-failures"))
+                .advise("leave it out: it changes nothing and asks every host"));
         }
         request.allow_remove = self.allow_remove;
         let line = request.to_string();
@@ -236,13 +250,13 @@ mod tests {
 
     use super::*;
 
-    fn words(line: &str) -> Words {
-        Words::try_parse_from(line.split(' ')).expect(line)
+    fn words(line: &str) -> Args {
+        Args::try_parse_from(line.split(' ')).expect(line)
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Words::command().debug_assert();
+        Args::command().debug_assert();
     }
 
     #[test]
@@ -251,7 +265,26 @@ mod tests {
         assert_eq!(five, Some(Duration::from_secs(300)));
         for bad in ["0", "5x", "-1", ""] {
             let line = ["apt-all", "web", "update", "--timeout", bad];
-            assert!(Words::try_parse_from(line).is_err(), "{bad}");
+            assert!(Args::try_parse_from(line).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn failures_are_limited_by_a_number_or_a_percentage() {
+        let most = |line: &str| words(line).max_failures;
+        assert_eq!(most("apt-all web update"), None);
+        assert_eq!(
+            most("apt-all web update --max-failures 0"),
+            Some(MaxFailures::Hosts(0))
+        );
+        assert_eq!(
+            most("apt-all web update --max-failures=10%"),
+            Some(MaxFailures::Percent(10))
+        );
+        for bad in ["x", "101%", "-1", ""] {
+            let line = format!("apt-all web update --max-failures={bad}");
+            let error = Args::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{bad}");
         }
     }
 
@@ -315,10 +348,14 @@ mod tests {
                 "upgrade has no --allow-remove",
             ),
             ("apt-all web update --dry-run", "update has no --dry-run"),
+            (
+                "apt-all web status --max-failures 1",
+                "status has no --max-failures",
+            ),
         ] {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
-        assert!(Words::try_parse_from(["apt-all", "web", "attach"]).is_err());
+        assert!(Args::try_parse_from(["apt-all", "web", "attach"]).is_err());
     }
 
     #[test]

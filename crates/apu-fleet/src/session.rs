@@ -27,31 +27,32 @@ pub struct Task {
 }
 
 /// What is told about a host while it works.
+#[derive(Debug, Clone)]
 pub(crate) enum Report {
     Connected { reused: bool },
     Frame(Frame),
-    Again(String),
+    Reconnecting(String),
     Ended(Ending),
 }
 
 /// Tells everything about one host to the task that decides.
 pub(crate) struct Reporter {
-    pub(crate) place: usize,
+    pub(crate) index: usize,
     pub(crate) to: Sender<(usize, Report)>,
 }
 
 impl Reporter {
     /// Nobody listens any more once everything is decided; then there is nothing to tell either.
     async fn tell(&self, report: Report) {
-        let _ = self.to.send((self.place, report)).await;
+        let _ = self.to.send((self.index, report)).await;
     }
 }
 
-pub(crate) async fn attend<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
+pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
     let run = task.request.run_id;
     let mut trouble = String::new();
-    let conversation = converse(transport, task, reporter, &mut trouble);
-    let ending = match timeout_at(Instant::now() + limit, conversation).await {
+    let exchange = send_request(transport, task, reporter, &mut trouble);
+    let ending = match timeout_at(Instant::now() + limit, exchange).await {
         Ok(ending) => ending,
         Err(_) => {
             let mut text = format!("no result within {} s", limit.as_secs_f64());
@@ -75,7 +76,7 @@ pub(crate) fn attach_advice(host: &Host, run: Option<RunId>) -> String {
 
 /// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`
 /// is why it has none yet.
-async fn converse<T: Transport>(
+async fn send_request<T: Transport>(
     transport: &T,
     task: &Task,
     reporter: &Reporter,
@@ -86,7 +87,7 @@ async fn converse<T: Transport>(
         Ok(answer) => answer,
         Err(why) => return Ending::without_result(Outcome::Unreachable, why, None),
     };
-    let mut last = follow(answer, reporter).await;
+    let mut last = read_reply(answer, reporter).await;
     let Some(run_id) = run.filter(|_| task.request.operation != Operation::Attach) else {
         return last.ending(&task.host, run);
     };
@@ -106,13 +107,13 @@ async fn converse<T: Transport>(
             return last.ending(&task.host, run);
         }
         trouble.clone_from(&lost);
-        reporter.tell(Report::Again(last.words.clone())).await;
+        reporter.tell(Report::Reconnecting(last.words.clone())).await;
         garbage += last.garbage;
         last = loop {
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
             match transport.ask(&task.host, &attach).await {
-                Ok(answer) => break follow(answer, reporter).await,
+                Ok(answer) => break read_reply(answer, reporter).await,
                 Err(why) => {
                     *trouble = format!("{lost}; and then: {}", why.text);
                     if !may_pass(why.code) {
@@ -150,7 +151,7 @@ fn may_pass(code: Code) -> bool {
 }
 
 /// What came of one answer.
-struct Followed {
+struct Reply {
     result: Option<Box<RunResult>>,
     /// Whether the client sent anything that it could have said.
     has_answered: bool,
@@ -161,7 +162,7 @@ struct Followed {
 }
 
 /// Reads an answer to its result, or to its end without one.
-async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
+async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter) -> Reply {
     let reused = answer.reused();
     reporter.tell(Report::Connected { reused }).await;
     let mut frames = FrameReader::new(answer.bytes());
@@ -186,7 +187,7 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
         }
         None => answer.last_words().await,
     };
-    Followed {
+    Reply {
         result,
         has_answered,
         words,
@@ -195,7 +196,7 @@ async fn follow<A: Answer>(mut answer: A, reporter: &Reporter) -> Followed {
     }
 }
 
-impl Followed {
+impl Reply {
     fn knows_no_run(&self) -> bool {
         let reason = self.result.as_ref().and_then(|result| result.reason.as_ref());
         reason.is_some_and(|reason| reason.code == ReasonCode::UnknownRun)

@@ -1,0 +1,80 @@
+//! The first phase of a push of something that was published for it: the clients learn that it is there.
+
+use apu_fleet::{Batch, Code, Ending, Host, HostName, HostState, Phase};
+use apu_proto::{Operation, ReasonCode, Request};
+use apu_site::Failure;
+
+use super::candidate::advice;
+use super::push::Push;
+
+impl Push<'_> {
+    /// Has the lists of the site's own archives fetched where something was published for this push; returns the hosts that
+    /// have them.
+    pub(super) async fn refresh_lists(&mut self, hosts: Vec<Host>) -> Result<Vec<Host>, Failure> {
+        if self.local.is_empty() {
+            return Ok(hosts);
+        }
+        let request = Request {
+            lists_of_site: true,
+            ..Request::new(Operation::Update)
+        };
+        let request = self.begin_run(request)?;
+        self.ask_all(Batch::of(Phase::RefreshLists, &hosts, &request))
+            .await;
+        // Where a client's own sources are in the way, it fetched the lists to another place, which the next apu-data comes
+        // from and nothing else.
+        let is_data_alone = self
+            .local
+            .iter()
+            .all(|package| package.name.as_str() == "apu-data");
+        let is_in_the_way = |ending: &Ending| {
+            let why = ending.reason.as_ref();
+            why.is_some_and(|why| why.code == Code::Client(ReasonCode::Configuration))
+        };
+        let goes_on = |ending: &Ending| ending.outcome.is_well() || (is_data_alone && is_in_the_way(ending));
+        let state = self.runner.state();
+        let has_them = |host: &Host| state.ending(&host.name).is_some_and(goes_on);
+        Ok(hosts.into_iter().filter(has_them).collect())
+    }
+
+    /// How the hosts ended so far, each with what this server knows to try.
+    pub(super) fn endings(&self) -> Vec<(HostName, Ending)> {
+        let hosts = self.runner.state().hosts();
+        hosts
+            .filter_map(|(host, state)| match state {
+                HostState::Ended { phase, ending, .. } => {
+                    let mut ending = (**ending).clone();
+                    self.explain(*phase, &mut ending);
+                    Some((host.clone(), ending))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Says what to try where a client is too old to fetch the lists, or would install another version than the one that
+    /// was published for it.
+    fn explain(&self, phase: Phase, ending: &mut Ending) {
+        let Some(why) = &mut ending.reason else {
+            return;
+        };
+        if phase == Phase::RefreshLists && why.code == Code::Client(ReasonCode::Grammar) {
+            why.advice = "apt-all HOST dist-upgrade, since this apu-client is too old for that".to_owned();
+        } else if let Some(advice) = advice(why, &self.local, self.may_replace) {
+            why.advice = advice;
+        }
+    }
+
+    /// After a no: what was published is not taken back.
+    pub(super) fn what_stays(&self) -> String {
+        let names = self.local.iter().map(|package| {
+            let version = package.version.as_ref().map(|version| format!("={version}"));
+            format!(" {}{}", package.name, version.unwrap_or_default())
+        });
+        let names: String = names.collect();
+        if names.is_empty() {
+            return names;
+        }
+        format!(" there; to take it back here: apu repo remove{names}")
+    }
+}

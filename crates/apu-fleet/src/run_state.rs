@@ -1,0 +1,509 @@
+//! The state of a push and of each of its hosts: a pure fold of the events. The scheduler and every view read it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use apu_proto::{Operation, Phase as Activity};
+use jiff::Timestamp;
+
+use crate::event::{Approval, Event, Phase, TimedEvent};
+use crate::name::HostName;
+use crate::outcome::{Ending, Outcome};
+use crate::push_id::PushId;
+use crate::span::span;
+
+/// Where a host stands, in the phase that it took part in last.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostState {
+    /// Its turn has not come.
+    Queued,
+    /// It is at work.
+    Running {
+        /// Since when.
+        since: Timestamp,
+        /// At what.
+        at: Stage,
+        /// Since when it is at that.
+        at_since: Timestamp,
+    },
+    /// It is done.
+    Ended {
+        /// In which phase.
+        phase: Phase,
+        /// How long it took.
+        seconds: f64,
+        /// How it ended.
+        ending: Box<Ending>,
+    },
+}
+
+/// What a host at work is at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// Being connected to.
+    Connecting,
+    /// Asked, and silent so far.
+    Asked,
+    /// Waiting for a lock there.
+    Waiting {
+        /// Who holds it.
+        holder: String,
+    },
+    /// Fetching or installing.
+    Progress {
+        /// Which of them.
+        activity: Activity,
+        /// How far.
+        percent: f32,
+        /// The package.
+        package: String,
+    },
+    /// Being asked again after a lost connection.
+    Reconnecting,
+}
+
+impl Stage {
+    /// Whether the other is the same work, further on.
+    fn goes_on_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Progress {
+                    activity, package, ..
+                },
+                Self::Progress {
+                    activity: next,
+                    package: other,
+                    ..
+                },
+            ) => activity == next && package == other,
+            _ => self == other,
+        }
+    }
+
+    /// What the host is at, as the rest of a sentence about it; names in it are the client's own words. Nothing where
+    /// the connection broke, since nobody knows then.
+    fn words(&self) -> Option<String> {
+        Some(match self {
+            Self::Reconnecting => return None,
+            Self::Connecting => "it has not been reached".to_owned(),
+            Self::Asked => "it has been asked and is silent".to_owned(),
+            Self::Waiting { holder } if holder.is_empty() => "it waits for a lock".to_owned(),
+            Self::Waiting { holder } => format!("it waits for {}", in_one_line(holder)),
+            Self::Progress {
+                activity, package, ..
+            } => {
+                let what = match activity {
+                    Activity::Repair => "it repairs what an interrupted dpkg left",
+                    Activity::Download => "it fetches",
+                    Activity::Install | Activity::Other => "it installs",
+                };
+                format!("{what} {}", in_one_line(package)).trim_end().to_owned()
+            }
+        })
+    }
+}
+
+/// How much of a client's text goes into a reason, in characters.
+const LONGEST_WORD: usize = 160;
+
+fn in_one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(LONGEST_WORD).collect()
+}
+
+/// A push and all of its hosts.
+#[derive(Debug, Clone)]
+pub struct RunState {
+    /// The push.
+    pub push: PushId,
+    /// The phase that began last.
+    pub phase: Option<Phase>,
+    /// What the hosts of that phase are asked for.
+    pub operation: Option<Operation>,
+    /// How often Ctrl-C was pressed.
+    pub interrupts: u32,
+    /// How long the hosts were at work: all phases that have ended, but for the time in which an answer was waited for.
+    pub seconds: f64,
+    /// The exit status, once the push has ended.
+    pub status: Option<u8>,
+    /// Every host of the push.
+    hosts: Vec<(HostName, HostState)>,
+    places: HashMap<HostName, usize>,
+    /// The places of the hosts that take part in the phase.
+    part: Vec<usize>,
+}
+
+impl RunState {
+    /// A push of which nothing has happened yet.
+    #[must_use]
+    pub fn new(push: PushId) -> Self {
+        Self {
+            push,
+            phase: None,
+            operation: None,
+            interrupts: 0,
+            seconds: 0.0,
+            status: None,
+            hosts: Vec::new(),
+            places: HashMap::new(),
+            part: Vec::new(),
+        }
+    }
+
+    /// Takes note of an event.
+    pub fn apply(&mut self, timed: &TimedEvent) {
+        match &timed.event {
+            Event::PushStarted { hosts, .. } => {
+                self.hosts = hosts
+                    .iter()
+                    .map(|host| (host.clone(), HostState::Queued))
+                    .collect();
+                self.places = hosts.iter().cloned().zip(0..).collect();
+            }
+            Event::PhaseStarted {
+                phase,
+                operation,
+                hosts,
+            } => {
+                self.phase = Some(*phase);
+                self.operation = Some(*operation);
+                let places = hosts.iter().filter_map(|host| self.places.get(host));
+                self.part = places.copied().collect();
+                // An administrator is asked: the hosts are as they were.
+                if *phase != Phase::Approve {
+                    for &place in &self.part {
+                        self.hosts[place].1 = HostState::Queued;
+                    }
+                }
+            }
+            Event::HostStarted { host, .. } => {
+                let since = timed.at;
+                self.set(
+                    host,
+                    HostState::Running {
+                        since,
+                        at: Stage::Connecting,
+                        at_since: since,
+                    },
+                );
+            }
+            Event::Connected { host, .. } | Event::Hello { host, .. } => {
+                self.at(host, Stage::Asked, timed.at)
+            }
+            Event::Waiting { host, holder, .. } => {
+                let holder = holder.clone();
+                self.at(host, Stage::Waiting { holder }, timed.at);
+            }
+            Event::Progress {
+                host,
+                activity,
+                percent,
+                package,
+            } => {
+                let (activity, percent, package) = (*activity, *percent, package.clone());
+                self.at(
+                    host,
+                    Stage::Progress {
+                        activity,
+                        percent,
+                        package,
+                    },
+                    timed.at,
+                );
+            }
+            Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
+            Event::HostFinished {
+                host,
+                seconds,
+                ending,
+            } => {
+                let (seconds, ending) = (*seconds, Box::new(ending.clone()));
+                let phase = self.phase.unwrap_or(Phase::Unknown);
+                self.set(
+                    host,
+                    HostState::Ended {
+                        phase,
+                        seconds,
+                        ending,
+                    },
+                );
+            }
+            Event::Interrupted { times } => self.interrupts = *times,
+            Event::PhaseFinished { phase, seconds, .. } => {
+                if *phase != Phase::Approve {
+                    self.seconds += seconds;
+                }
+            }
+            Event::PushFinished { status, .. } => self.status = Some(*status),
+            Event::Answered { answer } => {
+                if *answer == Approval::Interrupted {
+                    self.interrupts += 1;
+                }
+            }
+            Event::Line { .. } | Event::Unknown => {}
+        }
+    }
+
+    fn set(&mut self, host: &HostName, state: HostState) {
+        if let Some(&place) = self.places.get(host) {
+            self.hosts[place].1 = state;
+        }
+    }
+
+    fn at(&mut self, host: &HostName, stage: Stage, now: Timestamp) {
+        if let Some(&place) = self.places.get(host)
+            && let HostState::Running { at, at_since, .. } = &mut self.hosts[place].1
+        {
+            if !at.goes_on_as(&stage) {
+                *at_since = now;
+            }
+            *at = stage;
+        }
+    }
+
+    /// What a host at work is at and for how long, as of `now`: why it has not ended.
+    #[must_use]
+    pub fn why_not_ended(&self, host: &HostName, now: Timestamp) -> Option<String> {
+        let place = *self.places.get(host)?;
+        let HostState::Running { at, at_since, .. } = &self.hosts[place].1 else {
+            return None;
+        };
+        let elapsed = u64::try_from(now.duration_since(*at_since).as_secs()).unwrap_or_default();
+        Some(format!("{}, for {} by then", at.words()?, span(elapsed)))
+    }
+
+    /// The state of a host of this phase, counted in the order of their turns.
+    fn of_phase(&self, index: usize) -> Option<&HostState> {
+        let place = *self.part.get(index)?;
+        Some(&self.hosts[place].1)
+    }
+
+    /// Every host of this phase with its state, in the order of their turns.
+    pub fn phase_hosts(&self) -> impl ExactSizeIterator<Item = (&HostName, &HostState)> {
+        self.part.iter().map(|&place| {
+            let (host, state) = &self.hosts[place];
+            (host, state)
+        })
+    }
+
+    /// Whether a host of this phase is at work.
+    pub(crate) fn is_running(&self, index: usize) -> bool {
+        matches!(self.of_phase(index), Some(HostState::Running { .. }))
+    }
+
+    /// How many hosts are at work.
+    pub(crate) fn running(&self) -> usize {
+        let states = self.phase_hosts();
+        states
+            .filter(|(_, state)| matches!(state, HostState::Running { .. }))
+            .count()
+    }
+
+    /// The first host of this phase whose turn has not come.
+    pub(crate) fn next_queued(&self) -> Option<usize> {
+        self.phase_hosts()
+            .position(|(_, state)| *state == HostState::Queued)
+    }
+
+    /// How many hosts of the push count as failures: those that have failed, and are to do nothing more.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        let endings = self.endings();
+        endings.filter(|(_, ending)| ending.outcome.is_failure()).count()
+    }
+
+    /// Every host of the push with its state, in the order of their turns.
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = (&HostName, &HostState)> {
+        self.hosts.iter().map(|(host, state)| (host, state))
+    }
+
+    /// How every host ended that has ended, in the phase that it took part in last.
+    pub fn endings(&self) -> impl Iterator<Item = (&HostName, &Ending)> {
+        self.hosts().filter_map(|(host, state)| match state {
+            HostState::Ended { ending, .. } => Some((host, &**ending)),
+            _ => None,
+        })
+    }
+
+    /// How a host ended, once it has.
+    #[must_use]
+    pub fn ending(&self, host: &HostName) -> Option<&Ending> {
+        let place = *self.places.get(host)?;
+        match &self.hosts[place].1 {
+            HostState::Ended { ending, .. } => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// How many hosts of the push ended how.
+    #[must_use]
+    pub fn outcomes(&self) -> BTreeMap<Outcome, usize> {
+        count(self.hosts())
+    }
+
+    /// How many hosts of this phase ended how.
+    #[must_use]
+    pub fn phase_outcomes(&self) -> BTreeMap<Outcome, usize> {
+        count(self.phase_hosts())
+    }
+
+    /// Whether every host ended well.
+    #[must_use]
+    pub fn all_well(&self) -> bool {
+        self.endings().count() == self.hosts.len()
+            && self.endings().all(|(_, ending)| ending.outcome.is_well())
+    }
+}
+
+fn count<'a>(hosts: impl Iterator<Item = (&'a HostName, &'a HostState)>) -> BTreeMap<Outcome, usize> {
+    let mut outcomes = BTreeMap::new();
+    for (_, state) in hosts {
+        if let HostState::Ended { ending, .. } = state {
+            *outcomes.entry(ending.outcome).or_default() += 1;
+        }
+    }
+    outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Obstacle, Why};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn apply(state: &mut RunState, second: i64, event: Event) {
+        let (at, push) = (at(second), state.push);
+        state.apply(&TimedEvent { at, push, event });
+    }
+
+    /// The state of a push of these hosts.
+    fn pushed(hosts: &[&str]) -> RunState {
+        let mut state = RunState::new(PushId::from_bytes([1; 16]));
+        let started = Event::PushStarted {
+            version: 1,
+            operation: Operation::Upgrade,
+            packages: Vec::new(),
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            by: String::new(),
+        };
+        apply(&mut state, 0, started);
+        state
+    }
+
+    fn begin(state: &mut RunState, phase: Phase, hosts: &[&str]) {
+        let started = Event::PhaseStarted {
+            phase,
+            operation: Operation::Upgrade,
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+        };
+        apply(state, 0, started);
+    }
+
+    fn end(state: &mut RunState, host: &str, outcome: Outcome) {
+        let why = Why::here(Obstacle::Refused, "refused", "");
+        let finished = Event::HostFinished {
+            host: host.parse().unwrap(),
+            seconds: 1.0,
+            ending: Ending::without_result(outcome, why, None),
+        };
+        apply(state, 0, finished);
+    }
+
+    /// The state after `web1` did this, each at its second.
+    fn did(events: &[(i64, Event)]) -> RunState {
+        let mut state = pushed(&["web1"]);
+        begin(&mut state, Phase::Apply, &["web1"]);
+        let start = Event::HostStarted {
+            host: web1(),
+            run: None,
+        };
+        apply(&mut state, 0, start);
+        for (second, event) in events {
+            apply(&mut state, *second, event.clone());
+        }
+        state
+    }
+
+    fn web1() -> HostName {
+        "web1".parse().unwrap()
+    }
+
+    fn installs(percent: f32, package: &str) -> Event {
+        Event::Progress {
+            host: web1(),
+            activity: Activity::Install,
+            percent,
+            package: package.into(),
+        }
+    }
+
+    fn waits(holder: &str) -> Event {
+        Event::Waiting {
+            host: web1(),
+            lock: String::new(),
+            holder: holder.into(),
+        }
+    }
+
+    #[test]
+    fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
+        let why = |events: &[(i64, Event)]| did(events).why_not_ended(&web1(), at(20)).unwrap();
+        assert_eq!(why(&[]), "it has not been reached, for 20 s by then");
+        // Further on with one package is not a new package.
+        let events = [
+            (2, installs(10.0, "a")),
+            (5, installs(20.0, "b")),
+            (9, installs(30.0, "b")),
+        ];
+        assert_eq!(why(&events), "it installs b, for 15 s by then");
+        assert_eq!(
+            why(&[(8, waits("the run before it:\nupgrade"))]),
+            "it waits for the run before it: upgrade, for 12 s by then"
+        );
+        assert_eq!(why(&[(8, waits(""))]), "it waits for a lock, for 12 s by then");
+        assert!(why(&[(8, waits(&"x".repeat(9999)))]).len() < 300);
+    }
+
+    #[test]
+    fn a_host_that_has_ended_or_has_no_connection_is_at_nothing_that_is_known() {
+        let again = Event::Reconnecting {
+            host: web1(),
+            text: String::new(),
+        };
+        assert_eq!(did(&[(3, again)]).why_not_ended(&web1(), at(20)), None);
+        let web2 = "web2".parse().unwrap();
+        assert_eq!(did(&[]).why_not_ended(&web2, at(20)), None);
+    }
+
+    #[test]
+    fn a_host_counts_as_it_ended_in_its_last_phase() {
+        let mut state = pushed(&["a", "b", "c"]);
+        begin(&mut state, Phase::Plan, &["a", "b", "c"]);
+        for (host, outcome) in [
+            ("a", Outcome::Failed),
+            ("b", Outcome::Failed),
+            ("c", Outcome::Unchanged),
+        ] {
+            end(&mut state, host, outcome);
+        }
+        assert_eq!(state.failed(), 2);
+        begin(&mut state, Phase::Approve, &["b", "c"]);
+        assert_eq!(state.failed(), 2, "a question changes no host");
+        begin(&mut state, Phase::Apply, &["b", "c"]);
+        // b has another turn.
+        assert_eq!((state.failed(), state.next_queued()), (1, Some(0)));
+        end(&mut state, "b", Outcome::Changed);
+        end(&mut state, "c", Outcome::Skipped);
+        assert_eq!(
+            state.phase_outcomes(),
+            [(Outcome::Changed, 1), (Outcome::Skipped, 1)].into()
+        );
+        assert_eq!(
+            state.outcomes(),
+            [(Outcome::Changed, 1), (Outcome::Failed, 1), (Outcome::Skipped, 1)].into()
+        );
+        assert_eq!((state.failed(), state.next_queued()), (1, None));
+    }
+}

@@ -1,0 +1,124 @@
+//! `--max-failures`: once more hosts failed than may, nothing new is started, and the others are told why.
+
+use apu_tests::{Fleet, Stage};
+
+use crate::sitting::Sitting;
+
+/// Four hosts with an upgrade, of which the first cannot be reached.
+fn without_the_first() -> Fleet {
+    let fleet = Fleet::of(["web1", "web2", "web3", "web4"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    fleet.host("web1").kill_sshd();
+    fleet
+}
+
+#[track_caller]
+fn upgraded(fleet: &Fleet, expected: [bool; 3]) {
+    for (name, is_new) in ["web2", "web3", "web4"].into_iter().zip(expected) {
+        let version = if is_new { "2.0" } else { "1.0" };
+        assert_eq!(
+            fleet.host(name).version_of("pkg-a").as_deref(),
+            Some(version),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn with_the_failure_above_the_limit_nothing_new_starts_and_what_is_at_work_goes_on() {
+    let fleet = without_the_first();
+    let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 0");
+    run.ended("web1", "unreachable").exited(1);
+    for name in ["web2", "web3", "web4"] {
+        run.ended(name, "skipped")
+            .because(name, "\"code\":\"max-failures\"")
+            .because(name, "1 of 4 hosts failed, --max-failures is 0");
+    }
+    upgraded(&fleet, [false, false, false]);
+
+    // Rounded down, 24 % of four hosts are none.
+    let shown = fleet.plain_apt_all("web upgrade --yes --parallel 1 --max-failures 24%");
+    assert_eq!(shown.code, 1, "{shown:?}");
+    for part in [
+        "web[2-4]: skipped: 1 of 4 hosts failed, --max-failures is 0\n",
+        "try: mend what failed, and then: apt-all 'web[2-4]' upgrade\n",
+        "1 unreachable, 3 skipped, in ",
+    ] {
+        assert!(shown.stdout.contains(part), "no {part:?} in {}", shown.stdout);
+    }
+    upgraded(&fleet, [false, false, false]);
+
+    let run = fleet.apt_all("web upgrade --yes --parallel 2 --max-failures 0");
+    run.ended("web1", "unreachable")
+        .ended("web2", "changed")
+        .ended("web3", "skipped")
+        .ended("web4", "skipped")
+        .exited(1);
+    upgraded(&fleet, [true, false, false]);
+
+    let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 25%");
+    run.ended("web1", "unreachable")
+        .ended("web3", "changed")
+        .ended("web4", "changed")
+        .exited(1);
+}
+
+#[test]
+fn a_plan_asks_every_host_and_where_too_many_failed_in_it_nobody_is_asked_to_agree() {
+    let fleet = without_the_first();
+    let server = fleet.server();
+    server
+        .sh("printf '[run]\\nmax_failures = \"10%%\"\\n' >>/etc/apu-server/apu.toml")
+        .ok();
+    let mut sitting = Sitting::down(server, "apt-all web upgrade --parallel 1");
+    sitting.sees("pkg-a:amd64  1.0 → 2.0");
+    sitting.sees("web[2-4]: skipped: 1 of 4 hosts failed, --max-failures is 0");
+    sitting.sees("1 unreachable, 3 skipped, in ");
+    assert!(!sitting.shown.contains("Go on with"), "{}", sitting.shown);
+    assert!(!sitting.shown.contains("apu attach"), "{}", sitting.shown);
+    sitting.leaves(1);
+    upgraded(&fleet, [false, false, false]);
+
+    // What asks and changes nothing has no limit.
+    let run = fleet.apt_all("web status --parallel 1");
+    run.ended("web1", "unreachable")
+        .ended("web4", "unchanged")
+        .exited(1);
+
+    // The command line wins over apu.toml.
+    let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 1");
+    run.ended("web2", "changed").ended("web4", "changed").exited(1);
+}
+
+#[test]
+fn a_limit_that_is_none_is_refused_before_anybody_is_asked() {
+    let fleet = Fleet::of(["web1"]).up();
+    for (words, said) in [
+        (
+            "web1 update --max-failures x",
+            "\"x\" is neither a number of hosts nor a percentage such as 10%",
+        ),
+        (
+            "web1 update --max-failures 101%",
+            "\"101%\" is more than all hosts, which are 100%",
+        ),
+        ("web1 status --max-failures 1", "status has no --max-failures"),
+    ] {
+        let finished = fleet.plain_apt_all(words);
+        assert_eq!(finished.code, 2, "{finished:?}");
+        assert!(finished.stderr.contains(said), "{finished:?}");
+    }
+    fleet
+        .server()
+        .sh("printf '[run]\\nmax_failures = \"101%%\"\\n' >>/etc/apu-server/apu.toml")
+        .ok();
+    let finished = fleet.plain_apt_all("web1 update");
+    assert_eq!(finished.code, 2, "{finished:?}");
+    assert!(
+        finished
+            .stderr
+            .contains("\"101%\" is more than all hosts, which are 100%"),
+        "{finished:?}"
+    );
+}
