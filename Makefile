@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check fmt clippy unit deb fleet packaging reproducible independent differential demo bench bench-index audit clean deps
+.PHONY: check quick fmt clippy unit deb fleet packaging reproducible independent differential demo bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -11,6 +11,13 @@ deps:
 # What CI runs, and what a change has to pass.
 check: deps
 	@scripts/check
+
+# Before each commit: what needs neither root nor packages. Plain cargo, so it shares what `cargo test` has compiled.
+quick:
+	@scripts/install-deps quick
+	cargo fmt --all --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
 
 fmt: deps
 	cargo fmt --all --check

@@ -9,6 +9,7 @@ mod button;
 mod causes;
 mod chunks;
 mod dead;
+mod full_disk;
 mod harness;
 mod howto;
 mod hurting;
