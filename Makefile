@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt clippy unit deb fleet packaging reproducible independent differential demo bench bench-index audit clean deps
+.PHONY: check quick fmt clippy unit deb fleet packaging reproducible independent differential demo playground bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -54,6 +54,10 @@ differential: deps deb
 
 demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo
+
+# A shell on a server with six clients, which are there as long as the shell is.
+playground: deps deb
+	@scripts/cargo-release run -q -p apu-tests --bin playground
 
 bench: deb
 	@scripts/install-deps bench

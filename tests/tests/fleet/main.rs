@@ -19,6 +19,7 @@ mod local_bad;
 mod local_data;
 mod local_debs;
 mod local_trust;
+mod playground;
 mod proxies;
 mod quota;
 mod real_reader;
