@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt clippy doc unit deb fleet packaging reproducible independent differential demo playground bench bench-index audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible independent differential demo playground bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -24,6 +24,9 @@ fmt: deps
 
 clippy: deps
 	@scripts/cargo-release clippy --workspace --all-targets -- -D warnings
+
+shell: deps
+	@scripts/shellcheck
 
 doc: deps
 	@RUSTDOCFLAGS="-D warnings" scripts/cargo-release doc --no-deps --workspace

@@ -3,7 +3,7 @@ echo apu-architecture "$(dpkg --print-architecture)"
 s=
 if [ "$(id -u)" != 0 ]; then s="sudo -n"; $s true || exit 91; fi
 d=$(mktemp -d)
-trap "rm -rf $d" EXIT
+trap "rm -rf \"\$d\"" EXIT
 read -r client data
 head -c "$client" > "$d/apu-client.deb"
 head -c "$data" > "$d/apu-data.deb"
