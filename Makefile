@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check fmt clippy unit deb fleet packaging reproducible independent differential demo bench bench-index audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible independent differential demo playground bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -12,11 +12,24 @@ deps:
 check: deps
 	@scripts/check
 
+# Before each commit: what needs neither root nor packages. Plain cargo, so it shares what `cargo test` has compiled.
+quick:
+	@scripts/install-deps quick
+	cargo fmt --all --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
+
 fmt: deps
 	cargo fmt --all --check
 
 clippy: deps
 	@scripts/cargo-release clippy --workspace --all-targets -- -D warnings
+
+shell: deps
+	@scripts/shellcheck
+
+doc: deps
+	@RUSTDOCFLAGS="-D warnings" scripts/cargo-release doc --no-deps --workspace
 
 unit: deps
 	@scripts/cargo-release test --workspace --exclude apu-tests
@@ -47,6 +60,10 @@ differential: deps deb
 
 demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo
+
+# A shell on a server with six clients, which are there as long as the shell is.
+playground: deps deb
+	@scripts/cargo-release run -q -p apu-tests --bin playground
 
 bench: deb
 	@scripts/install-deps bench

@@ -4,20 +4,8 @@ use crate::inputs::Inputs;
 use crate::package::NAME;
 use crate::sources::{DEBIAN, Source, UBUNTU};
 
-/// Where the clients' apt finds the sources.
-const SOURCES: &str = "/etc/apt/sources.list.d/apu.sources";
-
 /// Where the package carries them, one file each.
 pub(crate) const CARRIED: &str = "usr/share/apu-data/sources";
-
-/// Where apu-client looks for sources that it is to use alone.
-const EXCLUSIVE: &str = "usr/share/apu-data/exclusive";
-
-/// Where apu-client finds those of the sources that are the site's own archives, to fetch their lists alone.
-const SITE: &str = "usr/share/apu-data/site.sources";
-
-/// Which sources did not go with the machine's own: a line each, for `status`.
-const LEFT_OUT: &str = "usr/share/apu-data/left-out";
 
 /// The program that composes a client's sources: what a client's own /etc/apt decides is decided there.
 pub(crate) const COMPOSE: &str = "usr/share/apu-data/compose-sources";
@@ -57,13 +45,24 @@ pub(crate) fn releases() -> String {
         .collect()
 }
 
+/// The line of a script that what takes a conffile away stands in for.
+const RM_CONFFILE: &str = "#RM_CONFFILE#";
+
+/// The package is configured whatever becomes of the sources: otherwise no next one could mend them.
+const POSTINST: &str = include_str!("scripts/postinst");
+
+/// What postinst made goes before dpkg removes the folder that it lies in.
+const PRERM: &str = include_str!("scripts/prerm");
+
+const POSTRM: &str = include_str!("scripts/postrm");
+
 /// preinst, postinst, prerm and postrm.
 pub(crate) fn scripts(inputs: &Inputs, version: u64) -> Vec<(&'static str, String)> {
     let proxy = proxy_gone(inputs, version);
     let mut scripts = vec![
-        ("postinst", postinst(&proxy)),
-        ("prerm", prerm()),
-        ("postrm", postrm(&proxy)),
+        ("postinst", POSTINST.replace(RM_CONFFILE, &proxy)),
+        ("prerm", PRERM.to_owned()),
+        ("postrm", POSTRM.replace(RM_CONFFILE, &proxy)),
     ];
     if !proxy.is_empty() {
         scripts.push(("preinst", format!("#!/bin/sh\nset -e\n{proxy}")));
@@ -79,30 +78,34 @@ fn proxy_gone(inputs: &Inputs, version: u64) -> String {
     }
 }
 
-/// The package is configured whatever becomes of the sources: otherwise no next one could mend them.
-fn postinst(proxy: &str) -> String {
-    format!(
-        r#"#!/bin/sh
-set -e
-{proxy}
-[ "$1" = configure ] || exit 0
-if ! /{COMPOSE}; then
-    echo "apu-data: the sources could not be composed; those of before stay" >&2
-    printf 'the sources of this apu-data\t\tcompose-sources failed\n' >/{LEFT_OUT} || :
-fi
-"#
-    )
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What postinst made goes before dpkg removes the folder that it lies in.
-fn prerm() -> String {
-    format!("#!/bin/sh\nset -e\n[ \"$1\" != remove ] || rm -rf /{SITE} /{EXCLUSIVE} /{LEFT_OUT}\n")
-}
+    /// The absolute paths that a shell text names.
+    fn paths(text: &str) -> Vec<&str> {
+        let is_end = |c: char| c.is_whitespace() || ";\"'>=".contains(c);
+        text.split(is_end)
+            .filter(|word| word.starts_with("/usr/share/") || word.starts_with("/etc/"))
+            .collect()
+    }
 
-fn postrm(proxy: &str) -> String {
-    format!(
-        "#!/bin/sh\nset -e\n{proxy}\ncase \"$1\" in\n    remove | purge | disappear)\n        \
-         # The keyring that the sources name is gone.\n        rm -f {SOURCES}\n        \
-         rm -rf /{SITE} /{EXCLUSIVE} /{LEFT_OUT}\n        ;;\nesac\n"
-    )
+    #[test]
+    fn the_scripts_clear_away_what_compose_sources_writes() {
+        let composes = paths(COMPOSE_TEXT);
+        for (script, text, count) in [
+            ("postinst", POSTINST, 2),
+            ("prerm", PRERM, 3),
+            ("postrm", POSTRM, 4),
+        ] {
+            let named = paths(text);
+            assert_eq!(named.len(), count, "{script}: {named:?}");
+            for path in named {
+                assert!(
+                    composes.contains(&path) || path == format!("/{COMPOSE}"),
+                    "{script}: {path}: {composes:?}"
+                );
+            }
+        }
+    }
 }

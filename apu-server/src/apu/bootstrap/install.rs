@@ -25,32 +25,10 @@ const NO_ROOT: i32 = 91;
 
 /// Runs in `sh -c '…'`, so it has no single quotes. The packages' lengths come as the first line of its input, and
 /// the packages right behind; apt sees none of it.
-const SCRIPT: &str = r#"set -eu
-echo apu-architecture "$(dpkg --print-architecture)"
-s=
-if [ "$(id -u)" != 0 ]; then s="sudo -n"; $s true || exit 91; fi
-d=$(mktemp -d)
-trap "rm -rf $d" EXIT
-read -r client data
-head -c "$client" > "$d/apu-client.deb"
-head -c "$data" > "$d/apu-data.deb"
-exec < /dev/null
-chmod 755 "$d"
-chmod 644 "$d/apu-client.deb" "$d/apu-data.deb"
-apt_get() {
-    $s env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -y --no-install-recommends \
-        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@" 2>&1
-}
-apt_get install "$d/apu-client.deb" "$d/apu-data.deb" ||
-    { apt_get update; apt_get install "$d/apu-client.deb" "$d/apu-data.deb"; }
-echo apu-installed
-"#;
+const SCRIPT: &str = include_str!("install.sh");
 
 /// Asks apu-client on the host, as root of it, what keeps the push out.
-const EXPLAIN: &str = r#"s=
-if [ "$(id -u)" != 0 ]; then s="sudo -n"; fi
-exec $s /usr/lib/apu/sshd-drop-in explain "$SSH_CONNECTION"
-"#;
+const EXPLAIN: &str = include_str!("explain.sh");
 
 /// What went wrong, and what to try.
 #[derive(Debug)]
@@ -268,5 +246,17 @@ pub(super) fn pin(
         known.pin(host, port, std::slice::from_ref(key)).map_err(failed)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_to_a_host_fits_between_single_quotes() {
+        for script in [SCRIPT, EXPLAIN] {
+            assert!(!script.is_empty() && !script.contains('\''), "{script}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use apu_archive::Deb;
+use nix::unistd::geteuid;
 
 use super::cases::Case;
 
@@ -68,6 +69,8 @@ fn unpack(dir: &Path, files: &[String]) -> Result<HashMap<String, String>, Strin
             "--force-overwrite",
             "--force-script-chrootless",
         ])
+        // An ordinary user may not give files away; that says nothing of a package.
+        .args((!geteuid().is_root()).then_some("--force-not-root"))
         .arg("--unpack")
         .args(files.iter().map(|file| dir.join(file)))
         .env("LC_ALL", "C")
@@ -102,6 +105,11 @@ fn unpack(dir: &Path, files: &[String]) -> Result<HashMap<String, String>, Strin
         return Err(text);
     }
     Ok(refused)
+}
+
+/// Whether dpkg refused a package only because an ordinary user may not make devices.
+pub(crate) fn takes_root(why: &str) -> bool {
+    !geteuid().is_root() && why.contains("error creating device") && why.contains("Operation not permitted")
 }
 
 /// As an index of ours has it.
