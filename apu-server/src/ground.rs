@@ -135,7 +135,7 @@ impl Ground {
     }
 }
 
-/// How long a host is waited for: a run, and whoever follows one, has its time.
+/// Returns the time limit for one host: that of runs for a run and for `attach`, a minute at most for everything else.
 fn patience(operation: Operation, of_runs: Duration) -> Duration {
     if operation.is_a_run() || operation == Operation::Attach {
         of_runs

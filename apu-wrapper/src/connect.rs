@@ -39,7 +39,7 @@ fn exposed_key() -> Option<KeyFingerprint> {
     KeyFingerprint::of_auth_info(&read(Path::new(&path))?)
 }
 
-/// Reads the start of a regular file. If sshd does not set the variable, whoever logged in may have set it.
+/// Reads the start of a regular file. If sshd does not set the variable, the user who logged in may have set it.
 fn read(path: &Path) -> Option<String> {
     if !path.symlink_metadata().ok()?.is_file() {
         return None;

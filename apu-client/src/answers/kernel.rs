@@ -47,8 +47,7 @@ fn release(name: &str) -> Option<&str> {
     is_kernel.then_some(release)
 }
 
-/// Returns the flavour, such as `cloud-amd64`: what follows the parts of the version, each of which starts with a
-/// digit.
+/// Returns the flavour, such as `cloud-amd64`: the text after the version. Every part of the version starts with a digit.
 fn flavour(release: &str) -> &str {
     let mut rest = release;
     while rest.starts_with(|first: char| first.is_ascii_digit()) {

@@ -10,8 +10,8 @@ pub(crate) enum Conffiles {
     New,
 }
 
-/// Returns dpkg's options for what it would ask about a configuration file, since nobody can answer. The first ones
-/// undo what the machine's apt.conf.d and dpkg.cfg.d say about it.
+/// Returns dpkg's options that answer its question about a changed configuration file, because no person can. The first
+/// options undo those that the machine's apt.conf.d and dpkg.cfg.d set.
 pub(crate) const fn dpkg_forces(conffiles: Conffiles) -> &'static [&'static str] {
     match conffiles {
         Conffiles::Keep => &["--refuse-confnew", "--force-confdef", "--force-confold"],

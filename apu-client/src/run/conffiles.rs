@@ -1,4 +1,4 @@
-//! Finds configuration files of which a run left two versions, the machine's and the package's.
+//! Finds configuration files that exist in two versions after a run: the machine's and the package's.
 //!
 //! dpkg and ucf leave the version that is not used beside the other one. Only files that appeared during the run count;
 //! their change time tells, which no program can set.

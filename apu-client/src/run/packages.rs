@@ -37,7 +37,7 @@ struct Prepared {
 impl Run<'_> {
     pub(super) fn change_packages(&mut self) -> Result<RunResult, Refusal> {
         self.wait_until_free(&locks::package_locks(self.paths))?;
-        // Nobody may fetch other lists between the plan and the transaction.
+        // No other program may fetch lists between the plan and the transaction.
         let _lists = self.wait_for_lock(&self.paths.lists().join("lock"))?;
         let left_out = if installs_apu_data_only(&self.request) {
             site_sources(self.paths)?;

@@ -271,8 +271,8 @@ impl Log {
     }
 }
 
-/// Makes the state directories private, since whoever can open a lock can hold it. On an exclusive client they can be
-/// passed through: apt fetches as a user of its own, which must reach the lists below.
+/// Makes the state directories private, because a user who can open a lock can hold it. On an exclusive client, other users
+/// can pass through them: apt fetches as the user _apt, which must reach the lists below.
 pub(crate) fn make_state_private(paths: &ClientPaths) -> io::Result<()> {
     let mode = if paths.is_exclusive() { 0o711 } else { 0o700 };
     for (directory, mode) in [(paths.state(), mode), (paths.runs(), 0o700)] {

@@ -221,7 +221,7 @@ mod tests {
         symlink("../closed/archive", open.join("link")).unwrap();
         symlink("open/link", real.join("first")).unwrap();
         assert_eq!(resolve(&real.join("first")).unwrap(), closed);
-        // The directory that the link leads to is trusted. Whoever may write beside the link can let it lead elsewhere.
+        // The directory that the link leads to is trusted. A user who may write beside the link can make it lead elsewhere.
         mode(&open, 0o777);
         assert!(refused(&real.join("first")).0.contains("/open may be written"));
         symlink("loop", real.join("loop")).unwrap();

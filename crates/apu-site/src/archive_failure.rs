@@ -73,7 +73,12 @@ fn advice(error: &ArchiveError, path: &Path) -> String {
         ArchiveError::OtherTool { suite, .. } => archive_beside(path, suite.as_deref()),
         ArchiveError::Untrusted(why) => why.advice().to_owned(),
         ArchiveError::NotThere(_) => format!("apu repo list {dir}"),
-        _ => "mend or remove these files".to_owned(),
+        ArchiveError::Refused(_) => "mend or remove these files".to_owned(),
+        // Told by `archive_failure` itself. Named, so that another kind of error cannot get this advice by accident.
+        ArchiveError::Io { .. }
+        | ArchiveError::Keys(_)
+        | ArchiveError::Sign(_)
+        | ArchiveError::Unreadable { .. } => format!("apu repo check {dir}"),
     }
 }
 
@@ -94,4 +99,56 @@ fn archive_beside(dir: &Path, suite: Option<&str>) -> String {
         "an archive of its own: mkdir -p {pool} && find {from} -name '*.deb' -exec cp -t {pool} {{}} + && \
          apu repo publish{option} {beside}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIR: &str = "/srv/debs";
+
+    fn told(error: ArchiveError) -> (u8, String) {
+        let failure = archive_failure(error, Path::new(DIR));
+        (
+            failure.kind().exit_status(),
+            failure.advice().unwrap_or_default().to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_failure_of_the_keys_stays_what_it_was() {
+        let failure = Failure::words("there is no usable archive key").advise("sudo apu setup");
+        let failure = archive_failure(ArchiveError::Keys(failure.into()), Path::new(DIR));
+        assert_eq!(failure.to_string(), "there is no usable archive key");
+        assert_eq!(failure.kind(), FailureKind::Words);
+        let other = ArchiveError::Keys("no card in the reader".into());
+        assert_eq!(told(other), (3, "sudo apu setup".to_owned()));
+    }
+
+    #[test]
+    fn each_cause_has_its_own_advice_and_status() {
+        let path = "/srv/debs/Packages".to_owned();
+        let source = "line 3 is no field".into();
+        assert_eq!(
+            told(ArchiveError::Unreadable { path, source }),
+            (3, "apu repo check /srv/debs".to_owned())
+        );
+        assert_eq!(
+            told(ArchiveError::OtherLayout { is_flat: false }),
+            (2, "another directory, or rm -r /srv/debs/dists".to_owned())
+        );
+        assert_eq!(
+            told(ArchiveError::NotThere("foo".to_owned())),
+            (2, "apu repo list /srv/debs".to_owned())
+        );
+        let (status, advice) = told(ArchiveError::OtherTool {
+            path: "/srv/debs/Release".to_owned(),
+            suite: Some("stable".to_owned()),
+        });
+        assert_eq!(status, 2);
+        assert!(
+            advice.ends_with("apu repo publish --suite stable /srv/debs-apu"),
+            "{advice}"
+        );
+    }
 }
