@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::text_value;
+
 /// Why a text is not a package name, an architecture or a version that a request may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PackageError {
@@ -22,68 +24,22 @@ pub enum PackageError {
     Version,
 }
 
-/// A text type that holds only what its check accepts.
-macro_rules! checked_word {
-    ($(#[$doc:meta])* $name:ident, $check:ident, $error:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text, which keeps to this type's grammar.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::PackageError;
-
-            fn from_str(text: &str) -> Result<Self, $crate::PackageError> {
-                if $check(text) { Ok(Self(text.to_owned())) } else { Err($error) }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $crate::PackageError;
-
-            fn try_from(text: String) -> Result<Self, $crate::PackageError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(word: $name) -> Self {
-                word.0
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-pub(crate) use checked_word;
-
-checked_word!(
+text_value!(
     /// A binary package's name in a request, 2 to 128 bytes of `[a-z0-9+.-]`: as policy 5.6.7, and not ending in `-` or `.`,
     /// which apt reads as a verb or as the start of a pattern.
     #[derive(PartialOrd, Ord)]
     PackageName,
     is_name_in_request,
-    PackageError::Name
+    PackageError,
+    |_| PackageError::Name
 );
-checked_word!(
+text_value!(
     /// One Debian architecture such as `amd64` or `kfreebsd-amd64`, out of a closed list.
     #[derive(PartialOrd, Ord)]
     Architecture,
     is_known_architecture,
-    PackageError::Architecture
+    PackageError,
+    |_| PackageError::Architecture
 );
 
 /// Whether Debian policy 5.6.7 allows the name of a binary package, of at most 128 bytes.

@@ -1,17 +1,27 @@
-//! A macro for types that hold a text which a check accepted: values of a settings file, words of a Release file.
+//! A macro for types that hold a text which a check accepted: package names, values of a settings file, words of a Release file.
 
-/// Defines a text type. Its arguments are its documentation and name, the check, how a wrong text is shown in the error,
-/// and what was expected; the error is a `String`.
+/// Defines a text type. Its arguments are its documentation and name, the check, the type of its error, and what makes the
+/// error of a refused text. In place of the last two: how a refused text is shown, and what was expected; the error is a
+/// `String` then.
 #[macro_export]
 macro_rules! text_value {
-    ($(#[$doc:meta])* $name:ident, $check:path, $shown:path, $expected:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    ($(#[$attribute:meta])* $name:ident, $check:path, $shown:path, $expected:literal) => {
+        $crate::text_value!(
+            $(#[$attribute])*
+            $name,
+            $check,
+            String,
+            |text: &str| format!("{:?} is not {}", $shown(text), $expected)
+        );
+    };
+    ($(#[$attribute:meta])* $name:ident, $check:path, $error:ty, $refuse:expr) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// The text, which the check has accepted.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -20,16 +30,16 @@ macro_rules! text_value {
             /// A text known when the program was written.
             #[must_use]
             pub fn of(text: &'static str) -> Self {
-                debug_assert!($check(text));
+                assert!($check(text), "{text:?}");
                 Self(text.to_owned())
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = String;
+            type Error = $error;
 
-            fn try_from(text: String) -> Result<Self, String> {
-                if $check(&text) { Ok(Self(text)) } else { Err(format!("{:?} is not {}", $shown(&text), $expected)) }
+            fn try_from(text: String) -> Result<Self, $error> {
+                if $check(&text) { Ok(Self(text)) } else { Err($refuse(&text)) }
             }
         }
 
@@ -40,9 +50,9 @@ macro_rules! text_value {
         }
 
         impl std::str::FromStr for $name {
-            type Err = String;
+            type Err = $error;
 
-            fn from_str(text: &str) -> Result<Self, String> {
+            fn from_str(text: &str) -> Result<Self, $error> {
                 Self::try_from(text.to_owned())
             }
         }

@@ -2,14 +2,16 @@
 
 use std::cmp::Ordering;
 
-use crate::package::{PackageError, checked_word};
+use crate::package::PackageError;
+use crate::text_value;
 
-checked_word!(
+text_value!(
     /// A Debian version as a request may name it: to be compared with the candidate, never to be handed to apt, which
     /// reads a `+` at its end (bookworm has one such version) as a verb. Ordered as dpkg orders versions.
     Version,
     is_version_in_request,
-    PackageError::Version
+    PackageError,
+    |_| PackageError::Version
 );
 
 impl Ord for Version {
