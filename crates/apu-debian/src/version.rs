@@ -143,6 +143,8 @@ fn number<'a>(bytes: &mut &'a [u8]) -> Digits<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -182,12 +184,17 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// debversion is another implementation of the same order.
+        /// dpkg is asked itself.
         #[test]
-        fn the_order_is_debversions(one in "([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?",
-                                    other in "([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?") {
-            let parsed = |text: &str| text.parse::<debversion::Version>().unwrap();
-            proptest::prop_assert_eq!(compare(&one, &other), parsed(&one).cmp(&parsed(&other)));
+        fn the_order_is_dpkgs(one in "([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?",
+                              other in "([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?") {
+            let relation = match compare(&one, &other) {
+                Ordering::Less => "lt",
+                Ordering::Equal => "eq",
+                Ordering::Greater => "gt",
+            };
+            let dpkg = Command::new("dpkg").args(["--compare-versions", &one, relation, &other]).status().unwrap();
+            proptest::prop_assert!(dpkg.success(), "{one} {relation} {other}");
         }
     }
 }

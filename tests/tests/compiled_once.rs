@@ -1,0 +1,43 @@
+//! The packages and the tests want the same features of every crate, so that `make check` compiles each crate once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// The variants (features) of each crate (name and version) that `cargo tree` with these arguments names.
+fn crates(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--prefix=none", "--format={p}|{f}"])
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo tree");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut crates = BTreeMap::<String, BTreeSet<String>>::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        // `-e all` also names the features, on lines of another form.
+        if let Some((name, features)) = line.trim_end_matches(" (*)").split_once('|') {
+            let variants = crates.entry(name.to_owned()).or_default();
+            variants.insert(features.to_owned());
+        }
+    }
+    crates
+}
+
+#[test]
+fn a_crate_of_the_servers_packages_has_the_same_features_in_the_tests() {
+    let packages = crates(&["-e=normal,build", "-p=apu-server", "-p=gen-apu-data-pkg"]);
+    let tests = crates(&["-e=normal,build,dev", "--workspace"]);
+
+    assert!(packages.len() > 100, "{}", packages.len());
+    for (name, variants) in packages {
+        assert_eq!(
+            tests.get(&name),
+            Some(&variants),
+            "{name}: name the features once, in the workspace's Cargo.toml"
+        );
+    }
+}
