@@ -22,8 +22,8 @@ const SUFFIXES: [&str; 3] = ["-unsigned", "-signed-template", "-signed"];
 /// or with a self-built kernel.
 pub(crate) fn newest(database: &Database, running: &str) -> Option<String> {
     let installed = database.packages.keys().filter_map(|key| {
-        let release = release(key.split(':').next()?)?;
-        (database.version(key).is_some() && flavour(release) == flavour(running)).then_some(release)
+        let release = release(key.name())?;
+        (database.version(key.as_str()).is_some() && flavour(release) == flavour(running)).then_some(release)
     });
     let newest = installed.max_by(|one, other| compare(one, other))?;
     let newest = if compare(newest, running).is_gt() {
@@ -68,7 +68,7 @@ mod tests {
             format!("Package: {name}\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n\n")
         };
         let text: String = names.iter().map(of).collect();
-        newest(&Database::parse([text.as_str()]), running)
+        newest(&Database::parse([text.as_str()]).unwrap(), running)
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) fn mark_security(
     let mut unknown: Vec<&mut Pending> = pending.iter_mut().filter(|one| !one.security).collect();
     for some in unknown.chunks_mut(PACKAGES_PER_CALL) {
         let mut words = vec!["madison".to_owned()];
-        words.extend(some.iter().map(|one| one.package.clone()));
+        words.extend(some.iter().map(|one| one.package.to_string()));
         let captured = spawn::capture(
             APT_CACHE,
             &cache_arguments(paths, &words),
@@ -76,7 +76,7 @@ fn offer(line: &str) -> Option<Offer<'_>> {
 /// Whether an offer is for the pending package. `madison` names the architecture in the index and not in the package's
 /// name.
 fn is_of(offer: &Offer<'_>, pending: &Pending) -> bool {
-    let (name, architecture) = pending.package.split_once(':').unwrap_or((&pending.package, ""));
+    let (name, architecture) = (pending.package.name(), pending.package.architecture());
     let index = format!(" {architecture} Packages");
     let fits = [index.as_str(), " all Packages"]
         .iter()
@@ -96,7 +96,7 @@ mod tests {
 
     fn pending(package: &str, old: &str, new: &str) -> Pending {
         Pending {
-            package: package.into(),
+            package: package.parse().unwrap(),
             old: old.into(),
             new: new.into(),
             origin: String::new(),

@@ -111,7 +111,7 @@ fn upgrade_plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String
             errors(&captured.stderr)
         ));
     }
-    Ok(Plan::parse(&captured.stdout, &database.architecture))
+    Plan::parse(&captured.stdout, &database.architecture).map_err(|error| error.to_string())
 }
 
 fn pending(plan: &Plan) -> Vec<Pending> {
@@ -191,7 +191,8 @@ mod tests {
         let plan = Plan::parse(
             "Inst b [1] (2 Debian-Security:12/stable-security [amd64])\nInst a [1] (2 Site:x [all])\nInst new (1 Site:x [all])\n",
             "amd64",
-        );
+        )
+        .unwrap();
         let pending = pending(&plan);
         let shown: Vec<_> = pending
             .iter()

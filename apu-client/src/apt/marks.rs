@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use apu_debian::PackageKey;
 use apu_proto::Request;
 
 use super::environment::ENVIRONMENT;
@@ -15,15 +16,15 @@ const APT_MARK: &str = "/usr/bin/apt-mark";
 /// Time limit for apt-mark; far more than it needs.
 const APT_MARK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Returns the packages of a request that are installed and marked as automatic, as sorted `name:architecture`.
+/// Returns the packages of a request that are installed and marked as automatic, sorted.
 ///
 /// apt-mark takes names as patterns, so it is asked about all packages instead.
-pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Result<Vec<String>> {
-    let requested: BTreeSet<String> = request
+pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Result<Vec<PackageKey>> {
+    let requested: BTreeSet<PackageKey> = request
         .packages
         .iter()
-        .map(|package| database.key_of(package))
-        .filter(|key| database.version(key).is_some())
+        .filter_map(|package| database.key_of(package).ok())
+        .filter(|key| database.version(key.as_str()).is_some())
         .collect();
     if requested.is_empty() {
         return Ok(Vec::new());
@@ -36,7 +37,7 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
     let automatic = keys(&captured.stdout, &database.architecture);
     Ok(requested
         .into_iter()
-        .filter(|key| automatic.contains(key))
+        .filter(|key| automatic.contains(key.as_str()))
         .collect())
 }
 

@@ -1,6 +1,12 @@
 //! Parses a simulation: the output of `apt-get -s`.
 
+use apu_debian::PackageKey;
 use apu_proto::{Step, Transaction};
+
+/// A line of a simulation that begins as a step does and is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a step of apt's simulation is not understood: {0}")]
+pub(crate) struct UnknownStep(String);
 
 /// What apt would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +20,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Parses the output of `apt-get -s`; `native` is the architecture that apt omits from names.
-    pub(crate) fn parse(text: &str, native: &str) -> Self {
+    ///
+    /// # Errors
+    /// The first line of a step that is not understood: a step that is left out is one that nobody approves.
+    pub(crate) fn parse(text: &str, native: &str) -> Result<Self, UnknownStep> {
         let mut plan = Self::default();
         let mut list: Option<List> = None;
         for line in text.lines() {
@@ -31,9 +40,9 @@ impl Plan {
                 continue;
             }
             list = List::headed(line);
-            plan.steps.extend(step(line, native));
+            plan.steps.extend(step(line, native)?);
         }
-        plan
+        Ok(plan)
     }
 
     /// Returns the plan in the form that can be compared between machines.
@@ -70,36 +79,46 @@ impl List {
     }
 }
 
-/// Parses `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`.
-fn step(line: &str, native: &str) -> Option<Step> {
-    let (kind, rest) = line.split_once(' ')?;
-    let (name, rest) = rest.split_once(' ')?;
-    let package = match name.contains(':') {
-        true => name.to_owned(),
-        false => format!("{name}:{native}"),
-    };
+/// Parses the line of a step; none for any other line.
+fn step(line: &str, native: &str) -> Result<Option<Step>, UnknownStep> {
+    match line.split(' ').next() {
+        Some(kind @ ("Inst" | "Remv" | "Purg")) => match parse_step(kind, &line[kind.len()..], native) {
+            None => Err(UnknownStep(line.to_owned())),
+            step => Ok(step),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Parses `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`, given without its first word.
+fn parse_step(kind: &str, rest: &str, native: &str) -> Option<Step> {
+    let (name, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let package: PackageKey = match name.contains(':') {
+        true => name.parse(),
+        false => PackageKey::new(name, native),
+    }
+    .ok()?;
     let (old, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((old, rest)) => (Some(old.to_owned()), rest.trim_start()),
         None => (None, rest),
     };
-    match kind {
+    Some(match kind {
         "Inst" => {
             let (new, rest) = rest.strip_prefix('(')?.split_once(' ')?;
             let (origin, _) = rest.split_once("])")?;
             let (origin, _) = origin.rsplit_once('[')?;
-            Some(Step::Install {
+            Step::Install {
                 package,
                 old,
                 new: new.to_owned(),
                 origin: origin.trim_end().to_owned(),
-            })
+            }
         }
-        "Remv" | "Purg" => Some(Step::Remove {
+        _ => Step::Remove {
             package,
             old: old.unwrap_or_default(),
-        }),
-        _ => None,
-    }
+        },
+    })
 }
 
 /// Whether one of a version's origins is a security archive.
@@ -134,6 +153,7 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
     #[test]
     fn steps_have_the_package_both_versions_and_the_origin() {
         let lines: Vec<String> = Plan::parse(OUTPUT, "amd64")
+            .unwrap()
             .steps
             .iter()
             .map(Step::to_string)
@@ -151,7 +171,7 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
 
     #[test]
     fn lists_end_with_their_indentation() {
-        let plan = Plan::parse(OUTPUT, "amd64");
+        let plan = Plan::parse(OUTPUT, "amd64").unwrap();
         assert_eq!(plan.kept_back, ["lab-held", "lab-b", "lab-c"]);
         assert_eq!(plan.removed, ["lab-old"]);
         assert_eq!(plan.coming("lab-new:amd64"), Some(("1:2.0", "Site:local")));
@@ -159,7 +179,7 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
     }
 
     #[test]
-    fn half_a_line_is_no_step() {
+    fn half_a_step_is_an_error_and_no_step_is_left_out() {
         for line in [
             "Inst",
             "Inst a",
@@ -167,9 +187,15 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
             "Inst a (1",
             "Inst a (1 x",
             "Inst a [1",
-            "Conf a (1 x [amd64])",
+            "Inst a_(b (1 x [amd64])",
+            "Remv",
+            "Remv a",
+            "Purg a:b:c [1]",
         ] {
-            assert_eq!(step(line, "amd64"), None, "{line}");
+            assert_eq!(step(line, "amd64"), Err(UnknownStep(line.to_owned())), "{line}");
+        }
+        for line in ["Conf a (1 x [amd64])", "Installing", ""] {
+            assert_eq!(step(line, "amd64"), Ok(None), "{line}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use apu_debian::{PackageError, PackageKey};
 use apu_proto::{Broken, Change, PackageArg};
 use serde::{Deserialize, Serialize};
 
@@ -74,10 +75,10 @@ impl Package {
 
 /// A state of dpkg's database.
 ///
-/// A package's key is `name:architecture`, where `all` counts as the machine's own architecture, as apt counts it.
+/// A package for all architectures counts as one of the machine's own, as apt counts it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Database {
-    pub(crate) packages: BTreeMap<String, Package>,
+    pub(crate) packages: BTreeMap<PackageKey, Package>,
     /// The machine's native architecture: that of dpkg.
     pub(crate) architecture: String,
     /// Whether an interrupted dpkg left its journal.
@@ -106,13 +107,17 @@ impl Database {
             texts.push(fs::read(directory.join("updates").join(name))?);
         }
         let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
-        let mut database = Self::parse(texts.iter().map(AsRef::as_ref));
+        let mut database = Self::parse(texts.iter().map(AsRef::as_ref))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         database.interrupted = !journal.is_empty();
         Ok(database)
     }
 
     /// Parses the status file and then the files of its journal.
-    pub(crate) fn parse<'a>(texts: impl IntoIterator<Item = &'a str> + Clone) -> Self {
+    ///
+    /// # Errors
+    /// An entry of a package that dpkg could not have written: what would be left out might be broken or protected.
+    pub(crate) fn parse<'a>(texts: impl IntoIterator<Item = &'a str> + Clone) -> Result<Self, String> {
         let architecture = (texts.clone().into_iter())
             .flat_map(paragraphs)
             .find(|fields| value(fields, "Package") == "dpkg")
@@ -133,18 +138,23 @@ impl Database {
                 status: status.to_owned(),
                 conffiles: conffiles(value(&fields, "Conffiles")),
             };
-            packages.insert(format!("{}:{of}", value(&fields, "Package")), package);
+            let name = value(&fields, "Package");
+            let key = PackageKey::new(name, of).map_err(|error| format!("{name:?} of {of:?} is {error}"))?;
+            packages.insert(key, package);
         }
-        Self {
+        Ok(Self {
             packages,
             architecture,
             interrupted: false,
-        }
+        })
     }
 
-    /// Returns the key of a requested package: `name:architecture`.
-    pub(crate) fn key_of(&self, package: &PackageArg) -> String {
-        format!("{}:{}", package.name, self.architecture_of(package))
+    /// Returns the key of a requested package.
+    ///
+    /// # Errors
+    /// Where the request names no architecture and the machine's own is not known.
+    pub(crate) fn key_of(&self, package: &PackageArg) -> Result<PackageKey, PackageError> {
+        PackageKey::new(package.name.as_str(), &self.architecture_of(package))
     }
 
     /// Returns the architecture that a request names, or else the native one.
@@ -166,7 +176,7 @@ impl Database {
 
     pub(crate) fn broken(&self) -> Vec<Broken> {
         let broken = self.packages.iter().filter(|(_, package)| package.is_broken());
-        let describe = |(key, package): (&String, &Package)| Broken {
+        let describe = |(key, package): (&PackageKey, &Package)| Broken {
             package: key.clone(),
             state: package.status.clone(),
         };
@@ -186,20 +196,20 @@ impl Database {
             .any(|package| waiting.contains(&package.state))
     }
 
-    pub(crate) fn held(&self) -> Vec<String> {
+    pub(crate) fn held(&self) -> Vec<PackageKey> {
         let held = self.packages.iter().filter(|(_, package)| package.is_held());
         held.map(|(key, _)| key.clone()).collect()
     }
 
     /// Returns what changed from `self` to `after`: versions, and packages that were repaired.
     pub(crate) fn changes(&self, after: &Self) -> Vec<Change> {
-        let mut keys: Vec<&String> = self.packages.keys().chain(after.packages.keys()).collect();
+        let mut keys: Vec<&PackageKey> = self.packages.keys().chain(after.packages.keys()).collect();
         keys.sort();
         keys.dedup();
         let mut changes = Vec::new();
         for key in keys {
-            let (old, new) = (self.version(key), after.version(key));
-            let mended = old.is_some() && !self.is_whole(key) && after.is_whole(key);
+            let (old, new) = (self.version(key.as_str()), after.version(key.as_str()));
+            let mended = old.is_some() && !self.is_whole(key.as_str()) && after.is_whole(key.as_str());
             if old != new || mended {
                 changes.push(Change {
                     package: key.clone(),
@@ -233,7 +243,7 @@ mod tests {
     const DPKG: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21\n\n";
 
     fn database(text: &str) -> Database {
-        Database::parse([DPKG, text])
+        Database::parse([DPKG, text]).unwrap()
     }
 
     fn one(name: &str, status: &str, version: &str) -> String {
@@ -263,10 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_dpkg_could_not_have_written_is_not_left_out() {
+        for text in [
+            one("a b", "install ok installed", "1"),
+            one("", "install ok installed", "1"),
+        ] {
+            let error = Database::parse([DPKG, text.as_str()]).unwrap_err();
+            assert!(error.contains("not a package and its architecture"), "{error}");
+        }
+    }
+
+    #[test]
     fn the_journal_overrides_the_status_file() {
         let journal = one("lab", "install ok half-configured", "2");
         let text = one("lab", "install ok installed", "1");
-        let database = Database::parse([DPKG, text.as_str(), journal.as_str()]);
+        let database = Database::parse([DPKG, text.as_str(), journal.as_str()]).unwrap();
         assert_eq!(database.broken()[0].state, "install ok half-configured");
     }
 

@@ -99,14 +99,14 @@ mod tests {
 
     fn database(version: &str, status: &str) -> Database {
         let text = format!("Package: a\nVersion: {version}\nArchitecture: amd64\nStatus: {status}\n");
-        Database::parse([text.as_str()])
+        Database::parse([text.as_str()]).unwrap()
     }
 
     #[test]
     fn what_is_in_the_database_counts_and_the_interruption_is_told() {
         let plan = || {
             let step = Step::Install {
-                package: "a:amd64".into(),
+                package: "a:amd64".parse().unwrap(),
                 old: Some("1".into()),
                 new: "2".into(),
                 origin: String::new(),

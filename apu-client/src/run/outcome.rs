@@ -1,6 +1,7 @@
 //! Determines a run's outcome from dpkg's database before and after it. An exit status proves nothing: apt exits with 0
 //! beside a half-installed package, and with 100 after a complete installation.
 
+use apu_debian::PackageKey;
 use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
 
 use crate::apt::complaints::{Complaint, is_disk_full, summarize};
@@ -56,17 +57,17 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
 
 /// Whether a change was completed: the new version is installed, or the package is gone.
 fn is_reached(after: &Database, change: &Change) -> bool {
-    change.new.is_none() || after.is_whole(&change.package)
+    change.new.is_none() || after.is_whole(change.package.as_str())
 }
 
 fn is_done(step: &Step, after: &Database) -> bool {
     match step {
         Step::Install { package, new, .. } => {
             // dpkg writes `0:1.0` as `1.0`.
-            let version = after.version(package);
-            version.is_some_and(|version| compare(version, new).is_eq()) && after.is_whole(package)
+            let version = after.version(package.as_str());
+            version.is_some_and(|version| compare(version, new).is_eq()) && after.is_whole(package.as_str())
         }
-        Step::Remove { package, .. } => after.version(package).is_none(),
+        Step::Remove { package, .. } => after.version(package.as_str()).is_none(),
     }
 }
 
@@ -84,7 +85,7 @@ fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
     let not_done = missing.iter().map(|step| match step {
         Step::Install { package, .. } | Step::Remove { package, .. } => package,
     });
-    let not_done: Vec<&String> = not_done
+    let not_done: Vec<&PackageKey> = not_done
         .filter(|key| !broken.iter().any(|broken| broken.package == **key))
         .collect();
     if let Some(first) = not_done.first() {
@@ -119,12 +120,12 @@ mod tests {
             text +=
                 &format!("Package: {name}\nVersion: {version}\nStatus: {status}\nArchitecture: amd64\n\n");
         }
-        Database::parse([text.as_str()])
+        Database::parse([text.as_str()]).unwrap()
     }
 
     fn install(name: &str, new: &str) -> Step {
         Step::Install {
-            package: format!("{name}:amd64"),
+            package: format!("{name}:amd64").parse().unwrap(),
             old: None,
             new: new.into(),
             origin: String::new(),
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn a_removal_is_done_when_only_configuration_files_are_left() {
         let plan = [Step::Remove {
-            package: "a:amd64".into(),
+            package: "a:amd64".parse().unwrap(),
             old: "1".into(),
         }];
         let there = ["a 1 install ok installed"];

@@ -1,5 +1,6 @@
 //! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
+use apu_debian::PackageKey;
 use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
 
 use super::conffiles::{self, Leftovers};
@@ -7,7 +8,7 @@ use super::context::Run;
 use super::debconf::{self, Questions};
 use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
-use super::planning;
+use super::planning::{self, list};
 use super::preflight::{check_free_space, preflight};
 use super::refusal::Refusal;
 use super::repair::RepairStep;
@@ -81,22 +82,19 @@ impl Run<'_> {
 
     /// Reports which packages are newly marked as manually installed. That alone is a change, since `autoremove` no
     /// longer removes them.
-    fn report_marks(&self, automatic: &[String], result: &mut RunResult) -> Result<(), Refusal> {
+    fn report_marks(&self, automatic: &[PackageKey], result: &mut RunResult) -> Result<(), Refusal> {
         if automatic.is_empty() {
             return Ok(());
         }
         let still = planning::automatically_installed(&self.request, &self.database()?)?;
-        let (not_marked, marked): (Vec<String>, Vec<String>) =
+        let (not_marked, marked): (Vec<PackageKey>, Vec<PackageKey>) =
             automatic.iter().cloned().partition(|key| still.contains(key));
         result.marked_manual = marked;
         if !result.marked_manual.is_empty() && result.outcome == ClientOutcome::Unchanged {
             result.outcome = ClientOutcome::Changed;
         }
         if !not_marked.is_empty() && result.reason.is_none() {
-            let text = format!(
-                "still marked as installed automatically: {}",
-                not_marked.join(", ")
-            );
+            let text = format!("still marked as installed automatically: {}", list(&not_marked));
             result.outcome = ClientOutcome::Partial;
             result.reason = Some(Reason {
                 code: ReasonCode::Apt,
@@ -189,9 +187,7 @@ impl Run<'_> {
                 .map(|path| format!("{path} was replaced by the package's; this machine's lies beside it")),
         );
         let changes = result.changes.iter();
-        let names: Vec<&str> = changes
-            .filter_map(|change| change.package.split(':').next())
-            .collect();
+        let names: Vec<&str> = changes.map(|change| change.package.name()).collect();
         result.questions_defaulted =
             debconf::answered_by_default(&before.questions, &debconf::read(self.paths), &names);
         if installs_apu_data_only(&self.request) {

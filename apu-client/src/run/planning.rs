@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use apu_debian::PackageKey;
 use apu_proto::{
     ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Sizes, Step, Transaction,
 };
@@ -64,7 +65,8 @@ pub(crate) fn plan(
         SIMULATION_TIMEOUT,
     )
     .map_err(|error| Refusal::fault("cannot simulate", &error))?;
-    let plan = Plan::parse(&captured.stdout, &database.architecture);
+    let plan = Plan::parse(&captured.stdout, &database.architecture)
+        .map_err(|error| Refusal::failed(ReasonCode::Apt, error.to_string()))?;
     if !captured.succeeded() {
         let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
         return Err(with_providers(paths, refusal, request));
@@ -164,7 +166,7 @@ fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal
             return protected_removal(name);
         }
         if says("remove is disabled") {
-            return removal_not_allowed(&plan.removed);
+            return removal_not_allowed(&plan.removed.join(", "));
         }
         let text = "this would remove packages that the system cannot work without";
         return Refusal::new(ReasonCode::Protected, text);
@@ -201,9 +203,8 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
     for step in &plan.steps {
         match step {
             Step::Remove { package, .. } => {
-                let name = package.split(':').next().unwrap_or_default();
-                if is_protected(name) {
-                    return Err(protected_removal(name));
+                if is_protected(package.name()) {
+                    return Err(protected_removal(package.name()));
                 }
                 removed.push(package.clone());
             }
@@ -220,7 +221,7 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
         }
     }
     if !may_remove && !removed.is_empty() {
-        return Err(removal_not_allowed(&removed));
+        return Err(removal_not_allowed(&list(&removed)));
     }
     if request.operation == Operation::Install {
         for package in &request.packages {
@@ -235,7 +236,7 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
 pub(crate) fn automatically_installed(
     request: &Request,
     database: &Database,
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Vec<PackageKey>, Refusal> {
     // apt-mark reads all sources, and apu-data may have to repair these.
     if request.operation != Operation::Install || installs_apu_data_only(request) {
         return Ok(Vec::new());
@@ -245,10 +246,12 @@ pub(crate) fn automatically_installed(
 
 /// Checks that an exact name led to exactly that package: for an unknown name, apt does nothing and reports success.
 fn check_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
-    let key = database.key_of(package);
-    let planned = plan.coming(&key);
+    let key = database
+        .key_of(package)
+        .map_err(|error| Refusal::failed(ReasonCode::Broken, format!("{package} is {error}")))?;
+    let planned = plan.coming(key.as_str());
     let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
-    let installed = || Some((database.version(&key)?, "which is installed".to_owned()));
+    let installed = || Some((database.version(key.as_str())?, "which is installed".to_owned()));
     match (planned.or_else(installed), &package.version) {
         (None, _) => {
             let text = format!("no source of this client has a package {}", shown(package, &key));
@@ -262,12 +265,17 @@ fn check_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Res
     }
 }
 
-fn shown(package: &PackageArg, key: &str) -> String {
+fn shown(package: &PackageArg, key: &PackageKey) -> String {
     if package.architecture.is_some() {
-        key.to_owned()
+        key.to_string()
     } else {
         package.name.to_string()
     }
+}
+
+/// Returns packages as one text for a person.
+pub(super) fn list(keys: &[PackageKey]) -> String {
+    keys.iter().map(PackageKey::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn is_protected(name: &str) -> bool {
@@ -279,11 +287,8 @@ fn protected_removal(name: &str) -> Refusal {
     Refusal::new(ReasonCode::Protected, text)
 }
 
-fn removal_not_allowed(names: &[String]) -> Refusal {
-    let text = format!(
-        "this would remove {}, and the request does not allow that",
-        names.join(", ")
-    );
+fn removal_not_allowed(names: &str) -> Refusal {
+    let text = format!("this would remove {names}, and the request does not allow that");
     Refusal::new(ReasonCode::Removal, text)
         .advise("give --allow-remove to the same command, where that is wanted")
 }
@@ -303,12 +308,12 @@ mod tests {
     fn database() -> Database {
         let text = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n\
                     Package: lab\nStatus: install ok installed\nArchitecture: all\nVersion: 2\n";
-        Database::parse([text])
+        Database::parse([text]).unwrap()
     }
 
     fn code(request: &str, output: &str) -> Option<ReasonCode> {
         let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
-        let plan = Plan::parse(output, "amd64");
+        let plan = Plan::parse(output, "amd64").unwrap();
         let refusal = check_plan(&request, &plan, &database()).err()?;
         Some(refusal.result.reason.unwrap().code)
     }
@@ -378,8 +383,9 @@ mod tests {
 
     #[test]
     fn what_apt_refuses_itself_gets_its_own_code() {
-        let removing = Plan::parse("The following packages will be REMOVED:\n  lab\n", "amd64");
-        let reachable = Plan::parse("The following packages will be REMOVED:\n  apu-client\n", "amd64");
+        let removing = Plan::parse("The following packages will be REMOVED:\n  lab\n", "amd64").unwrap();
+        let reachable =
+            Plan::parse("The following packages will be REMOVED:\n  apu-client\n", "amd64").unwrap();
         let disabled = "E: Packages need to be removed but remove is disabled.\n";
         for (plan, stderr, expected) in [
             (&removing, disabled, ReasonCode::Removal),

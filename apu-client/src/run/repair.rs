@@ -2,6 +2,7 @@
 
 mod step;
 
+use apu_debian::PackageKey;
 use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
 
 use super::context::Run;
@@ -24,7 +25,8 @@ impl Run<'_> {
             percent: 0.0,
             package: String::new(),
         });
-        let broken: Vec<String> = before.broken().into_iter().map(|broken| broken.package).collect();
+        let broken = before.broken();
+        let broken: Vec<&str> = broken.iter().map(|broken| broken.package.as_str()).collect();
         notes.push(match broken.as_slice() {
             [] => "dpkg had been interrupted and was repaired first".to_owned(),
             keys => format!(
@@ -57,10 +59,7 @@ impl Run<'_> {
         };
         let mut call = Call::new(self.paths, verb, conffiles);
         if let RepairStep::Reinstall(keys) = step {
-            let exact = |key: &String| {
-                let (name, architecture) = key.split_once(':')?;
-                Some((name.parse().ok()?, architecture.to_owned()))
-            };
+            let exact = |key: &PackageKey| Some((key.name().parse().ok()?, key.architecture().to_owned()));
             call.packages = keys.iter().filter_map(exact).collect();
         }
         self.transact(&call)

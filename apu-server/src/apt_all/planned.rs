@@ -1,5 +1,6 @@
 //! What a plan found out: which hosts would do what.
 
+use apu_debian::PackageKey;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{ClientOutcome, Transaction};
 
@@ -23,7 +24,7 @@ pub(super) fn transaction_of(ending: &Ending) -> Option<&Transaction> {
 }
 
 /// The packages that hosts mark, or would mark, as installed manually.
-pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[String])> {
+pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[PackageKey])> {
     planned.iter().filter_map(|(host, ending)| {
         let marked = ending.result.as_ref()?.marked_manual.as_slice();
         (!marked.is_empty()).then_some((host, marked))

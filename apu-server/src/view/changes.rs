@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use apu_debian::{compare, is_version};
+use apu_debian::{PackageKey, compare, is_version};
 use apu_proto::{Change, Step, Transaction};
 
-use super::clean::{clean, package, version};
+use super::clean::{clean, version};
 use super::columns::columns;
 
 /// What happens to a package, in the order in which it is shown.
@@ -155,7 +155,7 @@ impl Listing {
     }
 }
 
-fn row(name: &str, old: Option<&str>, new: Option<&str>, origin: &str) -> (Kind, Vec<String>) {
+fn row(package: &PackageKey, old: Option<&str>, new: Option<&str>, origin: &str) -> (Kind, Vec<String>) {
     let kind = Kind::of(old, new);
     let text = |text: Option<&str>| text.map_or_else(String::new, version);
     let (old, new) = (text(old), text(new));
@@ -166,13 +166,13 @@ fn row(name: &str, old: Option<&str>, new: Option<&str>, origin: &str) -> (Kind,
         Kind::Upgraded => format!("{old} → {new}"),
         Kind::Reinstalled => format!("reinstalled, {new}"),
     };
-    (kind, vec![package(name), versions, clean(origin)])
+    (kind, vec![package.to_string(), versions, clean(origin)])
 }
 
 /// A list of names behind what it is a list of, however long; nothing without names.
 #[must_use]
-pub fn named(what: &str, names: &[String]) -> Option<String> {
-    let names: Vec<String> = names.iter().map(|name| clean(name)).collect();
+pub fn named(what: &str, names: &[impl ToString]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(|name| clean(&name.to_string())).collect();
     (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     fn change(package: &str, old: Option<&str>, new: Option<&str>) -> Change {
         Change {
-            package: package.into(),
+            package: package.parse().unwrap(),
             old: old.map(str::to_owned),
             new: new.map(str::to_owned),
         }
@@ -233,6 +233,6 @@ mod tests {
         let names: Vec<String> = (0..200).map(|n| format!("package-{n}")).collect();
         let text = named("kept back", &names).unwrap();
         assert!(text.ends_with(", package-199"), "{text}");
-        assert_eq!(named("kept back", &[]), None);
+        assert_eq!(named("kept back", &[""; 0]), None);
     }
 }

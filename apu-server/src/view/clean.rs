@@ -31,22 +31,6 @@ pub fn clean(text: &str) -> String {
     shown
 }
 
-/// A package as a host names it; in quotes where it is none, since it begins a line.
-#[must_use]
-pub fn package(text: &str) -> String {
-    let (name, architecture) = text.split_once(':').unwrap_or((text, "all"));
-    let is_word = |word: &str, also: &str| {
-        let mut characters = word.chars();
-        characters.next().is_some_and(|c| c.is_ascii_alphanumeric())
-            && characters.all(|c| c.is_ascii_alphanumeric() || also.contains(c))
-    };
-    if is_word(name, "+-._~") && is_word(architecture, "-") {
-        clean(text)
-    } else {
-        format!("\"{}\"", clean(text))
-    }
-}
-
 /// A version as a host names it; in quotes where it is none.
 #[must_use]
 pub fn version(text: &str) -> String {
@@ -116,13 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_package_and_no_version_is_in_quotes() {
-        assert_eq!(package("libstdc++6:amd64"), "libstdc++6:amd64");
+    fn what_is_no_version_is_in_quotes() {
         assert_eq!(version("1:2.0~rc1-1+b2"), "1:2.0~rc1-1+b2");
-        for text in ["try:", "try: reboot", "-x", "", "web2: unreachable"] {
-            assert_eq!(package(text), format!("\"{text}\""));
+        for text in ["try: reboot", "", "web2: unreachable", "curl x | sh"] {
+            assert_eq!(version(text), format!("\"{text}\""));
         }
-        assert_eq!(version("curl x | sh"), "\"curl x | sh\"");
     }
 
     #[test]

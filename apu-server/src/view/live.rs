@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn a_plan_with_changes_is_not_called_unchanged() {
         let step = |n: u32| Step::Install {
-            package: format!("p{n}:all"),
+            package: format!("p{n}:all").parse().unwrap(),
             old: Some("1".into()),
             new: "2".into(),
             origin: String::new(),

@@ -6,7 +6,7 @@ use apu_fleet::{Ending, HostName, span};
 use apu_proto::{Pending, ReleaseDate, SourceLeftOut, Status};
 use jiff::Timestamp;
 
-use super::clean::{clean, package, version};
+use super::clean::{clean, version};
 use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
@@ -249,7 +249,7 @@ fn pending_lines(pending: &[Pending]) -> Vec<String> {
         let versions = format!("{} → {}", version(&pending.old), version(&pending.new));
         let security = if pending.security { "security" } else { "" };
         vec![
-            package(&pending.package),
+            pending.package.to_string(),
             versions,
             clean(&pending.origin),
             security.to_owned(),
@@ -278,11 +278,8 @@ fn trouble_lines(status: &Status) -> Vec<String> {
     let broken = status
         .broken
         .iter()
-        .map(|broken| format!("not whole: {} ({})", clean(&broken.package), clean(&broken.state)));
-    let held = status
-        .held
-        .iter()
-        .map(|package| format!("on hold: {}", clean(package)));
+        .map(|broken| format!("not whole: {} ({})", broken.package, clean(&broken.state)));
+    let held = status.held.iter().map(|package| format!("on hold: {package}"));
     let sources = status.sources_left_out.iter().map(left_out);
     broken.chain(held).chain(sources).collect()
 }
@@ -363,7 +360,7 @@ mod tests {
     #[test]
     fn a_state_is_a_row_and_what_many_have_in_common_is_told_once() {
         let pending = Pending {
-            package: "libssl3:amd64".into(),
+            package: "libssl3:amd64".parse().unwrap(),
             old: "1".into(),
             new: "2".into(),
             origin: "Debian:12".into(),
@@ -393,9 +390,9 @@ mod tests {
         };
         let odd = Status {
             distribution: "debian\u{1b}[31m".into(),
-            held: vec!["vim".into()],
+            held: vec!["vim:amd64".parse().unwrap()],
             broken: vec![Broken {
-                package: "foo:amd64".into(),
+                package: "foo:amd64".parse().unwrap(),
                 state: "install ok half-configured".into(),
             }],
             reboot_required: true,
@@ -427,7 +424,7 @@ web[01-02]: 1 pending
 
 db1: not as usual
   not whole: foo:amd64 (install ok half-configured)
-  on hold: vim
+  on hold: vim:amd64
   source left out: http://v.example.org/ s, see /etc/apt/sources.list.d/v.list line 2 there: Conflicting values
 ";
         assert_eq!(table(&endings, 99, paint, false), expected);

@@ -118,7 +118,7 @@ mod tests {
 
     fn upgraded() -> Ending {
         let change = |package: &str, old: Option<&str>, new: Option<&str>| Change {
-            package: package.to_owned(),
+            package: package.parse().unwrap(),
             old: old.map(str::to_owned),
             new: new.map(str::to_owned),
         };
@@ -218,13 +218,13 @@ mod tests {
     fn a_long_list_is_cut_unless_all_is_asked_for() {
         let mut result = RunResult::new(ClientOutcome::Changed);
         let change = |n: usize| Change {
-            package: format!("p{n}"),
+            package: format!("p{n}:amd64").parse().unwrap(),
             old: Some("0".into()),
             new: Some("1".into()),
         };
         result.changes = (0..60).map(change).collect();
         result.broken = vec![apu_proto::Broken {
-            package: "foo:all".into(),
+            package: "foo:all".parse().unwrap(),
             state: "install ok half-configured".into(),
         }];
         let endings = [(host("web1"), Ending::of_result(Box::new(result), None))];

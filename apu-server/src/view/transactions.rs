@@ -81,7 +81,7 @@ mod tests {
 
     fn upgrade(name: &str) -> Step {
         Step::Install {
-            package: name.into(),
+            package: name.parse().unwrap(),
             old: Some("3.0.15-1".into()),
             new: "3.0.16-1".into(),
             origin: "Debian-Security:12/stable-security".into(),
@@ -90,7 +90,7 @@ mod tests {
 
     fn remove(name: &str) -> Step {
         Step::Remove {
-            package: name.into(),
+            package: name.parse().unwrap(),
             old: "1".into(),
         }
     }
@@ -137,7 +137,7 @@ mod tests {
     fn a_removal_is_seen_and_counted_in_the_longest_plan() {
         let upgrades = (100..200).map(|n| upgrade(&format!("a{n}:amd64")));
         let new = (100..160).map(|n| Step::Install {
-            package: format!("n{n}:amd64"),
+            package: format!("n{n}:amd64").parse().unwrap(),
             old: None,
             new: "1".into(),
             origin: "Site:local".into(),

@@ -11,6 +11,8 @@ mod user;
 mod version;
 
 pub use nearest::nearest;
-pub use package::{Architecture, PackageError, PackageName, is_architecture, is_dpkg_name, is_package_name};
+pub use package::{
+    Architecture, PackageError, PackageKey, PackageName, is_architecture, is_dpkg_name, is_package_name,
+};
 pub use user::UserName;
 pub use version::{Version, compare, is_version};

@@ -1,5 +1,7 @@
 //! Package names and architectures: Debian policy's grammar, dpkg's, and the stricter one of a request.
 
+use std::borrow::Borrow;
+
 use thiserror::Error;
 
 use crate::text_value;
@@ -22,6 +24,9 @@ pub enum PackageError {
         "not a version: [epoch:]upstream[-revision] of A-Z a-z 0-9 + . ~ -, starting with a digit, not ending in + or -"
     )]
     Version,
+    /// Not a [`PackageKey`].
+    #[error("not a package and its architecture, as in libc6:amd64")]
+    Key,
 }
 
 text_value!(
@@ -41,6 +46,65 @@ text_value!(
     PackageError,
     |_| PackageError::Architecture
 );
+text_value!(
+    /// A package on one machine, as `name:architecture`: what dpkg's database has one entry for.
+    ///
+    /// The name is any that dpkg takes, the architecture any of a machine; where a package is for all architectures, the
+    /// machine's own stands here, as apt counts it.
+    #[derive(PartialOrd, Ord)]
+    PackageKey,
+    is_package_key,
+    PackageError,
+    |_| PackageError::Key
+);
+
+impl PackageKey {
+    /// The key of a package of this name and architecture.
+    ///
+    /// # Errors
+    /// Where dpkg has no such name or architecture.
+    pub fn new(name: &str, architecture: &str) -> Result<Self, PackageError> {
+        format!("{name}:{architecture}").parse()
+    }
+
+    /// The package's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.as_str().split_once(':').map_or("", |(name, _)| name)
+    }
+
+    /// The package's architecture; the machine's own for a package for all architectures.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        self.as_str()
+            .split_once(':')
+            .map_or("", |(_, architecture)| architecture)
+    }
+}
+
+/// Its order, equality and hash are those of its text.
+impl Borrow<str> for PackageKey {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for PackageKey {
+    fn eq(&self, text: &str) -> bool {
+        self.as_str() == text
+    }
+}
+
+impl PartialEq<&str> for PackageKey {
+    fn eq(&self, text: &&str) -> bool {
+        self.as_str() == *text
+    }
+}
+
+fn is_package_key(key: &str) -> bool {
+    key.split_once(':')
+        .is_some_and(|(name, architecture)| is_dpkg_name(name) && is_architecture(architecture))
+}
 
 /// Whether Debian policy 5.6.7 allows the name of a binary package, of at most 128 bytes.
 #[must_use]
@@ -130,6 +194,24 @@ mod tests {
             assert_eq!(is_package_name(name), policy, "policy: {name}");
             assert_eq!(is_dpkg_name(name), dpkg, "dpkg: {name}");
             assert_eq!(name.parse::<PackageName>().is_ok(), request, "request: {name}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_a_name_and_an_architecture_and_nothing_else() {
+        let key = PackageKey::new("libstdc++6", "i386").unwrap();
+        assert_eq!((key.name(), key.architecture()), ("libstdc++6", "i386"));
+        assert_eq!(key, "libstdc++6:i386");
+        for text in [
+            "libc6",
+            "libc6:",
+            ":amd64",
+            "libc6:any",
+            "a b:amd64",
+            "libc6:amd64:i386",
+            "try: reboot #",
+        ] {
+            assert!(text.parse::<PackageKey>().is_err(), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Unknown fields are ignored and an unknown frame reads as [`Frame::Unknown`], so that an old server understands a new
 //! client. A reader must bound a line before it parses it: [`MAX_FRAME`].
 
+use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
@@ -169,8 +170,8 @@ pub struct Reason {
 /// One package's change that dpkg's database shows after a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Change {
-    /// `name:architecture`.
-    pub package: String,
+    /// The package.
+    pub package: PackageKey,
     /// The version before; none for what was not installed.
     pub old: Option<String>,
     /// The version after; none for what was removed.
@@ -193,7 +194,7 @@ pub struct RunResult {
     pub changes: Vec<Change>,
     /// Packages that were installed automatically and are now, or would be, marked as installed manually; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marked_manual: Vec<String>,
+    pub marked_manual: Vec<PackageKey>,
     /// Packages with a newer version that were not upgraded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,

@@ -1,5 +1,6 @@
 //! What a client says of itself when asked for its status.
 
+use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 /// A client's state at one moment.
@@ -17,7 +18,7 @@ pub struct Status {
     /// What an upgrade of everything could bring, by the lists that are there.
     pub pending: Vec<Pending>,
     /// Packages on hold.
-    pub held: Vec<String>,
+    pub held: Vec<PackageKey>,
     /// Packages that are not whole.
     pub broken: Vec<Broken>,
     /// Whether the machine asks for a restart.
@@ -78,8 +79,8 @@ pub struct ReleaseDate {
 /// A newer version that a source offers for an installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// `name:architecture`.
-    pub package: String,
+    /// The package.
+    pub package: PackageKey,
     /// The installed version.
     pub old: String,
     /// The candidate.
@@ -93,8 +94,8 @@ pub struct Pending {
 /// A package that is neither installed nor gone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Broken {
-    /// `name:architecture`.
-    pub package: String,
+    /// The package.
+    pub package: PackageKey,
     /// As dpkg says it, such as `install ok half-configured`.
     pub state: String,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -13,8 +14,8 @@ use thiserror::Error;
 pub enum Step {
     /// Installs, upgrades or re-installs.
     Install {
-        /// `name:architecture`.
-        package: String,
+        /// The package.
+        package: PackageKey,
         /// The installed version, where there is one.
         old: Option<String>,
         /// The version to come.
@@ -24,8 +25,8 @@ pub enum Step {
     },
     /// Removes; configuration files stay.
     Remove {
-        /// `name:architecture`.
-        package: String,
+        /// The package.
+        package: PackageKey,
         /// The installed version.
         old: String,
     },
@@ -154,7 +155,7 @@ mod tests {
 
     fn install(package: &str, new: &str) -> Step {
         Step::Install {
-            package: package.into(),
+            package: package.parse().unwrap(),
             old: None,
             new: new.into(),
             origin: "Site:local".into(),

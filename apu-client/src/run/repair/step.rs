@@ -3,6 +3,8 @@
 //! `dpkg --configure -a` alone leaves a package that needs a re-installation as it is and reports nothing. After that
 //! no tool's exit status shows it, and every later transaction may fail.
 
+use apu_debian::PackageKey;
+
 use crate::dpkg::Database;
 
 /// One repair step; the database is read again after each.
@@ -11,7 +13,7 @@ pub(crate) enum RepairStep {
     /// `dpkg --configure -a`.
     Configure,
     /// `apt-get install --reinstall` of the packages with these keys.
-    Reinstall(Vec<String>),
+    Reinstall(Vec<PackageKey>),
     /// `apt-get --fix-broken install`, without removals.
     FixBroken,
 }
@@ -45,7 +47,7 @@ mod tests {
 
     fn database(status: &str) -> Database {
         let text = format!("Package: a\nVersion: 1\nArchitecture: amd64\nStatus: {status}\n");
-        Database::parse([text.as_str()])
+        Database::parse([text.as_str()]).unwrap()
     }
 
     #[test]
@@ -68,7 +70,7 @@ mod tests {
         );
 
         let lying = database("install reinstreq half-installed");
-        let reinstall = RepairStep::Reinstall(vec!["a:amd64".into()]);
+        let reinstall = RepairStep::Reinstall(vec!["a:amd64".parse().unwrap()]);
         assert_eq!(
             next_step(&lying, &[RepairStep::Configure]),
             Some(reinstall.clone())
