@@ -7,7 +7,7 @@ pub mod columns;
 pub mod groups;
 pub mod live;
 pub mod paint;
+pub mod plans;
 pub mod screen;
 pub mod status;
 pub mod summary;
-pub mod transactions;

@@ -73,6 +73,7 @@ fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
     let hello = Frame::Hello {
         protocol: PROTOCOL.to_vec(),
         client,
+        features: Vec::new(),
         run: None,
     };
     let text = hello.to_line() + &Frame::Result(Box::new(result)).to_line();

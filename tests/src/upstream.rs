@@ -22,6 +22,8 @@ pub enum Stage {
     Before,
     /// Version 2.0 as well; that of `pkg-e` is a security update.
     After,
+    /// As after, with version 2.0 of `pkg-a` built again: the same name and version, and other bytes.
+    Republished,
     /// As after, and a package that calls itself essential.
     Essential,
     /// Version 4.0 of what every client has, 8 MB in all.
@@ -29,12 +31,19 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 4] = [Self::Before, Self::After, Self::Essential, Self::Heavy];
+    const ALL: [Self; 5] = [
+        Self::Before,
+        Self::After,
+        Self::Republished,
+        Self::Essential,
+        Self::Heavy,
+    ];
 
     pub(crate) const fn folder(self) -> &'static str {
         match self {
             Self::Before => "before",
             Self::After => "after",
+            Self::Republished => "republished",
             Self::Essential => "essential",
             Self::Heavy => "heavy",
         }
@@ -44,7 +53,7 @@ impl Stage {
     const fn versions(self) -> &'static [&'static str] {
         match self {
             Self::Before => &["1.0"],
-            Self::After => &["1.0", "2.0"],
+            Self::After | Self::Republished => &["1.0", "2.0"],
             Self::Essential => &["1.0", "2.0", "3.0"],
             Self::Heavy => &["1.0", "4.0"],
         }
@@ -53,7 +62,7 @@ impl Stage {
 
 /// A folder with `archive.gpg` and one archive for each stage, below the stage's name.
 pub(crate) fn archive() -> Result<PathBuf> {
-    let inputs = Inputs::of("recipe 4").and_tree(Path::new(SOURCES))?;
+    let inputs = Inputs::of("recipe 5").and_tree(Path::new(SOURCES))?;
     store::entry("upstream", "archive", &inputs, |draft| {
         let debs = draft.join("debs");
         fs::create_dir(&debs)?;
@@ -85,7 +94,11 @@ fn publish(debs: &Path, stage: Stage, archive: &Path, gpg: &Gpg) -> Result<()> {
             let deb = deb?;
             let name = word(deb.file_name());
             if belongs(&name, stage) && (suite == "stable-security") == name.starts_with("pkg-e_2.0") {
-                fs::hard_link(deb.path(), pool.join(name))?;
+                if stage == Stage::Republished && name.starts_with("pkg-a_2.0") {
+                    build_again(&deb.path(), &pool.join(name))?;
+                } else {
+                    fs::hard_link(deb.path(), pool.join(name))?;
+                }
             }
         }
         let dist = archive.join("dists").join(suite);
@@ -129,6 +142,17 @@ fn publish(debs: &Path, stage: Stage, archive: &Path, gpg: &Gpg) -> Result<()> {
                 .set_modified(published_at(stage))?;
         }
     }
+    Ok(())
+}
+
+/// Builds a .deb's contents again, with a file more.
+fn build_again(deb: &Path, to: &Path) -> Result<()> {
+    let tree = tempfile::tempdir()?;
+    run(Command::new("dpkg-deb").arg("-R").arg(deb).arg(tree.path()))?;
+    fs::write(tree.path().join("built-again"), "")?;
+    run(Command::new("dpkg-deb")
+        .args(["-Zgzip", "--root-owner-group", "-b"])
+        .args([tree.path(), to]))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use apu_proto::{ClientOutcome, ReasonCode, RunResult};
+use apu_proto::{Answer, ClientOutcome, ReasonCode, RunResult};
 
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb, errors};
 use crate::dpkg::{Conffiles, DPKG, Database};
@@ -41,7 +41,9 @@ pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
                 .result
         }
     };
-    result.broken = database.broken();
+    result.answer = Answer::Check {
+        broken: database.broken(),
+    };
     result.reboot_required = paths.reboot_required();
     Ok(result)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_proto::{ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
+use apu_proto::{Answer, ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
 use nix::sys::statvfs::statvfs;
 
 use super::kernel;
@@ -56,6 +56,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .version(&format!("apu-data:{}", database.architecture))
             .map(str::to_owned),
         pending: Vec::new(),
+        kept_back: Vec::new(),
         sources_left_out: composed::left_out(paths),
         releases: release_dates::release_dates(paths, &known),
     };
@@ -64,7 +65,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         Ok(plan) => {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
-            result.kept_back = plan.kept_back;
+            status.kept_back = plan.kept_back;
             if let Err(error) = security::mark_security(paths, &targets, &mut status.pending) {
                 result
                     .notes
@@ -78,9 +79,9 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     };
     result.notes.extend(notice(&runs));
     result.reboot_required = status.reboot_required;
-    result.broken.clone_from(&status.broken);
-    result.status = Some(Box::new(status));
-    Ok(result)
+    Ok(result.with(Answer::Status {
+        status: Box::new(status),
+    }))
 }
 
 /// Returns the indexes of this client's sources; none where apt cannot list them, an error that the simulation then
@@ -121,6 +122,7 @@ fn pending(plan: &Plan) -> Vec<Pending> {
             old: Some(old),
             new,
             origin,
+            ..
         } => Some(Pending {
             package: package.clone(),
             old: old.clone(),

@@ -149,10 +149,16 @@ impl Call {
         ])
     }
 
-    /// Returns the arguments that only print what would be downloaded and how much disk space would be used.
+    /// Returns the arguments that only print what would be downloaded, with the checksums, and how much disk space would
+    /// be used.
     pub(crate) fn print_uris(&self) -> Vec<String> {
         self.arguments(&[
             "--print-uris",
+            "-o",
+            "Acquire::ForceHash=SHA256",
+            // What lies in the cache is not printed, so there is no cache.
+            "-o",
+            "Dir::Cache::archives=/nonexistent/",
             "-o",
             "APT::Get::Simulate=false",
             "-o",

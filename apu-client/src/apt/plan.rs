@@ -1,7 +1,9 @@
 //! Parses a simulation: the output of `apt-get -s`.
 
 use apu_debian::PackageKey;
-use apu_proto::{Step, Transaction};
+use apu_proto::{Sizes, Step, Transaction};
+
+use super::downloads::Downloads;
 
 /// A line of a simulation that begins as a step does and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) kept_back: Vec<String>,
     /// Names of packages that apt would remove, even if it then refuses to.
     pub(crate) removed: Vec<String>,
+    /// How much would be downloaded, where apt was asked.
+    pub(crate) sizes: Option<Sizes>,
 }
 
 impl Plan {
@@ -45,9 +49,26 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Returns the plan in the form that can be compared between machines.
+    /// Adds the checksum of each .deb.
+    ///
+    /// # Errors
+    /// The first package whose .deb has none: what would be installed is not known then.
+    pub(crate) fn add_checksums(&mut self, downloads: &Downloads) -> Result<(), PackageKey> {
+        for step in &mut self.steps {
+            if let Step::Install {
+                package, new, sha256, ..
+            } = step
+            {
+                let sum = downloads.sha256(package, new).ok_or_else(|| package.clone())?;
+                *sha256 = Some(sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the changes in the form that can be compared between machines.
     pub(crate) fn transaction(&self) -> Transaction {
-        Transaction::new(self.steps.clone(), self.kept_back.clone())
+        Transaction::new(self.steps.clone())
     }
 
     /// Returns the version that a package would get, and its origin.
@@ -111,6 +132,7 @@ fn parse_step(kind: &str, rest: &str, native: &str) -> Option<Step> {
                 package,
                 old,
                 new: new.to_owned(),
+                sha256: None,
                 origin: origin.trim_end().to_owned(),
             }
         }
@@ -151,7 +173,7 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
 ";
 
     #[test]
-    fn steps_have_the_package_both_versions_and_the_origin() {
+    fn steps_have_the_package_and_both_versions() {
         let lines: Vec<String> = Plan::parse(OUTPUT, "amd64")
             .unwrap()
             .steps
@@ -162,9 +184,9 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
             lines,
             [
                 "remove lab-old:amd64 0.9",
-                "install libc6:amd64 2.36-9+deb12u9 2.36-9+deb12u10 Debian:12.11/stable, Debian-Security:12/stable-security",
-                "install libc6:i386 1 2 Site (a b):local",
-                "install lab-new:amd64 - 1:2.0 Site:local",
+                "install libc6:amd64 2.36-9+deb12u9 2.36-9+deb12u10 -",
+                "install libc6:i386 1 2 -",
+                "install lab-new:amd64 - 1:2.0 -",
             ]
         );
     }
@@ -175,6 +197,11 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
         assert_eq!(plan.kept_back, ["lab-held", "lab-b", "lab-c"]);
         assert_eq!(plan.removed, ["lab-old"]);
         assert_eq!(plan.coming("lab-new:amd64"), Some(("1:2.0", "Site:local")));
+        assert_eq!(
+            plan.coming("libc6:amd64").map(|(_, origin)| origin),
+            Some("Debian:12.11/stable, Debian-Security:12/stable-security")
+        );
+        assert_eq!(plan.coming("libc6:i386"), Some(("2", "Site (a b):local")));
         assert_eq!(plan.coming("lab-old:amd64"), None);
     }
 

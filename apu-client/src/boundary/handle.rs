@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::housekeeping::{is_for_apu_data, make_room};
@@ -299,6 +299,7 @@ fn hello(run: Option<RunId>) -> String {
     Frame::Hello {
         protocol: PROTOCOL.to_vec(),
         client,
+        features: FEATURES.map(|feature| feature.to_string()).to_vec(),
         run,
     }
     .to_line()

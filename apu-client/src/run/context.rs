@@ -6,8 +6,10 @@ use apu_proto::{ReasonCode, Request};
 
 use super::exec::{self, Completed};
 use super::policy::Policy;
+use super::preflight::{Checked, preflight};
 use super::refusal::Refusal;
 use super::run_dir::{Log, RunDir};
+use crate::apt::composed;
 use crate::apt::{APT_GET, Call, environment};
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
@@ -33,6 +35,29 @@ impl Run<'_> {
             return Err(Refusal::failed(ReasonCode::Interrupted, text));
         }
         Ok(())
+    }
+
+    /// Checks the machine's sources. Where apt does not read them, since another package has installed one that conflicts
+    /// with apu-data's, they are composed again first.
+    pub(super) fn check_sources(&self) -> Result<Checked, Refusal> {
+        let check = || preflight(self.paths, self.request.operation);
+        let refusal = match check() {
+            Err(refusal) if refusal.is_about(ReasonCode::Configuration) => refusal,
+            checked => return checked,
+        };
+        let Some(note) = composed::compose_again(self.paths) else {
+            return Err(refusal);
+        };
+        match check() {
+            Ok(mut checked) => {
+                checked.notes.push(note);
+                Ok(checked)
+            }
+            Err(mut refusal) => {
+                refusal.result.notes.push(note);
+                Err(refusal)
+            }
+        }
     }
 
     /// Runs a program to its end, with its output in the log.

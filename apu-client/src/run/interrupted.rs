@@ -2,7 +2,7 @@
 
 use std::io;
 
-use apu_proto::{ClientOutcome, Operation, Reason, ReasonCode, RunResult, Transaction};
+use apu_proto::{ClientOutcome, Operation, Plan, Reason, ReasonCode, RunResult};
 
 use super::outcome::{Facts, determine_outcome};
 use super::run_dir::RunDir;
@@ -40,7 +40,7 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
 }
 
 /// Compares the database with the plan, if the run came that far.
-fn result_from_database(before: Option<Database>, plan: Option<Transaction>, after: &Database) -> RunResult {
+fn result_from_database(before: Option<Database>, plan: Option<Plan>, after: &Database) -> RunResult {
     let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
     let Some(before) = before else {
         return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
@@ -51,11 +51,11 @@ fn result_from_database(before: Option<Database>, plan: Option<Transaction>, aft
     let mut result = determine_outcome(&Facts {
         before: &before,
         after,
-        plan: plan.steps(),
+        plan: plan.transaction.steps(),
         apt_exit: None,
         complaints: &[],
     });
-    result.kept_back.clone_from(&plan.kept_back);
+    result.packages_mut().kept_back = plan.kept_back;
     match &mut result.reason {
         // Everything that was planned is installed.
         None => result.notes.push(text.into()),
@@ -85,17 +85,14 @@ fn result_before_plan(before: &Database, after: &Database, text: &str) -> RunRes
         _ => ClientOutcome::Failed,
     };
     let mut lines = vec![text.to_owned(), "what was asked for was not begun".to_owned()];
-    lines.extend(repaired.reason.map(|reason| reason.text));
-    let mut result = RunResult::because(outcome, ReasonCode::Interrupted, lines.join("\n"));
-    result.changes = repaired.changes;
-    result.broken = repaired.broken;
-    result
+    lines.extend(repaired.reason.as_ref().map(|reason| reason.text.clone()));
+    RunResult::because(outcome, ReasonCode::Interrupted, lines.join("\n")).with(repaired.answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::Step;
+    use apu_proto::{Step, Transaction};
 
     fn database(version: &str, status: &str) -> Database {
         let text = format!("Package: a\nVersion: {version}\nArchitecture: amd64\nStatus: {status}\n");
@@ -109,9 +106,13 @@ mod tests {
                 package: "a:amd64".parse().unwrap(),
                 old: Some("1".into()),
                 new: "2".into(),
+                sha256: None,
                 origin: String::new(),
             };
-            Some(Transaction::new(vec![step], vec![]))
+            Some(Plan {
+                transaction: Transaction::new(vec![step]),
+                ..Plan::default()
+            })
         };
         let before = || Some(database("1", "install ok installed"));
 
@@ -131,12 +132,12 @@ mod tests {
         let before = || Some(database("1", "install ok unpacked"));
         let mended = result_from_database(before(), None, &database("1", "install ok installed"));
         assert_eq!(mended.outcome, ClientOutcome::Partial);
-        assert_eq!(mended.changes.len(), 1);
-        assert!(mended.broken.is_empty());
+        assert_eq!(mended.packages().unwrap().changes.len(), 1);
+        assert!(mended.broken().is_empty());
 
         let broken = result_from_database(before(), None, &database("1", "install ok half-configured"));
         assert_eq!(broken.outcome, ClientOutcome::Failed);
-        assert_eq!(broken.broken.len(), 1);
+        assert_eq!(broken.broken().len(), 1);
         let text = broken.reason.unwrap().text;
         assert!(
             text.contains("not begun") && text.contains("half-configured"),

@@ -2,7 +2,7 @@
 //! beside a half-installed package, and with 100 after a complete installation.
 
 use apu_debian::PackageKey;
-use apu_proto::{Change, ClientOutcome, Reason, ReasonCode, RunResult, Step};
+use apu_proto::{Answer, Change, ClientOutcome, PackageReport, Reason, ReasonCode, RunResult, Step};
 
 use crate::apt::complaints::{Complaint, is_disk_full, summarize};
 use crate::dpkg::{Database, compare};
@@ -49,10 +49,12 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
             "apt-get ended with {exit}, yet all that was planned is installed{why}"
         ));
     }
-    result.changes = changes;
-    result.broken = broken;
     result.apt_exit = facts.apt_exit;
-    result
+    result.with(Answer::Packages(PackageReport {
+        changes,
+        broken,
+        ..PackageReport::default()
+    }))
 }
 
 /// Whether a change was completed: the new version is installed, or the package is gone.
@@ -128,6 +130,7 @@ mod tests {
             package: format!("{name}:amd64").parse().unwrap(),
             old: None,
             new: new.into(),
+            sha256: None,
             origin: String::new(),
         }
     }

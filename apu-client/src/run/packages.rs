@@ -9,7 +9,7 @@ use super::debconf::{self, Questions};
 use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
 use super::planning::{self, list};
-use super::preflight::{check_free_space, preflight};
+use super::preflight::check_free_space;
 use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
@@ -44,7 +44,7 @@ impl Run<'_> {
             site_sources(self.paths)?;
             Vec::new()
         } else {
-            preflight(self.paths, self.request.operation)?.notes
+            self.check_sources()?.notes
         };
         // Reported for every outcome: a package may be missing because of this.
         let mut result = self.change();
@@ -68,7 +68,7 @@ impl Run<'_> {
         };
         let prepared = self.prepare(&before.database)?;
         self.ensure_not_shutting_down()?;
-        self.save("plan", &prepared.plan.transaction())?;
+        self.save("plan", &planning::report(&prepared.plan))?;
         let automatic = planning::automatically_installed(&self.request, &before.database)?;
         let completed = if prepared.plan.steps.is_empty() && automatic.is_empty() {
             None
@@ -89,8 +89,9 @@ impl Run<'_> {
         let still = planning::automatically_installed(&self.request, &self.database()?)?;
         let (not_marked, marked): (Vec<PackageKey>, Vec<PackageKey>) =
             automatic.iter().cloned().partition(|key| still.contains(key));
-        result.marked_manual = marked;
-        if !result.marked_manual.is_empty() && result.outcome == ClientOutcome::Unchanged {
+        let is_any_marked = !marked.is_empty();
+        result.packages_mut().marked_manual = marked;
+        if is_any_marked && result.outcome == ClientOutcome::Unchanged {
             result.outcome = ClientOutcome::Changed;
         }
         if !not_marked.is_empty() && result.reason.is_none() {
@@ -178,17 +179,18 @@ impl Run<'_> {
             complaints: &complaints,
         });
         result.notes.splice(0..0, prepared.notes);
-        result.kept_back = prepared.plan.kept_back;
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
-        result.conffiles_kept = kept;
         let replaced = replaced.iter();
         result.notes.extend(
             replaced
                 .map(|path| format!("{path} was replaced by the package's; this machine's lies beside it")),
         );
-        let changes = result.changes.iter();
+        let report = result.packages_mut();
+        report.kept_back = prepared.plan.kept_back;
+        report.conffiles_kept = kept;
+        let changes = report.changes.iter();
         let names: Vec<&str> = changes.map(|change| change.package.name()).collect();
-        result.questions_defaulted =
+        report.questions_defaulted =
             debconf::answered_by_default(&before.questions, &debconf::read(self.paths), &names);
         if installs_apu_data_only(&self.request) {
             result.notes.extend(composed::left_out_notes(self.paths));
@@ -218,7 +220,7 @@ impl Run<'_> {
         if same {
             Ok(())
         } else {
-            Err(planning::drifted(found))
+            Err(planning::drifted(plan))
         }
     }
 }

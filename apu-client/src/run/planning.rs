@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{
-    ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Sizes, Step, Transaction,
-};
+use apu_proto::{Answer, ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Step};
 
 use super::refusal::Refusal;
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments, environment, errors,
-    providers,
+    APT_CACHE, APT_GET, Call, Downloads, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments,
+    environment, errors, providers,
 };
 use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::ClientPaths;
@@ -65,14 +63,44 @@ pub(crate) fn plan(
         SIMULATION_TIMEOUT,
     )
     .map_err(|error| Refusal::fault("cannot simulate", &error))?;
-    let plan = Plan::parse(&captured.stdout, &database.architecture)
+    let mut plan = Plan::parse(&captured.stdout, &database.architecture)
         .map_err(|error| Refusal::failed(ReasonCode::Apt, error.to_string()))?;
     if !captured.succeeded() {
         let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
         return Err(with_providers(paths, refusal, request));
     }
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    if (request.dry_run || request.plan.is_some()) && !plan.steps.is_empty() {
+        add_checksums(&call, conffiles, &mut plan)?;
+    }
     Ok((call, plan))
+}
+
+/// Adds what a plan needs to be approved and the simulation does not print: the checksum of each .deb, and the sizes.
+fn add_checksums(call: &Call, conffiles: Conffiles, plan: &mut Plan) -> Result<(), Refusal> {
+    let captured = spawn::capture(
+        APT_GET,
+        &call.print_uris(),
+        &environment(conffiles),
+        SIMULATION_TIMEOUT,
+    )
+    .map_err(|error| Refusal::fault("cannot ask apt for checksums", &error))?;
+    if !captured.succeeded() {
+        let text = format!(
+            "apt does not say what it would download: {}",
+            errors(&captured.stderr)
+        );
+        return Err(Refusal::failed(ReasonCode::Apt, text));
+    }
+    let downloads = Downloads::parse(&captured.stdout);
+    plan.add_checksums(&downloads).map_err(|package| {
+        let text = format!(
+            "apt does not say the SHA-256 of the .deb of {package}, so what would be installed is not known"
+        );
+        Refusal::failed(ReasonCode::Apt, text)
+    })?;
+    plan.sizes = downloads.sizes;
+    Ok(())
 }
 
 /// Returns the foreign architectures that dpkg accepts, one a line.
@@ -110,20 +138,6 @@ fn refuse_foreign_architecture(
         "give the package built for {own}; or, on a client that is to take both: dpkg --add-architecture {architecture}"
     );
     Some(Refusal::new(ReasonCode::Policy, text).advise(advice))
-}
-
-/// Returns how much the transaction downloads and how much disk space it uses, which the simulation does not print.
-pub(crate) fn sizes(call: &Call, conffiles: Conffiles) -> Option<Sizes> {
-    let captured = spawn::capture(
-        APT_GET,
-        &call.print_uris(),
-        &environment(conffiles),
-        SIMULATION_TIMEOUT,
-    )
-    .ok()?;
-    captured
-        .succeeded()
-        .then(|| crate::apt::sizes(&captured.stdout))?
 }
 
 /// Adds the providers of an unknown package, which may be a virtual one.
@@ -294,11 +308,20 @@ fn removal_not_allowed(names: &str) -> Refusal {
 }
 
 /// Returns the result for a transaction that differs from the approved one.
-pub(crate) fn drifted(found: Transaction) -> Refusal {
+pub(crate) fn drifted(found: &Plan) -> Refusal {
     let text = "this client would change something else than what was approved";
-    let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
-    result.transaction = Some(found);
-    result.into()
+    let result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
+    result.with(Answer::Plan(report(found))).into()
+}
+
+/// Returns a plan as the server is told it.
+pub(crate) fn report(plan: &Plan) -> apu_proto::Plan {
+    apu_proto::Plan {
+        transaction: plan.transaction(),
+        kept_back: plan.kept_back.clone(),
+        sizes: plan.sizes.clone(),
+        ..apu_proto::Plan::default()
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,14 @@ impl Refusal {
         Self::failed(code, format!("{what}: {error}"))
     }
 
+    /// Whether this is the reason.
+    pub(crate) fn is_about(&self, code: ReasonCode) -> bool {
+        self.result
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code)
+    }
+
     /// Adds what to try: a whole command or a whole path.
     #[must_use]
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {

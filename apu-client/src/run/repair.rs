@@ -86,11 +86,13 @@ impl Run<'_> {
 
     /// Adds what the repair changed to the result of a request that could not be carried out afterwards.
     pub(super) fn with_changes(mut refusal: Refusal, before: &Database, now: &Database) -> Refusal {
-        refusal.result.changes = before.changes(now);
-        if !refusal.result.changes.is_empty() && refusal.result.outcome == ClientOutcome::Failed {
+        let changes = before.changes(now);
+        if !changes.is_empty() && refusal.result.outcome == ClientOutcome::Failed {
             refusal.result.outcome = ClientOutcome::Partial;
         }
-        refusal.result.broken = now.broken();
+        let report = refusal.result.packages_mut();
+        report.changes = changes;
+        report.broken = now.broken();
         refusal
     }
 }

@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::preflight::{check_apt_configuration, read_policy};
 use super::refusal::Refusal;
 use super::run_dir::{RunDir, SavedRequest};
+use super::site_archives::installs_apu_data_only;
 use crate::apt::composed;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
@@ -109,8 +110,13 @@ impl Run<'_> {
         if self.request.operation == Operation::Clean {
             return self.clean();
         }
-        // Another package may have installed a source that conflicts with apu-data's.
-        let note = composed::compose_again(self.paths);
+        // Otherwise the check of the machine's own sources says whether apt reads them.
+        let uses_site_only = self.request.lists_of_site || installs_apu_data_only(&self.request);
+        let note = if uses_site_only {
+            composed::compose_again(self.paths)
+        } else {
+            None
+        };
         let mut result = match self.request.operation {
             Operation::Update => self.update(),
             _ => self.change_packages(),

@@ -3,11 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult};
+use apu_proto::{Answer, ClientOutcome, Reason, ReasonCode, RunResult};
 
 use super::context::Run;
 use super::exec::Completed;
-use super::preflight::preflight;
 use super::refusal::Refusal;
 use super::site_archives::{check_used, site_sources};
 use crate::apt::complaints::{Kind, is_disk_full, summarize};
@@ -22,6 +21,7 @@ impl Run<'_> {
     /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
     pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
         let of_site = self.request.lists_of_site;
+        let mut notes = Vec::new();
         let archives = if of_site {
             // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
@@ -30,7 +30,9 @@ impl Run<'_> {
             }
             Vec::new()
         } else {
-            preflight(self.paths, self.request.operation)?.archives
+            let checked = self.check_sources()?;
+            notes = checked.notes;
+            checked.archives
         };
         let directory = self.paths.lists();
         if self.paths.is_exclusive() {
@@ -54,8 +56,11 @@ impl Run<'_> {
                 .map(|complaint| complaint.text.clone());
             lists::record_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
         }
-        result.releases = release_dates::release_dates(self.paths, &archives);
+        result.answer = Answer::Lists {
+            releases: release_dates::release_dates(self.paths, &archives),
+        };
         result.apt_exit = completed.exit.code();
+        result.notes.extend(notes);
         Ok(result)
     }
 

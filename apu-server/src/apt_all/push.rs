@@ -28,7 +28,7 @@ use crate::repo::Local;
 use crate::runs;
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
-use crate::view::transactions::question;
+use crate::view::plans::question;
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(args: &Args) -> Result<u8, Failure> {

@@ -42,9 +42,9 @@ impl Push<'_> {
         let hosts = self.runner.state().hosts();
         hosts
             .filter_map(|(host, state)| match state {
-                HostState::Ended { phase, ending, .. } => {
+                HostState::Ended { ending, .. } => {
                     let mut ending = (**ending).clone();
-                    self.explain(*phase, &mut ending);
+                    self.explain(&mut ending);
                     Some((host.clone(), ending))
                 }
                 _ => None,
@@ -52,15 +52,12 @@ impl Push<'_> {
             .collect()
     }
 
-    /// Says what to try where a client is too old to fetch the lists, or would install another version than the one that
-    /// was published for it.
-    fn explain(&self, phase: Phase, ending: &mut Ending) {
+    /// Says what to try where a client would install another version than the one that was published for it.
+    fn explain(&self, ending: &mut Ending) {
         let Some(why) = &mut ending.reason else {
             return;
         };
-        if phase == Phase::RefreshLists && why.code == Code::Client(ReasonCode::Grammar) {
-            why.advice = "apt-all HOST dist-upgrade, since this apu-client is too old for that".to_owned();
-        } else if let Some(advice) = advice(why, &self.local, self.may_replace) {
+        if let Some(advice) = advice(why, &self.local, self.may_replace) {
             why.advice = advice;
         }
     }

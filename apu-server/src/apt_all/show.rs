@@ -3,11 +3,11 @@
 use std::io;
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::Transaction;
+use apu_proto::Plan;
 use apu_site::output::{complain, show};
 
 use super::candidate::advice;
-use super::planned::{marked, transaction_of, transactions_of};
+use super::planned::{marked, plan_of, plans_of};
 use super::push::Push;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::body::HOST;
@@ -15,10 +15,10 @@ use crate::view::changes::named;
 use crate::view::groups::{groups, set};
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
+use crate::view::plans::plans;
 use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
-use crate::view::transactions::transactions;
 
 impl Push<'_> {
     /// What would be done, and which hosts could not say it.
@@ -27,17 +27,17 @@ impl Push<'_> {
             return String::new();
         }
         let planned = self.endings();
-        let ready: Vec<(HostName, &Transaction)> = transactions_of(&planned)
-            .map(|(host, transaction)| (host.clone(), transaction))
+        let ready: Vec<(HostName, &Plan)> = plans_of(&planned)
+            .map(|(host, plan)| (host.clone(), plan))
             .collect();
-        let mut text = transactions(&ready, paint, self.args.verbose);
+        let mut text = plans(&ready, paint, self.args.verbose);
         for (marked, hosts) in groups(marked(&planned)) {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
             text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
         }
         let others: Vec<(HostName, Ending)> = planned
             .iter()
-            .filter(|(_, ending)| transaction_of(ending).is_none())
+            .filter(|(_, ending)| plan_of(ending).is_none())
             .cloned()
             .collect();
         if !others.is_empty() {

@@ -94,7 +94,7 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
     let mut advice = Vec::new();
     let mut left: Vec<(&HostName, Vec<String>)> = Vec::new();
     for (host, ending) in endings {
-        let status: Option<&Status> = ending.result.as_ref().and_then(|result| result.status.as_deref());
+        let status: Option<&Status> = ending.result.as_ref().and_then(|result| result.status());
         let row = if let Some(status) = status {
             let data = status.data.as_deref();
             let standing = Standing::of(data, newest);
@@ -175,14 +175,14 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
 
 fn data_of(endings: &[(HostName, Ending)], host: &HostName) -> Option<u64> {
     let (_, ending) = endings.iter().find(|(other, _)| other == host)?;
-    let status = ending.result.as_ref()?.status.as_deref()?;
+    let status = ending.result.as_ref()?.status()?;
     status.data.as_deref()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use apu_fleet::{Obstacle, Outcome, Why};
-    use apu_proto::{ClientOutcome, RunResult};
+    use apu_proto::{Answer, ClientOutcome, RunResult};
 
     use super::*;
 
@@ -192,12 +192,12 @@ mod tests {
     };
 
     fn with_data(name: &str, data: Option<&str>) -> (HostName, Ending) {
-        let mut result = RunResult::new(ClientOutcome::Unchanged);
-        result.status = Some(Box::new(Status {
+        let status = Box::new(Status {
             client: "0.1.0".into(),
             data: data.map(str::to_owned),
             ..Status::default()
-        }));
+        });
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Status { status });
         (name.parse().unwrap(), Ending::of_result(Box::new(result), None))
     }
 

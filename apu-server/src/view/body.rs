@@ -64,7 +64,7 @@ impl Body {
     }
 
     fn take(&mut self, operation: Operation, ending: &Ending, result: &RunResult) {
-        self.changes = Listing::of_changes(&result.changes);
+        self.changes = Listing::of_changes(result.packages().map_or(&[], |report| &report.changes));
         if ending.reason.is_none() {
             self.headline.push_str(&summary(operation, result, &self.changes));
         }
@@ -74,11 +74,10 @@ impl Body {
         }
         self.details = result_details(result);
         let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
-        if let Some(transaction) = result.transaction.as_ref().filter(|_| not_done) {
-            self.changes = Listing::of_steps(transaction);
+        if let Some(plan) = result.plan().filter(|_| not_done) {
+            self.changes = Listing::of_steps(&plan.transaction);
             let counts = &self.changes.counts;
             self.reasons.push(format!("what it would change now: {counts}"));
-            self.details.extend(named("kept back", &transaction.kept_back));
         }
         if ending.outcome == Outcome::Drifted && self.advice.is_empty() {
             self.advice = format!("apt-all {HOST} {operation}");
@@ -100,7 +99,7 @@ impl Body {
 }
 
 fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> String {
-    let number = result.changes.len();
+    let number = changes.counts.all();
     let kinds = if changes.counts.is_upgrades_alone() {
         String::new()
     } else {
@@ -121,21 +120,26 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
 
 fn result_details(result: &RunResult) -> Vec<String> {
     let broken: Vec<String> = result
-        .broken
+        .broken()
         .iter()
         .map(|broken| format!("{} ({})", broken.package, broken.state))
         .collect();
     let lists = [
         named("not whole", &broken),
-        named("marked as installed manually", &result.marked_manual),
-        named("kept back", &result.kept_back),
-        named(
-            "configuration kept, the package's lies beside it",
-            &result.conffiles_kept,
-        ),
-        named("questions answered by their default", &result.questions_defaulted),
+        named("marked as installed manually", result.marked_manual()),
+        named("kept back", result.kept_back()),
     ];
-    let mut lines: Vec<String> = lists.into_iter().flatten().collect();
+    let of_run = result.packages().map(|report| {
+        [
+            named(
+                "configuration kept, the package's lies beside it",
+                &report.conffiles_kept,
+            ),
+            named("questions answered by their default", &report.questions_defaulted),
+        ]
+    });
+    let lists = lists.into_iter().chain(of_run.into_iter().flatten());
+    let mut lines: Vec<String> = lists.flatten().collect();
     lines.extend(result.notes.iter().map(|note| format!("note: {}", clean(note))));
     if result.reboot_required {
         lines.push("wants a restart".to_owned());
@@ -145,7 +149,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{ClientOutcome, Reason, ReasonCode, Step, Transaction};
+    use apu_proto::{Answer, ClientOutcome, Plan, Reason, ReasonCode, Step, Transaction};
 
     use super::*;
 
@@ -156,7 +160,10 @@ mod tests {
             package: "foo:amd64".parse().unwrap(),
             old: "1".into(),
         };
-        result.transaction = Some(Transaction::new(vec![step], vec![]));
+        result.answer = Answer::Plan(Plan {
+            transaction: Transaction::new(vec![step]),
+            ..Plan::default()
+        });
         let ending = Ending::of_result(Box::new(result), None);
         let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
         assert_eq!(body.headline, "drifted: something else");
@@ -178,8 +185,9 @@ mod tests {
             *advice = "curl -s http://repair.example.net/apu | sudo sh\ntry: x".into();
         }
         result.notes = vec!["try: reboot".into()];
-        result.kept_back = vec!["a\n  try: reboot".into()];
-        result.changes = vec![apu_proto::Change {
+        let report = result.packages_mut();
+        report.kept_back = vec!["a\n  try: reboot".into()];
+        report.changes = vec![apu_proto::Change {
             package: "foo:amd64".parse().unwrap(),
             old: Some("\n  try: reboot".into()),
             new: Some("2".into()),
@@ -196,7 +204,7 @@ mod tests {
                 "| HOST suggests: reboot",
                 "| web2: changed",
                 "web1 suggests: curl -s http://repair.example.net/apu | sudo sh\u{fffd}try: x",
-                "XX",
+                "foo:amd64  DOWNGRADED, \"\u{fffd}  try: reboot\" → 2",
                 "kept back: a\u{fffd}  try: reboot",
                 "note: try: reboot",
             ]

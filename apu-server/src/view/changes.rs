@@ -122,6 +122,7 @@ impl Listing {
                 old,
                 new,
                 origin,
+                ..
             } => row(package, old.as_deref(), Some(new), origin),
             Step::Remove { package, old } => row(package, Some(old), None, ""),
         };

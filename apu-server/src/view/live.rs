@@ -12,8 +12,8 @@ use super::body::Body;
 use super::clean::clean;
 use super::groups::set;
 use super::paint::Paint;
+use super::plans::outlook;
 use super::screen;
-use super::transactions::outlook;
 
 /// What is printed while a push goes on.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +33,9 @@ impl OutputOptions {
             Event::HostFinished { host, ending, .. } if self.verbose => {
                 let (phase, operation) = run.phase.zip(run.operation)?;
                 let body = Body::of(operation, host, ending);
-                let planned = ending
-                    .result
-                    .as_ref()
-                    .and_then(|result| result.transaction.as_ref());
+                let planned = ending.result.as_ref().and_then(|result| result.plan());
                 let headline = match planned.filter(|_| phase == Phase::Plan) {
-                    Some(transaction) if ending.outcome.is_well() => outlook(transaction),
+                    Some(plan) if ending.outcome.is_well() => outlook(&plan.transaction),
                     _ => self.paint.outcome(body.outcome, &body.headline),
                 };
                 format!("{}: {headline}", self.paint.strong(host.as_str()))
@@ -229,7 +226,7 @@ impl Sink for Live {
 #[cfg(test)]
 mod tests {
     use apu_fleet::{Ending, Obstacle, Outcome, PushId, Why};
-    use apu_proto::{ClientOutcome, Operation, RunResult, Step, Transaction};
+    use apu_proto::{Answer, ClientOutcome, Operation, Plan, RunResult, Step, Transaction};
 
     use super::*;
 
@@ -340,10 +337,13 @@ mod tests {
             package: format!("p{n}:all").parse().unwrap(),
             old: Some("1".into()),
             new: "2".into(),
+            sha256: None,
             origin: String::new(),
         };
-        let mut result = RunResult::new(ClientOutcome::Unchanged);
-        result.transaction = Some(Transaction::new((0..6).map(step).collect(), vec![]));
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Plan {
+            transaction: Transaction::new((0..6).map(step).collect()),
+            ..Plan::default()
+        }));
         let event = Event::HostFinished {
             host: "web1".parse().unwrap(),
             seconds: 1.0,

@@ -19,7 +19,7 @@ pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose
     let states: Vec<State<'_>> = endings
         .iter()
         .filter_map(|(host, ending)| {
-            let status = ending.result.as_ref()?.status.as_deref()?;
+            let status = ending.result.as_ref()?.status()?;
             let stale = &ending.stale;
             Some(State { host, status, stale })
         })
@@ -151,7 +151,7 @@ fn cut(line: &str, width: usize) -> String {
 pub fn totals(endings: &[(HostName, Ending)]) -> String {
     let states: Vec<&Status> = endings
         .iter()
-        .filter_map(|(_, ending)| ending.result.as_ref()?.status.as_deref())
+        .filter_map(|(_, ending)| ending.result.as_ref()?.status())
         .collect();
     let count = |is_so: &dyn Fn(&Status) -> bool| states.iter().filter(|status| is_so(status)).count();
     let pending: usize = states.iter().map(|status| status.pending.len()).sum();
@@ -308,13 +308,13 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Broken, ClientOutcome, FreeSpace, RunResult};
+    use apu_proto::{Answer, Broken, ClientOutcome, FreeSpace, RunResult};
 
     use super::*;
 
     fn ending(status: Status) -> Ending {
-        let mut result = RunResult::new(ClientOutcome::Unchanged);
-        result.status = Some(Box::new(status));
+        let status = Box::new(status);
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Status { status });
         Ending::of_result(Box::new(result), None)
     }
 

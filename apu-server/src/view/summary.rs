@@ -123,13 +123,14 @@ mod tests {
             new: new.map(str::to_owned),
         };
         let mut result = RunResult::new(ClientOutcome::Changed);
-        result.changes = vec![
+        let report = result.packages_mut();
+        report.changes = vec![
             change("libssl3:amd64", Some("3.0.15-1"), Some("3.0.16-1")),
             change("new:all", None, Some("1")),
             change("old:amd64", Some("2"), None),
         ];
-        result.kept_back = vec!["linux-image-amd64".into()];
-        result.conffiles_kept = vec!["/etc/foo.conf".into()];
+        report.kept_back = vec!["linux-image-amd64".into()];
+        report.conffiles_kept = vec!["/etc/foo.conf".into()];
         result.reboot_required = true;
         Ending::of_result(Box::new(result), None)
     }
@@ -222,8 +223,8 @@ mod tests {
             old: Some("0".into()),
             new: Some("1".into()),
         };
-        result.changes = (0..60).map(change).collect();
-        result.broken = vec![apu_proto::Broken {
+        result.packages_mut().changes = (0..60).map(change).collect();
+        result.packages_mut().broken = vec![apu_proto::Broken {
             package: "foo:all".parse().unwrap(),
             state: "install ok half-configured".into(),
         }];

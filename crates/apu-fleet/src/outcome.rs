@@ -132,6 +132,8 @@ pub enum Obstacle {
     Other,
     /// The connection ended without a result.
     Lost,
+    /// The client is too old for what was asked.
+    OldClient,
     /// The lists that the host has are older than what was published here.
     Stale,
     /// The time was up.

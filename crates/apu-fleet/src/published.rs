@@ -25,10 +25,7 @@ pub struct PublishedArchive {
 pub(crate) fn judge(ending: &mut Ending, operation: Operation, published: &[PublishedArchive]) {
     let result = ending.result.as_ref().filter(|_| ending.outcome.is_well());
     let releases = match operation {
-        Operation::Update => result.map(|result| &result.releases),
-        Operation::Status => {
-            (result.and_then(|result| result.status.as_deref())).map(|status| &status.releases)
-        }
+        Operation::Update | Operation::Status => result.map(|result| result.releases()),
         _ => None,
     };
     let stale: Vec<(&ReleaseDate, &PublishedArchive)> = (releases.into_iter().flatten())
@@ -98,7 +95,7 @@ fn place(release: &ReleaseDate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::{ClientOutcome, RunResult};
+    use apu_proto::{Answer, ClientOutcome, RunResult};
 
     fn release(uri: &str, suite: &str, date: Option<u64>) -> ReleaseDate {
         ReleaseDate {
@@ -113,7 +110,9 @@ mod tests {
     /// How an operation ends whose client tells of these releases, where one archive was published at second 1,000.
     fn judged(operation: Operation, outcome: ClientOutcome, releases: &[ReleaseDate]) -> Ending {
         let mut result = RunResult::new(outcome);
-        result.releases = releases.to_vec();
+        result.answer = Answer::Lists {
+            releases: releases.to_vec(),
+        };
         let mut ending = Ending::of_result(Box::new(result), None);
         let archive = |suite: &str| PublishedArchive {
             uri: "http://server/local".into(),
@@ -160,14 +159,14 @@ mod tests {
 
     #[test]
     fn the_status_of_a_client_notes_old_lists_and_stays_well() {
-        let mut result = RunResult::new(ClientOutcome::Unchanged);
-        result.status = Some(Box::new(apu_proto::Status {
+        let status = Box::new(apu_proto::Status {
             releases: vec![
                 release("http://server/local", "./", Some(400)),
                 release("http://server/local", "stable", Some(1000)),
             ],
             ..apu_proto::Status::default()
-        }));
+        });
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Status { status });
         let mut ending = Ending::of_result(Box::new(result), None);
         let published = ["./", "stable"].map(|suite| PublishedArchive {
             uri: "http://server/local/".into(),

@@ -90,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_frame_is_passed_over_and_counted() {
-        let result = "{\"frame\":\"result\",\"outcome\":\"changed\"}\n";
+        let result = "{\"frame\":\"result\",\"outcome\":\"changed\",\"answer\":\"plain\"}\n";
         let text = format!("motd\n{{\"frame\":\"line\"}}\n\u{1b}]0;x\n{{\"frame\":\"later\"}}\n{result}");
         let (frames, garbage) = read(text.as_bytes()).await;
         assert!(
@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_result_that_was_cut_off_is_none() {
         assert_eq!(
-            read(b"{\"frame\":\"result\",\"outcome\":\"changed\"}").await,
+            read(b"{\"frame\":\"result\",\"outcome\":\"changed\",\"answer\":\"plain\"}").await,
             (vec![], 0)
         );
     }

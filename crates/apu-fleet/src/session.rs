@@ -89,7 +89,7 @@ async fn send_request<T: Transport>(
     };
     let mut last = read_reply(answer, reporter).await;
     let Some(run_id) = run.filter(|_| task.request.operation != Operation::Attach) else {
-        return last.ending(&task.host, run);
+        return last.ending(task);
     };
 
     let attach = Request {
@@ -104,7 +104,7 @@ async fn send_request<T: Transport>(
         strangers = if last.is_a_stranger_s() { strangers + 1 } else { 0 };
         if strangers > 1 {
             // What answers twice with lines that are no frames is not apu-client: a third try would not help.
-            return last.ending(&task.host, run);
+            return last.ending(task);
         }
         trouble.clone_from(&lost);
         reporter.tell(Report::Reconnecting(last.words.clone())).await;
@@ -131,7 +131,7 @@ async fn send_request<T: Transport>(
             pause = FIRST_PAUSE;
         }
     }
-    let mut ending = last.ending(&task.host, run);
+    let mut ending = last.ending(task);
     ending.garbage += garbage;
     ending
 }
@@ -150,9 +150,17 @@ fn may_pass(code: Code) -> bool {
     )
 }
 
+/// What a client says of itself in `hello`.
+#[derive(Default)]
+struct Client {
+    version: String,
+    features: Vec<String>,
+}
+
 /// What came of one answer.
 struct Reply {
     result: Option<Box<RunResult>>,
+    client: Client,
     /// Whether the client sent anything that it could have said.
     has_answered: bool,
     words: String,
@@ -166,6 +174,7 @@ async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter) -> Reply {
     let reused = answer.reused();
     reporter.tell(Report::Connected { reused }).await;
     let mut frames = FrameReader::new(answer.bytes());
+    let mut client = Client::default();
     let mut result = None;
     let mut has_answered = false;
     while let Some(frame) = frames.next().await {
@@ -175,7 +184,20 @@ async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter) -> Reply {
                 result = Some(last);
                 break;
             }
-            frame => reporter.tell(Report::Frame(frame)).await,
+            frame => {
+                if let Frame::Hello {
+                    client: version,
+                    features,
+                    ..
+                } = &frame
+                {
+                    client = Client {
+                        version: version.clone(),
+                        features: features.clone(),
+                    };
+                }
+                reporter.tell(Report::Frame(frame)).await;
+            }
         }
     }
     let garbage = frames.garbage;
@@ -189,6 +211,7 @@ async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter) -> Reply {
     };
     Reply {
         result,
+        client,
         has_answered,
         words,
         garbage,
@@ -223,7 +246,22 @@ impl Reply {
         }
     }
 
-    fn ending(self, host: &Host, run: Option<RunId>) -> Ending {
+    /// Why the client does not understand the request: it lacks a part of the protocol, and says so itself.
+    fn too_old(&self, task: &Task) -> Option<Why> {
+        let reason = self.result.as_ref()?.reason.as_ref()?;
+        let feature = (reason.code == ReasonCode::Grammar)
+            .then(|| task.request.missing_feature(&self.client.features))??;
+        let text = format!("its apu-client {} does not know {feature}", self.client.version);
+        let advice = format!(
+            "apt-all {} dist-upgrade, which brings a newer apu-client",
+            task.host.name
+        );
+        Some(Why::here(Obstacle::OldClient, text, advice))
+    }
+
+    fn ending(self, task: &Task) -> Ending {
+        let (host, run) = (&task.host, task.request.run_id);
+        let too_old = self.too_old(task);
         let lost = self.lost();
         let mut ending = match self.result {
             Some(result) => Ending::of_result(result, run),
@@ -233,6 +271,9 @@ impl Reply {
             }
         };
         ending.garbage = self.garbage;
+        if too_old.is_some() {
+            ending.reason = too_old;
+        }
         ending
     }
 }

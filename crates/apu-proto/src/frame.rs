@@ -3,13 +3,10 @@
 //! Unknown fields are ignored and an unknown frame reads as [`Frame::Unknown`], so that an old server understands a new
 //! client. A reader must bound a line before it parses it: [`MAX_FRAME`].
 
-use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Operation;
+use crate::answer::RunResult;
 use crate::run_id::RunId;
-use crate::status::{Broken, ReleaseDate, Status};
-use crate::transaction::Transaction;
 
 /// The longest frame in bytes, with its line end: a status with thousands of pending packages fits.
 pub const MAX_FRAME: usize = 4 * 1024 * 1024;
@@ -27,6 +24,9 @@ pub enum Frame {
         protocol: Vec<u32>,
         /// The version of apu-client.
         client: String,
+        /// What it understands beyond the first version of the protocol: see [`FEATURES`](crate::FEATURES).
+        #[serde(default)]
+        features: Vec<String>,
         /// The run, where the operation is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run: Option<RunId>,
@@ -165,108 +165,6 @@ pub struct Reason {
     /// What to try: a whole command or a whole path; empty where there is nothing to say.
     #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
     pub advice: String,
-}
-
-/// One package's change that dpkg's database shows after a run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Change {
-    /// The package.
-    pub package: PackageKey,
-    /// The version before; none for what was not installed.
-    pub old: Option<String>,
-    /// The version after; none for what was removed.
-    pub new: Option<String>,
-}
-
-/// What happened: judged from dpkg's database before and after, never from an exit status alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunResult {
-    /// How it ended.
-    pub outcome: ClientOutcome,
-    /// What was asked for; none where that could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<Operation>,
-    /// Why, wherever the outcome is neither changed nor unchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-    /// What changed, sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
-    /// Packages that were installed automatically and are now, or would be, marked as installed manually; sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marked_manual: Vec<PackageKey>,
-    /// Packages with a newer version that were not upgraded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kept_back: Vec<String>,
-    /// Packages that are not whole after the run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub broken: Vec<Broken>,
-    /// Configuration files where this machine's version was kept; the package's lies beside it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conffiles_kept: Vec<String>,
-    /// Debconf questions that nobody answered, so that their default holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub questions_defaulted: Vec<String>,
-    /// Other facts worth a line: a repair that was needed, a source that is not followed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// Whether the machine asks for a restart.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub reboot_required: bool,
-    /// apt's exit status, for the record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub apt_exit: Option<i32>,
-    /// How long it took on the client, in seconds.
-    #[serde(default)]
-    pub seconds: f64,
-    /// What would be done, in answer to a dry run, or what was found instead of the plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transaction: Option<Transaction>,
-    /// After `update`: when each archive's lists were made.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub releases: Vec<ReleaseDate>,
-    /// The answer to `status`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<Box<Status>>,
-}
-
-impl RunResult {
-    /// A result that says nothing but its outcome.
-    #[must_use]
-    pub const fn new(outcome: ClientOutcome) -> Self {
-        Self {
-            outcome,
-            operation: None,
-            reason: None,
-            changes: Vec::new(),
-            marked_manual: Vec::new(),
-            kept_back: Vec::new(),
-            broken: Vec::new(),
-            conffiles_kept: Vec::new(),
-            questions_defaulted: Vec::new(),
-            notes: Vec::new(),
-            reboot_required: false,
-            apt_exit: None,
-            seconds: 0.0,
-            transaction: None,
-            releases: Vec::new(),
-            status: None,
-        }
-    }
-
-    /// A result that ended for a reason.
-    #[must_use]
-    pub fn because(outcome: ClientOutcome, code: ReasonCode, text: impl Into<String>) -> Self {
-        let reason = Reason {
-            code,
-            text: text.into(),
-            advice: String::new(),
-        };
-        Self {
-            reason: Some(reason),
-            ..Self::new(outcome)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
 
+mod answer;
+mod features;
 mod frame;
 mod key;
 mod operation;
@@ -11,14 +13,16 @@ mod run_id;
 mod status;
 mod transaction;
 
-pub use frame::{Change, ClientOutcome, Frame, MAX_FRAME, MAX_LINE, Phase, Reason, ReasonCode, RunResult};
+pub use answer::{Answer, Change, PackageReport, RunResult};
+pub use features::{FEATURES, Feature};
+pub use frame::{ClientOutcome, Frame, MAX_FRAME, MAX_LINE, Phase, Reason, ReasonCode};
 pub use key::{KeyFingerprint, KeyFingerprintError};
 pub use operation::Operation;
 pub use package_arg::PackageArg;
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
-pub use transaction::{Sizes, Step, Transaction, TransactionId, TransactionIdError};
+pub use transaction::{DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, Transaction, TransactionId};
 
 /// The protocol versions that this crate speaks.
 pub const PROTOCOL: [u32; 1] = [1];

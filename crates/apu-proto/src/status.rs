@@ -17,6 +17,9 @@ pub struct Status {
     pub architecture: String,
     /// What an upgrade of everything could bring, by the lists that are there.
     pub pending: Vec<Pending>,
+    /// Packages with a newer version that an upgrade would not bring, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_back: Vec<String>,
     /// Packages on hold.
     pub held: Vec<PackageKey>,
     /// Packages that are not whole.

@@ -1,12 +1,36 @@
 //! What a run would change, in a form that two machines can compare: sorted lines, and their SHA-256.
+//!
+//! The form is `apu-plan/1`: a line `install PACKAGE OLD NEW SHA256` or `remove PACKAGE OLD` for each step, sorted as bytes,
+//! where `-` stands for a version or a checksum that there is none of.
 
 use std::fmt;
-use std::str::FromStr;
 
 use apu_debian::PackageKey;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::status::Broken;
+
+apu_debian::hex_value!(
+    /// The SHA-256 of a .deb, as the archive's index names it.
+    DebSha256,
+    32,
+    Sha256Error
+);
+
+apu_debian::hex_value!(
+    /// A transaction's identity: the SHA-256 of its lines.
+    TransactionId,
+    32,
+    Sha256Error
+);
+
+/// A text that is not a SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a SHA-256 is 64 lower-case hexadecimal digits")]
+pub struct Sha256Error;
 
 /// One package's change, before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,7 +44,11 @@ pub enum Step {
         old: Option<String>,
         /// The version to come.
         new: String,
-        /// Where apt would fetch it from, such as `Debian:12.11/stable, Debian-Security:12/stable-security`.
+        /// The checksum of the .deb to come; none where nobody asked apt for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<DebSha256>,
+        /// Where apt would fetch it from, such as `Debian:12.11/stable, Debian-Security:12/stable-security`. It is no part
+        /// of the identity.
         origin: String,
     },
     /// Removes; configuration files stay.
@@ -32,6 +60,7 @@ pub enum Step {
     },
 }
 
+/// The step's line in `apu-plan/1`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -39,27 +68,103 @@ impl fmt::Display for Step {
                 package,
                 old,
                 new,
-                origin,
+                sha256,
+                origin: _,
             } => {
-                write!(
-                    f,
-                    "install {package} {} {new} {origin}",
-                    old.as_deref().unwrap_or("-")
-                )
+                write!(f, "install {package} {} {new} ", old.as_deref().unwrap_or("-"))?;
+                match sha256 {
+                    Some(sha256) => write!(f, "{sha256}"),
+                    None => f.write_str("-"),
+                }
             }
             Self::Remove { package, old } => write!(f, "remove {package} {old}"),
         }
     }
 }
 
-/// All changes of a run, sorted, and what apt would leave as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// All changes of a run, in the order of their lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Steps")]
 pub struct Transaction {
     steps: Vec<Step>,
-    /// Packages with a newer version that this run would not install, by name.
-    #[serde(default)]
+}
+
+/// A transaction on the wire.
+#[derive(Deserialize)]
+struct Steps {
+    id: TransactionId,
+    steps: Vec<Step>,
+}
+
+/// A transaction whose identity is that of other steps.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the steps are not those of transaction {0}")]
+pub struct OtherSteps(TransactionId);
+
+impl TryFrom<Steps> for Transaction {
+    type Error = OtherSteps;
+
+    fn try_from(wire: Steps) -> Result<Self, OtherSteps> {
+        let transaction = Self::new(wire.steps);
+        if transaction.id() == wire.id {
+            Ok(transaction)
+        } else {
+            Err(OtherSteps(wire.id))
+        }
+    }
+}
+
+impl Serialize for Transaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut wire = serializer.serialize_struct("Transaction", 2)?;
+        wire.serialize_field("id", &self.id())?;
+        wire.serialize_field("steps", &self.steps)?;
+        wire.end()
+    }
+}
+
+impl Transaction {
+    /// The transaction of these steps, in whatever order they come.
+    #[must_use]
+    pub fn new(mut steps: Vec<Step>) -> Self {
+        steps.sort_by_cached_key(Step::to_string);
+        steps.dedup();
+        Self { steps }
+    }
+
+    /// The changes in the order of their lines.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The identity: SHA-256 of the lines, each with its line end.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        let mut hash = Sha256::new();
+        for step in &self.steps {
+            hash.update(step.to_string());
+            hash.update("\n");
+        }
+        TransactionId::from_bytes(hash.finalize().into())
+    }
+}
+
+/// What one client would do, and what is to be known of it before a yes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The changes.
+    pub transaction: Transaction,
+    /// Packages with a newer version that would not be installed, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
-    /// What it fetches and needs on disk, where the client could say. It is no part of the identity.
+    /// Packages that were installed automatically and would be marked as installed manually; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marked_manual: Vec<PackageKey>,
+    /// Packages that are neither installed nor gone now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<Broken>,
+    /// What it fetches and needs on disk, where the client could say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<Sizes>,
 }
@@ -73,119 +178,83 @@ pub struct Sizes {
     pub disk: String,
 }
 
-impl Transaction {
-    /// Sorts the steps, so that equal transactions are equal texts.
-    #[must_use]
-    pub fn new(mut steps: Vec<Step>, mut kept_back: Vec<String>) -> Self {
-        steps.sort();
-        steps.dedup();
-        kept_back.sort();
-        Self {
-            steps,
-            kept_back,
-            sizes: None,
-        }
-    }
-
-    /// The changes in their order.
-    #[must_use]
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-
-    /// The identity: SHA-256 of the steps, a line each.
-    #[must_use]
-    pub fn id(&self) -> TransactionId {
-        let mut hash = Sha256::new();
-        for step in &self.steps {
-            hash.update(step.to_string());
-            hash.update("\n");
-        }
-        TransactionId(hash.finalize().into())
-    }
-}
-
-/// A transaction's identity, written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TransactionId([u8; 32]);
-
-/// A text that is not a transaction's identity.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a transaction's identity is 64 lower-case hexadecimal digits")]
-pub struct TransactionIdError;
-
-impl fmt::Display for TransactionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        apu_debian::hex::write(&self.0, f)
-    }
-}
-
-impl fmt::Debug for TransactionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TransactionId({self})")
-    }
-}
-
-impl FromStr for TransactionId {
-    type Err = TransactionIdError;
-
-    fn from_str(text: &str) -> Result<Self, TransactionIdError> {
-        apu_debian::hex::decode(text).map(Self).ok_or(TransactionIdError)
-    }
-}
-
-impl TryFrom<String> for TransactionId {
-    type Error = TransactionIdError;
-
-    fn try_from(text: String) -> Result<Self, TransactionIdError> {
-        text.parse()
-    }
-}
-
-impl From<TransactionId> for String {
-    fn from(id: TransactionId) -> Self {
-        id.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn install(package: &str, new: &str) -> Step {
+    fn install(package: &str, new: &str, sha256: u8, origin: &str) -> Step {
         Step::Install {
             package: package.parse().unwrap(),
             old: None,
             new: new.into(),
-            origin: "Site:local".into(),
+            sha256: Some(DebSha256::from_bytes([sha256; 32])),
+            origin: origin.into(),
         }
     }
 
+    fn id(steps: &[Step]) -> TransactionId {
+        Transaction::new(steps.to_vec()).id()
+    }
+
     #[test]
-    fn the_order_in_which_apt_lists_steps_does_not_matter() {
-        let one = Transaction::new(vec![install("a:amd64", "1"), install("b:amd64", "2")], vec![]);
-        let two = Transaction::new(
-            vec![install("b:amd64", "2"), install("a:amd64", "1")],
-            vec!["x".into()],
+    fn neither_the_order_of_the_steps_nor_their_origin_matters() {
+        let one = [install("a:amd64", "1", 1, "x"), install("b:amd64", "2", 2, "x")];
+        let two = [install("b:amd64", "2", 2, "y"), install("a:amd64", "1", 1, "y")];
+        assert_eq!(id(&one), id(&two));
+    }
+
+    #[test]
+    fn another_version_and_other_bytes_are_another_transaction() {
+        let one = install("a:amd64", "1", 1, "x");
+        assert_ne!(
+            id(std::slice::from_ref(&one)),
+            id(&[install("a:amd64", "2", 1, "x")])
         );
-        assert_eq!(one.id(), two.id());
+        assert_ne!(id(&[one]), id(&[install("a:amd64", "1", 2, "x")]));
     }
 
     #[test]
-    fn another_version_is_another_transaction() {
-        let one = Transaction::new(vec![install("a:amd64", "1")], vec![]);
-        let two = Transaction::new(vec![install("a:amd64", "2")], vec![]);
-        assert_ne!(one.id(), two.id());
-    }
-
-    #[test]
-    fn an_identity_reads_back_as_it_was_written() {
-        let id = Transaction::default().id();
+    fn the_identity_is_what_sha256sum_says_of_the_sorted_lines() {
+        let remove = Step::Remove {
+            package: "z:i386".parse().unwrap(),
+            old: "1:2".into(),
+        };
+        let transaction = Transaction::new(vec![remove, install("a:amd64", "1", 0xab, "x")]);
+        let lines: Vec<String> = transaction.steps().iter().map(Step::to_string).collect();
         assert_eq!(
-            id.to_string(),
+            lines,
+            [
+                format!("install a:amd64 - 1 {}", "ab".repeat(32)),
+                "remove z:i386 1:2".to_owned()
+            ]
+        );
+        let text = lines.join("\n") + "\n";
+        assert_eq!(
+            transaction.id().to_string(),
+            apu_debian::hex::encode(&Sha256::digest(text))
+        );
+        assert_eq!(
+            Transaction::default().id().to_string(),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
-        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn a_transaction_is_read_back_sorted_and_only_with_its_own_identity() {
+        let transaction = Transaction::new(vec![
+            install("b:amd64", "2", 2, "x"),
+            install("a:amd64", "1", 1, "x"),
+        ]);
+        let mut wire = serde_json::to_value(&transaction).unwrap();
+        wire["steps"].as_array_mut().unwrap().reverse();
+        assert_eq!(
+            serde_json::from_value::<Transaction>(wire.clone()).unwrap(),
+            transaction
+        );
+        wire["steps"][0]["new"] = "3".into();
+        let error = serde_json::from_value::<Transaction>(wire)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("not those of transaction"), "{error}");
     }
 }

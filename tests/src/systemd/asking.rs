@@ -164,7 +164,11 @@ impl Answer {
     #[must_use]
     pub fn changes(&self) -> Vec<String> {
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
-        let changes = self.result().changes.iter();
+        let changes = self
+            .result()
+            .packages()
+            .map_or(&[][..], |report| &report.changes)
+            .iter();
         changes
             .map(|change| {
                 format!(

@@ -108,7 +108,7 @@ fn settings_change_nothing(suite: Suite, seed: u64) {
     fleet.apt_all("web1 update").ended("web1", "changed");
     web1.sh("apt-mark hold pkg-a pkg-b").ok();
     let usual = QUESTIONS.map(|question| comparable(ask(web1, question)));
-    let steps = usual[0].transaction.as_ref().map_or(0, |plan| plan.steps().len());
+    let steps = usual[0].plan().map_or(0, |plan| plan.transaction.steps().len());
     assert!(steps >= 3, "{usual:?}");
     assert_eq!(usual[2].outcome, ClientOutcome::Refused, "{usual:?}");
 

@@ -54,6 +54,37 @@ fn what_was_not_shown_is_not_done() {
 }
 
 #[test]
+fn a_deb_with_other_bytes_is_not_what_was_shown() {
+    let fleet = with_an_upgrade(&["web1", "web2"]);
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade");
+    sitting.sees("Go on with 2 hosts? [y/N]");
+    // One of them has the lists of an archive that built a version again.
+    fleet.upstream_offers(Stage::Republished);
+    fleet.host("web2").sh("apt-get -q update").ok();
+    sitting.types("y\n");
+    sitting.sees("1 drifted");
+    sitting.leaves(1);
+    assert_eq!(fleet.host("web2").version_of("pkg-a").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn what_was_agreed_to_is_what_apt_would_download() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let run = fleet.apt_all("default upgrade --dry-run");
+    let transaction = &run.answer("web1")["transaction"];
+    let steps = transaction["steps"].as_array().unwrap();
+    assert!(steps.len() >= 2, "{transaction:#}");
+    let web1 = fleet.host("web1");
+    for step in steps {
+        let package = step["package"].as_str().unwrap().split(':').next().unwrap();
+        let version = step["new"].as_str().unwrap();
+        let shown = web1.sh(&format!("apt-cache show {package}={version}")).ok();
+        let sum = step["sha256"].as_str().unwrap();
+        assert!(shown.contains(&format!("SHA256: {sum}\n")), "{step}: {shown}");
+    }
+}
+
+#[test]
 fn ctrl_c_on_a_terminal_waits_for_what_was_begun() {
     let fleet = Fleet::of(["web1"]).up();
     fleet
@@ -125,7 +156,7 @@ fn the_plan_says_what_it_fetches_in_apts_own_figures() {
     let fleet = with_an_upgrade(&["web1"]);
     let before = fleet.host("web1").version_of("pkg-a");
     let run = fleet.apt_all("default upgrade --dry-run");
-    let sizes = &run.answer("web1")["transaction"]["sizes"];
+    let sizes = &run.answer("web1")["sizes"];
     let apt = fleet.host("web1").sh("apt-get -q --print-uris upgrade").ok();
     let line = format!("Need to get {} of archives.", sizes["download"].as_str().unwrap());
     assert!(apt.contains(&line), "{line}: {apt}");

@@ -51,8 +51,7 @@ fn the_hardened_handler_can_look_simulate_and_plan() {
     let status = answer
         .ended(ClientOutcome::Unchanged)
         .result()
-        .status
-        .as_deref()
+        .status()
         .expect("a status");
     let pending: Vec<_> = status
         .pending
@@ -74,12 +73,16 @@ fn the_hardened_handler_can_look_simulate_and_plan() {
     let planned = answer
         .ended(ClientOutcome::Unchanged)
         .result()
-        .transaction
-        .as_ref()
-        .expect("a transaction");
+        .plan()
+        .expect("a plan");
+    let planned = &planned.transaction;
     let [
         Step::Install {
-            package, old, new, ..
+            package,
+            old,
+            new,
+            sha256: Some(_),
+            ..
         },
     ] = planned.steps()
     else {

@@ -127,7 +127,7 @@ fn apu_client_upgraded_by_a_run_of_its_own_says_so_to_the_end() {
     answer.ended(ClientOutcome::Changed);
     let change = format!("apu-client:amd64 {before} {next}");
     assert!(answer.changes().contains(&change), "no {change:?}: {answer:#?}");
-    assert!(answer.result().broken.is_empty(), "{answer:#?}");
+    assert!(answer.result().broken().is_empty(), "{answer:#?}");
     assert_eq!(machine.version_of("apu-client").as_ref(), Some(&next));
     assert_eq!(attach(&machine).result(), answer.result());
     machine.answer("apu/1 ping").ended(ClientOutcome::Unchanged);

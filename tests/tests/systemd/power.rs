@@ -48,7 +48,7 @@ fn a_cut_of_the_power_is_told_as_it_was_and_the_next_run_repairs_it() {
     answer.because(ReasonCode::Interrupted);
     let broken: Vec<_> = answer
         .result()
-        .broken
+        .broken()
         .iter()
         .map(|broken| (broken.package.as_str(), broken.state.as_str()))
         .collect();

@@ -37,7 +37,7 @@ pub(crate) fn all_went_well(machine: &Machine, answer: &Answer) {
     answer.ended(ClientOutcome::Changed);
     assert_eq!(answer.changes(), ["hurts-slow:amd64 - 2.0"], "{answer:#?}");
     assert!(
-        answer.result().reason.is_none() && answer.result().broken.is_empty(),
+        answer.result().reason.is_none() && answer.result().broken().is_empty(),
         "{answer:#?}"
     );
     assert!(answer.lines().contains(&"tick 1"), "{answer:#?}");

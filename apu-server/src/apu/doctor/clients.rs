@@ -47,7 +47,7 @@ fn judge(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Fi
         })
         .collect();
     let left = states.iter().filter_map(|(host, ending)| {
-        let status = ending.result.as_ref()?.status.as_deref()?;
+        let status = ending.result.as_ref()?.status()?;
         let lines: Vec<String> = status.sources_left_out.iter().map(left_out).collect();
         (!lines.is_empty()).then_some((host, lines))
     });
@@ -69,7 +69,7 @@ fn judge(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Fi
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{ClientOutcome, ReasonCode, RunResult, SourceLeftOut, Status};
+    use apu_proto::{Answer, ClientOutcome, ReasonCode, RunResult, SourceLeftOut, Status};
 
     use super::*;
 
@@ -81,15 +81,15 @@ mod tests {
     fn a_client_whose_apt_is_dead_and_one_that_uses_not_all_sources_need_a_hand() {
         let fine = || RunResult::new(ClientOutcome::Unchanged);
         let dead = RunResult::because(ClientOutcome::Failed, ReasonCode::Broken, "Conflicting values");
-        let mut partly = fine();
-        partly.status = Some(Box::new(Status {
+        let status = Box::new(Status {
             sources_left_out: vec![SourceLeftOut {
                 source: "http://v.example.org/ s".into(),
                 files: "/etc/apt/v.list line 1".into(),
                 words: "Conflicting".into(),
             }],
             ..Status::default()
-        }));
+        });
+        let partly = fine().with(Answer::Status { status });
         let checks = [ended("web1", fine()), ended("web2", dead)];
         let states = [ended("web1", partly), ended("web2", fine())];
         let findings = judge(&checks, &states);

@@ -26,7 +26,7 @@ pub(super) fn laggards(endings: &[(HostName, Ending)], needed: u64) -> Vec<Lagga
 }
 
 fn lag(ending: &Ending, needed: u64) -> Option<(String, String)> {
-    let status = ending.result.as_ref().and_then(|result| result.status.as_deref());
+    let status = ending.result.as_ref().and_then(|result| result.status());
     let Some(status) = status.filter(|_| ending.outcome.is_well()) else {
         let (why, advice) = ending
             .reason
@@ -49,16 +49,16 @@ fn lag(ending: &Ending, needed: u64) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use apu_fleet::{Obstacle, Outcome, Why};
-    use apu_proto::{ClientOutcome, RunResult, Status};
+    use apu_proto::{Answer, ClientOutcome, RunResult, Status};
 
     use super::*;
 
     fn with_data(data: Option<&str>) -> Ending {
-        let mut result = RunResult::new(ClientOutcome::Unchanged);
-        result.status = Some(Box::new(Status {
+        let status = Box::new(Status {
             data: data.map(str::to_owned),
             ..Status::default()
-        }));
+        });
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Status { status });
         Ending::of_result(Box::new(result), None)
     }
 

@@ -105,11 +105,11 @@ impl Transport for Script {
     }
 }
 
-const CHANGED: &str = "{\"frame\":\"result\",\"outcome\":\"changed\"}\n";
+const CHANGED: &str = "{\"frame\":\"result\",\"outcome\":\"changed\",\"answer\":\"plain\"}\n";
 const HELLO: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.1.0\"}\n";
 const INSTALLS: &str =
     "{\"frame\":\"progress\",\"phase\":\"install\",\"percent\":50.0,\"package\":\"pkg-a\"}\n";
-const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
+const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"plain\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
 
 fn run_id() -> RunId {
     RunId::from_bytes(*b"0123456789abcdef")

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use apu_fleet::HostName;
-use apu_proto::Transaction;
+use apu_proto::{Plan, Transaction};
 
 use super::changes::{Counts, Listing, named};
 use super::clean::clean;
@@ -13,19 +13,20 @@ use super::paint::Paint;
 /// The most upgrades of one transaction that are shown; `-v` shows all. Everything else is always shown.
 const LONGEST: usize = 40;
 
-/// The transactions of these hosts as text.
+/// The plans of these hosts as text.
 #[must_use]
-pub fn transactions(planned: &[(HostName, &Transaction)], paint: Paint, verbose: bool) -> String {
+pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> String {
     let mut text = String::new();
-    let planned = planned.iter().map(|(host, transaction)| {
-        let kept = named("kept back", &transaction.kept_back);
-        let sizes = transaction.sizes.as_ref().map(|sizes| {
+    let planned = planned.iter().map(|(host, plan)| {
+        let kept = named("kept back", &plan.kept_back);
+        let sizes = plan.sizes.as_ref().map(|sizes| {
             let (download, disk) = (clean(&sizes.download), clean(&sizes.disk));
             format!("to fetch: {download}; on disk: {disk}")
         });
-        (host, (Listing::of_steps(transaction), kept, sizes))
+        let listing = Listing::of_steps(&plan.transaction);
+        (host, (listing, kept, sizes, plan.transaction.id()))
     });
-    for ((listing, kept, sizes), hosts) in groups(planned) {
+    for ((listing, kept, sizes, _), hosts) in groups(planned) {
         let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
@@ -84,6 +85,7 @@ mod tests {
             package: name.parse().unwrap(),
             old: Some("3.0.15-1".into()),
             new: "3.0.16-1".into(),
+            sha256: None,
             origin: "Debian-Security:12/stable-security".into(),
         }
     }
@@ -107,13 +109,20 @@ mod tests {
     #[test]
     fn equal_transactions_are_shown_once_and_removals_come_first() {
         let install = upgrade("libssl3:amd64");
-        let mut same = Transaction::new(vec![install.clone(), remove("foo:amd64")], vec!["bar".into()]);
-        same.sizes = Some(apu_proto::Sizes {
-            download: "5396 kB".into(),
-            disk: "20.0 MB more".into(),
-        });
-        let other = Transaction::new(vec![install], vec![]);
-        let none = Transaction::default();
+        let same = Plan {
+            transaction: Transaction::new(vec![install.clone(), remove("foo:amd64")]),
+            kept_back: vec!["bar".into()],
+            sizes: Some(apu_proto::Sizes {
+                download: "5396 kB".into(),
+                disk: "20.0 MB more".into(),
+            }),
+            ..Plan::default()
+        };
+        let other = Plan {
+            transaction: Transaction::new(vec![install]),
+            ..Plan::default()
+        };
+        let none = Plan::default();
         let planned = [
             (host("web01"), &same),
             (host("db1"), &other),
@@ -121,7 +130,7 @@ mod tests {
             (host("mail"), &none),
         ];
         assert_eq!(
-            transactions(&planned, PLAIN, false),
+            plans(&planned, PLAIN, false),
             "web[01-02]: the same 2 changes: 1 REMOVED, 1 upgraded\n\
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
@@ -140,18 +149,23 @@ mod tests {
             package: format!("n{n}:amd64").parse().unwrap(),
             old: None,
             new: "1".into(),
+            sha256: None,
             origin: "Site:local".into(),
         });
         let steps = upgrades.chain(new).chain([remove("zz:amd64")]).collect();
-        let long = Transaction::new(steps, vec!["kept".into()]);
-        let text = transactions(&[(host("web1"), &long)], PLAIN, false);
+        let long = Plan {
+            transaction: Transaction::new(steps),
+            kept_back: vec!["kept".into()],
+            ..Plan::default()
+        };
+        let text = plans(&[(host("web1"), &long)], PLAIN, false);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "web1: 161 changes: 1 REMOVED, 60 new, 100 upgraded");
         assert_eq!(lines[1], "  zz:amd64    REMOVED, was 1");
         assert!(text.contains("  n159:amd64  new, 1 "), "{text}");
         assert_eq!(lines[102], "  … and 60 more upgrades, which -v shows");
         assert_eq!(lines[103], "  kept back: kept");
-        let twice = [(host("web1"), long.clone()), (host("web2"), long)];
+        let twice = ["web1", "web2"].map(|name| (host(name), long.transaction.clone()));
         assert_eq!(
             question(&twice, 0),
             "Altogether 2 REMOVED, 120 new, 200 upgraded. Go on with 2 hosts? [y/N] "

@@ -1,0 +1,132 @@
+//! Parses what a transaction would download: the output of `apt-get --print-uris`.
+
+use std::collections::BTreeMap;
+
+use apu_debian::{PackageKey, hex};
+use apu_proto::{DebSha256, Sizes};
+
+/// The .debs of a transaction, and how much they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Downloads {
+    /// The checksum of each .deb by its file's name without its ending, as apt names it in its cache.
+    sums: BTreeMap<String, DebSha256>,
+    /// In apt's own figures; none where apt prints something else. They are only displayed.
+    pub(crate) sizes: Option<Sizes>,
+}
+
+impl Downloads {
+    /// Parses the output in the C locale. A .deb without a SHA-256 is left out.
+    pub(crate) fn parse(stdout: &str) -> Self {
+        Self {
+            sums: stdout.lines().filter_map(sum).collect(),
+            sizes: sizes(stdout),
+        }
+    }
+
+    /// Returns the checksum of a package's version, which may be for all architectures.
+    pub(crate) fn sha256(&self, package: &PackageKey, version: &str) -> Option<DebSha256> {
+        let of = |architecture: &str| format!("{}_{}_{architecture}", package.name(), quoted(version));
+        let sum = |architecture: &str| self.sums.get(&of(architecture)).copied();
+        sum(package.architecture()).or_else(|| sum("all"))
+    }
+}
+
+/// Parses `'ADDRESS' FILE SIZE SHA256:SUM`.
+fn sum(line: &str) -> Option<(String, DebSha256)> {
+    let (_, rest) = line.strip_prefix('\'')?.rsplit_once("' ")?;
+    let mut words = rest.split(' ');
+    let (file, _size, sum) = (words.next()?, words.next()?, words.next()?);
+    let sum = hex::decode(sum.strip_prefix("SHA256:")?)?;
+    let (name, _) = file.rsplit_once('.')?;
+    Some((name.to_owned(), DebSha256::from_bytes(sum)))
+}
+
+/// Writes a version as apt does in a file's name, where `_` and `:` have a meaning.
+fn quoted(version: &str) -> String {
+    version.replace('_', "%5f").replace(':', "%3a")
+}
+
+/// Parses what stands before the addresses.
+fn sizes(stdout: &str) -> Option<Sizes> {
+    let between = |start: &str, end: &str| {
+        let line = stdout.lines().find_map(|line| line.strip_prefix(start))?;
+        let figure = line.strip_suffix(end)?;
+        is_figure(figure).then(|| figure.to_owned())
+    };
+    let fetched = between("Need to get ", " of archives.")?;
+    // Before the slash is what is still to be downloaded, behind it the size of all archives.
+    let download = fetched.rsplit('/').next().unwrap_or_default().to_owned();
+    let after = "After this operation, ";
+    let more = between(after, " of additional disk space will be used.").map(|size| format!("{size} more"));
+    let less = || between(after, " disk space will be freed.").map(|size| format!("{size} less"));
+    Some(Sizes {
+        download,
+        disk: more.or_else(less)?,
+    })
+}
+
+/// Whether a text is a figure such as `5396 kB` or `0 B/18.4 MB`.
+fn is_figure(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 40
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || " ,./".contains(c) || "kMGTPEiB".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deb_is_found_by_its_name_version_and_architecture() {
+        let sum = |digit: &str| digit.repeat(64);
+        let text = format!(
+            "Need to get 1 B of archives.\n\
+             'http://m/pool/v/vim/vim_9.0-1_amd64.deb' vim_2%3a9.0-1_amd64.deb 1 SHA256:{}\n\
+             'http://m/it\'s/vim_9.0-1_i386.deb' vim_2%3a9.0-1_i386.deb 1 SHA256:{}\n\
+             'file:/srv/lab_1.deb' lab_1_all.deb 1 SHA256:{}\n\
+             'http://m/old_1_all.deb' old_1_all.deb 1 MD5Sum:{}\n",
+            sum("a"),
+            sum("b"),
+            sum("c"),
+            "0".repeat(32)
+        );
+        let downloads = Downloads::parse(&text);
+        let of = |package: &str, version: &str| {
+            let found = downloads.sha256(&package.parse().unwrap(), version);
+            found.map(|sum| sum.to_string())
+        };
+        assert_eq!(of("vim:amd64", "2:9.0-1"), Some(sum("a")));
+        assert_eq!(of("vim:i386", "2:9.0-1"), Some(sum("b")));
+        assert_eq!(of("lab:amd64", "1"), Some(sum("c")));
+        assert_eq!(of("vim:amd64", "9.0-1"), None);
+        assert_eq!(of("old:amd64", "1"), None);
+    }
+
+    #[test]
+    fn apts_own_figures_are_taken_and_nothing_else() {
+        let text = |get: &str, after: &str| {
+            format!("Reading…\nNeed to get {get}\nAfter this operation, {after}\n'http://x' y 1\n")
+        };
+        let read =
+            |get: &str, after: &str| sizes(&text(get, after)).map(|sizes| (sizes.download, sizes.disk));
+        let some = |download: &str, disk: &str| Some((download.to_owned(), disk.to_owned()));
+        let more = "20.0 MB of additional disk space will be used.";
+        assert_eq!(
+            read("5396 kB of archives.", more),
+            some("5396 kB", "20.0 MB more")
+        );
+        assert_eq!(
+            read("0 B/5,396 kB of archives.", more),
+            some("5,396 kB", "20.0 MB more")
+        );
+        assert_eq!(
+            read("0 B of archives.", "36.9 kB disk space will be freed."),
+            some("0 B", "36.9 kB less")
+        );
+        assert_eq!(read("x; try: y of archives.", more), None);
+        assert_eq!(read("5 kB of archives.", "something else"), None);
+        assert_eq!(sizes(""), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! The result of a request: how it ended, why, and the answer that the operation gives.
+
+use apu_debian::PackageKey;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{ClientOutcome, Reason, ReasonCode};
+use crate::operation::Operation;
+use crate::status::{Broken, ReleaseDate, Status};
+use crate::transaction::Plan;
+
+/// The result of a request. For a run it comes from dpkg's database before and after, never from an exit status alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// How it ended.
+    pub outcome: ClientOutcome,
+    /// What was asked for; none where that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Why, wherever the outcome is neither changed nor unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Other facts worth a line: a repair that was needed, a source that is not followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Whether the machine asks for a reboot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboot_required: bool,
+    /// apt's exit status, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apt_exit: Option<i32>,
+    /// How long it took on the client, in seconds.
+    #[serde(default)]
+    pub seconds: f64,
+    /// What the operation answers.
+    #[serde(flatten)]
+    pub answer: Answer,
+}
+
+/// What a client answers, by the kind of the request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// The outcome says everything: a ping, or a request that ended before it found anything out.
+    #[default]
+    Plain,
+    /// To `status`.
+    Status {
+        /// The client's state.
+        status: Box<Status>,
+    },
+    /// To `check`.
+    Check {
+        /// Packages that are neither installed nor gone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        broken: Vec<Broken>,
+    },
+    /// To `update`.
+    Lists {
+        /// When each archive's lists were made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        releases: Vec<ReleaseDate>,
+    },
+    /// To a dry run, or instead of a run that would have changed something else than what was approved.
+    Plan(Plan),
+    /// To a run that changes packages.
+    Packages(PackageReport),
+    /// An answer of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a run did to the packages.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PackageReport {
+    /// What changed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Packages that were installed automatically and are now marked as installed manually; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marked_manual: Vec<PackageKey>,
+    /// Packages with a newer version that were not upgraded, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_back: Vec<String>,
+    /// Packages that are neither installed nor gone after the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<Broken>,
+    /// Configuration files where this machine's version was kept; the package's lies beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conffiles_kept: Vec<String>,
+    /// Debconf questions that nobody answered, so that their default holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions_defaulted: Vec<String>,
+}
+
+/// One package's change that dpkg's database shows after a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Change {
+    /// The package.
+    pub package: PackageKey,
+    /// The version before; none for what was not installed.
+    pub old: Option<String>,
+    /// The version after; none for what was removed.
+    pub new: Option<String>,
+}
+
+impl RunResult {
+    /// A result that says nothing but its outcome.
+    #[must_use]
+    pub const fn new(outcome: ClientOutcome) -> Self {
+        Self {
+            outcome,
+            operation: None,
+            reason: None,
+            notes: Vec::new(),
+            reboot_required: false,
+            apt_exit: None,
+            seconds: 0.0,
+            answer: Answer::Plain,
+        }
+    }
+
+    /// A result that ended for a reason.
+    #[must_use]
+    pub fn because(outcome: ClientOutcome, code: ReasonCode, text: impl Into<String>) -> Self {
+        let reason = Reason {
+            code,
+            text: text.into(),
+            advice: String::new(),
+        };
+        Self {
+            reason: Some(reason),
+            ..Self::new(outcome)
+        }
+    }
+
+    /// The same result with an answer.
+    #[must_use]
+    pub fn with(mut self, answer: Answer) -> Self {
+        self.answer = answer;
+        self
+    }
+
+    /// What the client would do.
+    #[must_use]
+    pub const fn plan(&self) -> Option<&Plan> {
+        match &self.answer {
+            Answer::Plan(plan) => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// What a run did to the packages.
+    #[must_use]
+    pub const fn packages(&self) -> Option<&PackageReport> {
+        match &self.answer {
+            Answer::Packages(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    /// The same, to be added to; an answer of another kind is replaced by an empty report.
+    pub fn packages_mut(&mut self) -> &mut PackageReport {
+        if self.packages().is_none() {
+            self.answer = Answer::Packages(PackageReport::default());
+        }
+        match &mut self.answer {
+            Answer::Packages(report) => report,
+            _ => unreachable!("it has just been made one"),
+        }
+    }
+
+    /// The client's state.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        match &self.answer {
+            Answer::Status { status } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Packages that are neither installed nor gone.
+    #[must_use]
+    pub fn broken(&self) -> &[Broken] {
+        match &self.answer {
+            Answer::Status { status } => &status.broken,
+            Answer::Check { broken } => broken,
+            Answer::Plan(plan) => &plan.broken,
+            Answer::Packages(report) => &report.broken,
+            _ => &[],
+        }
+    }
+
+    /// Packages with a newer version that are not upgraded, by name.
+    #[must_use]
+    pub fn kept_back(&self) -> &[String] {
+        match &self.answer {
+            Answer::Status { status } => &status.kept_back,
+            Answer::Plan(plan) => &plan.kept_back,
+            Answer::Packages(report) => &report.kept_back,
+            _ => &[],
+        }
+    }
+
+    /// Packages that are, or would be, marked as installed manually.
+    #[must_use]
+    pub fn marked_manual(&self) -> &[PackageKey] {
+        match &self.answer {
+            Answer::Plan(plan) => &plan.marked_manual,
+            Answer::Packages(report) => &report.marked_manual,
+            _ => &[],
+        }
+    }
+
+    /// When each archive's lists were made, as far as the client was asked.
+    #[must_use]
+    pub fn releases(&self) -> &[ReleaseDate] {
+        match &self.answer {
+            Answer::Status { status } => &status.releases,
+            Answer::Lists { releases } => releases,
+            _ => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_reads_back_as_it_was_written() {
+        let answers = [
+            Answer::Plain,
+            Answer::Status {
+                status: Box::default(),
+            },
+            Answer::Check { broken: Vec::new() },
+            Answer::Lists { releases: Vec::new() },
+            Answer::Plan(Plan::default()),
+            Answer::Packages(PackageReport {
+                kept_back: vec!["linux-image-amd64".into()],
+                ..PackageReport::default()
+            }),
+        ];
+        for answer in answers {
+            let result = RunResult::new(ClientOutcome::Unchanged).with(answer);
+            let text = serde_json::to_string(&result).unwrap();
+            assert_eq!(
+                serde_json::from_str::<RunResult>(&text).unwrap(),
+                result,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_of_a_later_version_is_passed_over_and_a_missing_one_is_an_error() {
+        let read = |text: &str| serde_json::from_str::<RunResult>(text);
+        let later = read(r#"{"outcome":"changed","answer":"fireworks","rockets":3}"#).unwrap();
+        assert_eq!(later.answer, Answer::Unknown);
+        assert!(read(r#"{"outcome":"changed"}"#).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! What a client understands beyond the first version of the protocol, by name: it says so in `hello`, so that the server
+//! need not guess it from what the client refuses.
+
+use std::fmt;
+
+use crate::request::Request;
+
+/// A part of the protocol that a client may have or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// `update lists_of=site`.
+    ListsOfSite,
+    /// `plan_sha256=` is that of `apu-plan/1`, with the checksums of the .debs.
+    Plan1,
+}
+
+/// The features that this crate knows.
+pub const FEATURES: [Feature; 2] = [Feature::ListsOfSite, Feature::Plan1];
+
+impl Feature {
+    /// Its name in `hello`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ListsOfSite => "lists-of-site",
+            Self::Plan1 => "apu-plan/1",
+        }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Request {
+    /// The first feature that this request takes and that is not among those of a client.
+    #[must_use]
+    pub fn missing_feature(&self, of_client: &[String]) -> Option<Feature> {
+        let taken = [
+            self.lists_of_site.then_some(Feature::ListsOfSite),
+            self.plan.map(|_| Feature::Plan1),
+        ];
+        (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_the_feature_that_a_client_lacks() {
+        let request = |words: &str| Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
+        let all = FEATURES.map(|feature| feature.to_string());
+        let lists = request("update lists_of=site");
+        let plan = request(&format!("upgrade plan_sha256={}", "0".repeat(64)));
+        assert_eq!(lists.missing_feature(&[]), Some(Feature::ListsOfSite));
+        assert_eq!(plan.missing_feature(&all[..1]), Some(Feature::Plan1));
+        for request in [&lists, &plan] {
+            assert_eq!(request.missing_feature(&all), None);
+        }
+        assert_eq!(request("update").missing_feature(&[]), None);
+    }
+}
