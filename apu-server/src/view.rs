@@ -7,7 +7,6 @@ pub mod columns;
 pub mod groups;
 pub mod live;
 pub mod paint;
-pub mod screen;
 pub mod status;
 pub mod summary;
 pub mod transactions;

@@ -20,6 +20,7 @@ pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use io_advice::io_advice;
 pub use labels::{labels_of, own_labels};
+pub use output::Ui;
 pub use push_key::{PushKeyError, read_public};
 pub use rotation::{KeyKind, Rotation, archive_key_at, archive_key_is_at, archive_keys, push_keys};
 pub use settings::Settings;
