@@ -1,8 +1,5 @@
 //! What the server's programs share: where their files are, `apu.toml`, the keys, and how errors and output are shown.
 
-// A panic at a closed pipe is no way to end: `output` is.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
-
 mod archive_failure;
 mod failure;
 mod host;
