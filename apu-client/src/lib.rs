@@ -11,6 +11,7 @@ mod os;
 mod run;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::os::paths::ClientPaths;
@@ -42,28 +43,32 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(id) => run::supervise::supervise(&paths, id),
             Err(error) => return usage(&format!("{error}")),
         },
-        ["--version"] => {
-            println!("apu-client {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
-        ["--help" | "-h"] => {
-            print!("{HELP}");
-            Ok(())
-        }
+        ["--version"] => print(&format!("apu-client {}\n", env!("CARGO_PKG_VERSION"))),
+        ["--help" | "-h"] => print(HELP),
         _ => return usage("no such command"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}: {error}", words.join(" "));
+            complain(&format!("error: {}: {error}\n", words.join(" ")));
             ExitCode::from(1)
         }
     }
 }
 
 fn usage(why: &str) -> ExitCode {
-    eprintln!("error: {why}\n  try: apu-client --help");
+    complain(&format!("error: {why}\n  try: apu-client --help\n"));
     ExitCode::from(2)
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
+/// Where this fails there is nobody left to be told.
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod show;
 
 use std::process::ExitCode;
 
+use apu_site::Ui;
 use clap::{CommandFactory, Parser};
 
 pub use args::Args;
@@ -22,8 +23,9 @@ use crate::program::{failed, finished};
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let ui = Ui::of_process();
     match command_line::in_order(&Args::command(), std::env::args_os().collect()) {
-        Ok(words) => finished(Args::try_parse_from(words), push::push),
-        Err(failure) => failed(&failure),
+        Ok(words) => finished(&ui, Args::try_parse_from(words), |args| push::push(&ui, args)),
+        Err(failure) => failed(&ui, &failure),
     }
 }

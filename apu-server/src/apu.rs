@@ -14,7 +14,7 @@ mod status;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use apu_site::{Failure, Site};
+use apu_site::{Failure, Site, Ui};
 use clap::{Parser, Subcommand};
 
 use crate::ground::Ground;
@@ -57,11 +57,12 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    finished(Words::try_parse(), run)
+    let ui = Ui::of_process();
+    finished(&ui, Words::try_parse(), |words| run(&ui, words))
 }
 
-fn run(words: &Words) -> Result<u8, Failure> {
-    let enter = || Ground::enter(&words.root, "apu");
+fn run(ui: &Ui, words: &Words) -> Result<u8, Failure> {
+    let enter = || Ground::enter(&words.root, "apu", ui);
     match &words.command {
         Command::Hosts(words) => hosts::run(&enter()?, words),
         Command::HostKey(words) => host_key::run(&enter()?, words),
@@ -70,13 +71,14 @@ fn run(words: &Words) -> Result<u8, Failure> {
         Command::Key(words) => key::run(&enter()?, words),
         Command::Doctor(words) => doctor::run(&enter()?, words),
         Command::Status(words) => status::run(&enter()?, words),
-        Command::Repo(args) => crate::repo::run(args, &Site::below(&words.root)),
-        Command::Serve(args) => crate::serve::run(args, &Site::below(&words.root)),
-        Command::Setup => crate::setup::run_setup(&Site::below(&words.root)),
+        Command::Repo(args) => crate::repo::run(ui, args, &Site::below(&words.root)),
+        Command::Serve(args) => crate::serve::run(ui, args, &Site::below(&words.root)),
+        Command::Setup => crate::setup::run_setup(ui, &Site::below(&words.root)),
         Command::Man(words) => generate::man(words),
         Command::Completions(words) => generate::completions(words),
         // Whoever types need not be root: sudo comes later.
         Command::Complete(given) => Ok(complete::run(
+            ui,
             &Site::below(&words.root),
             given,
             generate::programs(),

@@ -9,7 +9,7 @@ use apu_archive::quote;
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts, Limits};
 use apu_proto::Operation;
-use apu_site::{Failure, Settings, Site, settings};
+use apu_site::{Failure, Settings, Site, Ui, settings};
 
 use crate::failure;
 
@@ -23,6 +23,8 @@ pub struct Ground {
     pub site: Site,
     /// Its `apu.toml`.
     pub settings: Settings,
+    /// Where the program prints.
+    pub ui: Ui,
 }
 
 impl Ground {
@@ -30,7 +32,7 @@ impl Ground {
     ///
     /// # Errors
     /// Where we are not root and this is the machine's own site, and where its settings cannot be read.
-    pub fn enter(root: &Path, program: &str) -> Result<Self, Failure> {
+    pub fn enter(root: &Path, program: &str, ui: &Ui) -> Result<Self, Failure> {
         // Another root is a site of its own, as in a test; its files decide who may use it.
         if root == Path::new("/") && !nix::unistd::geteuid().is_root() {
             return Err(Failure::words(format!("{program} is for root"))
@@ -39,7 +41,11 @@ impl Ground {
         }
         let site = Site::below(root);
         let settings = Settings::read(&site)?;
-        Ok(Self { site, settings })
+        Ok(Self {
+            site,
+            settings,
+            ui: ui.clone(),
+        })
     }
 
     /// Reads the classes.

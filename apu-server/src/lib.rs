@@ -1,8 +1,5 @@
 //! The programs of the server: `apt-all`, the button, and `apu` for everything else.
 
-// A panic at a closed pipe is no way to end: apu_site::output is.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
-
 pub mod apt_all;
 pub mod apu;
 pub mod failure;

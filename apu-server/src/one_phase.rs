@@ -7,8 +7,7 @@ use std::sync::Arc;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Announcement, Batch, Host, Limits, Phase, PushId, RunState, Runner, Sinks};
 use apu_proto::Request;
-use apu_site::Failure;
-use apu_site::output::complain;
+use apu_site::{Failure, Ui};
 
 use crate::interrupt::stops;
 use crate::who::Who;
@@ -52,6 +51,7 @@ pub(crate) fn start<'a>(
 /// # Errors
 /// As [`new_push`].
 pub(crate) async fn ask(
+    ui: &Ui,
     ssh: &Arc<Ssh>,
     hosts: &[Host],
     request: &Request,
@@ -62,7 +62,7 @@ pub(crate) async fn ask(
     let batch = Batch::of(Phase::of(request.operation), hosts, request);
     runner.phase(batch, limits).await;
     let status = exit_status(&runner);
-    tell_failed_sinks(runner.failed_sinks());
+    tell_failed_sinks(ui, runner.failed_sinks());
     Ok(runner.finish(status))
 }
 
@@ -81,9 +81,9 @@ pub(crate) fn exit_status(runner: &Runner<'_, Ssh>) -> u8 {
 }
 
 /// Says where the output went wrong.
-pub(crate) fn tell_failed_sinks(failed: &[(String, io::Error)]) {
+pub(crate) fn tell_failed_sinks(ui: &Ui, failed: &[(String, io::Error)]) {
     for (sink, error) in terminal(failed) {
-        complain(&format!(
+        ui.complain(&format!(
             "error: cannot write to the {sink}; the hosts went on\n  why: {error}\n"
         ));
     }

@@ -10,8 +10,7 @@ use std::path::PathBuf;
 use apu_archive::Keyring;
 use apu_archive::Word;
 use apu_archive::{Archive, Published};
-use apu_site::output::{complain, show};
-use apu_site::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site, Ui};
 use clap::{Args, Subcommand};
 use target::{InSuite, Target, Wishes};
 
@@ -126,7 +125,7 @@ struct Chosen {
 ///
 /// # Errors
 /// Where the archive is left as it was.
-pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
+pub fn run(ui: &Ui, args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     let settings = Settings::read(site)?;
     let target = |dir: &Option<PathBuf>, suite: &InSuite, wishes: &Wishes| {
         Target::of(dir.as_deref(), suite, wishes, site, &settings)
@@ -136,7 +135,7 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
     let (text, status) = match &args.command {
         Command::Publish {
             all: true, strict, ..
-        } => return all::publish(site, &settings, *strict),
+        } => return all::publish(ui, site, &settings, *strict),
         Command::Publish {
             place,
             wishes,
@@ -149,21 +148,21 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
                 true => archive.without_files(),
                 false => archive,
             };
-            publish(&target, site, *strict, prepare)?
+            publish(ui, &target, site, *strict, prepare)?
         }
         Command::Add {
             files,
             archive,
             component,
             apu_data,
-        } => add(&chosen(archive)?, site, component.as_ref(), *apu_data, files)?,
-        Command::Remove { packages, archive } => remove(&chosen(archive)?, site, packages)?,
+        } => add(ui, &chosen(archive)?, site, component.as_ref(), *apu_data, files)?,
+        Command::Remove { packages, archive } => remove(ui, &chosen(archive)?, site, packages)?,
         Command::List { place } => (show::list(&at(place)?)?, 0),
         Command::Check { place } => check(&at(place)?, site)?,
-        Command::Prune { keep, place } => prune(&at(place)?, site, *keep as usize)?,
+        Command::Prune { keep, place } => prune(ui, &at(place)?, site, *keep as usize)?,
     };
     // Nobody may be reading; what was done is done.
-    show(&text);
+    ui.show(&text);
     Ok(status)
 }
 
@@ -171,21 +170,22 @@ pub fn run(args: &RepoArgs, site: &Site) -> Result<u8, Failure> {
 type Done = (String, u8);
 
 fn publish(
+    ui: &Ui,
     target: &Target,
     site: &Site,
     strict: bool,
     prepare: impl FnOnce(Archive) -> Archive,
 ) -> Result<Done, Failure> {
-    let archive = prepare(target.open(site, "apu repo publish")?);
+    let archive = prepare(target.open(ui, site, "apu repo publish")?);
     let archive = if strict { archive.strict() } else { archive };
     let published = archive.publish().map_err(target.failed())?;
-    Ok(done(target, String::new(), &published))
+    Ok(done(ui, target, String::new(), &published))
 }
 
 /// Names the .debs that were left out.
-fn done(target: &Target, text: String, published: &Published) -> Done {
+fn done(ui: &Ui, target: &Target, text: String, published: &Published) -> Done {
     let complaint = published.complaint(&target.dir);
-    complain(complaint.as_deref().unwrap_or_default());
+    ui.complain(complaint.as_deref().unwrap_or_default());
     (
         text + &show::published(target, published),
         u8::from(complaint.is_some()),
@@ -196,17 +196,18 @@ fn done(target: &Target, text: String, published: &Published) -> Done {
 ///
 /// # Errors
 /// Where one could not be published; those before it are.
-pub fn publish_others(site: &Site, settings: &Settings) -> Result<(), Failure> {
+pub fn publish_others(ui: &Ui, site: &Site, settings: &Settings) -> Result<(), Failure> {
     let archives = settings.archives.iter();
     for target in archives.map(|archive| Target::named(site, settings, archive)) {
         if target.dir.is_dir() {
-            publish(&target, site, false, |archive| archive)?;
+            publish(ui, &target, site, false, |archive| archive)?;
         }
     }
     Ok(())
 }
 
 fn add(
+    ui: &Ui,
     target: &Target,
     site: &Site,
     component: Option<&Word>,
@@ -216,7 +217,7 @@ fn add(
     if let Some(component) = component {
         target.has(component, site)?;
     }
-    let archive = target.open(site, "apu repo add")?;
+    let archive = target.open(ui, site, "apu repo add")?;
     let archive = if apu_data {
         archive.with_apu_data()
     } else {
@@ -227,11 +228,11 @@ fn add(
         .iter()
         .map(|entry| format!("added {}\n", entry.name()))
         .collect();
-    Ok(done(target, lines, &published))
+    Ok(done(ui, target, lines, &published))
 }
 
-fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<Done, Failure> {
-    let archive = target.open(site, "apu repo remove")?;
+fn remove(ui: &Ui, target: &Target, site: &Site, packages: &[String]) -> Result<Done, Failure> {
+    let archive = target.open(ui, site, "apu repo remove")?;
     let packages: Vec<(&str, Option<&str>)> = packages
         .iter()
         .map(|word| {
@@ -240,15 +241,15 @@ fn remove(target: &Target, site: &Site, packages: &[String]) -> Result<Done, Fai
         })
         .collect();
     let (gone, published) = archive.remove(&packages).map_err(target.failed())?;
-    Ok(done(target, gone_text(&gone), &published))
+    Ok(done(ui, target, gone_text(&gone), &published))
 }
 
-fn prune(target: &Target, site: &Site, keep: usize) -> Result<Done, Failure> {
+fn prune(ui: &Ui, target: &Target, site: &Site, keep: usize) -> Result<Done, Failure> {
     let (gone, published) = target
-        .open(site, "apu repo prune")?
+        .open(ui, site, "apu repo prune")?
         .prune(keep)
         .map_err(target.failed())?;
-    Ok(done(target, gone_text(&gone), &published))
+    Ok(done(ui, target, gone_text(&gone), &published))
 }
 
 fn gone_text(gone: &[apu_archive::Entry]) -> String {

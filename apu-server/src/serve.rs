@@ -16,8 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use apu_site::say;
-use apu_site::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site, Ui, say};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,7 +49,7 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// Where the address is taken or there is nothing to serve.
-pub fn run(args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
+pub fn run(ui: &Ui, args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
     let settings = Settings::read(site)?;
     let places = places(args.dir.as_deref(), site, &settings)?;
     let limits = Limits::default().within_descriptors();
@@ -65,6 +64,7 @@ pub fn run(args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
         if let Ok(address) = listener.local_addr() {
             for place in &places {
                 say!(
+                    ui,
                     "serving {} as http://{address}{}",
                     place.dir.display(),
                     place.path
@@ -73,7 +73,7 @@ pub fn run(args: &ServeArgs, site: &Site) -> Result<u8, Failure> {
         }
         let shelf = Shelf {
             places,
-            log: Log::new(),
+            log: Log::new(ui),
         };
         serve(listener, Arc::new(shelf), limits, told_to_stop()).await;
         Ok::<_, Failure>(())
@@ -130,8 +130,10 @@ async fn told_to_stop() {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::{Read, Write};
+    use std::io::{self, Read, Write};
     use std::net::{SocketAddr, TcpStream};
+
+    use apu_site::Ui;
 
     use super::TcpListener;
     use super::connections::{Limits, serve};
@@ -167,7 +169,7 @@ mod tests {
                 path: "/local".to_owned(),
                 dir: archive,
             }],
-            log: Log::new(),
+            log: Log::new(&Ui::of_writers(io::sink(), io::sink())),
         };
         let never = std::future::pending();
         runtime.spawn(async move { serve(listener, shelf.into(), Limits::default(), never).await });

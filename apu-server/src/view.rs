@@ -8,6 +8,5 @@ pub mod groups;
 pub mod live;
 pub mod paint;
 pub mod plans;
-pub mod screen;
 pub mod status;
 pub mod summary;

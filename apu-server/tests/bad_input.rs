@@ -1,5 +1,7 @@
 //! What the programs say to words and files that cannot be meant: what, why, and what to try; and the exit status.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;

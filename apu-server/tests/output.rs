@@ -1,5 +1,7 @@
 //! What happens to a program whose output cannot be written: a reader that went away, a disk that is full.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

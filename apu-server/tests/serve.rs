@@ -1,5 +1,11 @@
 //! `apu serve` as its clients meet it, the hostile ones among them: a process of its own on 127.0.0.0/8.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and says where it was"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

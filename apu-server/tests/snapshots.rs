@@ -2,6 +2,8 @@
 //!
 //! The texts are in `snapshots/`, a file each. CONTRIBUTING.md tells how a new one is accepted.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use apu_archive::{Archive, Entry, Published};
-use apu_site::output::complain;
-use apu_site::{Failure, Settings, Site, archive_failure, own_labels};
+use apu_site::{Failure, Settings, Site, Ui, archive_failure, own_labels};
 
 use crate::cli::Args;
 use crate::inputs::{self, Inputs};
@@ -21,7 +20,7 @@ pub(crate) struct Generated {
 }
 
 /// Makes the next apu-data if an input has changed, publishes the archive, and says what was done.
-pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
+pub(crate) fn generate(ui: &Ui, args: &Args) -> Result<Generated, Failure> {
     let site = match &args.root {
         Some(root) => Site::below(root),
         None => {
@@ -35,7 +34,7 @@ pub(crate) fn generate(args: &Args) -> Result<Generated, Failure> {
         }
     };
     let settings = Settings::read(&site)?;
-    let made = make(&site, &settings, args.at_least)?;
+    let made = make(ui, &site, &settings, args.at_least)?;
     let text = if args.quiet {
         String::new()
     } else {
@@ -76,13 +75,13 @@ impl Made {
 ///
 /// # Errors
 /// Where an input cannot go to the clients, and where the archive cannot be published; the clients see what they saw before.
-pub fn make(site: &Site, settings: &Settings, at_least: u64) -> Result<Made, Failure> {
+pub fn make(ui: &Ui, site: &Site, settings: &Settings, at_least: u64) -> Result<Made, Failure> {
     let inputs = inputs::read(site, settings)?;
     let signers = site.clone();
     let keys = move || apu_site::archive_keys(&signers).map_err(Into::into);
     let dir = site.at(&settings.archive.path);
     let waiting = |holder: &str| {
-        complain(&format!(
+        ui.complain(&format!(
             "waiting for {holder} to finish with {}\n",
             dir.display()
         ))
@@ -92,7 +91,7 @@ pub fn make(site: &Site, settings: &Settings, at_least: u64) -> Result<Made, Fai
     let done = next_version(&archive, &inputs, at_least.max(remembered(site)))?;
     // Others may publish while this is shown.
     drop(archive);
-    complain(&done.published.complaint(&dir).unwrap_or_default());
+    ui.complain(&done.published.complaint(&dir).unwrap_or_default());
     // Without it only a lost archive could make a version come back; the package itself is published.
     let _ = remember(site, done.version);
     let Done {

@@ -4,9 +4,6 @@
 //! archive keyring, the sources, the proxy. The same inputs give the same bytes, so that a new version appears
 //! when, and only when, an input has changed.
 
-// A panic at a closed pipe is no way to end: apu_site::output is.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
-
 mod apt;
 mod cli;
 mod generate;
@@ -20,7 +17,7 @@ mod sources;
 
 use std::process::ExitCode;
 
-use apu_site::output::{complain, finish, remember, show};
+use apu_site::Ui;
 use clap::Parser;
 
 pub use cli::Args;
@@ -49,21 +46,22 @@ pub fn rendered(text: &str) -> Result<String, String> {
 /// The program.
 #[must_use]
 pub fn run() -> ExitCode {
+    let ui = Ui::of_process();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
             let printed = error.print();
             if !error.use_stderr() {
-                let _ = remember(printed);
+                ui.remember(printed);
             }
-            return finish(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ui.finish(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let done = generate::generate(&args).and_then(|generated| {
+    let done = generate::generate(&ui, &args).and_then(|generated| {
         // Nobody may be reading; the package is published all the same.
-        show(&generated.text);
+        ui.show(&generated.text);
         match &args.push {
-            Some(target) => match push::push(&args, target, &generated.deb) {
+            Some(target) => match push::push(&ui, &args, target, &generated.deb) {
                 Pushed::Exit(status) => Ok(status),
                 Pushed::Failed(failure) => Err(failure),
             },
@@ -71,11 +69,11 @@ pub fn run() -> ExitCode {
         }
     });
     match done {
-        Ok(status) => finish(status),
+        Ok(status) => ui.finish(status),
         Err(failure) => {
             let (text, status) = apu_site::report(&failure);
-            complain(&text);
-            finish(status)
+            ui.complain(&text);
+            ui.finish(status)
         }
     }
 }

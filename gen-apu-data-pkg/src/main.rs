@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    apu_archive::serve_deb_reader();
-    gen_apu_data_pkg::run()
+    apu_archive::serve_deb_reader().unwrap_or_else(gen_apu_data_pkg::run)
 }

@@ -10,8 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use apu_site::Failure;
-use apu_site::output::complain;
+use apu_site::{Failure, Ui};
 use serde_json::Value;
 
 use crate::cli::Args;
@@ -31,12 +30,12 @@ pub(crate) enum Pushed {
 }
 
 /// Brings `deb` to the hosts of a target.
-pub(crate) fn push(args: &Args, target: &str, deb: &Path) -> Pushed {
+pub(crate) fn push(ui: &Ui, args: &Args, target: &str, deb: &Path) -> Pushed {
     let programs = match Programs::find(args) {
         Ok(programs) => programs,
         Err(error) => return Pushed::Failed(Failure::machine("cannot find apt-all").why(error)),
     };
-    match programs.first_then_others(args, target, deb) {
+    match programs.first_then_others(ui, args, target, deb) {
         Ok(status) => Pushed::Exit(status),
         Err(error) => Pushed::Failed(
             Failure::machine(format!(
@@ -79,7 +78,7 @@ impl Programs {
         })
     }
 
-    fn first_then_others(&self, args: &Args, target: &str, deb: &Path) -> io::Result<u8> {
+    fn first_then_others(&self, ui: &Ui, args: &Args, target: &str, deb: &Path) -> io::Result<u8> {
         let hosts = self.hosts(target)?;
         let first = match hosts.as_slice() {
             [] => None,
@@ -94,7 +93,7 @@ impl Programs {
                 1 => "the other host follows".to_owned(),
                 others => format!("the other {others} hosts follow"),
             };
-            complain(&format!("{first} first: {others} once apt works there with it\n"));
+            ui.complain(&format!("{first} first: {others} once apt works there with it\n"));
         }
         let status = self.apt_all(&self.install(args, &[], &first, deb)).status()?;
         let others = hosts.len() - 1;
@@ -104,7 +103,7 @@ impl Programs {
         };
         if !status.success() {
             if others > 0 {
-                complain(&format!("{first} has not got it; {untouched}\n"));
+                ui.complain(&format!("{first} has not got it; {untouched}\n"));
             }
             return Ok(status
                 .code()
@@ -117,13 +116,13 @@ impl Programs {
             .output()?;
         if !proof.status.success() {
             let said = String::from_utf8_lossy(&proof.stdout);
-            complain(&format!(
+            ui.complain(&format!(
                 "{said}error: apt does not work on {first} with the new apu-data\n  why: `apt-all {first} check` says so\n"
             ));
             if others > 0 {
-                complain(&format!("  {untouched}\n"));
+                ui.complain(&format!("  {untouched}\n"));
             }
-            complain(&format!(
+            ui.complain(&format!(
                 "  try: correct /etc/apu-server/sources.list, or what is named above on {first}; then gen-apu-data-pkg \
                  --push {target}\n"
             ));

@@ -1,5 +1,7 @@
 //! What the program says, to whom it can, and which step it names next.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs::{self, File};
 use std::process::{Command, Output, Stdio};
 

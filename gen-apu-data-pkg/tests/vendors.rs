@@ -1,5 +1,7 @@
 //! Sources as their makers document them: each is taken and means what apt reads in it, or is refused with what to write.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -14,6 +14,11 @@
 //! It takes root, and the packages that `make deb` leaves in `dist/`. What takes long is made once and kept in
 //! `/var/cache/apu-tests`: base roots, layers with the built packages installed on them, the upstream archive.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "what takes minutes is told to whoever waits for the tests"
+)]
+
 pub mod figures;
 mod fleet;
 mod gpg;

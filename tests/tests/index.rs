@@ -2,6 +2,8 @@
 //! asked here of the test packages and of control files as nobody writes them; `make bench-index` asks it of a thousand
 //! packages of Debian's.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -4,6 +4,12 @@
 //! stricter than apt, it is so for a reason that the program names, and never for a plain file.
 //! `APU_DIFFERENTIAL` says how many files; `make differential` asks for more than `make check` does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and figures are for its reader"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

@@ -1,5 +1,7 @@
 //! What apu promises of systemd, on a machine whose PID 1 it is: each module a topic, each test with a machine of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "systemd/activation.rs"]
 mod activation;
 #[path = "systemd/hardening.rs"]

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use apu_fleet::{Host, Outcome, RunState, fold};
 use apu_proto::{RunId, TransactionId};
-use apu_site::Site;
-use apu_site::output::complain;
+use apu_site::{Site, Ui};
 use jiff::Timestamp;
 
 use super::args::Args;
@@ -92,10 +91,10 @@ impl Record {
     }
 
     /// Writes the line, with the exit status where there is one.
-    pub(super) fn write(&self, site: &Site, status: Option<u8>) {
+    pub(super) fn write(&self, ui: &Ui, site: &Site, status: Option<u8>) {
         let socket = site.at(Path::new("/dev/log"));
         if let Err(error) = log(&socket, "apt-all", &self.line(status)) {
-            complain(&format!(
+            ui.complain(&format!(
                 "warning: {} took no line about this push\n  why: {error}\n",
                 socket.display()
             ));

@@ -2,7 +2,6 @@
 //! and asks where packages change, does it, and shows how it ended.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, IsTerminal};
 
 use apu_archive::quote;
 use apu_debian::PackageName;
@@ -12,8 +11,7 @@ use apu_fleet::{
     Task, random_bits,
 };
 use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
-use apu_site::output::{Stdout, all_written, complain, show};
-use apu_site::{Failure, Site, say};
+use apu_site::{Failure, Site, Ui, say};
 
 use super::args::{Args, Course};
 use super::audit::Record;
@@ -31,37 +29,40 @@ use crate::view::paint::Paint;
 use crate::view::plans::question;
 
 /// Does what the words say; the exit status is what comes back.
-pub(super) fn push(args: &Args) -> Result<u8, Failure> {
-    let ground = Ground::enter(&args.root, "apt-all")?;
+pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
+    let ground = Ground::enter(&args.root, "apt-all", ui)?;
     if args.list_hosts {
         let hosts = ground
             .inventory()?
             .resolve(std::slice::from_ref(&args.target), &args.exclude);
         for host in hosts.map_err(|error| failure::target(&ground.site, error))? {
-            say!("{host}");
+            say!(ui, "{host}");
         }
         return Ok(0);
     }
     let local = match args.files()? {
         files if files.is_empty() => None,
-        files => Some(Local::judge(&ground.site, &ground.settings, files)?),
+        files => Some(Local::judge(ui, &ground.site, &ground.settings, files)?),
     };
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let inventory = ground.inventory()?;
     let hosts = inventory
         .resolve(std::slice::from_ref(&args.target), &args.exclude)
         .map_err(|error| failure::target(&ground.site, error))?;
-    let course = args.course(io::stdin().is_terminal() && io::stderr().is_terminal())?;
+    let course = args.course(ui.can_ask())?;
     let ssh = ground.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
-        let tell: fn(&str) = if args.json { complain } else { show };
+        let tell = |text: &str| match args.json {
+            true => ui.complain(text),
+            false => ui.show(text),
+        };
         if args.dry_run {
             tell(&local.outlook());
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
             return Ok(0);
         }
-        tell(&local.publish(&ground.site)?);
+        tell(&local.publish(ui, &ground.site)?);
     }
 
     let run = &ground.settings.run;
@@ -73,19 +74,20 @@ pub(super) fn push(args: &Args) -> Result<u8, Failure> {
         Vec::new()
     };
     let output = OutputOptions {
-        paint: Paint::for_stream(&io::stdout()),
+        paint: Paint::for_stream(ui.stdout()),
         verbose: args.verbose,
-        live: io::stderr().is_terminal(),
+        live: ui.stderr().is_terminal,
     };
     let sinks = if args.json {
-        Sinks::default().with(JsonLines(Stdout))
+        Sinks::default().with(JsonLines(ui.writer()))
     } else {
-        follow(output)
+        follow(ui, output)
     };
     let mut record = Record::of(args, &hosts);
     let announcement = Announcement::of(new_push()?, &hosts, &request, record.by().to_owned());
     let done = wait(async {
         let mut push = Push {
+            ui,
             args,
             site: &ground.site,
             runner: Runner::start(&ssh, stops(), sinks, announcement),
@@ -116,12 +118,13 @@ pub(super) fn push(args: &Args) -> Result<u8, Failure> {
         push.runner.finish(status);
         done
     });
-    record.write(&ground.site, done.as_ref().ok().copied());
+    record.write(ui, &ground.site, done.as_ref().ok().copied());
     done
 }
 
 /// A push and everything that it needs to know.
 pub(super) struct Push<'a> {
+    pub(super) ui: &'a Ui,
     pub(super) args: &'a Args,
     site: &'a Site,
     pub(super) runner: Runner<'a, Ssh>,
@@ -163,19 +166,19 @@ impl Push<'_> {
         self.record
             .planned(wanted.iter().map(|(_, transaction)| transaction.id()));
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
-            show(&self.plan(self.output.paint));
+            self.ui.show(&self.plan(self.output.paint));
             return Ok(self.close());
         }
         // Where too many have failed already, there is nothing to agree to: no host will start.
         let answer = if course == Course::ShowAndDo || self.is_limit_exceeded(&[]) {
-            show(&self.plan(self.output.paint));
-            all_written()?;
+            self.ui.show(&self.plan(self.output.paint));
+            self.ui.all_written()?;
             Approval::Yes
         } else {
             self.approve(&wanted).await?
         };
         if answer != Approval::Yes {
-            say!("nothing was done{}", self.what_stays());
+            say!(self.ui, "nothing was done{}", self.what_stays());
             let status = self.close();
             return Ok(if answer == Approval::No {
                 status.max(1)
@@ -255,21 +258,21 @@ impl Push<'_> {
     async fn approve(&mut self, wanted: &[(HostName, Transaction)]) -> Result<Approval, Failure> {
         let marked = marked(&self.endings()).map(|(_, packages)| packages.len()).sum();
         let question = question(wanted, marked);
-        let is_seen = io::stdout().is_terminal();
+        let is_seen = self.ui.stdout().is_terminal;
         if is_seen {
-            show(&self.plan(self.output.paint));
+            self.ui.show(&self.plan(self.output.paint));
             // Nobody can agree to what could not be shown.
-            all_written()?;
+            self.ui.all_written()?;
         } else {
-            complain(&self.plan(Paint::for_stream(&io::stderr())));
+            self.ui.complain(&self.plan(Paint::for_stream(self.ui.stderr())));
         }
         let hosts = wanted.iter().map(|(host, _)| host.clone()).collect();
         let stops = self.runner.ask_approval(self.args.operation, hosts);
-        let mut answer = ask(&question, stops).await;
+        let mut answer = ask(self.ui, &question, stops).await;
         if !is_seen && let Ok(given) = answer {
-            show(&self.plan(self.output.paint));
+            self.ui.show(&self.plan(self.output.paint));
             if given == Approval::Yes
-                && let Err(failure) = all_written()
+                && let Err(failure) = self.ui.all_written()
             {
                 answer = Err(failure);
             }
@@ -289,7 +292,7 @@ impl Push<'_> {
         self.record.begun(run);
         if let Err(error) = runs::keep(self.site, &self.record.begun_run(run)) {
             let directory = self.site.runs();
-            complain(&format!(
+            self.ui.complain(&format!(
                 "warning: cannot write run {run} down in {}: `apu attach` will not list it\n  why: {error}\n",
                 directory.display()
             ));
@@ -297,7 +300,10 @@ impl Push<'_> {
         // Events name the run themselves.
         if !(self.args.json || self.args.quiet) {
             let target = quote(&self.args.target);
-            say!("run {run}; to follow it from elsewhere: apu attach {target} {run}");
+            say!(
+                self.ui,
+                "run {run}; to follow it from elsewhere: apu attach {target} {run}"
+            );
         }
         Ok(Request {
             run_id: Some(run),

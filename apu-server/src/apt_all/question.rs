@@ -3,17 +3,20 @@
 use std::io::{self, BufRead, Read};
 
 use apu_fleet::Approval;
-use apu_site::Failure;
-use apu_site::output::complain;
+use apu_site::{Failure, Ui};
 use nix::sys::termios::{FlushArg, tcflush};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 /// Asks on the terminal and waits for a line, or for a message of `stops`.
-pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Result<Approval, Failure> {
+pub(super) async fn ask(
+    ui: &Ui,
+    question: &str,
+    stops: &mut UnboundedReceiver<()>,
+) -> Result<Approval, Failure> {
     // Where it is no terminal there is nothing to forget.
     let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
-    complain(question);
+    ui.complain(question);
     let (to, answer) = oneshot::channel();
     // A thread of its own: the program may end while it still waits for a key.
     std::thread::spawn(move || {
@@ -22,10 +25,11 @@ pub(super) async fn ask(question: &str, stops: &mut UnboundedReceiver<()>) -> Re
         // Nobody waits for it any more after Ctrl-C.
         let _ = to.send(read.map(|_| line));
     });
-    hear(answer, stops).await
+    hear(ui, answer, stops).await
 }
 
 async fn hear(
+    ui: &Ui,
     answer: oneshot::Receiver<io::Result<String>>,
     stops: &mut UnboundedReceiver<()>,
 ) -> Result<Approval, Failure> {
@@ -33,7 +37,7 @@ async fn hear(
         // Whoever pressed Ctrl-C and then y meant the first.
         biased;
         Some(()) = stops.recv() => {
-            complain("\n");
+            ui.complain("\n");
             return Ok(Approval::Interrupted);
         }
         line = answer => line,
@@ -64,7 +68,7 @@ mod tests {
             if let Some(line) = line {
                 to.take().unwrap().send(line).unwrap();
             }
-            hear(answer, &mut stops).await
+            hear(&Ui::of_writers(io::sink(), io::sink()), answer, &mut stops).await
         })
     }
 

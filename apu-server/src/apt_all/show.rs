@@ -1,10 +1,7 @@
 //! What a push shows of its plan and of its end.
 
-use std::io;
-
 use apu_fleet::{Ending, HostName};
 use apu_proto::Plan;
-use apu_site::output::{complain, show};
 
 use super::candidate::advice;
 use super::planned::{marked, plan_of, plans_of};
@@ -16,7 +13,6 @@ use crate::view::groups::{groups, set};
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
-use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 
@@ -54,11 +50,12 @@ impl Push<'_> {
         if self.args.quiet && !self.args.json {
             let unwell = endings.iter().filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
-            show(&told_of(self.args.operation, &unwell, self.output.paint, false));
+            self.ui
+                .show(&told_of(self.args.operation, &unwell, self.output.paint, false));
         } else if !self.args.json {
             let OutputOptions { paint, verbose, .. } = self.output;
-            show(&table(&endings, screen::width(&io::stdout()), paint, verbose));
-            show(&summary(
+            self.ui.show(&table(&endings, self.ui.columns(), paint, verbose));
+            self.ui.show(&summary(
                 self.args.operation,
                 &endings,
                 told,
@@ -79,9 +76,9 @@ impl Push<'_> {
                 let advice = advice(ending.reason.as_ref()?, &self.local, self.may_replace)?;
                 Some(format!("{host}: try: {}\n", advice.replace(HOST, host.as_str())))
             });
-            complain(&ours.collect::<String>());
+            self.ui.complain(&ours.collect::<String>());
         }
-        tell_failed_sinks(self.runner.failed_sinks());
+        tell_failed_sinks(self.ui, self.runner.failed_sinks());
         self.record.ended(state);
         exit_status(&self.runner)
     }

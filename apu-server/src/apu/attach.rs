@@ -1,10 +1,9 @@
 //! `apu attach`: follows a run that was started before.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Request, RunId};
-use apu_site::output::show;
 use apu_site::{Failure, say};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -56,18 +55,26 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         ..Request::new(Operation::Attach)
     };
     let output = OutputOptions {
-        paint: Paint::for_stream(&io::stdout()),
+        paint: Paint::for_stream(ground.ui.stdout()),
         verbose: !words.quiet,
-        live: io::stderr().is_terminal(),
+        live: ground.ui.stderr().is_terminal,
     };
     let limits = ground.limits(Operation::Attach);
     wait(async {
-        let run = ask(&ssh, &hosts, &request, limits, follow(output)).await?;
+        let run = ask(
+            &ground.ui,
+            &ssh,
+            &hosts,
+            &request,
+            limits,
+            follow(&ground.ui, output),
+        )
+        .await?;
         let endings: Vec<(HostName, Ending)> = run
             .endings()
             .map(|(host, ending)| (host.clone(), ending.clone()))
             .collect();
-        show(&summary(
+        ground.ui.show(&summary(
             Operation::Attach,
             &endings,
             &[],
@@ -101,9 +108,9 @@ fn meant_for(ground: &Ground, run: RunId) -> Result<String, Failure> {
 fn list(ground: &Ground) -> Result<u8, Failure> {
     let known = runs::known(&ground.site).map_err(|error| unreadable(ground, error))?;
     if known.is_empty() {
-        say!("no run has begun here");
+        say!(ground.ui, "no run has begun here");
     } else {
-        show(&table(&known, &TimeZone::system()));
+        ground.ui.show(&table(&known, &TimeZone::system()));
     }
     Ok(0)
 }

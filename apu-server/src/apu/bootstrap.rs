@@ -4,7 +4,7 @@ mod access;
 mod debs;
 mod install;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +16,7 @@ use apu_fleet::{
     Batch, ClassName, Code, Ending, Host, HostName, KnownHosts, Limits, Obstacle, Outcome, Phase, Sinks, Why,
 };
 use apu_proto::{Operation, Request};
-use apu_site::Failure;
-use apu_site::output::{complain, show};
-use apu_site::say;
+use apu_site::{Failure, Ui, say};
 use clap::Args;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -34,7 +32,6 @@ use crate::one_phase::{exit_status, start};
 use crate::view::clean::{clean, clean_lines};
 use crate::view::groups::set;
 use crate::view::paint::Paint;
-use crate::view::screen;
 use crate::view::status::table;
 use crate::view::summary::summary;
 
@@ -88,14 +85,14 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         identity: words.identity.clone(),
         accept_new: words.accept_new_host_key,
         // Several programs that ask for passwords at once, or one that nobody hears, would only hang.
-        may_ask: hosts.len() == 1 && io::stdin().is_terminal(),
+        may_ask: hosts.len() == 1 && ground.ui.stdin_is_terminal(),
         connect_timeout: ground.settings.ssh.connect_timeout,
         port: ground.settings.ssh.port.map(NonZeroU16::get),
         person: access::Person::behind_sudo(),
     });
     let known = ground.known_hosts();
     wait(async {
-        let installed = install_all(&hosts, &access, &debs, &known, words).await;
+        let installed = install_all(&ground.ui, &hosts, &access, &debs, &known, words).await;
         let mut ways = Vec::new();
         for host in hosts.iter().filter(|host| installed.contains(&host.name)) {
             ways.push(way(&access, &ssh, host).await);
@@ -105,8 +102,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             timeout: ground.settings.ssh.connect_timeout * 3,
             ..ground.limits(Operation::Status)
         };
-        let (proven, unwell) = prove(&ssh, &installed, limits).await?;
-        tell_why(&access, &hosts, unwell).await;
+        let (proven, unwell) = prove(&ground.ui, &ssh, &installed, limits).await?;
+        tell_why(&ground.ui, &access, &hosts, unwell).await;
         if let Some(class) = &words.add_to_class {
             let lines: Vec<(&HostName, String)> = ways
                 .iter()
@@ -117,6 +114,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         } else {
             for way in ways.iter().filter(|way| way.is_taught) {
                 say!(
+                    ground.ui,
                     "{}: root's ssh does not know the way that yours takes; try: write `{}` in its class",
                     way.host.name,
                     way.host
@@ -127,6 +125,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             if !unlisted.is_empty() {
                 let class = ground.site.clients().join("default");
                 say!(
+                    ground.ui,
                     "in no class yet: {}; try: write it into {}",
                     set(&unlisted),
                     class.display()
@@ -172,6 +171,7 @@ async fn way(access: &Access, ssh: &Ssh, host: &Host) -> Way {
 
 /// The names of the hosts where everything is installed and whose key is pinned.
 async fn install_all(
+    ui: &Ui,
     hosts: &[Host],
     access: &Arc<Access>,
     debs: &Arc<Debs>,
@@ -182,11 +182,12 @@ async fn install_all(
     let mut working = JoinSet::new();
     for host in hosts {
         let (gate, access, debs, host) = (gate.clone(), access.clone(), debs.clone(), host.clone());
+        let own_ui = ui.clone();
         let verbose = words.verbose;
         working.spawn(async move {
             let _permit = gate.acquire().await;
-            say!("{}: installing apu-client and apu-data", host.name);
-            let installed = install(&access, &host, &debs, verbose).await;
+            say!(own_ui, "{}: installing apu-client and apu-data", host.name);
+            let installed = install(&own_ui, &access, &host, &debs, verbose).await;
             (host, installed)
         });
     }
@@ -199,6 +200,7 @@ async fn install_all(
         match pinned {
             Ok(key) => {
                 say!(
+                    ui,
                     "{name}: installed; its key is {} {}",
                     key.algorithm(),
                     key.fingerprint()
@@ -207,10 +209,10 @@ async fn install_all(
             }
             Err(trouble) => {
                 let mut lines = clean_lines(&trouble.text, 15).into_iter();
-                complain(&(format!("error: {name}: {}", lines.next().unwrap_or_default()) + "\n"));
-                lines.for_each(|line| complain(&(format!("  why: {line}") + "\n")));
+                ui.complain(&(format!("error: {name}: {}", lines.next().unwrap_or_default()) + "\n"));
+                lines.for_each(|line| ui.complain(&(format!("  why: {line}") + "\n")));
                 if !trouble.advice.is_empty() {
-                    complain(&(format!("  try: {}", clean(&trouble.advice)) + "\n"));
+                    ui.complain(&(format!("  try: {}", clean(&trouble.advice)) + "\n"));
                 }
             }
         }
@@ -220,6 +222,7 @@ async fn install_all(
 
 /// The names of those that answer `status` over their new access, and how the others ended.
 async fn prove(
+    ui: &Ui,
     ssh: &Arc<Ssh>,
     hosts: &[Host],
     limits: Limits,
@@ -250,8 +253,8 @@ async fn prove(
         .endings()
         .map(|(host, ending)| (host.clone(), ending.clone()))
         .collect();
-    let paint = Paint::for_stream(&io::stdout());
-    show(&table(&endings, screen::width(&io::stdout()), paint, false));
+    let paint = Paint::for_stream(ui.stdout());
+    ui.show(&table(&endings, ui.columns(), paint, false));
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());
@@ -260,7 +263,7 @@ async fn prove(
 
 /// Says what keeps the push out of hosts that have just been installed. To do that once more is no cure: they are asked for
 /// the cause over the administrator's own access.
-async fn tell_why(access: &Access, hosts: &[Host], mut unwell: Vec<(HostName, Ending)>) {
+async fn tell_why(ui: &Ui, access: &Access, hosts: &[Host], mut unwell: Vec<(HostName, Ending)>) {
     if unwell.is_empty() {
         return;
     }
@@ -276,8 +279,8 @@ async fn tell_why(access: &Access, hosts: &[Host], mut unwell: Vec<(HostName, En
             *why = explained(name, why, &install::explain(access, host).await);
         }
     }
-    let paint = Paint::for_stream(&io::stdout());
-    show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
+    let paint = Paint::for_stream(ui.stdout());
+    ui.show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
 }
 
 /// The reason with the cause that the host itself has found.
@@ -329,7 +332,7 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[(&HostName, String)
         .map(|(host, line)| (*host, line))
         .unzip();
     if let Some(text) = nothing_new(hosts.is_empty(), new.is_empty()) {
-        complain(&format!("{}: {text}\n", path.display()));
+        ground.ui.complain(&format!("{}: {text}\n", path.display()));
         return Ok(());
     }
     for line in lines {
@@ -341,7 +344,7 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[(&HostName, String)
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fresh.as_file().set_permissions(readable).map_err(failed)?;
     fresh.persist(&path).map_err(|error| failed(error.error))?;
-    say!("written into {}: {}", path.display(), set(&new));
+    say!(ground.ui, "written into {}: {}", path.display(), set(&new));
     Ok(())
 }
 

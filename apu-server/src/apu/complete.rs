@@ -6,8 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use apu_fleet::{ClassName, Inventory};
-use apu_site::Site;
-use apu_site::output::show;
+use apu_site::{Site, Ui};
 use clap::{Arg, ArgAction, Args, Command, ValueHint};
 
 use crate::apt_all::operation_of;
@@ -23,7 +22,7 @@ pub(super) struct Words {
 /// Stands first where files are meant as well.
 const FILES: &str = ":files";
 
-pub(super) fn run(site: &Site, words: &Words, programs: [Command; 2]) -> u8 {
+pub(super) fn run(ui: &Ui, site: &Site, words: &Words, programs: [Command; 2]) -> u8 {
     let name = |word: &String| {
         Path::new(word)
             .file_name()
@@ -44,7 +43,7 @@ pub(super) fn run(site: &Site, words: &Words, programs: [Command; 2]) -> u8 {
         .into_iter()
         .map(|(word, help)| format!("{word}\t{help}\n"))
         .collect();
-    show(&text);
+    ui.show(&text);
     0
 }
 

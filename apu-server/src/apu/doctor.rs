@@ -11,8 +11,7 @@ use std::time::{Duration, SystemTime};
 use apu_archive::Keyring;
 use apu_archive::{Checked, newest_version};
 use apu_fleet::{HostName, fold};
-use apu_site::say;
-use apu_site::{Failure, KeyKind, Rotation, Settings, archive_key_at};
+use apu_site::{Failure, KeyKind, Rotation, Settings, archive_key_at, say};
 use clap::Args;
 
 use super::key::lasts;
@@ -69,8 +68,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     }
     for finding in &findings {
         match &finding.advice {
-            Some(advice) => say!("WARN  {}\n      try: {advice}", finding.what),
-            None if !words.quiet => say!("ok    {}", finding.what),
+            Some(advice) => say!(ground.ui, "WARN  {}\n      try: {advice}", finding.what),
+            None if !words.quiet => say!(ground.ui, "ok    {}", finding.what),
             None => {}
         }
     }

@@ -1,12 +1,10 @@
 //! `apu host-key`: shows a host's key, and pins it after a yes.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, Read};
 
 use apu_fleet::ssh::offered_key;
 use apu_fleet::{Host, HostKey, KnownHosts, Pinned};
-use apu_site::Failure;
-use apu_site::output::complain;
-use apu_site::say;
+use apu_site::{Failure, Ui, say};
 use clap::Args;
 
 use super::remote::{named, wait};
@@ -89,11 +87,11 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
     })?;
 
     let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());
-    say!("{name}: {kind} {fingerprint}");
+    say!(ground.ui, "{name}: {kind} {fingerprint}");
     let verdict = judge(&pinned, &offered);
     match verdict {
         Verdict::Known => {
-            say!("{name}: that is the pinned key");
+            say!(ground.ui, "{name}: that is the pinned key");
             return Ok(0);
         }
         Verdict::Revoked => {
@@ -103,17 +101,21 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         }
         Verdict::New if pinned.has_authority => {
             say!(
+                ground.ui,
                 "{name}: an authority in {} certifies its key; one of its own would count beside that",
                 file.display()
             );
         }
         Verdict::New => {}
         Verdict::Changed => {
-            say!("{name}: THE KEY HAS CHANGED. Pinned is:");
+            say!(ground.ui, "{name}: THE KEY HAS CHANGED. Pinned is:");
             for key in &pinned.keys {
-                say!("{name}:   {} {}", key.algorithm(), key.fingerprint());
+                say!(ground.ui, "{name}:   {} {}", key.algorithm(), key.fingerprint());
             }
-            say!("{name}: it was installed anew, or somebody stands between you and it");
+            say!(
+                ground.ui,
+                "{name}: it was installed anew, or somebody stands between you and it"
+            );
             if !words.replace {
                 return Err(Failure::words(format!("the key of {name} is not the pinned one"))
                     .why("nothing was changed")
@@ -121,14 +123,14 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
             }
         }
     }
-    if !agreed(words, &fingerprint, name.as_str())? {
-        say!("{name}: nothing was pinned");
+    if !agreed(&ground.ui, words, &fingerprint, name.as_str())? {
+        say!(ground.ui, "{name}: nothing was pinned");
         return Ok(1);
     }
     known
         .pin(name, port, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
-    say!("{name}: pinned in {}", file.display());
+    say!(ground.ui, "{name}: pinned in {}", file.display());
     if verdict == Verdict::Changed {
         // What was connected under the old key must not be used any longer.
         wait(async {
@@ -141,7 +143,7 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
     Ok(0)
 }
 
-fn agreed(words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure> {
+fn agreed(ui: &Ui, words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure> {
     if let Some(expected) = &words.fingerprint {
         if expected == fingerprint {
             return Ok(true);
@@ -152,7 +154,7 @@ fn agreed(words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure>
                 .advise("compare both with what the host says at its own console"),
         );
     }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !ui.can_ask() {
         return Err(
             Failure::words("nobody can be asked whether that is the right key")
                 .why("there is no terminal to ask on")
@@ -161,7 +163,7 @@ fn agreed(words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure>
                 )),
         );
     }
-    complain("Is that what the host says at its own console? [y/N] ");
+    ui.complain("Is that what the host says at its own console? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().take(100).read_line(&mut answer);
     read.map_err(|error| Failure::machine("cannot read the answer").why(error))?;

@@ -1,8 +1,7 @@
 //! `apu hosts`: which classes there are, and which hosts a target means.
 
 use apu_fleet::{Host, fold};
-use apu_site::Failure;
-use apu_site::say;
+use apu_site::{Failure, say};
 use clap::Args;
 
 use crate::failure;
@@ -30,9 +29,9 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         let mut bad = None;
         for class in inventory.classes() {
             match inventory.class(class) {
-                Ok(hosts) => say!("{class}: {}", counted(&hosts)),
+                Ok(hosts) => say!(ground.ui, "{class}: {}", counted(&hosts)),
                 Err(error) => {
-                    say!("{class}: cannot be used");
+                    say!(ground.ui, "{class}: cannot be used");
                     bad = bad.or(Some(error));
                 }
             }
@@ -41,10 +40,10 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     }
     let hosts = inventory.resolve(&words.target, &words.exclude).map_err(wrong)?;
     if words.fold {
-        say!("{}", fold(hosts.iter().map(|host| host.name.as_str())));
+        say!(ground.ui, "{}", fold(hosts.iter().map(|host| host.name.as_str())));
     } else {
         for host in hosts {
-            say!("{host}");
+            say!(ground.ui, "{host}");
         }
     }
     Ok(0)

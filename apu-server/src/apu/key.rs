@@ -58,7 +58,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     match &words.command {
         Command::Status => status::run(ground),
         Command::Rotate(words) => rotate::run(ground, words),
-        Command::Export(words) => export::run(&ground.site, words),
+        Command::Export(words) => export::run(ground, words),
     }
 }
 

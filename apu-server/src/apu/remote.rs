@@ -57,7 +57,7 @@ pub(super) async fn asked(
 ) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
     let request = Request::new(operation);
     let limits = ground.limits(operation);
-    let run = ask(ssh, hosts, &request, limits, Sinks::default()).await?;
+    let run = ask(&ground.ui, ssh, hosts, &request, limits, Sinks::default()).await?;
     let endings = run.endings().map(|(host, ending)| (host.clone(), ending.clone()));
     Ok((run.interrupts == 0).then(|| endings.collect()))
 }

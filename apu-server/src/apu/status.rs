@@ -1,13 +1,11 @@
 //! `apu status`: which hosts have which apu-client and apu-data, beside what this server has published.
 
 use std::fmt::Write as _;
-use std::io;
 
 use apu_archive::newest_version;
 use apu_archive::quote;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Status};
-use apu_site::output::show;
 use apu_site::{Failure, archive_failure};
 use clap::Args;
 
@@ -58,9 +56,9 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
         let Some(endings) = statuses(&ssh, &hosts, ground).await? else {
             return Ok(INTERRUPTED);
         };
-        let (text, status) = shown(&endings, &newest, Paint::for_stream(&io::stdout()));
+        let (text, status) = shown(&endings, &newest, Paint::for_stream(ground.ui.stdout()));
         // Nobody may be reading.
-        show(&text);
+        ground.ui.show(&text);
         Ok(status)
     })
 }

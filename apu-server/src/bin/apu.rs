@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    apu_archive::serve_deb_reader();
-    apu_server::apu::main()
+    apu_archive::serve_deb_reader().unwrap_or_else(apu_server::apu::main)
 }

@@ -1,7 +1,6 @@
 //! Every archive of apu.toml, as the daily job signs them anew.
 
-use apu_site::output::{complain, show};
-use apu_site::{Failure, Settings, Site, report};
+use apu_site::{Failure, Settings, Site, Ui, report};
 
 use super::target::Target;
 
@@ -10,7 +9,7 @@ use super::target::Target;
 ///
 /// # Errors
 /// None of its own: each failure is shown when it happens.
-pub(super) fn publish(site: &Site, settings: &Settings, strict: bool) -> Result<u8, Failure> {
+pub(super) fn publish(ui: &Ui, site: &Site, settings: &Settings, strict: bool) -> Result<u8, Failure> {
     let named = settings
         .archives
         .iter()
@@ -21,14 +20,14 @@ pub(super) fn publish(site: &Site, settings: &Settings, strict: bool) -> Result<
         if !target.dir.is_dir() {
             continue;
         }
-        match super::publish(&target, site, strict, |archive| archive) {
+        match super::publish(ui, &target, site, strict, |archive| archive) {
             Ok((text, status)) => {
-                show(&text);
+                ui.show(&text);
                 worst = worst.max(status);
             }
             Err(failure) => {
                 let (text, status) = report(&failure);
-                complain(&format!("{target}:\n{text}"));
+                ui.complain(&format!("{target}:\n{text}"));
                 worst = worst.max(status);
             }
         }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use apu_archive::{ArchiveError, Entry, Trial};
 use apu_proto::PackageArg;
-use apu_site::output::complain;
-use apu_site::{Failure, Settings, Site, archive_failure};
+use apu_site::{Failure, Settings, Site, Ui, archive_failure};
 
 use super::{Target, show};
 
@@ -22,10 +21,13 @@ impl Local {
     ///
     /// # Errors
     /// For a file that is no .deb or that may not be published, and for one that clients could not be asked to install.
-    pub fn judge(site: &Site, settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Failure> {
+    pub fn judge(ui: &Ui, site: &Site, settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Failure> {
         let target = Target::own(site, settings);
         let failed = |error| failure(&target.dir, error);
-        let trials = target.open(site, "apt-all")?.try_add(&files).map_err(failed)?;
+        let trials = target
+            .open(ui, site, "apt-all")?
+            .try_add(&files)
+            .map_err(failed)?;
         let named = files.iter().zip(&trials);
         let packages = named.map(|(file, trial)| package(file, trial));
         let packages = packages.collect::<Result<_, _>>()?;
@@ -62,8 +64,8 @@ impl Local {
     ///
     /// # Errors
     /// Where nothing was published, or a file is another than the one that was judged.
-    pub fn publish(&self, site: &Site) -> Result<String, Failure> {
-        let archive = self.target.open(site, "apt-all")?;
+    pub fn publish(&self, ui: &Ui, site: &Site) -> Result<String, Failure> {
+        let archive = self.target.open(ui, site, "apt-all")?;
         let failed = |error| failure(&self.target.dir, error);
         let there: Vec<Entry> = archive.list().map_err(failed)?;
         let (added, published) = archive.add(&self.files).map_err(failed)?;
@@ -80,7 +82,7 @@ impl Local {
             format!("{what} {}\n", entry.name())
         };
         let lines: String = added.iter().map(line).collect();
-        complain(&published.complaint(&self.target.dir).unwrap_or_default());
+        ui.complain(&published.complaint(&self.target.dir).unwrap_or_default());
         Ok(lines + &show::published(&self.target, &published))
     }
 }

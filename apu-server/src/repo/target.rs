@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use apu_archive::{Archive, ArchiveError, Labels, Layout, Suite};
 use apu_archive::{MachineArchitecture, Word};
-use apu_site::output::complain;
 use apu_site::settings::MoreArchive;
-use apu_site::{Failure, Settings, Site, archive_failure, labels_of, own_labels};
+use apu_site::{Failure, Settings, Site, Ui, archive_failure, labels_of, own_labels};
 use clap::Args;
 
 /// A suite as an option.
@@ -201,7 +200,7 @@ impl Target {
     }
 
     /// Opens it to change it.
-    pub(super) fn open(&self, site: &Site, who: &str) -> Result<Archive, Failure> {
+    pub(super) fn open(&self, ui: &Ui, site: &Site, who: &str) -> Result<Archive, Failure> {
         let dir = self.dir.display();
         if !self.dir.is_dir() {
             return Err(match self.dir.symlink_metadata() {
@@ -216,7 +215,8 @@ impl Target {
         apu_site::archive_key_is_at(&site.archive_key())?;
         let site = site.clone();
         let keys = move || apu_site::archive_keys(&site).map_err(Into::into);
-        let waiting = |holder: &str| complain(&(format!("waiting for {holder} to finish with {dir}") + "\n"));
+        let waiting =
+            |holder: &str| ui.complain(&(format!("waiting for {holder} to finish with {dir}") + "\n"));
         Archive::open(&self.dir, self.labels.clone(), keys, who, &waiting)
             .map_err(|error| archive_failure(error, &self.dir))
     }

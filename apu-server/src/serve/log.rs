@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use apu_site::Ui;
+
 /// Lines in each [`WINDOW`].
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -11,12 +13,14 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Writes a few lines in each window, and then how many it left out.
 #[derive(Debug)]
 pub(super) struct Log {
+    ui: Ui,
     state: Mutex<(Instant, u32)>,
 }
 
 impl Log {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(ui: &Ui) -> Self {
         Self {
+            ui: ui.clone(),
             state: Mutex::new((Instant::now(), 0)),
         }
     }
@@ -24,7 +28,7 @@ impl Log {
     /// Writes a line, if there is room for it.
     pub(super) fn tell(&self, line: fmt::Arguments<'_>) {
         for text in self.due(line, Instant::now()) {
-            apu_site::output::complain(&format!("{text}\n"));
+            self.ui.complain(&format!("{text}\n"));
         }
     }
 
@@ -50,11 +54,13 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
     fn a_flood_is_a_few_lines_and_a_number() {
-        let log = Log::new();
+        let log = Log::new(&Ui::of_writers(io::sink(), io::sink()));
         let start = Instant::now();
         let lines: Vec<_> = (0..1000)
             .flat_map(|n| log.due(format_args!("line {n}"), start))

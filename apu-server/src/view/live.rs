@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use apu_fleet::{Event, HostName, HostState, Phase, RunState, Sink, Sinks, Stage, TimedEvent};
 use apu_proto::Phase as Activity;
-use apu_site::output::Stdout;
+use apu_site::Ui;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
@@ -13,7 +13,6 @@ use super::clean::clean;
 use super::groups::set;
 use super::paint::Paint;
 use super::plans::outlook;
-use super::screen;
 
 /// What is printed while a push goes on.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +57,11 @@ impl OutputOptions {
 
 /// The view of a push that fits where it is shown.
 #[must_use]
-pub fn follow(output: OutputOptions) -> Sinks<'static> {
+pub fn follow(ui: &Ui, output: OutputOptions) -> Sinks<'static> {
     if output.live {
-        Sinks::default().with(Live::new(output))
+        Sinks::default().with(Live::new(ui, output))
     } else {
-        Sinks::default().with(Plain::new(Stdout, output))
+        Sinks::default().with(Plain::new(ui.writer(), output))
     }
 }
 
@@ -98,22 +97,23 @@ pub struct Live {
     /// The head, and a line for each host at work.
     lines: Vec<ProgressBar>,
     output: OutputOptions,
+    ui: Ui,
 }
 
 impl Live {
     /// Draws on standard error.
     #[must_use]
-    pub fn new(output: OutputOptions) -> Self {
+    pub fn new(ui: &Ui, output: OutputOptions) -> Self {
         Self {
             screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             lines: Vec::new(),
             output,
+            ui: ui.clone(),
         }
     }
 
     fn draw(&mut self, run: &RunState) {
-        let (rows, _) = screen::size(&io::stderr()).unwrap_or(screen::USUAL);
-        let (head, running) = lines(run, Timestamp::now(), rows);
+        let (head, running) = lines(run, Timestamp::now(), self.ui.error_rows());
         while self.lines.len() > running.len() + 1 {
             self.take_line();
         }

@@ -1,8 +1,7 @@
 //! Colours and letters that the reader's terminal has.
 
-use std::io::IsTerminal;
-
 use apu_fleet::Outcome;
+use apu_site::output::Stream;
 
 /// What may be used to show something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,19 +13,12 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// What fits `stream`, by what it is and by NO_COLOR, TERM and the locale.
+    /// What fits a stream.
     #[must_use]
-    pub fn for_stream(stream: &impl IsTerminal) -> Self {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(|name| set(name));
-        let locale = locale
-            .and_then(|name| std::env::var(name).ok())
-            .unwrap_or_default()
-            .to_uppercase();
+    pub const fn for_stream(stream: Stream) -> Self {
         Self {
-            colour: stream.is_terminal() && !set("NO_COLOR") && !dumb,
-            unicode: locale.contains("UTF-8") || locale.contains("UTF8"),
+            colour: stream.colour,
+            unicode: stream.unicode,
         }
     }
 

@@ -1,5 +1,7 @@
 //! `apu repo` as a program: interrupted, twice at once, and with wrong words.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod hostile;
 mod interrupted;
 mod server;

@@ -1,8 +1,5 @@
 //! What the server's programs share: where their files are, `apu.toml`, the keys, and how errors and output are shown.
 
-// A panic at a closed pipe is no way to end: `output` is.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
-
 mod archive_failure;
 mod failure;
 mod host;
@@ -20,6 +17,7 @@ pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use io_advice::io_advice;
 pub use labels::{labels_of, own_labels};
+pub use output::Ui;
 pub use push_key::{PushKeyError, read_public};
 pub use rotation::{KeyKind, Rotation, archive_key_at, archive_key_is_at, archive_keys, push_keys};
 pub use settings::Settings;

@@ -8,7 +8,6 @@ use apu_archive::{Archive, atomic_file};
 
 use crate::archive_failure::archive_failure;
 use crate::labels::own_labels;
-use crate::output::complain;
 use crate::rotation::{archive_keys, make_archive_key, write_certificates};
 use crate::{Failure, Settings, Site, host, push_key};
 
@@ -17,6 +16,8 @@ use crate::{Failure, Settings, Site, host, push_key};
 pub struct Made {
     /// The files and directories that were not there.
     pub paths: Vec<PathBuf>,
+    /// The .debs that the new archive left out, as a text for the administrator.
+    pub complaint: Option<String>,
 }
 
 /// Makes what is missing.
@@ -32,14 +33,15 @@ pub fn setup(site: &Site) -> Result<Made, Failure> {
     if ensure_proxy_conf(site)? {
         made.paths.push(site.proxy_conf());
     }
-    if let Some(archive) = ensure_archive(site)? {
+    if let Some((archive, complaint)) = ensure_archive(site)? {
         made.paths.push(archive);
+        made.complaint = complaint;
     }
     Ok(made)
 }
 
-/// Publishes the site's own archive, empty or not, if it was never published.
-fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
+/// Publishes the site's own archive, empty or not, if it was never published; returns it with what it left out.
+fn ensure_archive(site: &Site) -> Result<Option<(PathBuf, Option<String>)>, Failure> {
     // Settings with a mistake in them must not stop the package from being installed; every program names it.
     let Ok(settings) = Settings::read(site) else {
         return Ok(None);
@@ -53,8 +55,8 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
     let published = Archive::open(&dir, own_labels(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| archive_failure(error, &dir))?;
-    complain(&published.complaint(&dir).unwrap_or_default());
-    Ok(Some(dir))
+    let complaint = published.complaint(&dir);
+    Ok(Some((dir, complaint)))
 }
 
 fn directories(site: &Site) -> Result<(), Failure> {

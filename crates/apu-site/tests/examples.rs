@@ -1,5 +1,7 @@
 //! The example settings say what the defaults are; this keeps them true.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,11 @@
 //! `make demo`: the README's story on real machines, from bare Debian clients to a proved upgrade.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is run by hand, on a terminal"
+)]
+
 use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};

@@ -1,5 +1,11 @@
 //! The suites that run on fleets: one test binary, each module a topic, each test with a fleet of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and figures are for its reader"
+)]
+
 mod archive_suites;
 mod asking;
 mod bad_input;

@@ -3,6 +3,8 @@
 //! What was started is the kernel's word, what was changed is dpkg's database and /etc before and after. Where a test
 //! proves that something is refused, the same test proves that it would notice if it were not.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "../../data/corpus.rs"]
 mod corpus;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use apu_fleet::ssh::{Excerpt, blame, write_config};
 use apu_fleet::{Code, Host, HostKey, HostName, Jump, KnownHosts, Obstacle, Why};
-use apu_site::say;
+use apu_site::{Ui, say};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -54,6 +54,7 @@ impl From<Why> for Trouble {
 
 /// Installs, and returns the host's key as the administrator's ssh has verified it.
 pub(super) async fn install(
+    ui: &Ui,
     access: &Access,
     host: &Host,
     debs: &Debs,
@@ -61,7 +62,7 @@ pub(super) async fn install(
 ) -> Result<HostKey, Trouble> {
     let (scratch, config) = scratch(access)?;
     let keys = scratch.path().join("keys");
-    match timeout(LIMIT, talk(access, host, debs, &config, &keys, verbose)).await {
+    match timeout(LIMIT, talk(ui, access, host, debs, &config, &keys, verbose)).await {
         Ok(done) => done?,
         Err(_) => return Err(Trouble::new(format!("not done within {} s", LIMIT.as_secs()), "")),
     }
@@ -116,6 +117,7 @@ pub(super) async fn explain(access: &Access, host: &Host) -> String {
 }
 
 async fn talk(
+    ui: &Ui,
     access: &Access,
     host: &Host,
     debs: &Debs,
@@ -133,7 +135,7 @@ async fn talk(
         return Err(Trouble::new("ssh has no pipes", ""));
     };
     let complaints = tokio::spawn(async move { Excerpt::of(stderr).await.text() });
-    let said = deliver(stdin, stdout, host, debs, verbose).await;
+    let said = deliver(ui, stdin, stdout, host, debs, verbose).await;
     let status = child
         .wait()
         .await
@@ -189,6 +191,7 @@ struct Said {
 }
 
 async fn deliver(
+    ui: &Ui,
     mut stdin: ChildStdin,
     stdout: ChildStdout,
     host: &Host,
@@ -218,7 +221,7 @@ async fn deliver(
             said.installed = true;
         } else {
             if verbose {
-                say!("{}| {}", host.name, clean(&line));
+                say!(ui, "{}| {}", host.name, clean(&line));
             }
             said.lines.push(line);
         }

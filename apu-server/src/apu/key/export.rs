@@ -1,14 +1,15 @@
 //! `apu key export`: the public half of the archive key, for clients that are not of the fleet.
 
 use std::fs::Permissions;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use apu_site::output::Stdout;
-use apu_site::{Failure, Site};
+use apu_site::Failure;
 use clap::Args;
 use tempfile::NamedTempFile;
+
+use crate::ground::Ground;
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
@@ -23,10 +24,10 @@ pub(super) struct Export {
     armor: bool,
 }
 
-pub(super) fn run(site: &Site, words: &Export) -> Result<u8, Failure> {
+pub(super) fn run(ground: &Ground, words: &Export) -> Result<u8, Failure> {
     let path = match words.armor {
-        true => site.archive_asc(),
-        false => site.archive_gpg(),
+        true => ground.site.archive_asc(),
+        false => ground.site.archive_gpg(),
     };
     let bytes = std::fs::read(&path).map_err(|error| {
         Failure::words(format!("there is no public key {}", path.display()))
@@ -36,12 +37,12 @@ pub(super) fn run(site: &Site, words: &Export) -> Result<u8, Failure> {
     match &words.output {
         Some(file) => write(file, &bytes)
             .map_err(|error| Failure::of_io(format!("cannot write {}", file.display()), error, file))?,
-        None if !words.armor && io::stdout().is_terminal() => {
+        None if !words.armor && ground.ui.stdout().is_terminal => {
             return Err(Failure::words("a terminal cannot show a binary keyring")
                 .advise("apu key export --armor, or apu key export --output FILE"));
         }
         // What cannot be written is told at the program's end.
-        None => drop(Stdout.write_all(&bytes)),
+        None => drop(ground.ui.writer().write_all(&bytes)),
     }
     Ok(0)
 }

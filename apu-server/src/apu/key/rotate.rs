@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use apu_fleet::ssh::{Ssh, SshOptions};
-use apu_site::say;
-use apu_site::{Failure, KeyKind};
+use apu_site::{Failure, KeyKind, Ui, say};
 
 use super::lag::{Laggard, laggards};
 use super::{KINDS, Rotate, name, offered_data, option, rotation};
@@ -43,7 +42,7 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
     for kind in going {
         let ssh = way(ground, kind)?;
         let Some(endings) = wait(statuses(&ssh, &hosts, ground))? else {
-            say!("interrupted: both keys stay in use");
+            say!(ground.ui, "interrupted: both keys stay in use");
             return Ok(INTERRUPTED);
         };
         late.push((kind, laggards(&endings, needed)));
@@ -58,10 +57,10 @@ pub(super) fn run(ground: &Ground, words: &Rotate) -> Result<u8, Failure> {
         publish(ground)?;
     }
     for (kind, late) in &ripe {
-        dropped(*kind, late);
+        dropped(&ground.ui, *kind, late);
     }
     for (kind, late) in &unripe {
-        waits(*kind, late, hosts.len());
+        waits(&ground.ui, *kind, late, hosts.len());
     }
     Ok(u8::from(!unripe.is_empty()))
 }
@@ -80,13 +79,13 @@ fn way(ground: &Ground, kind: KeyKind) -> Result<Arc<Ssh>, Failure> {
 
 /// Makes the next apu-data, if a key has changed, and signs all archives with the keys that there are now.
 fn publish(ground: &Ground) -> Result<(), Failure> {
-    gen_apu_data_pkg::make(&ground.site, &ground.settings, 1).map_err(|failure| {
+    gen_apu_data_pkg::make(&ground.ui, &ground.site, &ground.settings, 1).map_err(|failure| {
         let advice = failure.advice().unwrap_or("mend what is named above").to_owned();
         Failure::machine("there is no apu-data with the new keys")
             .why(failure)
             .advise(format!("{advice}; then do the same once more: nothing is lost"))
     })?;
-    crate::repo::publish_others(&ground.site, &ground.settings)
+    crate::repo::publish_others(&ground.ui, &ground.site, &ground.settings)
 }
 
 fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
@@ -96,35 +95,46 @@ fn begun(ground: &Ground, kind: KeyKind) -> Result<(), Failure> {
         KeyKind::Archive => "both sign the archives",
     };
     let (name, again) = (name(kind), format!("sudo apu key rotate {}", option(kind)));
-    say!("{name}: the next one is made; {what} now, and both are in apu-data {data}");
+    let ui = &ground.ui;
     say!(
+        ui,
+        "{name}: the next one is made; {what} now, and both are in apu-data {data}"
+    );
+    say!(
+        ui,
         "next: {:<36} brings it to the clients of CLASS",
         "sudo gen-apu-data-pkg --push CLASS"
     );
-    say!("      {again:<36} once more: drops the old key when all clients have it");
+    say!(
+        ui,
+        "      {again:<36} once more: drops the old key when all clients have it"
+    );
     Ok(())
 }
 
-fn dropped(kind: KeyKind, late: &[Laggard]) {
+fn dropped(ui: &Ui, kind: KeyKind, late: &[Laggard]) {
     let name = name(kind);
-    say!("{name}: the old one is dropped, the next one is in its place");
+    say!(ui, "{name}: the old one is dropped, the next one is in its place");
     if !late.is_empty() {
         let hosts: Vec<&str> = late.iter().map(|laggard| laggard.host.as_str()).collect();
         say!(
+            ui,
             "{name}: left behind, since --force was given: {0}\n  try: sudo apu bootstrap {0}",
             hosts.join(" ")
         );
     }
 }
 
-fn waits(kind: KeyKind, late: &[Laggard], all: usize) {
+fn waits(ui: &Ui, kind: KeyKind, late: &[Laggard], all: usize) {
     say!(
+        ui,
         "{}: both stay in use, since {} of {all} hosts have not got the next one yet",
         name(kind),
         late.len()
     );
-    super::status::show(late);
+    super::status::show(ui, late);
     say!(
+        ui,
         "next: sudo gen-apu-data-pkg --push CLASS, or --force, which leaves {} behind",
         if late.len() == 1 { "that one" } else { "those" }
     );

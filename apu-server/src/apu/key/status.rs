@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apu_fleet::{HostKey, HostName};
-use apu_site::say;
-use apu_site::{Failure, KeyKind, archive_key_at};
+use apu_site::{Failure, KeyKind, Ui, archive_key_at, say};
 use jiff::Timestamp;
 
 use super::lag::{Laggard, laggards};
@@ -24,20 +23,34 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
     for kind in KINDS {
         let rotation = rotation(ground, kind);
         let (line, early) = describe(kind, rotation.current(), now)?;
-        say!("{:<12} {line}", name(kind));
+        say!(ground.ui, "{:<12} {line}", name(kind));
         worst = worst.max(u8::from(early && !rotation.is_under_way()));
         if rotation.is_under_way() {
-            say!("{:<12} {}", "  next", describe(kind, rotation.next(), now)?.0);
-            say!("{:<12} sudo apu key rotate {}", "  go on with", option(kind));
+            say!(
+                ground.ui,
+                "{:<12} {}",
+                "  next",
+                describe(kind, rotation.next(), now)?.0
+            );
+            say!(
+                ground.ui,
+                "{:<12} sudo apu key rotate {}",
+                "  go on with",
+                option(kind)
+            );
         } else if early {
-            say!("{:<12} sudo apu key rotate {}", "  try", option(kind));
+            say!(ground.ui, "{:<12} sudo apu key rotate {}", "  try", option(kind));
         }
     }
     let Some(needed) = offered_data(ground)? else {
-        say!("{:<12} none yet; try: sudo gen-apu-data-pkg", "apu-data");
+        say!(
+            ground.ui,
+            "{:<12} none yet; try: sudo gen-apu-data-pkg",
+            "apu-data"
+        );
         return Ok(1);
     };
-    say!("{:<12} {needed}", "apu-data");
+    say!(ground.ui, "{:<12} {needed}", "apu-data");
     if hosts.is_empty() {
         return Ok(worst);
     }
@@ -47,26 +60,27 @@ pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
     };
     let late = laggards(&endings, needed);
     say!(
+        ground.ui,
         "{:<12} {} of {} have it",
         "hosts",
         hosts.len() - late.len(),
         hosts.len()
     );
-    show(&late);
+    show(&ground.ui, &late);
     Ok(worst.max(u8::from(!late.is_empty())))
 }
 
 /// The hosts that lag, those of one reason together.
-pub(super) fn show(late: &[Laggard]) {
+pub(super) fn show(ui: &Ui, late: &[Laggard]) {
     use crate::view::groups::{groups, set};
     let reasons = late
         .iter()
         .map(|laggard| (&laggard.host, (laggard.why.as_str(), laggard.advice.as_str())));
     for ((why, advice), hosts) in groups(reasons) {
         let hosts: Vec<&HostName> = hosts;
-        say!("  {}: {why}", set(&hosts));
+        say!(ui, "  {}: {why}", set(&hosts));
         if !advice.is_empty() {
-            say!("    try: {advice}");
+            say!(ui, "    try: {advice}");
         }
     }
 }

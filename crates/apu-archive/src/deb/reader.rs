@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -42,16 +42,18 @@ pub(crate) enum Depth {
     Whole,
 }
 
-/// Lets this program read .debs in children; in such a child, reads them and never returns.
+/// Lets this program read .debs in children; in such a child, reads them and returns the status to exit with at once.
 ///
 /// It comes first in `main`: what was opened or started before it would be the child's too.
-pub fn serve_deb_reader() {
+#[must_use]
+pub fn serve_deb_reader() -> Option<ExitCode> {
     let mut arguments = std::env::args_os();
     if arguments.next().is_some_and(|name| name == NAME) {
         let seconds = arguments.next().and_then(|text| text.to_str()?.parse().ok());
-        std::process::exit(child::serve(seconds.unwrap_or(60)));
+        return Some(child::serve(seconds.unwrap_or(60)));
     }
     IS_SERVED.store(true, Ordering::Relaxed);
+    None
 }
 
 /// What a .deb holds.

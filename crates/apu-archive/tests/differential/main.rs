@@ -2,6 +2,8 @@
 //!
 //! `APU_DIFFERENTIAL` says how many (400 unless told), `APU_DIFFERENTIAL_SEED` where the sequence starts.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod build;
 mod cases;
 mod exceptions;

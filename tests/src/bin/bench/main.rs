@@ -3,6 +3,11 @@
 //! It prints what it found and keeps it in `target/bench.json`. It judges nothing by its exit status: how fast a machine
 //! is on one day is no reason for a red build.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "its report is for the terminal where it was started"
+)]
+
 mod clients;
 mod desk;
 mod group;

@@ -3,6 +3,11 @@
 //! It prints what it found and keeps it in `target/bench-index.json`. How fast a machine is on one day is no reason for
 //! a red build; an index that says something else than the peers' is, unless it is listed why.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "its report is for the terminal where it was started"
+)]
+
 mod report;
 mod tool;
 mod workshop;

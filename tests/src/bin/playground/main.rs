@@ -2,6 +2,12 @@
 //!
 //! On a terminal the shell is a person's. Otherwise the commands come from standard input, one after the other.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is run by hand, on a terminal"
+)]
+
 use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, Stdio};

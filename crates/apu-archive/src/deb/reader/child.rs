@@ -1,6 +1,7 @@
 //! The child: gives up what it can, then reads one .deb after another.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use super::wire::{self, Answer, Job};
 use super::{Depth, confine};
@@ -8,10 +9,10 @@ use crate::deb::compression::wants_memory;
 use crate::deb::{DebError, control_and_names};
 
 /// Reads until there are no more jobs, with so many seconds of CPU time; the exit status.
-pub(super) fn serve(seconds: u64) -> i32 {
+pub(super) fn serve(seconds: u64) -> ExitCode {
     match work(seconds) {
-        Ok(()) => 0,
-        Err(_) => 1,
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
