@@ -306,6 +306,8 @@ fn without(line: &str, names: &[String]) -> Option<String> {
     }
     let others: Vec<&str> = hosts
         .split(',')
+        // ssh takes neither for a host in a list; at the start of one, they would make it another line.
+        .filter(|host| !host.is_empty() && !host.starts_with('|'))
         .filter(|host| !names.iter().any(|name| name.eq_ignore_ascii_case(host)))
         .collect();
     (!others.is_empty()).then(|| format!("{} {key}", others.join(",")))
@@ -351,6 +353,21 @@ mod tests {
             "ssh-ed25519 AAAA",
         ] {
             assert_eq!(HostKey::parse(text), Err(HostKeyError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_name_keeps_its_other_names_and_goes_with_the_last() {
+        let names = ["web1".to_owned(), "[web1]:22".to_owned()];
+        for (line, left) in [
+            ("web1,web2,[web1]:22 KEY", Some("web2 KEY")),
+            ("WEB1 KEY", None),
+            ("web1,, KEY", None),
+            ("web1,|1|salt|hash KEY", None),
+            (",web1,web2 KEY", Some("web2 KEY")),
+            ("|1|salt|hash KEY", None),
+        ] {
+            assert_eq!(without(line, &names).as_deref(), left, "{line}");
         }
     }
 
