@@ -6,11 +6,13 @@ pub mod deb822;
 pub mod hex;
 mod nearest;
 mod package;
+mod sources_words;
 mod text_value;
 mod user;
 mod version;
 
 pub use nearest::nearest;
 pub use package::{Architecture, PackageError, PackageName, is_architecture, is_dpkg_name, is_package_name};
+pub use sources_words::{UNSIGNED_OPTIONS, yes_or_no};
 pub use user::UserName;
 pub use version::{Version, compare, is_version};
