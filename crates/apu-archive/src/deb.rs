@@ -5,6 +5,8 @@ mod compression;
 mod contents;
 mod control;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod members;
 mod reader;
 mod relation;

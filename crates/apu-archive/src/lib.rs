@@ -19,6 +19,9 @@ pub use archive::{
     indexes, newest_version, release_date, suites,
 };
 pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError, serve_deb_reader};
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use deb::fuzz;
 pub use folder::Folder;
 pub use openpgp::{ArchiveKey, KeyError, Keyring, certificates, certificates_armored, public_certificates};
 pub use shell::quote;

@@ -3,6 +3,9 @@
 //! A leaf of the workspace: no I/O, and no dependency beyond serde and thiserror, since the root side links it.
 
 pub mod deb822;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hex;
 mod nearest;
 mod package;

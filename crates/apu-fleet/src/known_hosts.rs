@@ -95,7 +95,7 @@ pub struct Pinned {
 }
 
 /// One line that is about a host.
-struct Found {
+pub(crate) struct Found {
     /// Counted from 1.
     line: usize,
     kind: Kind,
@@ -103,7 +103,7 @@ struct Found {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Plain,
     Authority,
     Revoked,
@@ -245,7 +245,7 @@ impl KnownHosts {
 }
 
 /// Whether a line has the form that apu writes, and is about this host.
-fn is_of(line: &str, host: &HostName) -> bool {
+pub(crate) fn is_of(line: &str, host: &HostName) -> bool {
     line.split_once(' ')
         .is_some_and(|(name, key)| name == host.as_str() && HostKey::parse(key).is_ok())
 }
@@ -274,7 +274,7 @@ fn find(path: &Path, name: &str) -> io::Result<Vec<Found>> {
 }
 
 /// Reads pairs of `# Host NAME found: line N [CA|REVOKED]` and the line itself.
-fn read_found(text: &str, name: &str) -> Vec<Found> {
+pub(crate) fn read_found(text: &str, name: &str) -> Vec<Found> {
     let mut all = Vec::new();
     let mut lines = text.lines();
     while let Some(head) = lines.next() {
@@ -298,7 +298,7 @@ fn read_found(text: &str, name: &str) -> Vec<Found> {
 }
 
 /// The line without these names; nothing where it has no others. A pattern is left, and found again.
-fn without(line: &str, names: &[String]) -> Option<String> {
+pub(crate) fn without(line: &str, names: &[String]) -> Option<String> {
     let line = line.trim_start();
     let (hosts, key) = line.split_once(char::is_whitespace)?;
     if hosts.starts_with('|') {

@@ -3,6 +3,9 @@
 //! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
 
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 mod operation;
 mod package_arg;
