@@ -11,7 +11,7 @@ use apu_archive::Keyring;
 use apu_archive::Word;
 use apu_archive::{Archive, Published};
 use apu_site::output::{complain, show};
-use apu_site::{Failure, Settings, Site};
+use apu_site::{Failure, Settings, Site, left_out};
 use clap::{Args, Subcommand};
 use target::{InSuite, Target, Wishes};
 
@@ -184,7 +184,7 @@ fn publish(
 
 /// Names the .debs that were left out.
 fn done(target: &Target, text: String, published: &Published) -> Done {
-    let complaint = published.complaint(&target.dir);
+    let complaint = left_out(published, &target.dir);
     complain(complaint.as_deref().unwrap_or_default());
     (
         text + &show::published(target, published),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use apu_archive::{ArchiveError, Entry, Trial};
 use apu_proto::PackageArg;
 use apu_site::output::complain;
-use apu_site::{Failure, Settings, Site, archive_failure};
+use apu_site::{Failure, Settings, Site, allow_essential, archive_failure, left_out};
 
 use super::{Target, show};
 
@@ -80,7 +80,7 @@ impl Local {
             format!("{what} {}\n", entry.name())
         };
         let lines: String = added.iter().map(line).collect();
-        complain(&published.complaint(&self.target.dir).unwrap_or_default());
+        complain(&left_out(&published, &self.target.dir).unwrap_or_default());
         Ok(lines + &show::published(&self.target, &published))
     }
 }
@@ -89,9 +89,8 @@ impl Local {
 fn failure(dir: &Path, error: ArchiveError) -> Failure {
     match &error {
         ArchiveError::Essential { package, .. } => {
-            let advice = format!("write {package} into may_replace in /etc/apu-server/apu.toml");
             Failure::words(format!("nothing was published in {}", dir.display()))
-                .advise(advice)
+                .advise(allow_essential(package))
                 .why(error)
         }
         _ => archive_failure(error, dir),

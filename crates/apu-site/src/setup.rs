@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use apu_archive::{Archive, atomic_file};
 
-use crate::archive_failure::archive_failure;
+use crate::archive_failure::{archive_failure, left_out};
 use crate::labels::own_labels;
 use crate::output::complain;
 use crate::rotation::{archive_keys, make_archive_key, write_certificates};
@@ -53,7 +53,7 @@ fn ensure_archive(site: &Site) -> Result<Option<PathBuf>, Failure> {
     let published = Archive::open(&dir, own_labels(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| archive_failure(error, &dir))?;
-    complain(&published.complaint(&dir).unwrap_or_default());
+    complain(&left_out(&published, &dir).unwrap_or_default());
     Ok(Some(dir))
 }
 
