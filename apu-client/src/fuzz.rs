@@ -62,7 +62,8 @@ pub fn dpkg_status(data: &[u8]) {
     let database = Database::parse([&*text]);
     assert!(database.packages.len() <= paragraphs(&text).count());
     assert_eq!(database.changes(&database), []);
-    for (cut, _) in text.match_indices("\n\n") {
+    let cuts: Vec<usize> = text.match_indices("\n\n").map(|(cut, _)| cut).collect();
+    if let Some(&cut) = cuts.get(cuts.len() / 2) {
         let (status, journal) = text.split_at(cut);
         assert_eq!(Database::parse([status, journal]), database);
     }
