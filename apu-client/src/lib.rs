@@ -7,6 +7,9 @@ mod answers;
 mod apt;
 mod boundary;
 mod dpkg;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod os;
 mod run;
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use apu_archive::Keyring;
 use apu_archive::Word;
 use apu_archive::{Archive, Published};
-use apu_site::{Failure, Settings, Site, Ui};
+use apu_site::{Failure, Settings, Site, Ui, left_out};
 use clap::{Args, Subcommand};
 use target::{InSuite, Target, Wishes};
 
@@ -184,7 +184,7 @@ fn publish(
 
 /// Names the .debs that were left out.
 fn done(ui: &Ui, target: &Target, text: String, published: &Published) -> Done {
-    let complaint = published.complaint(&target.dir);
+    let complaint = left_out(published, &target.dir);
     ui.complain(complaint.as_deref().unwrap_or_default());
     (
         text + &show::published(target, published),

@@ -2,11 +2,12 @@
 //! when the terminal is gone.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use apu_archive::atomic_file;
 use apu_proto::RunId;
 use apu_site::Site;
 use serde::{Deserialize, Serialize};
@@ -42,21 +43,7 @@ pub fn keep(site: &Site, run: &BegunRun) -> io::Result<()> {
     let directory = site.runs();
     DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
     let path = directory.join(run.run.to_string());
-    let fresh = directory.join(format!(".{}.new", run.run));
-    let written = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&fresh)
-        .and_then(|mut file| {
-            file.write_all(&serde_json::to_vec(run)?)?;
-            file.sync_all()
-        });
-    written
-        .and_then(|()| fs::rename(&fresh, &path))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&fresh);
-        })?;
+    atomic_file::replace(&path, &serde_json::to_vec(run)?, 0o600)?;
     // The run is written down: what is left of old ones, or was removed by another apt-all meanwhile, stops nothing.
     let all = files(&directory).unwrap_or_default();
     for (_, path) in all.iter().take(all.len().saturating_sub(MOST)) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use apu_archive::{Archive, Entry, Published};
-use apu_site::{Failure, Settings, Site, Ui, archive_failure, own_labels};
+use apu_site::{Failure, Settings, Site, Ui, archive_failure, left_out, own_labels};
 
 use crate::cli::Args;
 use crate::inputs::{self, Inputs};
@@ -91,7 +91,7 @@ pub fn make(ui: &Ui, site: &Site, settings: &Settings, at_least: u64) -> Result<
     let done = next_version(&archive, &inputs, at_least.max(remembered(site)))?;
     // Others may publish while this is shown.
     drop(archive);
-    ui.complain(&done.published.complaint(&dir).unwrap_or_default());
+    ui.complain(&left_out(&done.published, &dir).unwrap_or_default());
     // Without it only a lost archive could make a version come back; the package itself is published.
     let _ = remember(site, done.version);
     let Done {

@@ -6,6 +6,9 @@
 
 mod apt;
 mod cli;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod generate;
 mod inputs;
 mod keyrings;

@@ -342,6 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_separates_words_in_lists_and_nowhere_else() {
+        let error = |option: &str| {
+            let line = format!("deb [{option} signed-by=/k.gpg] http://v.example.org/apt s main\n");
+            parse(&line).unwrap_err().to_string()
+        };
+        assert!(error("by-hash=,force").contains("By-Hash cannot be \",force\""));
+        assert!(error("check-valid-until=no,").contains("Check-Valid-Until cannot be \"no,\""));
+        assert!(error("snapshot=a,b").contains("Snapshot cannot be \"a,b\""));
+        let line = "deb [lang=de,en signed-by=/a.gpg,/b.gpg] http://v.example.org/apt s main\n";
+        assert!(converted(line).contains("Languages: de en\nSigned-By: /a.gpg /b.gpg\n"));
+    }
+
+    #[test]
     fn a_foreign_source_without_a_key_is_refused() {
         let error = parse("\ndeb https://packages.example.org/apt stable main\n").unwrap_err();
         assert_eq!(

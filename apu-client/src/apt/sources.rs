@@ -3,6 +3,7 @@
 //!
 //! apt itself reports which sources need no signature at all, see `targets`.
 
+use apu_debian::{UNSIGNED_OPTIONS, yes_or_no};
 use thiserror::Error;
 
 use crate::dpkg::{Field, paragraphs};
@@ -16,13 +17,6 @@ pub(crate) struct Insecure {
     /// The option and its value.
     pub(crate) option: String,
 }
-
-const UNSIGNED_OPTIONS: [&str; 4] = [
-    "trusted",
-    "allow-insecure",
-    "allow-weak",
-    "allow-downgrade-to-insecure",
-];
 
 /// Looks for such options in a source file; `deb822` is the style of `*.sources`.
 pub(crate) fn find_unsigned(text: &str, deb822: bool) -> Result<(), Insecure> {
@@ -241,8 +235,7 @@ fn line_options(text: &str) -> Vec<(usize, &str, &str)> {
 
 /// Whether a value is one of apt's words for no; every other value counts as yes.
 fn is_no(value: &str) -> bool {
-    let words = ["no", "false", "without", "off", "disable", "0"];
-    words.iter().any(|word| value.trim().eq_ignore_ascii_case(word))
+    yes_or_no(value.trim()) == Some(false)
 }
 
 #[cfg(test)]

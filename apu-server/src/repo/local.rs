@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use apu_archive::{ArchiveError, Entry, Trial};
 use apu_proto::PackageArg;
-use apu_site::{Failure, Settings, Site, Ui, archive_failure};
+use apu_site::{Failure, Settings, Site, Ui, allow_essential, archive_failure, left_out};
 
 use super::{Target, show};
 
@@ -82,7 +82,7 @@ impl Local {
             format!("{what} {}\n", entry.name())
         };
         let lines: String = added.iter().map(line).collect();
-        ui.complain(&published.complaint(&self.target.dir).unwrap_or_default());
+        ui.complain(&left_out(&published, &self.target.dir).unwrap_or_default());
         Ok(lines + &show::published(&self.target, &published))
     }
 }
@@ -91,9 +91,8 @@ impl Local {
 fn failure(dir: &Path, error: ArchiveError) -> Failure {
     match &error {
         ArchiveError::Essential { package, .. } => {
-            let advice = format!("write {package} into may_replace in /etc/apu-server/apu.toml");
             Failure::words(format!("nothing was published in {}", dir.display()))
-                .advise(advice)
+                .advise(allow_essential(package))
                 .why(error)
         }
         _ => archive_failure(error, dir),

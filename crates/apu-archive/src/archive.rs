@@ -33,8 +33,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use check::{Checked, Fault, check_suite};
-pub use error::ArchiveError;
 use error::Refused;
+pub use error::{ArchiveError, Remedy};
 pub use index::Entry;
 pub use layout::{Layout, Suite};
 pub use listed::{indexes, suites};

@@ -5,6 +5,8 @@ mod compression;
 mod contents;
 mod control;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod members;
 mod reader;
 mod relation;
@@ -99,6 +101,17 @@ pub enum DebError {
     /// It could not be judged to the end.
     #[error("{0}")]
     NotJudged(String),
+    /// It carries the push key, and an archive takes only those that its own server made.
+    #[error(
+        "it is a package apu-data, which brings the push key to every client, and was not made on this server"
+    )]
+    StrangeApuData,
+    /// Nobody asked for it, and clients would get it all the same.
+    #[error("it is marked Essential: a dist-upgrade would install it on every client")]
+    Essential {
+        /// The package.
+        package: String,
+    },
     /// No control file.
     #[error("{0} holds no control file")]
     NoControl(String),

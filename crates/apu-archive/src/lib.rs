@@ -12,9 +12,12 @@ mod trusted;
 mod words;
 
 pub use archive::{
-    Archive, ArchiveError, Checked, Entry, Fault, Labels, Layout, Published, Suite, Trial, check_suite,
-    indexes, newest_version, release_date, suites,
+    Archive, ArchiveError, Checked, Entry, Fault, Labels, Layout, Published, Remedy, Suite, Trial,
+    check_suite, indexes, newest_version, release_date, suites,
 };
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use deb::fuzz;
 pub use deb::{Control, ControlError, Deb, DebError, DebWriter, WriteError, serve_deb_reader};
 pub use folder::Folder;
 pub use openpgp::{ArchiveKey, KeyError, Keyring, certificates, certificates_armored, public_certificates};

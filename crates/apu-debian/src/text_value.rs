@@ -1,8 +1,10 @@
-//! A macro for types that hold a text which a check accepted: package names, values of a settings file, words of a Release file.
+//! A macro for types that hold a text which was judged: package and host names, values of a settings file, words of a Release file.
 
-/// Defines a text type. Its arguments are its documentation and name, the check, the type of its error, and what makes the
-/// error of a refused text. In place of the last two: how a refused text is shown, and what was expected; the error is a
-/// `String` then.
+/// Defines a text type. Its arguments are its documentation and name, the type of its error, and a function from a text to
+/// the text that the type holds, or an error.
+///
+/// Where the text is held as it is: the check, the type of its error, and what makes the error of a refused text. In place of
+/// the last two: how a refused text is shown, and what was expected; the error is a `String` then.
 #[macro_export]
 macro_rules! text_value {
     ($(#[$attribute:meta])* $name:ident, $check:path, $shown:path, $expected:literal) => {
@@ -15,13 +17,21 @@ macro_rules! text_value {
         );
     };
     ($(#[$attribute:meta])* $name:ident, $check:path, $error:ty, $refuse:expr) => {
+        $crate::text_value!(
+            $(#[$attribute])*
+            $name,
+            $error,
+            |text: &str| if $check(text) { Ok(text.to_owned()) } else { Err($refuse(text)) }
+        );
+    };
+    ($(#[$attribute:meta])* $name:ident, $error:ty, $read:expr) => {
         $(#[$attribute])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// The text, which the check has accepted.
+            /// The text, as it was accepted.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -30,8 +40,18 @@ macro_rules! text_value {
             /// A text known when the program was written.
             #[must_use]
             pub fn of(text: &'static str) -> Self {
-                assert!($check(text), "{text:?}");
-                Self(text.to_owned())
+                match text.parse() {
+                    Ok(value) => value,
+                    Err(_) => panic!("{text:?}"),
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                $read(text).map(Self)
             }
         }
 
@@ -39,7 +59,7 @@ macro_rules! text_value {
             type Error = $error;
 
             fn try_from(text: String) -> Result<Self, $error> {
-                if $check(&text) { Ok(Self(text)) } else { Err($refuse(&text)) }
+                text.parse()
             }
         }
 
@@ -49,17 +69,9 @@ macro_rules! text_value {
             }
         }
 
-        impl std::str::FromStr for $name {
-            type Err = $error;
-
-            fn from_str(text: &str) -> Result<Self, $error> {
-                Self::try_from(text.to_owned())
-            }
-        }
-
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
     };

@@ -95,7 +95,7 @@ pub struct Pinned {
 }
 
 /// One line that is about a host.
-struct Found {
+pub(crate) struct Found {
     /// Counted from 1.
     line: usize,
     kind: Kind,
@@ -103,7 +103,7 @@ struct Found {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Plain,
     Authority,
     Revoked,
@@ -245,7 +245,7 @@ impl KnownHosts {
 }
 
 /// Whether a line has the form that apu writes, and is about this host.
-fn is_of(line: &str, host: &HostName) -> bool {
+pub(crate) fn is_of(line: &str, host: &HostName) -> bool {
     line.split_once(' ')
         .is_some_and(|(name, key)| name == host.as_str() && HostKey::parse(key).is_ok())
 }
@@ -274,7 +274,7 @@ fn find(path: &Path, name: &str) -> io::Result<Vec<Found>> {
 }
 
 /// Reads pairs of `# Host NAME found: line N [CA|REVOKED]` and the line itself.
-fn read_found(text: &str, name: &str) -> Vec<Found> {
+pub(crate) fn read_found(text: &str, name: &str) -> Vec<Found> {
     let mut all = Vec::new();
     let mut lines = text.lines();
     while let Some(head) = lines.next() {
@@ -298,7 +298,7 @@ fn read_found(text: &str, name: &str) -> Vec<Found> {
 }
 
 /// The line without these names; nothing where it has no others. A pattern is left, and found again.
-fn without(line: &str, names: &[String]) -> Option<String> {
+pub(crate) fn without(line: &str, names: &[String]) -> Option<String> {
     let line = line.trim_start();
     let (hosts, key) = line.split_once(char::is_whitespace)?;
     if hosts.starts_with('|') {
@@ -306,6 +306,8 @@ fn without(line: &str, names: &[String]) -> Option<String> {
     }
     let others: Vec<&str> = hosts
         .split(',')
+        // ssh takes neither for a host in a list; at the start of one, they would make it another line.
+        .filter(|host| !host.is_empty() && !host.starts_with('|'))
         .filter(|host| !names.iter().any(|name| name.eq_ignore_ascii_case(host)))
         .collect();
     (!others.is_empty()).then(|| format!("{} {key}", others.join(",")))
@@ -351,6 +353,21 @@ mod tests {
             "ssh-ed25519 AAAA",
         ] {
             assert_eq!(HostKey::parse(text), Err(HostKeyError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_name_keeps_its_other_names_and_goes_with_the_last() {
+        let names = ["web1".to_owned(), "[web1]:22".to_owned()];
+        for (line, left) in [
+            ("web1,web2,[web1]:22 KEY", Some("web2 KEY")),
+            ("WEB1 KEY", None),
+            ("web1,, KEY", None),
+            ("web1,|1|salt|hash KEY", None),
+            (",web1,web2 KEY", Some("web2 KEY")),
+            ("|1|salt|hash KEY", None),
+        ] {
+            assert_eq!(without(line, &names).as_deref(), left, "{line}");
         }
     }
 

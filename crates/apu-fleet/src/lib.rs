@@ -3,6 +3,9 @@
 mod class;
 mod engine;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 mod inventory;
 mod known_hosts;

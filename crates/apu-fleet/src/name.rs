@@ -1,11 +1,8 @@
 //! Names of hosts, classes and users: judged once, where they come in. None can be read as an option or a path.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
-use apu_debian::UserName;
-use serde::{Deserialize, Serialize};
+use apu_debian::{UserName, text_value};
 use thiserror::Error;
 
 /// Why a text is no name.
@@ -43,55 +40,27 @@ pub enum NameError {
     Port(String),
 }
 
-macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-    };
-}
-
-name_type! {
+text_value!(
     /// A DNS name in lower case, or an IPv4 or IPv6 address in its shortest form.
-    HostName
-}
-name_type! {
+    #[derive(PartialOrd, Ord)]
+    HostName,
+    NameError,
+    host_name
+);
+text_value!(
     /// The name of a class, which is a file's name.
-    ClassName
-}
-name_type! {
+    #[derive(PartialOrd, Ord)]
+    ClassName,
+    NameError,
+    class_name
+);
+text_value!(
     /// What ssh's ProxyJump takes: `[USER@]HOST[:PORT]`, several with commas.
-    Jump
-}
+    #[derive(PartialOrd, Ord)]
+    Jump,
+    NameError,
+    jump
+);
 
 /// One host of a [`Jump`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,68 +112,60 @@ impl HostName {
     }
 }
 
-impl FromStr for HostName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let owned = || text.to_owned();
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > 253 {
-            return Err(NameError::Long(text.chars().take(40).collect(), 253));
-        }
-        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        if bare.is_some() || text.contains(':') {
-            let address: Ipv6Addr = bare
-                .unwrap_or(text)
-                .parse()
-                .map_err(|_| NameError::Address(owned()))?;
-            return Ok(Self(address.to_string()));
-        }
-        let is_international = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        if !text.is_ascii() && text.chars().all(is_international) {
-            return Err(NameError::International(owned()));
-        }
-        if let Some(bad) = text
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || "-_.".contains(*c)))
-        {
-            return Err(NameError::Character(owned(), bad, "a host name"));
-        }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Self(address.to_string()));
-        }
-        for label in text.split('.') {
-            if label.is_empty() {
-                return Err(NameError::EmptyPart(owned()));
-            }
-            if label.len() > 63 {
-                return Err(NameError::Long(label.chars().take(40).collect(), 63));
-            }
-            if label.starts_with('-') || label.ends_with('-') {
-                return Err(NameError::Dash(owned()));
-            }
-        }
-        // ssh and the resolver read such a word as an address: 192.168.1 is 192.168.0.1.
-        let last = text.rsplit('.').next().unwrap_or_default();
-        let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
-        if last.bytes().all(|byte| byte.is_ascii_digit())
-            || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        {
-            return Err(NameError::Address(owned()));
-        }
-        Ok(Self(text.to_ascii_lowercase()))
+fn host_name(text: &str) -> Result<String, NameError> {
+    let owned = || text.to_owned();
+    if text.is_empty() {
+        return Err(NameError::Empty);
     }
+    if text.len() > 253 {
+        return Err(NameError::Long(text.chars().take(40).collect(), 253));
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if bare.is_some() || text.contains(':') {
+        let address: Ipv6Addr = bare
+            .unwrap_or(text)
+            .parse()
+            .map_err(|_| NameError::Address(owned()))?;
+        return Ok(address.to_string());
+    }
+    let is_international = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    if !text.is_ascii() && text.chars().all(is_international) {
+        return Err(NameError::International(owned()));
+    }
+    if let Some(bad) = text
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || "-_.".contains(*c)))
+    {
+        return Err(NameError::Character(owned(), bad, "a host name"));
+    }
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(address.to_string());
+    }
+    for label in text.split('.') {
+        if label.is_empty() {
+            return Err(NameError::EmptyPart(owned()));
+        }
+        if label.len() > 63 {
+            return Err(NameError::Long(label.chars().take(40).collect(), 63));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(NameError::Dash(owned()));
+        }
+    }
+    // ssh and the resolver read such a word as an address: 192.168.1 is 192.168.0.1.
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    if last.bytes().all(|byte| byte.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(NameError::Address(owned()));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
-impl FromStr for ClassName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        plain(text, "a class name", 64, "-_.+", "")?;
-        Ok(Self(text.to_owned()))
-    }
+fn class_name(text: &str) -> Result<String, NameError> {
+    plain(text, "a class name", 64, "-_.+", "")?;
+    Ok(text.to_owned())
 }
 
 /// ASCII letters and digits, `also` after the first character, and `also_first` as the first.
@@ -225,30 +186,26 @@ fn plain(text: &str, kind: &'static str, most: usize, also: &str, also_first: &s
     Ok(())
 }
 
-impl FromStr for Jump {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        for hop in text.split(',') {
-            let host = match hop.split_once('@') {
-                Some((user, host)) => {
-                    user.parse::<UserName>().map_err(NameError::User)?;
-                    host
-                }
-                None => hop,
-            };
-            let (host, port) = match host.rsplit_once(':') {
-                // A bare IPv6 address has colons of its own; with a port it stands in brackets.
-                Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
-                _ => (host, None),
-            };
-            host.parse::<HostName>()?;
-            if let Some(port) = port {
-                parse_port(port)?;
+fn jump(text: &str) -> Result<String, NameError> {
+    for hop in text.split(',') {
+        let host = match hop.split_once('@') {
+            Some((user, host)) => {
+                user.parse::<UserName>().map_err(NameError::User)?;
+                host
             }
+            None => hop,
+        };
+        let (host, port) = match host.rsplit_once(':') {
+            // A bare IPv6 address has colons of its own; with a port it stands in brackets.
+            Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+            _ => (host, None),
+        };
+        host.parse::<HostName>()?;
+        if let Some(port) = port {
+            parse_port(port)?;
         }
-        Ok(Self(text.to_owned()))
     }
+    Ok(text.to_owned())
 }
 
 /// Reads a TCP port.

@@ -3,7 +3,7 @@
 //! Unknown fields are ignored and an unknown frame reads as [`Frame::Unknown`], so that an old server understands a new
 //! client. A reader must bound a line before it parses it: [`MAX_FRAME`].
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::answer::RunResult;
 use crate::run_id::RunId;
@@ -43,6 +43,7 @@ pub enum Frame {
         /// Of fetching, or of installing.
         phase: Phase,
         /// 0 to 100, of this phase.
+        #[serde(deserialize_with = "percent")]
         percent: f32,
         /// The package at work; empty where apt names none.
         #[serde(default)]
@@ -58,6 +59,11 @@ pub enum Frame {
     /// A frame of a later version.
     #[serde(other)]
     Unknown,
+}
+
+/// Reads a percentage. JSON has numbers that are infinite in this type, and has no word for an infinite number.
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    f32::deserialize(deserializer).map(|percent| percent.clamp(0.0, 100.0))
 }
 
 /// What a run is at.
@@ -198,6 +204,19 @@ mod tests {
                 package: String::new()
             }
         );
+    }
+
+    #[test]
+    fn a_percentage_is_never_out_of_range() {
+        for (number, expected) in [("1e39", 100.0), ("-1e39", 0.0), ("100.5", 100.0), ("7", 7.0)] {
+            let line = format!(r#"{{"frame":"progress","phase":"install","percent":{number}}}"#);
+            let frame = Frame::from_line(line.as_bytes()).unwrap();
+            assert!(
+                matches!(frame, Frame::Progress { percent, .. } if percent == expected),
+                "{frame:?}"
+            );
+            assert_eq!(Frame::from_line(frame.to_line().as_bytes()).unwrap(), frame);
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 mod answer;
 mod features;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 mod operation;
 mod package_arg;

@@ -127,6 +127,8 @@ impl Transaction {
     /// The transaction of these steps, in whatever order they come.
     #[must_use]
     pub fn new(mut steps: Vec<Step>) -> Self {
+        // Their origins are not in the lines: first by everything, so that equal transactions are equal values.
+        steps.sort();
         steps.sort_by_cached_key(Step::to_string);
         steps.dedup();
         Self { steps }

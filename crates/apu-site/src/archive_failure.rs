@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use apu_archive::{ArchiveError, quote};
+use apu_archive::{ArchiveError, Published, Remedy, quote};
 
 use crate::failure::{Failure, FailureKind};
 use crate::io_advice::io_advice;
@@ -58,7 +58,7 @@ fn advice(error: &ArchiveError, path: &Path) -> String {
         }
         ArchiveError::Essential { file, package } => {
             let file = format!("{dir}/{file}");
-            let allow = format!("write {package} into may_replace in /etc/apu-server/apu.toml");
+            let allow = allow_essential(package);
             if Path::new(&file).is_file() {
                 format!("rm {file}, or {allow}")
             } else {
@@ -73,13 +73,52 @@ fn advice(error: &ArchiveError, path: &Path) -> String {
         ArchiveError::OtherTool { suite, .. } => archive_beside(path, suite.as_deref()),
         ArchiveError::Untrusted(why) => why.advice().to_owned(),
         ArchiveError::NotThere(_) => format!("apu repo list {dir}"),
-        ArchiveError::Refused(_) => "mend or remove these files".to_owned(),
+        ArchiveError::Refused(refused) => mend_or_allow(refused.remedies()),
         // Told by `archive_failure` itself. Named, so that another kind of error cannot get this advice by accident.
         ArchiveError::Io { .. }
         | ArchiveError::Keys(_)
         | ArchiveError::Sign(_)
         | ArchiveError::Unreadable { .. } => format!("apu repo check {dir}"),
     }
+}
+
+/// What to try where .debs are refused or left out.
+fn mend_or_allow<'a>(remedies: impl Iterator<Item = &'a Remedy>) -> String {
+    let mut advice = vec!["mend or remove these files".to_owned()];
+    for remedy in remedies {
+        let sentence = match remedy {
+            Remedy::AllowEssential(package) => format!("if {package} is meant, {}", allow_essential(package)),
+            Remedy::AllowApuData => {
+                "if another server, which you trust, made apu-data: apu repo add --apu-data FILE".to_owned()
+            }
+        };
+        if !advice.contains(&sentence) {
+            advice.push(sentence);
+        }
+    }
+    advice.join("; ")
+}
+
+/// How a package is allowed to be marked Essential.
+#[must_use]
+pub fn allow_essential(package: &str) -> String {
+    format!("write {package} into may_replace in /etc/apu-server/apu.toml")
+}
+
+/// What an administrator has to know of the .debs in `dir` that were left out; nothing where there are none.
+#[must_use]
+pub fn left_out(published: &Published, dir: &Path) -> Option<String> {
+    let dir = dir.display();
+    let what = match published.left_out.len() {
+        0 => return None,
+        1 => format!("1 of the .debs in {dir} was left out"),
+        count => format!("{count} of the .debs in {dir} were left out"),
+    };
+    let reasons: String = (published.left_out.iter())
+        .map(|reason| format!("  why: {reason}\n"))
+        .collect();
+    let advice = mend_or_allow(published.remedies.iter());
+    Some(format!("error: {what}\n{reasons}  try: {advice}\n"))
 }
 
 /// A command that makes an archive of apu's beside the other, with its packages.
@@ -150,5 +189,20 @@ mod tests {
             advice.ends_with("apu repo publish --suite stable /srv/debs-apu"),
             "{advice}"
         );
+    }
+
+    #[test]
+    fn what_would_let_a_deb_in_is_advised_once_for_each() {
+        let remedies = [
+            Remedy::AllowEssential("dash".to_owned()),
+            Remedy::AllowApuData,
+            Remedy::AllowApuData,
+        ];
+        assert_eq!(
+            mend_or_allow(remedies.iter()),
+            "mend or remove these files; if dash is meant, write dash into may_replace in /etc/apu-server/apu.toml; \
+             if another server, which you trust, made apu-data: apu repo add --apu-data FILE"
+        );
+        assert_eq!(mend_or_allow([].iter()), "mend or remove these files");
     }
 }

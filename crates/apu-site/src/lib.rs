@@ -12,7 +12,7 @@ pub mod settings;
 mod setup;
 mod site;
 
-pub use archive_failure::archive_failure;
+pub use archive_failure::{allow_essential, archive_failure, left_out};
 pub use failure::{Failure, FailureKind, report};
 pub use host::fqdn;
 pub use io_advice::io_advice;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use apu_archive::{Archive, atomic_file};
 
-use crate::archive_failure::archive_failure;
+use crate::archive_failure::{archive_failure, left_out};
 use crate::labels::own_labels;
 use crate::rotation::{archive_keys, make_archive_key, write_certificates};
 use crate::{Failure, Settings, Site, host, push_key};
@@ -55,8 +55,7 @@ fn ensure_archive(site: &Site) -> Result<Option<(PathBuf, Option<String>)>, Fail
     let published = Archive::open(&dir, own_labels(&settings), keys, "apu setup", &|_| ())
         .and_then(|archive| archive.publish())
         .map_err(|error| archive_failure(error, &dir))?;
-    let complaint = published.complaint(&dir);
-    Ok(Some((dir, complaint)))
+    Ok(Some((dir.clone(), left_out(&published, &dir))))
 }
 
 fn directories(site: &Site) -> Result<(), Failure> {

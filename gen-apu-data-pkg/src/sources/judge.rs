@@ -1,17 +1,11 @@
 //! The rules of one stanza: what apt would refuse on a client, and what it would take and should not.
 
+use apu_debian::{UNSIGNED_OPTIONS, yes_or_no};
+
 use super::distribution::{Distribution, is_moving};
 use super::one_line::OPTIONS;
 use super::signed_by::SignedBy;
 use super::{SourcesError, Stanza, uri};
-
-/// What lets packages in without a signature.
-const UNSAFE: [&str; 4] = [
-    "Trusted",
-    "Allow-Insecure",
-    "Allow-Weak",
-    "Allow-Downgrade-To-Insecure",
-];
 
 /// Lists that a source may also add to or remove from.
 const LISTS: [&str; 3] = ["Architectures", "Languages", "Targets"];
@@ -20,15 +14,6 @@ const NUMBERS: [&str; 3] = ["Valid-Until-Min", "Valid-Until-Max", "Date-Max-Futu
 
 /// The field by which a source says that its suites are meant for all releases.
 pub(super) const FOR_ALL: &str = "X-Apu-Releases";
-
-/// The words that apt reads as yes and as no; it takes any other for neither, without a word.
-pub(super) fn truth(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "with" | "on" | "enable" | "1" => Some(true),
-        "no" | "false" | "without" | "off" | "disable" | "0" => Some(false),
-        _ => None,
-    }
-}
 
 fn types(stanza: &Stanza) -> Result<(), SourcesError> {
     let (line, field) = (stanza.line, "Types");
@@ -48,7 +33,7 @@ fn types(stanza: &Stanza) -> Result<(), SourcesError> {
 pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> {
     let line = stanza.line;
     if let Some(value) = stanza.get("Enabled") {
-        match truth(value.trim()) {
+        match yes_or_no(value.trim()) {
             Some(true) => {}
             Some(false) => {
                 // The type is what apt reads before it sees that the source is off.
@@ -151,8 +136,8 @@ fn fields(stanza: &Stanza) -> Result<(), SourcesError> {
         }
         let word = value.trim();
         let error = |expected| value_error(line, name, word, expected);
-        if UNSAFE.iter().any(|option| is(option)) {
-            if truth(word) != Some(false) {
+        if UNSIGNED_OPTIONS.iter().any(|option| is(option)) {
+            if yes_or_no(word) != Some(false) {
                 return Err(SourcesError::Unsafe {
                     line,
                     option: name.clone(),
@@ -162,9 +147,9 @@ fn fields(stanza: &Stanza) -> Result<(), SourcesError> {
             .iter()
             .any(|option| is(option))
         {
-            truth(word).ok_or_else(|| error("write yes or no"))?;
+            yes_or_no(word).ok_or_else(|| error("write yes or no"))?;
         } else if is("By-Hash") {
-            if truth(word).is_none() && !word.eq_ignore_ascii_case("force") {
+            if yes_or_no(word).is_none() && !word.eq_ignore_ascii_case("force") {
                 return Err(error("write yes, no or force"));
             }
         } else if NUMBERS.iter().any(|option| is(option)) {

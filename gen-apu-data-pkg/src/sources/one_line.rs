@@ -125,7 +125,12 @@ fn parse_line(text: &str) -> Result<Vec<(String, String)>, String> {
         if fields.iter().any(|(there, _)| *there == field) {
             return Err(format!("{name} stands there twice"));
         }
-        fields.push((field, value.replace(',', " ")));
+        // In the value of any other option, a comma is a letter for apt.
+        let value = match is_list || stem == "signed-by" {
+            true => value.replace(',', " "),
+            false => value.to_owned(),
+        };
+        fields.push((field, value));
     }
     Ok(fields)
 }

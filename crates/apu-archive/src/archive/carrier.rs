@@ -12,9 +12,6 @@ use crate::deb::{Deb, DebError};
 
 const NAME: &str = "apu-data";
 
-const STRANGE: &str = "it is a package apu-data, which brings the push key to every client, and gen-apu-data-pkg did not make it \
-                       here; if that of another server which you trust did: apu repo add --apu-data FILE";
-
 impl Archive {
     /// A .deb that is added may be the apu-data of another server.
     #[must_use]
@@ -32,7 +29,7 @@ impl Archive {
                 || self.has_published(&deb.sha256)
         };
         let is_strange = is_carrier(deb) && !is_known();
-        is_strange.then(|| DebError::NotJudged(STRANGE.to_owned()))
+        is_strange.then_some(DebError::StrangeApuData)
     }
 
     /// Remembers those of `debs` that carry the push key.

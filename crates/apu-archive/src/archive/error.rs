@@ -121,10 +121,30 @@ pub(super) fn reason(path: &Path, error: &DebError) -> String {
     }
 }
 
+/// What would let a .deb into the archive that is refused as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// This package is one of [`Labels::essential`](crate::Labels).
+    AllowEssential(String),
+    /// The archive takes apu-data of another server: [`Archive::with_apu_data`](crate::Archive::with_apu_data).
+    AllowApuData,
+}
+
+impl Remedy {
+    pub(super) fn of(error: &DebError) -> Option<Self> {
+        match error {
+            DebError::Essential { package } => Some(Self::AllowEssential(package.clone())),
+            DebError::StrangeApuData => Some(Self::AllowApuData),
+            _ => None,
+        }
+    }
+}
+
 /// A chain of refused .debs, so that each is shown as one reason.
 #[derive(Debug)]
 pub struct Refused {
     text: String,
+    remedy: Option<Remedy>,
     next: Option<Box<Refused>>,
 }
 
@@ -133,13 +153,23 @@ impl Refused {
         refused.into_iter().rev().fold(None, |next, (path, error)| {
             Some(Self {
                 text: reason(&path, &error),
+                remedy: Remedy::of(&error),
                 next: next.map(Box::new),
             })
         })
     }
 
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |refused| refused.next.as_deref())
+    }
+
     fn count(&self) -> usize {
-        1 + self.next.as_ref().map_or(0, |next| next.count())
+        self.chain().count()
+    }
+
+    /// What would let some of them in, in their order.
+    pub fn remedies(&self) -> impl Iterator<Item = &Remedy> {
+        self.chain().filter_map(|refused| refused.remedy.as_ref())
     }
 }
 

@@ -195,17 +195,10 @@ impl Archive {
     fn leave_out_essentials(&self, known: &mut Known) {
         let unasked = known.debs.iter().filter(|entry| self.is_unasked_essential(entry));
         let unasked: Vec<_> = unasked
-            .map(|entry| {
-                let package = entry.deb.control.package();
-                let why = format!(
-                    "it is marked Essential: a dist-upgrade would install it on every client; if that is meant, \
-                     write {package} into may_replace in /etc/apu-server/apu.toml"
-                );
-                (entry.path.clone(), why)
-            })
+            .map(|entry| (entry.path.clone(), entry.deb.control.package().to_owned()))
             .collect();
-        for (path, why) in unasked {
-            known.leave_out(path.into(), DebError::NotJudged(why));
+        for (path, package) in unasked {
+            known.leave_out(path.into(), DebError::Essential { package });
         }
     }
 

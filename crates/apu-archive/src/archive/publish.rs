@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustix::fs::FileType;
 
 use super::commit::Publication;
-use super::error::reason;
+use super::error::{Remedy, reason};
 use super::generations::Generations;
 use super::index::{Entry, packages};
 use super::known::Known;
@@ -32,24 +32,8 @@ pub struct Published {
     pub valid_until: Timestamp,
     /// The .debs that were left out, each with its reason.
     pub left_out: Vec<String>,
-}
-
-impl Published {
-    /// What an administrator has to know of the .debs in `dir` that were left out; nothing where there are none.
-    #[must_use]
-    pub fn complaint(&self, dir: &Path) -> Option<String> {
-        let dir = dir.display();
-        let what = match self.left_out.len() {
-            0 => return None,
-            1 => format!("1 of the .debs in {dir} was left out"),
-            count => format!("{count} of the .debs in {dir} were left out"),
-        };
-        let reasons = self.left_out.iter().map(|reason| format!("  why: {reason}\n"));
-        let reasons: String = reasons.collect();
-        Some(format!(
-            "error: {what}\n{reasons}  try: mend or remove these files\n"
-        ))
-    }
+    /// What would let some of those in, in their order.
+    pub remedies: Vec<Remedy>,
 }
 
 impl Archive {
@@ -108,15 +92,16 @@ impl Archive {
                 generations.sweep(&folder);
             }
         }
+        let left_out = &known.left_out;
         Ok(Published {
             packages: entries.len(),
             read: known.read,
             changed: last_files.as_ref() != Some(&files),
             valid_until,
-            left_out: known
-                .left_out
+            left_out: left_out.iter().map(|(path, error)| reason(path, error)).collect(),
+            remedies: left_out
                 .iter()
-                .map(|(path, error)| reason(path, error))
+                .filter_map(|(_, error)| Remedy::of(error))
                 .collect(),
         })
     }

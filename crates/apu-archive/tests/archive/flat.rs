@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use apu_archive::ArchiveError;
-use apu_archive::DebWriter;
+use apu_archive::{DebWriter, Remedy};
 
 use super::place::{Place, deb, deb_with, snapshot};
 
@@ -207,13 +207,20 @@ fn a_strange_apu_data_comes_in_by_no_way() {
     let add = || place.open().add(std::slice::from_ref(&strange)).map(drop);
     let try_add = || place.open().try_add(std::slice::from_ref(&strange)).map(drop);
     for error in [add().unwrap_err(), try_add().unwrap_err()] {
-        let error = format!("{error:?}");
-        assert!(error.contains("gen-apu-data-pkg did not make it here"), "{error}");
+        let ArchiveError::Refused(refused) = error else {
+            panic!("{error}");
+        };
+        assert!(
+            refused.to_string().contains("was not made on this server"),
+            "{refused}"
+        );
+        assert!(refused.remedies().eq([&Remedy::AllowApuData]));
     }
     // Whatever the file is called.
     fs::copy(&strange, place.path("harmless.deb")).unwrap();
     let published = place.publish();
     assert!(published.left_out[0].starts_with("harmless.deb: it is a package apu-data"));
+    assert_eq!(published.remedies, [Remedy::AllowApuData]);
     assert!(matches!(
         place.open().strict().publish(),
         Err(ArchiveError::Refused(_))
@@ -521,6 +528,7 @@ fn an_essential_package_gets_in_only_by_name() {
         published.left_out[0].starts_with("evil.deb: it is marked Essential"),
         "{published:?}"
     );
+    assert_eq!(published.remedies, [Remedy::AllowEssential("evil".to_owned())]);
     assert!(matches!(
         place.open().strict().publish(),
         Err(ArchiveError::Refused(_))

@@ -1,4 +1,6 @@
 //! Reads paragraphs that dpkg, apt and debconf wrote: nothing is an error, and nothing is copied.
+//!
+//! Only ASCII blanks are blanks, as in the strict reader.
 
 /// One field. The value includes its continuation lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ fn paragraph<'a>(rest: &mut &'a str) -> Vec<Field<'a>> {
         let line = &text[at..end];
         let start = at;
         at = (end + 1).min(text.len());
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             break;
         }
         if line.starts_with('#') {
@@ -50,13 +52,13 @@ fn paragraph<'a>(rest: &mut &'a str) -> Vec<Field<'a>> {
         }
         if line.starts_with([' ', '\t']) {
             if let Some(field) = fields.last_mut() {
-                field.value = text[value_start..end].trim();
+                field.value = text[value_start..end].trim_ascii();
             }
         } else if let Some((name, value)) = line.split_once(':') {
             value_start = start + name.len() + 1;
             fields.push(Field {
-                name: name.trim(),
-                value: value.trim(),
+                name: name.trim_ascii(),
+                value: value.trim_ascii(),
             });
         }
     }
@@ -82,6 +84,17 @@ mod tests {
         );
         assert_eq!(all[0][2].value, "1");
         assert!(all[1][0].is("package"));
+    }
+
+    #[test]
+    fn a_line_of_a_description_that_only_looks_empty_ends_no_paragraph() {
+        for letter in ["\u{a0}", "\u{3000}", "\u{b}"] {
+            let text = format!("Description: x\n {letter}\nVersion: {letter}\n");
+            let all: Vec<_> = paragraphs(&text).collect();
+            assert_eq!(all.len(), 1, "{letter:?}");
+            assert_eq!(all[0][0].value, format!("x\n {letter}"));
+            assert_eq!(all[0][1].value, letter);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Which key exchange ssh asks for first.
+/// Which key exchange ssh asks for first, as apu.toml says it. apu-fleet, which knows no settings, has the same as a type of
+/// its own; the match between the two is exhaustive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyExchange {
