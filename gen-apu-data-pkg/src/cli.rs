@@ -45,5 +45,5 @@ Files:
   /etc/apu-server/50apu                 the clients' proxy, as apt.conf(5) has it
   /var/lib/apu-data/repo/local          the archive that apu-data appears in
 
-Exit status: 0 done; 2 wrong words or configuration; 3 this machine failed; with --push that of apt-all(8),
+Exit status: 0 done; 2 usage or configuration error; 3 this machine failed; with --push that of apt-all(8),
 where 1 is that some host has not got it.";

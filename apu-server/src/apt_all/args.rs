@@ -90,7 +90,7 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Exit status: 0 all well, 1 some host is not, 2 wrong words, 3 this machine failed, 130 interrupted
+Exit status: 0 all well, 1 some host is not, 2 usage error, 3 this machine failed, 130 interrupted
 
 Examples:
   apt-all web status
@@ -104,7 +104,7 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
         let help = match operation {
             Operation::Ping => "Answer, and do nothing else",
             Operation::Status => "Tell what is installed, pending, held and broken",
-            Operation::Check => "Tell whether the package database is whole",
+            Operation::Check => "Tell which packages are broken",
             Operation::Update => "Fetch the package lists",
             Operation::Upgrade => "Bring newer versions, install nothing new, remove nothing",
             Operation::DistUpgrade => "Bring newer versions with what they newly need",

@@ -52,12 +52,12 @@ const ELSEWHERE: [(&str, &str, &str); 21] = [
     ),
     (
         "configure",
-        "check tells what is not whole, and each run repairs it first",
+        "check tells what is broken, and each run repairs it first",
         "check",
     ),
     (
         "fix",
-        "check tells what is not whole, and each run repairs it first",
+        "check tells what is broken, and each run repairs it first",
         "check",
     ),
     ("hold", "holds are for each machine's own administrator", "status"),
@@ -68,12 +68,12 @@ const ELSEWHERE: [(&str, &str, &str); 21] = [
     ),
     (
         "reboot",
-        "apu restarts no machine: status tells which of them want it",
+        "apu restarts no machine: status tells which of them need a reboot",
         "status",
     ),
     (
         "restart",
-        "apu restarts no machine: status tells which of them want it",
+        "apu restarts no machine: status tells which of them need a reboot",
         "status",
     ),
     ("shutdown", "apu stops no machine", "status"),

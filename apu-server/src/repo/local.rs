@@ -73,7 +73,7 @@ impl Local {
         if !added.iter().map(|entry| &entry.deb).eq(judged) {
             return Err(
                 Failure::words("the files changed while they were read; no host was asked")
-                    .advise("the same command again, once they are whole"),
+                    .advise("the same command again, once they are complete"),
             );
         }
         let line = |entry: &Entry| {

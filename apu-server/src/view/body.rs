@@ -107,7 +107,7 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
     };
     match operation {
         Operation::Ping => ": answers".to_owned(),
-        Operation::Check => ": its packages are whole".to_owned(),
+        Operation::Check => ": no package is broken".to_owned(),
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
@@ -125,7 +125,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
         .map(|broken| format!("{} ({})", broken.package, broken.state))
         .collect();
     let lists = [
-        named("not whole", &broken),
+        named("broken", &broken),
         named("marked as installed manually", result.marked_manual()),
         named("kept back", result.kept_back()),
     ];
@@ -142,7 +142,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
     let mut lines: Vec<String> = lists.flatten().collect();
     lines.extend(result.notes.iter().map(|note| format!("note: {}", clean(note))));
     if result.reboot_required {
-        lines.push("wants a restart".to_owned());
+        lines.push("reboot required".to_owned());
     }
     lines
 }

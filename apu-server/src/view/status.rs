@@ -85,13 +85,13 @@ impl State<'_> {
 }
 
 const HEAD: [&str; 11] = [
-    "HOST", "SYSTEM", "PENDING", "SECURITY", "HELD", "BROKEN", "RESTART", "LISTS", "FREE", "APU", "DATA",
+    "HOST", "SYSTEM", "PENDING", "SECURITY", "HELD", "BROKEN", "REBOOT", "LISTS", "FREE", "APU", "DATA",
 ];
 
 /// The columns in the order in which a narrow terminal does without them. What they would say of trouble stands below
 /// the table, too, and `apu status` has the versions of apu itself.
 const SPARED: [&str; 9] = [
-    "APU", "DATA", "SYSTEM", "HELD", "BROKEN", "FREE", "LISTS", "SECURITY", "RESTART",
+    "APU", "DATA", "SYSTEM", "HELD", "BROKEN", "FREE", "LISTS", "SECURITY", "REBOOT",
 ];
 
 /// Takes columns out until the rows fit, those that say nothing first; the names of those that said something.
@@ -107,7 +107,7 @@ fn fit(rows: &mut [Vec<String>], width: usize) -> Vec<&'static str> {
             row.remove(place);
         }
     };
-    for name in ["HELD", "BROKEN", "RESTART", "SECURITY"] {
+    for name in ["HELD", "BROKEN", "REBOOT", "SECURITY"] {
         if is_wide(rows)
             && let Some(place) = place(rows, name)
             && rows[1..].iter().all(|row| row[place] == "-")
@@ -146,7 +146,7 @@ fn cut(line: &str, width: usize) -> String {
 }
 
 /// What all hosts that answered have in common, in one line: `3 answered: 5 updates pending on 2 of them (1 for
-/// security), 1 wants a restart`.
+/// security), 1 needs a reboot`.
 #[must_use]
 pub fn totals(endings: &[(HostName, Ending)]) -> String {
     let states: Vec<&Status> = endings
@@ -176,9 +176,9 @@ pub fn totals(endings: &[(HostName, Ending)]) -> String {
             "have broken packages",
         ),
         (
-            count(&|status| wants_restart(status) != "-"),
-            "wants a restart",
-            "want a restart",
+            count(&|status| reboot_word(status) != "-"),
+            "needs a reboot",
+            "need a reboot",
         ),
     ] {
         match number {
@@ -211,7 +211,7 @@ fn row(state: &State<'_>) -> Vec<String> {
     };
     let system = [&status.distribution, &status.release, &status.codename].map(|word| clean(word));
     let system: Vec<String> = system.into_iter().filter(|word| !word.is_empty()).collect();
-    let restart = wants_restart(status);
+    let reboot = reboot_word(status);
     let least = status.free.iter().map(|free| free.bytes).min();
     vec![
         host.to_string(),
@@ -220,7 +220,7 @@ fn row(state: &State<'_>) -> Vec<String> {
         count(status.pending.iter().filter(|pending| pending.security).count()),
         count(status.held.len()),
         count(status.broken.len()),
-        restart.to_owned(),
+        reboot.to_owned(),
         match status.lists_age {
             Some(seconds) if !stale.is_empty() => format!("{} stale", span(seconds)),
             Some(seconds) => span(seconds),
@@ -232,7 +232,7 @@ fn row(state: &State<'_>) -> Vec<String> {
     ]
 }
 
-fn wants_restart(status: &Status) -> &'static str {
+fn reboot_word(status: &Status) -> &'static str {
     let newer = status
         .newest_kernel
         .as_ref()
@@ -278,7 +278,7 @@ fn trouble_lines(status: &Status) -> Vec<String> {
     let broken = status
         .broken
         .iter()
-        .map(|broken| format!("not whole: {} ({})", broken.package, clean(&broken.state)));
+        .map(|broken| format!("broken: {} ({})", broken.package, clean(&broken.state)));
     let held = status.held.iter().map(|package| format!("on hold: {package}"));
     let sources = status.sources_left_out.iter().map(left_out);
     broken.chain(held).chain(sources).collect()
@@ -414,16 +414,16 @@ mod tests {
             unicode: true,
         };
         let expected = "\
-HOST   SYSTEM              PENDING  SECURITY  HELD  BROKEN  RESTART  LISTS  FREE    APU    DATA
-web01  debian 12 bookworm  1        1         -     -       kernel   2 h    900 MB  0.1.0  3
-web02  debian 12 bookworm  1        1         -     -       kernel   2 h    900 MB  0.1.0  3
-db1    debian\u{fffd}[31m         -        -         1     1       yes      never  ?       0.1.0  none
+HOST   SYSTEM              PENDING  SECURITY  HELD  BROKEN  REBOOT  LISTS  FREE    APU    DATA
+web01  debian 12 bookworm  1        1         -     -       kernel  2 h    900 MB  0.1.0  3
+web02  debian 12 bookworm  1        1         -     -       kernel  2 h    900 MB  0.1.0  3
+db1    debian\u{fffd}[31m         -        -         1     1       yes     never  ?       0.1.0  none
 
 web[01-02]: 1 pending
   libssl3:amd64  1 → 2  Debian:12  security
 
 db1: not as usual
-  not whole: foo:amd64 (install ok half-configured)
+  broken: foo:amd64 (install ok half-configured)
   on hold: vim:amd64
   source left out: http://v.example.org/ s, see /etc/apt/sources.list.d/v.list line 2 there: Conflicting values
 ";
@@ -431,11 +431,11 @@ db1: not as usual
         assert_eq!(table(&endings, 10, paint, true), expected);
         assert_eq!(table(&[], 80, paint, false), "");
         let eighty = "\
-HOST   SYSTEM       PENDING  SECURITY  HELD  BROKEN  RESTART  LISTS  FREE
-web01  debian 12    1        1         -     -       kernel   2 h    900 MB
-web02  debian 12    1        1         -     -       kernel   2 h    900 MB
-db1    debian\u{fffd}[31m  -        -         1     1       yes      never  ?
--v also shows APU, DATA
+HOST   SYSTEM       PENDING  SECURITY  HELD  BROKEN  REBOOT  LISTS  FREE    DATA
+web01  debian 12    1        1         -     -       kernel  2 h    900 MB  3
+web02  debian 12    1        1         -     -       kernel  2 h    900 MB  3
+db1    debian\u{fffd}[31m  -        -         1     1       yes     never  ?       none
+-v also shows APU
 
 ";
         let text = table(&endings, 80, paint, false);
@@ -449,7 +449,7 @@ db1    debian\u{fffd}[31m  -        -         1     1       yes      never  ?
         }
         assert_eq!(
             totals(&endings),
-            "3 answered: 2 updates pending on 2 of them (2 for security), 1 has broken packages, 3 want a restart"
+            "3 answered: 2 updates pending on 2 of them (2 for security), 1 has broken packages, 3 need a reboot"
         );
     }
 }

@@ -165,7 +165,7 @@ mod tests {
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1\n\
              \x20 kept back: linux-image-amd64\n\
              \x20 configuration kept, the package's lies beside it: /etc/foo.conf\n\
-             \x20 wants a restart\n\
+             \x20 reboot required\n\
              db[1-2]: unreachable: its host key is not known here\n\
              \x20 try: apu host-key 'db[1-2]'\n\
              2 changed, 2 unreachable, in 12.3 s\n"
@@ -231,7 +231,7 @@ mod tests {
         let endings = [(host("web1"), Ending::of_result(Box::new(result), None))];
         let short = summary(Operation::Upgrade, &endings, &[], 1.0, PLAIN, false);
         assert!(
-            short.contains("\n  … and 35 more upgrades, which -v shows\n  not whole: foo:all ("),
+            short.contains("\n  … and 35 more upgrades, which -v shows\n  broken: foo:all ("),
             "{short}"
         );
         let long = summary(Operation::Upgrade, &endings, &[], 1.0, PLAIN, true);

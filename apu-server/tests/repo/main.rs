@@ -1,4 +1,4 @@
-//! `apu repo` as a program: interrupted, twice at once, and with wrong words.
+//! `apu repo` as a program: interrupted, twice at once, and with usage errors.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

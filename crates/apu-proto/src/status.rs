@@ -22,13 +22,13 @@ pub struct Status {
     pub kept_back: Vec<String>,
     /// Packages on hold.
     pub held: Vec<PackageKey>,
-    /// Packages that are not whole.
+    /// Packages that are neither installed nor gone.
     pub broken: Vec<Broken>,
-    /// Whether the machine asks for a restart.
+    /// Whether the machine asks for a reboot.
     pub reboot_required: bool,
     /// The running kernel's release.
     pub kernel: String,
-    /// The release of the kernel that a restart would bring: the newest of the running one's flavour. None where no
+    /// The release of the kernel that a reboot would start: the newest of the running one's flavour. None where no
     /// kernel of that flavour is installed, as in a container.
     pub newest_kernel: Option<String>,
     /// The kernel's random id of this boot.
