@@ -277,3 +277,52 @@ impl Reply {
         ending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{ClientOutcome, FEATURES};
+
+    use super::*;
+
+    fn reply(code: ReasonCode, features: &[String]) -> Reply {
+        Reply {
+            result: Some(Box::new(RunResult::because(
+                ClientOutcome::Refused,
+                code,
+                "word 3 is not an option",
+            ))),
+            client: Client {
+                version: "0.0.9".to_owned(),
+                features: features.to_vec(),
+            },
+            has_answered: true,
+            words: String::new(),
+            garbage: 0,
+            stray: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_client_that_lacks_a_feature_is_too_old_and_one_that_has_it_refuses_for_itself() {
+        let task = Task {
+            host: Host::plain("web1".parse().unwrap()),
+            request: Request {
+                lists_of_site: true,
+                ..Request::new(Operation::Update)
+            },
+        };
+        let all = FEATURES.map(|feature| feature.to_string());
+        let why = |code, features: &[String]| {
+            let ending = reply(code, features).ending(&task);
+            assert_eq!(ending.outcome, Outcome::Refused);
+            ending.reason.unwrap()
+        };
+        let old = why(ReasonCode::Grammar, &[]);
+        assert_eq!(old.code, Code::Here(Obstacle::OldClient));
+        assert_eq!(old.text, "its apu-client 0.0.9 does not know lists-of-site");
+        assert!(old.advice.starts_with("apt-all web1 dist-upgrade"), "{old:?}");
+        for (code, features) in [(ReasonCode::Grammar, &all[..]), (ReasonCode::Policy, &[])] {
+            assert_eq!(why(code, features).code, Code::Client(code));
+        }
+    }
+}
