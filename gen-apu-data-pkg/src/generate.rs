@@ -9,6 +9,7 @@ use apu_site::{Failure, Settings, Site, Ui, archive_failure, left_out, own_label
 
 use crate::cli::Args;
 use crate::inputs::{self, Inputs};
+use crate::name::NAME;
 use crate::package;
 
 /// What came of a program's call.
@@ -118,7 +119,7 @@ struct Done {
 }
 
 fn version_of(entry: &Entry) -> Option<u64> {
-    (entry.deb.control.package() == package::NAME).then(|| entry.deb.control.version().parse().ok())?
+    (entry.deb.control.package() == NAME).then(|| entry.deb.control.version().parse().ok())?
 }
 
 /// The newest apu-data stays if the inputs give its bytes again; otherwise there is a next one.
@@ -144,7 +145,7 @@ fn next_version(archive: &Archive, inputs: &Inputs, at_least: u64) -> Result<Don
     }
     let version = newest.map_or(at_least, |(version, _)| at_least.max(version + 1));
     let bytes = package::build(inputs, version)?;
-    let name = format!("{}_{version}_all.deb", package::NAME);
+    let name = format!("{}_{version}_all.deb", NAME);
     let (added, published) = archive
         .add_made(&name, &bytes)
         .map_err(|error| archive_failure(error, dir))?;
@@ -214,12 +215,11 @@ fn text(made: &Made, settings: &Settings, goes_on: bool, has_clients: bool) -> S
         &format!("{} packages, signed until {day}", made.published.packages),
     );
     let head = if made.is_new {
-        format!("{} {} is ready for the clients", package::NAME, made.version)
+        format!("{} {} is ready for the clients", NAME, made.version)
     } else {
         format!(
             "{} {} is up to date: nothing has changed since it was made",
-            package::NAME,
-            made.version
+            NAME, made.version
         )
     };
     let next = if made.is_new && !goes_on {

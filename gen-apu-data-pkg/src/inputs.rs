@@ -1,11 +1,12 @@
 //! Everything that apu-data is made from, read and judged.
 
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use apu_site::{Failure, Settings, Site, labels_of, own_labels};
 
+use crate::cannot_read::cannot_read;
 use crate::keyrings::Keyrings;
 use crate::sources::{self, Source, Stanza};
 use crate::{apt, proxy};
@@ -118,16 +119,6 @@ fn judge_together(site: &Site, inputs: &Inputs) -> Result<(), Failure> {
         return Err(Failure::words(what).why(conflict).advise(advice));
     }
     apt::reads(&sources, inputs.proxy.as_deref(), &shown)
-}
-
-pub(crate) fn cannot_read(path: &Path, error: io::Error, advice: &str) -> Failure {
-    let advice = match error.kind() {
-        ErrorKind::PermissionDenied => "run it as root, with sudo",
-        _ => advice,
-    };
-    Failure::words(format!("cannot read {}", path.display()))
-        .why(error)
-        .advise(advice)
 }
 
 fn authorized_keys(site: &Site, settings: &Settings) -> Result<String, Failure> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use apu_archive::public_certificates;
 use apu_site::{Failure, Site};
 
-use crate::inputs::cannot_read;
+use crate::cannot_read::cannot_read;
 use crate::sources::{Distribution, SignedBy, Stanza};
 
 /// Where they are on a client.

@@ -5,6 +5,7 @@
 //! when, and only when, an input has changed.
 
 mod apt;
+mod cannot_read;
 mod cli;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -12,6 +13,7 @@ pub mod fuzz;
 mod generate;
 mod inputs;
 mod keyrings;
+mod name;
 mod package;
 mod proxy;
 mod push;

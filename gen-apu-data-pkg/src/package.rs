@@ -6,10 +6,8 @@ use apu_archive::DebWriter;
 use apu_site::Failure;
 
 use crate::inputs::Inputs;
+use crate::name::NAME;
 use crate::scripts::{self, CARRIED, PROXY};
-
-/// The name of the package.
-pub(crate) const NAME: &str = "apu-data";
 
 /// Every file of every version is from this moment, 2026-01-01, so that the same inputs give the same bytes.
 const MTIME: u64 = 1_767_225_600;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use apu_site::{Failure, Settings, Site};
 
-use crate::inputs::cannot_read;
+use crate::cannot_read::cannot_read;
 
 /// What a file for the clients' proxy may set. Anything else can change which archives, keys and packages apt takes, or
 /// stop it: `APT::Default-Release` of a release that a client does not have stops every installation there.

@@ -1,7 +1,7 @@
 //! The maintainer scripts of apu-data: what a client's own /etc/apt decides is decided on the client.
 
 use crate::inputs::Inputs;
-use crate::package::NAME;
+use crate::name::NAME;
 use crate::sources::{DEBIAN, Source, UBUNTU};
 
 /// Where the package carries them, one file each.

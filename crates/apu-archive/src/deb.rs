@@ -4,6 +4,7 @@ mod ar;
 mod compression;
 mod contents;
 mod control;
+mod depth;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -27,8 +28,9 @@ use thiserror::Error;
 use ar::{ArError, Member};
 use compression::{Bounded, Compression, Memory, wants_memory};
 pub use control::{Control, ControlError};
+pub(crate) use depth::Depth;
 pub use reader::serve_deb_reader;
-pub(crate) use reader::{Contents, Depth, read_all};
+pub(crate) use reader::{Contents, read_all};
 pub(crate) use shared::Shared;
 use tar::{Kind, Tar, TarError, Unpacker};
 pub use write::{DebWriter, WriteError};

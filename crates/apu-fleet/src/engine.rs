@@ -1,26 +1,24 @@
 //! The engine: carries out what [`decide`] decides in a phase of a push. The only task that owns the state of the push; a
 //! task per host at work reports to it.
 
+mod batch;
 mod decide;
 mod schedule;
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apu_proto::Operation;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
+pub use self::batch::{Batch, Limits};
 pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
-use crate::event::Phase;
-use crate::published::PublishedArchive;
 use crate::run_state::RunState;
 use crate::session::{Report, Reporter, Task, run_host};
 use crate::sink::Sinks;
@@ -28,30 +26,6 @@ use crate::transport::Transport;
 
 /// How often sinks that show time passing are called.
 const TICK: Duration = Duration::from_millis(200);
-
-/// How much at once, and how long.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Hosts at work at once.
-    pub parallel: NonZeroUsize,
-    /// How long one host is waited for.
-    pub timeout: Duration,
-    /// How many hosts of the push may fail; with one more, nothing new is started.
-    pub max_failures: Option<usize>,
-}
-
-/// Everything that is asked in one phase.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// The phase.
-    pub phase: Phase,
-    /// The operation, the same for all.
-    pub operation: Operation,
-    /// The hosts in the order of their turns, with what is asked of each.
-    pub tasks: Vec<Task>,
-    /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
-    pub published: Vec<PublishedArchive>,
-}
 
 /// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::class::{ClassFile, Entry, Fault, LineError};
 use crate::host::Host;
 use crate::name::{ClassName, HostName};
-use crate::target::TargetError;
+use crate::target_error::TargetError;
 use apu_debian::nearest;
 
 /// All class files, read once.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::inventory::Inventory;
-use crate::target::TargetError;
+use crate::target_error::TargetError;
 
 /// The most bytes of a list of targets.
 const MOST: u64 = 4 << 20;

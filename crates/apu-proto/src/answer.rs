@@ -3,8 +3,8 @@
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{ClientOutcome, Reason, ReasonCode};
 use crate::operation::Operation;
+use crate::outcome::{ClientOutcome, Reason, ReasonCode};
 use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Plan;
 

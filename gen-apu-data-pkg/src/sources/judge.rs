@@ -3,7 +3,7 @@
 use apu_debian::{UNSIGNED_OPTIONS, yes_or_no};
 
 use super::distribution::{Distribution, is_moving};
-use super::one_line::OPTIONS;
+use super::one_line::{FOR_ALL, OPTIONS};
 use super::signed_by::SignedBy;
 use super::{SourcesError, Stanza, uri};
 
@@ -11,9 +11,6 @@ use super::{SourcesError, Stanza, uri};
 const LISTS: [&str; 3] = ["Architectures", "Languages", "Targets"];
 
 const NUMBERS: [&str; 3] = ["Valid-Until-Min", "Valid-Until-Max", "Date-Max-Future"];
-
-/// The field by which a source says that its suites are meant for all releases.
-pub(super) const FOR_ALL: &str = "X-Apu-Releases";
 
 fn types(stanza: &Stanza) -> Result<(), SourcesError> {
     let (line, field) = (stanza.line, "Types");

@@ -1,7 +1,9 @@
 //! The old style: `deb [option=value …] URI SUITE [COMPONENT …]`.
 
-use super::judge::FOR_ALL;
 use super::{SourcesError, Stanza};
+
+/// The field by which a source says that its suites are meant for all releases.
+pub(super) const FOR_ALL: &str = "X-Apu-Releases";
 
 /// Options and the fields that they become.
 pub(super) const OPTIONS: [(&str, &str); 19] = [

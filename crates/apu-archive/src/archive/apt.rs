@@ -12,7 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::index::{Entry, packages};
-use super::known::RefusedDeb;
+use super::scan::RefusedDeb;
 use super::{Archive, ArchiveError};
 use crate::atomic_file;
 use crate::deb::DebError;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::cache::{Cache, CacheFile};
 use super::index::Entry;
 use super::layout::Layout;
-use super::scan::{Found, Stamp};
+use super::scan::{Found, RefusedDeb, Stamp};
 use super::{Archive, ArchiveError, Refused, indexes};
 use crate::deb::{self, Contents, DebError, Depth};
 use crate::folder::Folder;
@@ -272,8 +272,6 @@ impl Known {
         self.read += 1;
     }
 }
-
-pub(super) type RefusedDeb = (PathBuf, DebError);
 
 fn read_all(
     root: &Folder,

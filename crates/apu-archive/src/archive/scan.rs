@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use rustix::fs::FileType;
 
-use super::known::RefusedDeb;
 use super::{Archive, ArchiveError};
 use crate::deb::DebError;
 use crate::folder::{About, Folder};
@@ -57,6 +56,8 @@ impl fmt::Display for Stamp {
         write!(f, "{} {} {}", self.size, self.mtime_ns, self.inode)
     }
 }
+
+pub(super) type RefusedDeb = (PathBuf, DebError);
 
 /// What was found in an archive's folders, sorted by the paths from the archive's directory.
 pub(super) struct Found {

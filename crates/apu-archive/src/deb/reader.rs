@@ -20,6 +20,7 @@ use std::sync::{Mutex, Once, PoisonError};
 use wire::{Answer, Job};
 
 use super::compression::Memory;
+use super::depth::Depth;
 use super::{Deb, DebError, LARGE, control_and_names, hash};
 use crate::deb::control::Control;
 use crate::parallel;
@@ -32,15 +33,6 @@ static IS_SERVED: AtomicBool = AtomicBool::new(false);
 
 /// More children than this read no faster from one disk.
 const MOST_CHILDREN: usize = 8;
-
-/// How far a .deb is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// Its members and control.tar.
-    Control,
-    /// All of it.
-    Whole,
-}
 
 /// Lets this program read .debs in children; in such a child, reads them and returns the status to exit with at once.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use apu_proto::{Frame, Operation};
 use jiff::Timestamp;
 
-use super::Batch;
+use super::batch::Batch;
 use super::schedule::{Next, Schedule, StopReason};
 use crate::event::{Event, Phase, TimedEvent, package_words};
 use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};

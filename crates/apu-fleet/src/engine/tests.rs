@@ -1,14 +1,15 @@
 //! The engine against hosts that follow a script. [`Script`] stands for ssh and the client behind it, nothing else.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use apu_proto::{Request, RunId};
+use apu_proto::{Operation, Request, RunId};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::event::TimedEvent;
+use crate::event::{Phase, TimedEvent};
 use crate::host::Host;
 use crate::outcome::{Obstacle, Outcome, Why};
 use crate::push_id::PushId;

@@ -10,8 +10,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use super::Depth;
 use crate::deb::compression::Memory;
+use crate::deb::depth::Depth;
 
 /// The longest part of an answer, in bytes; names come to no more.
 const LONGEST: u32 = 48 << 20;

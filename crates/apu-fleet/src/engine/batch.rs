@@ -1,0 +1,34 @@
+//! What one phase of a push asks, and its limits.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use apu_proto::Operation;
+
+use crate::event::Phase;
+use crate::published::PublishedArchive;
+use crate::session::Task;
+
+/// How much at once, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Hosts at work at once.
+    pub parallel: NonZeroUsize,
+    /// How long one host is waited for.
+    pub timeout: Duration,
+    /// How many hosts of the push may fail; with one more, nothing new is started.
+    pub max_failures: Option<usize>,
+}
+
+/// Everything that is asked in one phase.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The phase.
+    pub phase: Phase,
+    /// The operation, the same for all.
+    pub operation: Operation,
+    /// The hosts in the order of their turns, with what is asked of each.
+    pub tasks: Vec<Task>,
+    /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
+    pub published: Vec<PublishedArchive>,
+}
