@@ -14,10 +14,7 @@
 //! It takes root, and the packages that `make deb` leaves in `dist/`. What takes long is made once and kept in
 //! `/var/cache/apu-tests`: base roots, layers with the built packages installed on them, the upstream archive.
 
-#![allow(
-    clippy::print_stderr,
-    reason = "what takes minutes is told to whoever waits for the tests"
-)]
+#![allow(clippy::print_stderr, reason = "a step that takes minutes is announced")]
 
 pub mod figures;
 mod fleet;
@@ -51,7 +48,7 @@ pub use real_debs::real_debs;
 pub use root::{Flavour, Suite};
 pub use run::{Run, Running};
 pub use service::Service;
-pub use tool::Finished;
+pub use tool::{Finished, cargo};
 pub use upstream::Stage;
 pub use vendor::Vendor;
 pub use watch::Watch;

@@ -77,3 +77,18 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     }
     Ok(finished.stdout)
 }
+
+/// What cargo says of this workspace, with the lock file as it is.
+///
+/// # Panics
+/// Where cargo fails.
+#[track_caller]
+#[must_use]
+pub fn cargo(arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(arguments)
+        .arg("--locked")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    run(&mut command).expect("cargo")
+}

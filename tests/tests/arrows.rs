@@ -1,7 +1,8 @@
 //! Which crate may use which: ARCHITECTURE.md's table as a test, and the full list of what runs as root on a client.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+
+use apu_tests::cargo;
 
 /// Every crate of ours, with those of ours that it may use. Arrows run only downwards.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -47,24 +48,16 @@ const COURIER: &[&str] = &[
 
 /// The names of what cargo links into a package, down to `depth`; crates that run in the compiler only do not count.
 fn linked_into(package: &str, depth: &str) -> BTreeSet<String> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--edges=normal,no-proc-macro",
-            "--prefix=none",
-            "--format={p}",
-        ])
-        .args(["--package", package, "--depth", depth])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .expect("cargo tree");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let names = String::from_utf8(output.stdout).expect("UTF-8");
+    let names = cargo(&[
+        "tree",
+        "--edges=normal,no-proc-macro",
+        "--prefix=none",
+        "--format={p}",
+        "--package",
+        package,
+        "--depth",
+        depth,
+    ]);
     names
         .lines()
         .filter_map(|line| line.split(' ').next())

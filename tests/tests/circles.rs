@@ -231,7 +231,7 @@ fn a_circle_is_found_through_what_is_passed_on() {
             "b",
             "pub(crate) use self::c::{\n    Thing,\n    More,\n};\nmod c;",
         ),
-        ("b/c", "fn f() -> crate::a::Item { todo!() }"),
+        ("b/c", "fn f(item: &crate::a::Item) {}"),
         ("d", "use crate::a::Item;"),
     ]
     .into_iter()

@@ -1,23 +1,14 @@
 //! The packages and the tests want the same features of every crate, so that `make check` compiles each crate once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+
+use apu_tests::cargo;
 
 /// The variants (features) of each crate (name and version) that `cargo tree` with these arguments names.
 fn crates(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
-    let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--prefix=none", "--format={p}|{f}"])
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .expect("cargo tree");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = cargo(&[&["tree", "--prefix=none", "--format={p}|{f}"], arguments].concat());
     let mut crates = BTreeMap::<String, BTreeSet<String>>::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    for line in said.lines() {
         // `-e all` also names the features, on lines of another form.
         if let Some((name, features)) = line.trim_end_matches(" (*)").split_once('|') {
             let variants = crates.entry(name.to_owned()).or_default();

@@ -2,8 +2,7 @@
 //!
 //! For the standard library clippy tells the same of our own code: `incompatible_msrv`.
 
-use std::process::Command;
-
+use apu_tests::cargo;
 use serde_json::Value;
 
 /// Of `1.88` or `1.88.0`.
@@ -14,18 +13,12 @@ fn version(text: &str) -> Vec<u32> {
 
 #[test]
 fn no_crate_takes_a_newer_rust_than_cargo_toml_says() {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--locked", "--format-version=1"])
-        .arg("--filter-platform=x86_64-unknown-linux-gnu")
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .expect("cargo metadata");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let said = cargo(&[
+        "metadata",
+        "--format-version=1",
+        "--filter-platform=x86_64-unknown-linux-gnu",
+    ]);
+    let metadata: Value = serde_json::from_str(&said).expect("JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let ours = version(env!("CARGO_PKG_RUST_VERSION"));
 

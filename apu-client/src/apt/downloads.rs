@@ -46,7 +46,7 @@ fn quoted(version: &str) -> String {
     version.replace('_', "%5f").replace(':', "%3a")
 }
 
-/// Parses what stands before the addresses.
+/// Parses the two lines with sizes that apt prints above the addresses.
 fn sizes(stdout: &str) -> Option<Sizes> {
     let between = |start: &str, end: &str| {
         let line = stdout.lines().find_map(|line| line.strip_prefix(start))?;

@@ -1,9 +1,10 @@
 //! What would be done, before anybody is asked: equal transactions together.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use apu_fleet::HostName;
-use apu_proto::{Plan, Transaction};
+use apu_proto::{Plan, Transaction, TransactionId};
 
 use super::changes::{Counts, Listing, named};
 use super::clean::clean;
@@ -26,12 +27,18 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
         let listing = Listing::of_steps(&plan.transaction);
         (host, (listing, kept, sizes, plan.transaction.id()))
     });
-    for ((listing, kept, sizes, _), hosts) in groups(planned) {
+    // The first hosts with a listing, and their transaction.
+    let mut shown: HashMap<Listing, (TransactionId, String)> = HashMap::new();
+    for ((listing, kept, sizes, id), hosts) in groups(planned) {
         let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
         for line in listing.lines(longest).into_iter().chain(kept).chain(sizes) {
             let _ = writeln!(text, "  {}", paint.change(&line));
+        }
+        let (first, others) = shown.entry(listing).or_insert_with(|| (id, set(&hosts)));
+        if *first != id {
+            let _ = writeln!(text, "  the .debs have other contents than on {others}");
         }
     }
     paint.letters(text)
@@ -76,7 +83,7 @@ pub fn question(planned: &[(HostName, Transaction)], marked: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::Step;
+    use apu_proto::{DebSha256, Step};
 
     use super::*;
 
@@ -139,6 +146,29 @@ mod tests {
              db1: 1 change: 1 upgraded\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              mail: nothing to do\n"
+        );
+    }
+
+    #[test]
+    fn other_bytes_under_the_same_versions_are_told() {
+        let plan = |sha256: u8| {
+            let mut step = upgrade("a:amd64");
+            if let Step::Install { sha256: sum, .. } = &mut step {
+                *sum = Some(DebSha256::from_bytes([sha256; 32]));
+            }
+            Plan {
+                transaction: Transaction::new(vec![step]),
+                ..Plan::default()
+            }
+        };
+        let (one, other) = (plan(1), plan(2));
+        let planned = [(host("web1"), &one), (host("web2"), &other), (host("web3"), &one)];
+        let text = plans(&planned, PLAIN, false);
+        assert_eq!(text.matches("other contents").count(), 1, "{text}");
+        assert!(text.starts_with("web[1,3]: the same change"), "{text}");
+        assert!(
+            text.ends_with("  the .debs have other contents than on web[1,3]\n"),
+            "{text}"
         );
     }
 

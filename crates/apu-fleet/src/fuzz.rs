@@ -43,7 +43,7 @@ fn print(entry: &Entry) -> String {
     }
 }
 
-/// A host key that is accepted prints back as the same; a line of which names were taken has none of them, and the same key.
+/// An accepted host key prints back as itself. A line from which names were removed has none of these names, and its old key.
 pub fn known_hosts(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let host: HostName = "web1".parse().expect("a name");

@@ -7,4 +7,5 @@ mod contents;
 mod flat;
 mod place;
 mod planted;
+mod refused;
 mod suites;

@@ -8,6 +8,7 @@ mod build;
 mod cases;
 mod exceptions;
 mod readers;
+mod values;
 
 use std::collections::BTreeMap;
 use std::env;

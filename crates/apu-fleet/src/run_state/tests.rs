@@ -1,0 +1,140 @@
+use super::*;
+use crate::outcome::{Obstacle, Why};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn apply(state: &mut RunState, second: i64, event: Event) {
+    let (at, push) = (at(second), state.push);
+    state.apply(&TimedEvent { at, push, event });
+}
+
+/// The state of a push of these hosts.
+fn pushed(hosts: &[&str]) -> RunState {
+    let mut state = RunState::new(PushId::from_bytes([1; 16]));
+    let started = Event::PushStarted {
+        version: 1,
+        operation: Operation::Upgrade,
+        packages: Vec::new(),
+        hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+        by: String::new(),
+    };
+    apply(&mut state, 0, started);
+    state
+}
+
+fn begin(state: &mut RunState, phase: Phase, hosts: &[&str]) {
+    let started = Event::PhaseStarted {
+        phase,
+        operation: Operation::Upgrade,
+        hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+    };
+    apply(state, 0, started);
+}
+
+fn end(state: &mut RunState, host: &str, outcome: Outcome) {
+    let why = Why::here(Obstacle::Refused, "refused", "");
+    let finished = Event::HostFinished {
+        host: host.parse().unwrap(),
+        seconds: 1.0,
+        ending: Ending::without_result(outcome, why, None),
+    };
+    apply(state, 0, finished);
+}
+
+/// The state after `web1` did this, each at its second.
+fn did(events: &[(i64, Event)]) -> RunState {
+    let mut state = pushed(&["web1"]);
+    begin(&mut state, Phase::Apply, &["web1"]);
+    let start = Event::HostStarted {
+        host: web1(),
+        run: None,
+    };
+    apply(&mut state, 0, start);
+    for (second, event) in events {
+        apply(&mut state, *second, event.clone());
+    }
+    state
+}
+
+fn web1() -> HostName {
+    "web1".parse().unwrap()
+}
+
+fn installs(percent: f32, package: &str) -> Event {
+    Event::Progress {
+        host: web1(),
+        activity: Activity::Install,
+        percent,
+        package: package.into(),
+    }
+}
+
+fn waits(holder: &str) -> Event {
+    Event::Waiting {
+        host: web1(),
+        lock: String::new(),
+        holder: holder.into(),
+    }
+}
+
+#[test]
+fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
+    let why = |events: &[(i64, Event)]| did(events).why_not_ended(&web1(), at(20)).unwrap();
+    assert_eq!(why(&[]), "it has not been reached, for 20 s by then");
+    // Further on with one package is not a new package.
+    let events = [
+        (2, installs(10.0, "a")),
+        (5, installs(20.0, "b")),
+        (9, installs(30.0, "b")),
+    ];
+    assert_eq!(why(&events), "it installs b, for 15 s by then");
+    assert_eq!(
+        why(&[(8, waits("the run before it:\nupgrade"))]),
+        "it waits for the run before it: upgrade, for 12 s by then"
+    );
+    assert_eq!(why(&[(8, waits(""))]), "it waits for a lock, for 12 s by then");
+    assert!(why(&[(8, waits(&"x".repeat(9999)))]).len() < 300);
+}
+
+#[test]
+fn a_host_that_has_ended_or_has_no_connection_is_at_nothing_that_is_known() {
+    let again = Event::Reconnecting {
+        host: web1(),
+        text: String::new(),
+    };
+    assert_eq!(did(&[(3, again)]).why_not_ended(&web1(), at(20)), None);
+    let web2 = "web2".parse().unwrap();
+    assert_eq!(did(&[]).why_not_ended(&web2, at(20)), None);
+}
+
+#[test]
+fn a_host_counts_as_it_ended_in_its_last_phase() {
+    let mut state = pushed(&["a", "b", "c"]);
+    begin(&mut state, Phase::Plan, &["a", "b", "c"]);
+    for (host, outcome) in [
+        ("a", Outcome::Failed),
+        ("b", Outcome::Failed),
+        ("c", Outcome::Unchanged),
+    ] {
+        end(&mut state, host, outcome);
+    }
+    assert_eq!(state.failed(), 2);
+    begin(&mut state, Phase::Approve, &["b", "c"]);
+    assert_eq!(state.failed(), 2, "a question changes no host");
+    begin(&mut state, Phase::Apply, &["b", "c"]);
+    // b has another turn.
+    assert_eq!((state.failed(), state.next_queued()), (1, Some(0)));
+    end(&mut state, "b", Outcome::Changed);
+    end(&mut state, "c", Outcome::Skipped);
+    assert_eq!(
+        state.phase_outcomes(),
+        [(Outcome::Changed, 1), (Outcome::Skipped, 1)].into()
+    );
+    assert_eq!(
+        state.outcomes(),
+        [(Outcome::Changed, 1), (Outcome::Failed, 1), (Outcome::Skipped, 1)].into()
+    );
+    assert_eq!((state.failed(), state.next_queued()), (1, None));
+}
