@@ -1,5 +1,6 @@
 //! apt as seen by apu-client: the arguments of its calls, and parsers for its output and its files.
 
+mod cached_debs;
 mod call;
 pub(crate) mod complaints;
 pub(crate) mod composed;
@@ -20,6 +21,7 @@ mod sources;
 mod targets;
 pub(crate) mod valid_until;
 
+pub(crate) use cached_debs::remove_other_debs;
 pub(crate) use call::{
     APT_CACHE, APT_GET, Call, Verb, cache_arguments, indextargets_arguments, source_options,
 };

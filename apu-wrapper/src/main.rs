@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use apu_proto::{ClientOutcome, Frame, PROTOCOL, ReasonCode, Request, RunResult};
+use apu_proto::{ClientOutcome, FEATURES, Frame, PROTOCOL, ReasonCode, Request, RunResult};
 
 const SOCKET: &str = "/run/apu/apu.sock";
 
@@ -73,7 +73,7 @@ fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
     let hello = Frame::Hello {
         protocol: PROTOCOL.to_vec(),
         client,
-        features: Vec::new(),
+        features: FEATURES.map(|feature| feature.to_string()).to_vec(),
         run: None,
     };
     let text = hello.to_line() + &Frame::Result(Box::new(result)).to_line();

@@ -8,42 +8,57 @@ use apu_proto::{DebSha256, Sizes};
 /// The .debs of a transaction, and how much they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Downloads {
-    /// The checksum of each .deb by its file's name without its ending, as apt names it in its cache.
-    sums: BTreeMap<String, DebSha256>,
+    /// Each .deb by its file's name without its ending, as apt names it in its cache.
+    debs: BTreeMap<String, Download>,
     /// In apt's own figures; none where apt prints something else. They are only displayed.
     pub(crate) sizes: Option<Sizes>,
+}
+
+/// One .deb that would be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Download {
+    /// The file's name in apt's cache.
+    pub(crate) file: String,
+    pub(crate) sha256: DebSha256,
 }
 
 impl Downloads {
     /// Parses the output in the C locale. A .deb without a SHA-256 is left out.
     pub(crate) fn parse(stdout: &str) -> Self {
         Self {
-            sums: stdout.lines().filter_map(sum).collect(),
+            debs: stdout.lines().filter_map(download).collect(),
             sizes: sizes(stdout),
         }
     }
 
-    /// Returns the checksum of a package's version, which may be for all architectures.
-    pub(crate) fn sha256(&self, package: &PackageKey, version: &str) -> Option<DebSha256> {
-        let of = |architecture: &str| format!("{}_{}_{architecture}", package.name(), quoted(version));
-        let sum = |architecture: &str| self.sums.get(&of(architecture)).copied();
-        sum(package.architecture()).or_else(|| sum("all"))
+    /// Returns the .deb of a package's version, which may be for all architectures.
+    pub(crate) fn deb(&self, package: &PackageKey, version: &str) -> Option<&Download> {
+        let (name, version) = (quoted(package.name()), quoted(version));
+        let of = |architecture: &str| {
+            let architecture = quoted(architecture).replace('.', "%2e");
+            self.debs.get(&format!("{name}_{version}_{architecture}"))
+        };
+        of(package.architecture()).or_else(|| of("all"))
     }
 }
 
 /// Parses `'ADDRESS' FILE SIZE SHA256:SUM`.
-fn sum(line: &str) -> Option<(String, DebSha256)> {
+fn download(line: &str) -> Option<(String, Download)> {
     let (_, rest) = line.strip_prefix('\'')?.rsplit_once("' ")?;
     let mut words = rest.split(' ');
     let (file, _size, sum) = (words.next()?, words.next()?, words.next()?);
     let sum = hex::decode(sum.strip_prefix("SHA256:")?)?;
     let (name, _) = file.rsplit_once('.')?;
-    Some((name.to_owned(), DebSha256::from_bytes(sum)))
+    let download = Download {
+        file: file.to_owned(),
+        sha256: DebSha256::from_bytes(sum),
+    };
+    (!file.contains('/')).then(|| (name.to_owned(), download))
 }
 
-/// Writes a version as apt does in a file's name, where `_` and `:` have a meaning.
-fn quoted(version: &str) -> String {
-    version.replace('_', "%5f").replace(':', "%3a")
+/// Writes a part of a file's name as apt does, where `_` and `:` have a meaning.
+fn quoted(part: &str) -> String {
+    part.replace('%', "%25").replace('_', "%5f").replace(':', "%3a")
 }
 
 /// Parses the two lines with sizes that apt prints above the addresses.
@@ -85,7 +100,8 @@ mod tests {
             "Need to get 1 B of archives.\n\
              'http://m/pool/v/vim/vim_9.0-1_amd64.deb' vim_2%3a9.0-1_amd64.deb 1 SHA256:{}\n\
              'http://m/it\'s/vim_9.0-1_i386.deb' vim_2%3a9.0-1_i386.deb 1 SHA256:{}\n\
-             'file:/srv/lab_1.deb' lab_1_all.deb 1 SHA256:{}\n\
+             'file:/srv/lab_1.deb' lab%5fu_1_all.deb 1 SHA256:{}\n\
+             'http://m/x' ../../etc/x_1_all.deb 1 SHA256:{0}\n\
              'http://m/old_1_all.deb' old_1_all.deb 1 MD5Sum:{}\n",
             sum("a"),
             sum("b"),
@@ -94,14 +110,15 @@ mod tests {
         );
         let downloads = Downloads::parse(&text);
         let of = |package: &str, version: &str| {
-            let found = downloads.sha256(&package.parse().unwrap(), version);
-            found.map(|sum| sum.to_string())
+            let found = downloads.deb(&package.parse().unwrap(), version);
+            found.map(|deb| deb.sha256.to_string())
         };
         assert_eq!(of("vim:amd64", "2:9.0-1"), Some(sum("a")));
         assert_eq!(of("vim:i386", "2:9.0-1"), Some(sum("b")));
-        assert_eq!(of("lab:amd64", "1"), Some(sum("c")));
+        assert_eq!(of("lab_u:amd64", "1"), Some(sum("c")));
         assert_eq!(of("vim:amd64", "9.0-1"), None);
         assert_eq!(of("old:amd64", "1"), None);
+        assert!(downloads.debs.values().all(|deb| !deb.file.contains('/')));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use apu_debian::PackageKey;
 use apu_proto::{Sizes, Step, Transaction};
 
-use super::downloads::Downloads;
+use super::downloads::{Download, Downloads};
 
 /// A line of a simulation that begins as a step does and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) removed: Vec<String>,
     /// How much would be downloaded, where apt was asked.
     pub(crate) sizes: Option<Sizes>,
+    /// The .debs of the steps, where apt was asked for their checksums.
+    pub(crate) debs: Vec<Download>,
 }
 
 impl Plan {
@@ -59,8 +61,9 @@ impl Plan {
                 package, new, sha256, ..
             } = step
             {
-                let sum = downloads.sha256(package, new).ok_or_else(|| package.clone())?;
-                *sha256 = Some(sum);
+                let deb = downloads.deb(package, new).ok_or_else(|| package.clone())?;
+                *sha256 = Some(deb.sha256);
+                self.debs.push(deb.clone());
             }
         }
         Ok(())
@@ -114,9 +117,10 @@ fn step(line: &str, native: &str) -> Result<Option<Step>, UnknownStep> {
 /// Parses `Inst NAME [OLD] (NEW ORIGIN, ORIGIN [ARCHITECTURE])…` or `Remv NAME [OLD]…`, given without its first word.
 fn parse_step(kind: &str, rest: &str, native: &str) -> Option<Step> {
     let (name, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
-    let package: PackageKey = match name.contains(':') {
-        true => name.parse(),
-        false => PackageKey::new(name, native),
+    let package: PackageKey = match name.split_once(':') {
+        // An installed package without an architecture counts as one of the machine's own.
+        None | Some((_, "none")) => PackageKey::new(name.trim_end_matches(":none"), native),
+        Some(_) => name.parse(),
     }
     .ok()?;
     let (old, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -202,6 +206,8 @@ Conf libc6 (2.36-9+deb12u10 Debian:12.11/stable [amd64])
             Some("Debian:12.11/stable, Debian-Security:12/stable-security")
         );
         assert_eq!(plan.coming("libc6:i386"), Some(("2", "Site (a b):local")));
+        let without = Plan::parse("Remv noarch:none [1]\n", "amd64").unwrap();
+        assert_eq!(without.steps[0].to_string(), "remove noarch:amd64 1");
         assert_eq!(plan.coming("lab-old:amd64"), None);
     }
 

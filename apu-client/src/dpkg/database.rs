@@ -116,7 +116,7 @@ impl Database {
     /// Parses the status file and then the files of its journal.
     ///
     /// # Errors
-    /// An entry of a package that dpkg could not have written: what would be left out might be broken or protected.
+    /// A present package whose name or architecture is no word: if it were left out, it might be broken or protected.
     pub(crate) fn parse<'a>(texts: impl IntoIterator<Item = &'a str> + Clone) -> Result<Self, String> {
         let architecture = (texts.clone().into_iter())
             .flat_map(paragraphs)
@@ -139,8 +139,12 @@ impl Database {
                 conffiles: conffiles(value(&fields, "Conffiles")),
             };
             let name = value(&fields, "Package");
-            let key = PackageKey::new(name, of).map_err(|error| format!("{name:?} of {of:?} is {error}"))?;
-            packages.insert(key, package);
+            match PackageKey::new(name, of) {
+                Ok(key) => drop(packages.insert(key, package)),
+                // Nothing of it is installed.
+                Err(_) if !state.is_present() => {}
+                Err(error) => return Err(format!("{name:?} of {of:?} is {error}")),
+            }
         }
         Ok(Self {
             packages,
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_dpkg_could_not_have_written_is_not_left_out() {
+    fn a_present_package_is_never_left_out() {
         for text in [
             one("a b", "install ok installed", "1"),
             one("", "install ok installed", "1"),
@@ -281,6 +285,14 @@ mod tests {
             let error = Database::parse([DPKG, text.as_str()]).unwrap_err();
             assert!(error.contains("not a package and its architecture"), "{error}");
         }
+        // What dpkg --force-architecture leaves in the database, even once it is gone.
+        for status in ["install ok installed", "deinstall ok config-files"] {
+            let text = one("px", status, "1").replace("Architecture: all", "Architecture: x86_64");
+            let found = database(&text);
+            assert!(found.packages.contains_key("px:x86_64"), "{status}");
+        }
+        let gone = one("a b", "deinstall ok config-files", "1");
+        assert_eq!(database(&gone).packages.len(), 1);
     }
 
     #[test]

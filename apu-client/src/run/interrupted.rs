@@ -23,7 +23,9 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     let saved = run_dir.request()?;
     let mut log = run_dir.reopen_log()?;
     let after = Database::read(&paths.dpkg())?;
-    let mut result = result_from_database(run_dir.load("before"), run_dir.load("plan"), &after);
+    let plan = run_dir.load("plan");
+    let was_planned = plan.is_some() || run_dir.has("plan");
+    let mut result = result_from_database(run_dir.load("before"), plan, was_planned, &after);
     result.operation = saved.operation();
     result.reboot_required = paths.reboot_required();
     result.seconds = run_dir.age().as_secs_f64().round();
@@ -40,13 +42,18 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
 }
 
 /// Compares the database with the plan, if the run came that far.
-fn result_from_database(before: Option<Database>, plan: Option<Plan>, after: &Database) -> RunResult {
+fn result_from_database(
+    before: Option<Database>,
+    plan: Option<Plan>,
+    was_planned: bool,
+    after: &Database,
+) -> RunResult {
     let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
     let Some(before) = before else {
         return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
     };
     let Some(plan) = plan else {
-        return result_before_plan(&before, after, text);
+        return result_without_plan(&before, after, text, was_planned);
     };
     let mut result = determine_outcome(&Facts {
         before: &before,
@@ -70,9 +77,9 @@ fn result_from_database(before: Option<Database>, plan: Option<Plan>, after: &Da
     result
 }
 
-/// Returns the result of a run that died while it repaired or planned: nothing that was asked for is done, and a repair
-/// may have changed something.
-fn result_before_plan(before: &Database, after: &Database, text: &str) -> RunResult {
+/// Returns the result of a run that died while it repaired or planned, so that nothing that was asked for is done and a
+/// repair may have changed something; or of one whose plan is not understood.
+fn result_without_plan(before: &Database, after: &Database, text: &str, was_planned: bool) -> RunResult {
     let repaired = determine_outcome(&Facts {
         before,
         after,
@@ -84,7 +91,12 @@ fn result_before_plan(before: &Database, after: &Database, text: &str) -> RunRes
         ClientOutcome::Changed | ClientOutcome::Partial => ClientOutcome::Partial,
         _ => ClientOutcome::Failed,
     };
-    let mut lines = vec![text.to_owned(), "what was asked for was not begun".to_owned()];
+    let begun = if was_planned {
+        "its plan is not understood, so whether all of it was done is not known"
+    } else {
+        "what was asked for was not begun"
+    };
+    let mut lines = vec![text.to_owned(), begun.to_owned()];
     lines.extend(repaired.reason.as_ref().map(|reason| reason.text.clone()));
     RunResult::because(outcome, ReasonCode::Interrupted, lines.join("\n")).with(repaired.answer)
 }
@@ -116,26 +128,43 @@ mod tests {
         };
         let before = || Some(database("1", "install ok installed"));
 
-        let done = result_from_database(before(), plan(), &database("2", "install ok installed"));
+        let done = result_from_database(before(), plan(), true, &database("2", "install ok installed"));
         assert_eq!((done.outcome, done.notes.len()), (ClientOutcome::Changed, 1));
 
-        let half = result_from_database(before(), plan(), &database("2", "install ok half-configured"));
+        let half = result_from_database(
+            before(),
+            plan(),
+            true,
+            &database("2", "install ok half-configured"),
+        );
         assert_eq!(half.outcome, ClientOutcome::Failed);
         assert_eq!(half.reason.unwrap().code, ReasonCode::Interrupted);
 
-        let unplanned = result_from_database(before(), None, &database("1", "install ok installed"));
+        let unplanned = result_from_database(before(), None, false, &database("1", "install ok installed"));
         assert_eq!(unplanned.reason.unwrap().code, ReasonCode::Interrupted);
+
+        let unread = result_from_database(before(), None, true, &database("2", "install ok installed"));
+        let text = unread.reason.unwrap().text;
+        assert!(
+            text.contains("is not known") && !text.contains("not begun"),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_a_repair_did_is_told_where_the_run_ended_in_it() {
         let before = || Some(database("1", "install ok unpacked"));
-        let mended = result_from_database(before(), None, &database("1", "install ok installed"));
+        let mended = result_from_database(before(), None, false, &database("1", "install ok installed"));
         assert_eq!(mended.outcome, ClientOutcome::Partial);
         assert_eq!(mended.packages().unwrap().changes.len(), 1);
         assert!(mended.broken().is_empty());
 
-        let broken = result_from_database(before(), None, &database("1", "install ok half-configured"));
+        let broken = result_from_database(
+            before(),
+            None,
+            false,
+            &database("1", "install ok half-configured"),
+        );
         assert_eq!(broken.outcome, ClientOutcome::Failed);
         assert_eq!(broken.broken().len(), 1);
         let text = broken.reason.unwrap().text;

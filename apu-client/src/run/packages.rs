@@ -15,7 +15,7 @@ use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
 use crate::apt::complaints::summarize;
 use crate::apt::composed;
-use crate::apt::{Call, Plan};
+use crate::apt::{Call, Plan, remove_other_debs};
 use crate::dpkg::Database;
 use crate::os::locks;
 
@@ -73,6 +73,8 @@ impl Run<'_> {
         let completed = if prepared.plan.steps.is_empty() && automatic.is_empty() {
             None
         } else {
+            remove_other_debs(&self.paths.archives(), &prepared.plan.debs)
+                .map_err(|error| Refusal::fault("cannot look at apt's cache of .debs", &error))?;
             Some(self.transact(&prepared.call)?)
         };
         let mut result = self.build_result(&before, prepared, completed)?;
@@ -134,7 +136,11 @@ impl Run<'_> {
         match self.plan(&now) {
             // What could not be repaired stays broken, and everything else is done.
             Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
-                self.check_approval(&plan, approved.as_ref())?;
+                self.check_approval(&plan, approved.as_ref())
+                    .map_err(|mut refusal| {
+                        refusal.result.notes.extend(notes.iter().cloned());
+                        refusal
+                    })?;
                 Ok(Prepared {
                     call,
                     plan,

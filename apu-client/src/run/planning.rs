@@ -64,7 +64,7 @@ pub(crate) fn plan(
     )
     .map_err(|error| Refusal::fault("cannot simulate", &error))?;
     let mut plan = Plan::parse(&captured.stdout, &database.architecture)
-        .map_err(|error| Refusal::failed(ReasonCode::Apt, error.to_string()))?;
+        .map_err(|error| Refusal::new(ReasonCode::Apt, error.to_string()))?;
     if !captured.succeeded() {
         let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
         return Err(with_providers(paths, refusal, request));
@@ -94,10 +94,11 @@ fn add_checksums(call: &Call, conffiles: Conffiles, plan: &mut Plan) -> Result<(
     }
     let downloads = Downloads::parse(&captured.stdout);
     plan.add_checksums(&downloads).map_err(|package| {
-        let text = format!(
-            "apt does not say the SHA-256 of the .deb of {package}, so what would be installed is not known"
+        let text = format!("the archive of {package} names no SHA-256 of its .deb, so it could be another one than was approved");
+        let advice = format!(
+            "give the archive's index SHA-256; or, to leave the package out, on the client: apt-mark hold {package}"
         );
-        Refusal::failed(ReasonCode::Apt, text)
+        Refusal::new(ReasonCode::Apt, text).advise(advice)
     })?;
     plan.sizes = downloads.sizes;
     Ok(())

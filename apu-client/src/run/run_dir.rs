@@ -11,7 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use apu_proto::{Frame, Operation, Request, RequestError, RunId, RunResult};
+use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RequestError, RunId, RunResult};
 use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -221,9 +221,22 @@ impl RunDir {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Returns the run's result; none where it has not ended.
+    /// Whether such a value was saved, understood or not.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        fs::symlink_metadata(self.path(file)).is_ok()
+    }
+
+    /// Returns the run's result; none where it has not ended. One that is not understood is a result, too: nothing may
+    /// replace it.
     pub(crate) fn result(&self) -> Option<RunResult> {
-        self.load("result")
+        let unknown = || {
+            let text = format!(
+                "this run has ended, and its result is not understood: {}",
+                self.path("result").display()
+            );
+            RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text)
+        };
+        self.load("result").or_else(|| self.has("result").then(unknown))
     }
 
     /// Ends the run. The result is on disk before the log has it.
@@ -285,7 +298,6 @@ pub(crate) fn make_state_private(paths: &ClientPaths) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::ClientOutcome;
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
 

@@ -12,7 +12,7 @@ use super::site_archives::{check_used, site_sources};
 use crate::apt::complaints::{Kind, is_disk_full, summarize};
 use crate::apt::lists;
 use crate::apt::release_dates;
-use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb};
+use crate::apt::{APT_GET, Call, ENVIRONMENT, Target, Verb};
 use crate::os::atomic_file::replace;
 use crate::os::locks::{self, HeldLock};
 use crate::os::spawn::Exit;
@@ -20,20 +20,26 @@ use crate::os::spawn::Exit;
 impl Run<'_> {
     /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
     pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
-        let of_site = self.request.lists_of_site;
-        let mut notes = Vec::new();
-        let archives = if of_site {
+        if self.request.lists_of_site {
             // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
             if let Err(refusal) = check_used(self.paths, &site_sources) {
                 return Err(self.fetch_separately(refusal));
             }
-            Vec::new()
-        } else {
-            let checked = self.check_sources()?;
-            notes = checked.notes;
-            checked.archives
-        };
+            return self.fetch_lists(&[]);
+        }
+        let checked = self.check_sources()?;
+        // Told whatever comes of the update: it will not be found again.
+        let mut result = self.fetch_lists(&checked.archives);
+        let notes = result
+            .as_mut()
+            .map_or_else(|refusal| &mut refusal.result.notes, |result| &mut result.notes);
+        notes.extend(checked.notes);
+        result
+    }
+
+    fn fetch_lists(&mut self, archives: &[Target]) -> Result<RunResult, Refusal> {
+        let of_site = self.request.lists_of_site;
         let directory = self.paths.lists();
         if self.paths.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and must not reach the runs beside them.
@@ -54,13 +60,12 @@ impl Run<'_> {
                 .complaints
                 .iter()
                 .map(|complaint| complaint.text.clone());
-            lists::record_fetched(self.paths, &archives, &said.collect::<Vec<_>>());
+            lists::record_fetched(self.paths, archives, &said.collect::<Vec<_>>());
         }
         result.answer = Answer::Lists {
-            releases: release_dates::release_dates(self.paths, &archives),
+            releases: release_dates::release_dates(self.paths, archives),
         };
         result.apt_exit = completed.exit.code();
-        result.notes.extend(notes);
         Ok(result)
     }
 

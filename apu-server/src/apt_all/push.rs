@@ -94,6 +94,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
             record: &mut record,
             local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
             may_replace: &ground.settings.archive.may_replace,
+            approved: HashMap::new(),
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -133,6 +134,8 @@ pub(super) struct Push<'a> {
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
     pub(super) may_replace: &'a [PackageName],
+    /// What each host was approved to do.
+    pub(super) approved: HashMap<HostName, Transaction>,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
@@ -149,7 +152,7 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
         if course == Course::Straight {
-            self.apply(request, &hosts, None).await?;
+            self.apply(request, &hosts).await?;
             return Ok(self.show(&[]));
         }
 
@@ -200,24 +203,20 @@ impl Push<'_> {
             .into_iter()
             .filter(|host| plans.contains_key(&host.name))
             .collect();
-        self.apply(request, &hosts, Some(&plans)).await?;
+        self.approved = plans;
+        self.apply(request, &hosts).await?;
         Ok(self.show(&told))
     }
 
     /// Has the hosts do it, each as its plan says where there is one.
-    async fn apply(
-        &mut self,
-        request: Request,
-        hosts: &[Host],
-        plans: Option<&HashMap<HostName, Transaction>>,
-    ) -> Result<(), Failure> {
+    async fn apply(&mut self, request: Request, hosts: &[Host]) -> Result<(), Failure> {
         // No run begins where no host will start.
         let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
         let request = if starts { self.begin_run(request)? } else { request };
         let task = |host: &Host| Task {
             host: host.clone(),
             request: Request {
-                plan: plans.and_then(|plans| plans.get(&host.name)).map(Transaction::id),
+                plan: self.approved.get(&host.name).map(Transaction::id),
                 ..request.clone()
             },
         };

@@ -6,6 +6,7 @@ use apu_site::Failure;
 
 use super::candidate::advice;
 use super::push::Push;
+use crate::view::changes::named;
 
 impl Push<'_> {
     /// Has the lists of the site's own archives fetched where something was published for this push; returns the hosts that
@@ -44,7 +45,7 @@ impl Push<'_> {
             .filter_map(|(host, state)| match state {
                 HostState::Ended { ending, .. } => {
                     let mut ending = (**ending).clone();
-                    self.explain(&mut ending);
+                    self.explain(host, &mut ending);
                     Some((host.clone(), ending))
                 }
                 _ => None,
@@ -52,11 +53,22 @@ impl Push<'_> {
             .collect()
     }
 
-    /// Says what to try where a client would install another version than the one that was published for it.
-    fn explain(&self, ending: &mut Ending) {
+    /// Says what to try where a client would install another version than the one that was published for it, and which
+    /// .debs are others than those that were approved.
+    fn explain(&self, host: &HostName, ending: &mut Ending) {
+        let found = ending.result.as_ref().and_then(|result| result.plan());
+        let other = self.approved.get(host).zip(found).and_then(|(approved, found)| {
+            named(
+                "the same versions as approved, with other contents",
+                &found.transaction.other_contents(approved),
+            )
+        });
         let Some(why) = &mut ending.reason else {
             return;
         };
+        if let Some(other) = other {
+            why.text = format!("{}; {other}", why.text);
+        }
         if let Some(advice) = advice(why, &self.local, self.may_replace) {
             why.advice = advice;
         }

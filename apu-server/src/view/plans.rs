@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 
 use apu_fleet::HostName;
-use apu_proto::{Plan, Transaction, TransactionId};
+use apu_proto::{Plan, Transaction};
 
 use super::changes::{Counts, Listing, named};
 use super::clean::clean;
@@ -13,6 +14,24 @@ use super::paint::Paint;
 
 /// The most upgrades of one transaction that are shown; `-v` shows all. Everything else is always shown.
 const LONGEST: usize = 40;
+
+/// A transaction that is the same as another one where their identities are.
+#[derive(Clone)]
+struct Same<'a>(&'a Transaction);
+
+impl PartialEq for Same<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
+    }
+}
+
+impl Eq for Same<'_> {}
+
+impl Hash for Same<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id().hash(state);
+    }
+}
 
 /// The plans of these hosts as text.
 #[must_use]
@@ -25,20 +44,20 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             format!("to fetch: {download}; on disk: {disk}")
         });
         let listing = Listing::of_steps(&plan.transaction);
-        (host, (listing, kept, sizes, plan.transaction.id()))
+        (host, (listing, kept, sizes, Same(&plan.transaction)))
     });
     // The first hosts with a listing, and their transaction.
-    let mut shown: HashMap<Listing, (TransactionId, String)> = HashMap::new();
-    for ((listing, kept, sizes, id), hosts) in groups(planned) {
+    let mut shown: HashMap<Listing, (&Transaction, String)> = HashMap::new();
+    for ((listing, kept, sizes, Same(transaction)), hosts) in groups(planned) {
         let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
         for line in listing.lines(longest).into_iter().chain(kept).chain(sizes) {
             let _ = writeln!(text, "  {}", paint.change(&line));
         }
-        let (first, others) = shown.entry(listing).or_insert_with(|| (id, set(&hosts)));
-        if *first != id {
-            let _ = writeln!(text, "  the .debs have other contents than on {others}");
+        let (first, others) = shown.entry(listing).or_insert_with(|| (transaction, set(&hosts)));
+        if let Some(packages) = named("other contents than there", &transaction.other_contents(first)) {
+            let _ = writeln!(text, "  the same versions as on {others}; {packages}");
         }
     }
     paint.letters(text)
@@ -167,7 +186,7 @@ mod tests {
         assert_eq!(text.matches("other contents").count(), 1, "{text}");
         assert!(text.starts_with("web[1,3]: the same change"), "{text}");
         assert!(
-            text.ends_with("  the .debs have other contents than on web[1,3]\n"),
+            text.ends_with("  the same versions as on web[1,3]; other contents than there: a:amd64\n"),
             "{text}"
         );
     }

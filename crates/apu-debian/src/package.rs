@@ -49,7 +49,7 @@ text_value!(
 text_value!(
     /// A package on one machine, as `name:architecture`: what dpkg's database has one entry for.
     ///
-    /// The name is any that dpkg takes, the architecture any of a machine; where a package is for all architectures, the
+    /// The name is any that dpkg takes, the architecture any word that its database may have; where a package is for all architectures, the
     /// machine's own stands here, as apt counts it.
     #[derive(PartialOrd, Ord)]
     PackageKey,
@@ -102,8 +102,15 @@ impl PartialEq<&str> for PackageKey {
 }
 
 fn is_package_key(key: &str) -> bool {
+    // dpkg keeps in its database whatever architecture was installed with --force-architecture.
+    let is_word = |word: &str| {
+        (1..=64).contains(&word.len())
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-+._~".contains(&byte))
+    };
     key.split_once(':')
-        .is_some_and(|(name, architecture)| is_dpkg_name(name) && is_architecture(architecture))
+        .is_some_and(|(name, architecture)| is_dpkg_name(name) && is_word(architecture))
 }
 
 /// Whether Debian policy 5.6.7 allows the name of a binary package, of at most 128 bytes.
@@ -202,11 +209,11 @@ mod tests {
         let key = PackageKey::new("libstdc++6", "i386").unwrap();
         assert_eq!((key.name(), key.architecture()), ("libstdc++6", "i386"));
         assert_eq!(key, "libstdc++6:i386");
+        assert!(PackageKey::new("vendor", "x86_64").is_ok());
         for text in [
             "libc6",
             "libc6:",
             ":amd64",
-            "libc6:any",
             "a b:amd64",
             "libc6:amd64:i386",
             "try: reboot #",

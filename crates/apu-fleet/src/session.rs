@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use apu_proto::{Frame, Operation, ReasonCode, Request, RunId, RunResult};
+use apu_debian::Version;
+use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunId, RunResult};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -246,14 +247,20 @@ impl Reply {
         }
     }
 
-    /// Why the client does not understand the request: it lacks a part of the protocol, and says so itself.
+    /// Why the client could not do what was asked: it lacks a part of the protocol, as `hello` tells, and took the request for
+    /// something else or answered in a form that says nothing here.
     fn too_old(&self, task: &Task) -> Option<Why> {
-        let reason = self.result.as_ref()?.reason.as_ref()?;
-        let feature = (reason.code == ReasonCode::Grammar)
-            .then(|| task.request.missing_feature(&self.client.features))??;
-        let text = format!("its apu-client {} does not know {feature}", self.client.version);
+        let result = self.result.as_ref()?;
+        let feature = task.request.missing_feature(&self.client.features)?;
+        let is_grammar = (result.reason.as_ref()).is_some_and(|reason| reason.code == ReasonCode::Grammar);
+        if !(is_grammar || result.outcome == ClientOutcome::Drifted || task.request.dry_run) {
+            return None;
+        }
+        let version: Option<Version> = self.client.version.parse().ok();
+        let version = version.map_or(String::new(), |version| format!(" {version}"));
+        let text = format!("its apu-client{version} does not know {feature}");
         let advice = format!(
-            "apt-all {} dist-upgrade, which brings a newer apu-client",
+            "sudo apu bootstrap {}, which brings a newer apu-client",
             task.host.name
         );
         Some(Why::here(Obstacle::OldClient, text, advice))
@@ -272,6 +279,7 @@ impl Reply {
         };
         ending.garbage = self.garbage;
         if too_old.is_some() {
+            ending.outcome = Outcome::Refused;
             ending.reason = too_old;
         }
         ending
@@ -280,7 +288,7 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{ClientOutcome, FEATURES};
+    use apu_proto::FEATURES;
 
     use super::*;
 
@@ -320,7 +328,7 @@ mod tests {
         let old = why(ReasonCode::Grammar, &[]);
         assert_eq!(old.code, Code::Here(Obstacle::OldClient));
         assert_eq!(old.text, "its apu-client 0.0.9 does not know lists-of-site");
-        assert!(old.advice.starts_with("apt-all web1 dist-upgrade"), "{old:?}");
+        assert!(old.advice.starts_with("sudo apu bootstrap web1"), "{old:?}");
         for (code, features) in [(ReasonCode::Grammar, &all[..]), (ReasonCode::Policy, &[])] {
             assert_eq!(why(code, features).code, Code::Client(code));
         }

@@ -10,6 +10,7 @@ use crate::transaction::Plan;
 
 /// The result of a request. For a run it comes from dpkg's database before and after, never from an exit status alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Wire")]
 pub struct RunResult {
     /// How it ended.
     pub outcome: ClientOutcome,
@@ -34,6 +35,48 @@ pub struct RunResult {
     /// What the operation answers.
     #[serde(flatten)]
     pub answer: Answer,
+}
+
+/// A result as it is read: one of another version has an answer that is not known, or none.
+#[derive(Deserialize)]
+struct Wire {
+    outcome: ClientOutcome,
+    #[serde(default)]
+    operation: Option<Operation>,
+    #[serde(default)]
+    reason: Option<Reason>,
+    #[serde(default)]
+    notes: Vec<String>,
+    #[serde(default)]
+    reboot_required: bool,
+    #[serde(default)]
+    apt_exit: Option<i32>,
+    #[serde(default)]
+    seconds: f64,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
+}
+
+impl TryFrom<Wire> for RunResult {
+    type Error = serde_json::Error;
+
+    fn try_from(wire: Wire) -> Result<Self, serde_json::Error> {
+        let answer = if wire.rest.contains_key("answer") {
+            serde_json::from_value(wire.rest.into())?
+        } else {
+            Answer::Unknown
+        };
+        Ok(Self {
+            outcome: wire.outcome,
+            operation: wire.operation,
+            reason: wire.reason,
+            notes: wire.notes,
+            reboot_required: wire.reboot_required,
+            apt_exit: wire.apt_exit,
+            seconds: wire.seconds,
+            answer,
+        })
+    }
 }
 
 /// What a client answers, by the kind of the request.
@@ -64,7 +107,7 @@ pub enum Answer {
     Plan(Plan),
     /// To a run that changes packages.
     Packages(PackageReport),
-    /// An answer of a later version.
+    /// An answer of another version: a later one, or one from before answers had a kind.
     #[serde(other)]
     Unknown,
 }
@@ -253,10 +296,18 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_a_later_version_is_passed_over_and_a_missing_one_is_an_error() {
+    fn an_answer_of_another_version_is_passed_over_and_a_wrong_one_is_an_error() {
         let read = |text: &str| serde_json::from_str::<RunResult>(text);
         let later = read(r#"{"outcome":"changed","answer":"fireworks","rockets":3}"#).unwrap();
         assert_eq!(later.answer, Answer::Unknown);
-        assert!(read(r#"{"outcome":"changed"}"#).is_err());
+        let before = read(r#"{"outcome":"changed","changes":[],"broken":[],"seconds":1.5}"#).unwrap();
+        assert_eq!((before.answer, before.seconds), (Answer::Unknown, 1.5));
+        for wrong in [
+            r#"{"outcome":"changed","answer":null}"#,
+            r#"{"outcome":"changed","answer":"packages","changes":1}"#,
+            r#"{"answer":"plain"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::request::Request;
 pub enum Feature {
     /// `update lists_of=site`.
     ListsOfSite,
-    /// `plan_sha256=` is that of `apu-plan/1`, with the checksums of the .debs.
+    /// A plan is that of `apu-plan/1`, with the checksums of the .debs: in the answer to a dry run, and in `plan_sha256=`.
     Plan1,
 }
 
@@ -40,7 +40,7 @@ impl Request {
     pub fn missing_feature(&self, of_client: &[String]) -> Option<Feature> {
         let taken = [
             self.lists_of_site.then_some(Feature::ListsOfSite),
-            self.plan.map(|_| Feature::Plan1),
+            (self.dry_run || self.plan.is_some()).then_some(Feature::Plan1),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }

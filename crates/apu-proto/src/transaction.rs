@@ -3,6 +3,7 @@
 //! The form is `apu-plan/1`: a line `install PACKAGE OLD NEW SHA256` or `remove PACKAGE OLD` for each step, sorted as bytes,
 //! where `-` stands for a version or a checksum that there is none of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use apu_debian::PackageKey;
@@ -60,6 +61,33 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether no version has a blank, a control character, or the `-` that stands for none.
+    fn is_one_line(&self) -> bool {
+        let is_word = |version: &str| version != "-" && version.bytes().all(|byte| byte.is_ascii_graphic());
+        match self {
+            Self::Install { old, new, .. } => old.as_deref().is_none_or(is_word) && is_word(new),
+            Self::Remove { old, .. } => is_word(old),
+        }
+    }
+
+    const fn package(&self) -> &PackageKey {
+        match self {
+            Self::Install { package, .. } | Self::Remove { package, .. } => package,
+        }
+    }
+
+    /// The same step for any .deb of that version.
+    fn without_checksum(&self) -> Self {
+        let mut step = self.clone();
+        if let Self::Install { sha256, origin, .. } = &mut step {
+            *sha256 = None;
+            origin.clear();
+        }
+        step
+    }
+}
+
 /// The step's line in `apu-plan/1`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +134,9 @@ impl TryFrom<Steps> for Transaction {
 
     fn try_from(wire: Steps) -> Result<Self, OtherSteps> {
         let transaction = Self::new(wire.steps);
-        if transaction.id() == wire.id {
+        // Then no two transactions have the same lines.
+        let is_plain = transaction.steps.iter().all(Step::is_one_line);
+        if is_plain && transaction.id() == wire.id {
             Ok(transaction)
         } else {
             Err(OtherSteps(wire.id))
@@ -138,6 +168,23 @@ impl Transaction {
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The packages that get the same version in both transactions, from .debs with other contents.
+    #[must_use]
+    pub fn other_contents<'a>(&'a self, other: &Self) -> Vec<&'a PackageKey> {
+        let checksum = |step: &Step| match step {
+            Step::Install { sha256, .. } => *sha256,
+            Step::Remove { .. } => None,
+        };
+        let theirs: BTreeMap<Step, DebSha256> = (other.steps.iter())
+            .filter_map(|step| Some((step.without_checksum(), checksum(step)?)))
+            .collect();
+        let is_other = |step: &&Step| {
+            let pair = checksum(step).zip(theirs.get(&step.without_checksum()));
+            pair.is_some_and(|(ours, theirs)| ours != *theirs)
+        };
+        self.steps.iter().filter(is_other).map(Step::package).collect()
     }
 
     /// The identity: SHA-256 of the lines, each with its line end.
@@ -216,6 +263,22 @@ mod tests {
     }
 
     #[test]
+    fn other_contents_are_those_of_the_same_version() {
+        let one = Transaction::new(vec![
+            install("a:amd64", "1", 1, "x"),
+            install("b:amd64", "1", 1, "x"),
+            install("c:amd64", "1", 1, "x"),
+        ]);
+        let two = Transaction::new(vec![
+            install("a:amd64", "1", 2, "y"),
+            install("b:amd64", "2", 2, "x"),
+            install("c:amd64", "1", 1, "x"),
+        ]);
+        assert_eq!(one.other_contents(&two), ["a:amd64"]);
+        assert!(one.other_contents(&one).is_empty());
+    }
+
+    #[test]
     fn the_identity_is_what_sha256sum_says_of_the_sorted_lines() {
         let remove = Step::Remove {
             package: "z:i386".parse().unwrap(),
@@ -258,5 +321,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("not those of transaction"), "{error}");
+        for version in ["1 -\nremove z:amd64 2", "1 2", "-", "1\u{85}"] {
+            let odd = Transaction::new(vec![install("a:amd64", version, 1, "x")]);
+            let wire = serde_json::to_value(&odd).unwrap();
+            assert!(
+                serde_json::from_value::<Transaction>(wire).is_err(),
+                "{version:?}"
+            );
+        }
     }
 }

@@ -62,9 +62,26 @@ fn a_deb_with_other_bytes_is_not_what_was_shown() {
     fleet.upstream_offers(Stage::Republished);
     fleet.host("web2").sh("apt-get -q update").ok();
     sitting.types("y\n");
+    sitting.sees("with other contents: pkg-a:amd64");
     sitting.sees("1 drifted");
     sitting.leaves(1);
     assert_eq!(fleet.host("web2").version_of("pkg-a").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn a_deb_that_lies_in_the_cache_is_not_taken_for_the_one_that_was_shown() {
+    let fleet = with_an_upgrade(&["web1"]);
+    let web1 = fleet.host("web1");
+    web1.sh("apt-get -q -y -d install pkg-a").ok();
+    let cached = "/var/cache/apt/archives/pkg-a_2.0_amd64.deb";
+    let spoil = format!("size=$(stat -c %s {cached}) && head -c $size /dev/zero >{cached}");
+    web1.sh(&spoil).ok();
+    let mut sitting = Sitting::down(fleet.server(), "apt-all default upgrade");
+    sitting.sees("Go on with 1 host? [y/N]");
+    sitting.types("y\n");
+    sitting.sees("1 changed");
+    sitting.leaves(0);
+    assert_eq!(web1.version_of("pkg-a").as_deref(), Some("2.0"));
 }
 
 #[test]

@@ -108,6 +108,10 @@ impl Transport for Script {
 
 const CHANGED: &str = "{\"frame\":\"result\",\"outcome\":\"changed\",\"answer\":\"plain\"}\n";
 const HELLO: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.1.0\"}\n";
+/// What a client of before `apu-plan/1` answers to a dry run.
+const OLD_PLAN: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.0.9\"}\n\
+    {\"frame\":\"result\",\"outcome\":\"unchanged\",\"operation\":\"upgrade\",\"seconds\":0.1,\
+    \"transaction\":{\"steps\":[{\"action\":\"remove\",\"package\":\"a:amd64\",\"old\":\"1\"}],\"kept_back\":[]}}\n";
 const INSTALLS: &str =
     "{\"frame\":\"progress\",\"phase\":\"install\",\"percent\":50.0,\"package\":\"pkg-a\"}\n";
 const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"plain\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
@@ -427,4 +431,28 @@ async fn a_broken_worker_is_not_waited_for() {
         [ran.outcome("a"), ran.outcome("b")],
         [Outcome::Lost, Outcome::Changed]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plan_of_an_old_client_is_never_taken_for_nothing_to_do() {
+    let script = Arc::new(Script {
+        acts: [("old", vec![Act::Says(OLD_PLAN)])].into(),
+        ..Script::default()
+    });
+    let hosts = [Host::plain("old".parse().unwrap())];
+    let request = Request {
+        dry_run: true,
+        ..Request::new(Operation::Upgrade)
+    };
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    let (_keep, stops) = mpsc::unbounded_channel();
+    let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);
+    runner
+        .phase(Batch::of(Phase::Plan, &hosts, &request), LIMITS)
+        .await;
+    let state = runner.finish(0);
+    let ending = state.ending(&hosts[0].name).unwrap();
+    assert_eq!(ending.outcome, Outcome::Refused);
+    let why = ending.reason.as_ref().unwrap();
+    assert_eq!(why.text, "its apu-client 0.0.9 does not know apu-plan/1");
 }
