@@ -36,5 +36,5 @@ pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use source_copy::SourceCopy;
-pub(crate) use sources::{Source, find_unreported, find_unsigned, sources, waives_expiry};
+pub(crate) use sources::{Insecure, Source, find_unreported, find_unsigned, sources, waives_expiry};
 pub(crate) use targets::{FORMAT, Target, archives};

@@ -5,10 +5,11 @@ use std::fmt;
 use std::io;
 
 use apu_archive::quote;
-use apu_fleet::{TargetError, Why};
+use apu_fleet::{HostName, ServerReason, TargetError};
 use apu_site::{Failure, Site, io_advice};
 
 use crate::view::clean::clean;
+use crate::view::server_reason::{server_advice_text, server_reason_lines};
 
 /// One reason after the other, as a chain of sources.
 #[derive(Debug)]
@@ -113,13 +114,12 @@ pub fn target(site: &Site, error: TargetError) -> Failure {
     }
 }
 
-/// A failure that a host or the way to it is to blame for.
+/// A failure that is due to a host or to the way to it.
 #[must_use]
-pub fn of_why(what: impl Into<String>, why: &Why) -> Failure {
-    let failure = Failure::machine(what).why(clean(&why.text));
-    if why.advice.is_empty() {
-        failure
-    } else {
-        failure.advise(clean(&why.advice))
+pub fn of_reason(what: impl Into<String>, reason: &ServerReason, host: &HostName) -> Failure {
+    let failure = Failure::machine(what).why(clean(&server_reason_lines(reason).join("; ")));
+    match &reason.advice {
+        None => failure,
+        Some(advice) => failure.advise(clean(&server_advice_text(advice, host.as_str()))),
     }
 }

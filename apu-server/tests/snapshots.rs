@@ -1,4 +1,5 @@
-//! What the programs say of themselves, word for word: `--help` of every command, and every manual page that is made.
+//! What the programs say, word for word: `--help` of every command, every manual page that is made, and what people read of
+//! every reason, advice and note.
 //!
 //! The texts are in `snapshots/`, a file each. CONTRIBUTING.md tells how a new one is accepted.
 
@@ -8,6 +9,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use apu_fleet::HostReason;
+use apu_proto::{Advice, Cause, Note, Reason};
+use apu_server::view::advice::advice_text;
+use apu_server::view::note::note_text;
+use apu_server::view::reason::reason_lines;
+use apu_server::view::server_reason::{server_advice_text, server_reason_lines};
 
 const PROGRAMS: [(&str, &str); 2] = [
     ("apt-all", env!("CARGO_BIN_EXE_apt-all")),
@@ -97,4 +105,55 @@ fn every_manual_page_is_as_it_was_read() {
         (name, fs::read_to_string(page).unwrap())
     });
     compare("man", texts.collect());
+}
+
+/// What people read of each reason, advice and note, as the facts come from a client or are found out here.
+#[test]
+fn reasons_advice_and_notes() {
+    let client = |line: &str| {
+        let reason: Reason = serde_json::from_str(line).unwrap();
+        assert_ne!(reason.cause, Cause::Unknown, "{line}");
+        assert_ne!(reason.advice, Some(Advice::Unknown), "{line}");
+        let mut text = reason_lines(&reason).join("\n  ");
+        if let Some(advice) = &reason.advice {
+            text += &format!("\n  suggests: {}", advice_text(advice, "HOST"));
+        }
+        text
+    };
+    let server = |line: &str| {
+        let HostReason::Server(reason) = serde_json::from_str(line).unwrap() else {
+            panic!("not the server's: {line}");
+        };
+        let mut text = server_reason_lines(&reason).join("\n  ");
+        if let Some(advice) = &reason.advice {
+            text += &format!("\n  try: {}", server_advice_text(advice, "HOST"));
+        }
+        text
+    };
+    let note = |line: &str| {
+        let note: Note = serde_json::from_str(line).unwrap();
+        assert_ne!(note, Note::Unknown, "{line}");
+        note_text(&note)
+    };
+    let shown = |facts: &str, text: &dyn Fn(&str) -> String| {
+        let lines = facts.lines().map(|line| format!("{line}\n  {}\n", text(line)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    compare(
+        "reasons",
+        vec![
+            (
+                "client".to_owned(),
+                shown(include_str!("facts/client-reasons.jsonl"), &client),
+            ),
+            (
+                "server".to_owned(),
+                shown(include_str!("facts/server-reasons.jsonl"), &server),
+            ),
+            (
+                "notes".to_owned(),
+                shown(include_str!("facts/notes.jsonl"), &note),
+            ),
+        ],
+    );
 }

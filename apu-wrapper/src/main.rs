@@ -11,7 +11,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use apu_proto::{ClientOutcome, FEATURES, Frame, PROTOCOL, ReasonCode, Request, RunResult};
+use apu_proto::{
+    Action, Advice, Cause, ClientOutcome, FEATURES, Frame, PROTOCOL, Reason, Request, RunResult,
+};
 
 const SOCKET: &str = "/run/apu/apu.sock";
 
@@ -20,20 +22,25 @@ fn main() -> ExitCode {
         .map(OsString::into_vec)
         .unwrap_or_default();
     if let Err(error) = Request::parse(&line) {
-        let result = RunResult::because(ClientOutcome::Refused, ReasonCode::Grammar, error.to_string());
+        let result = RunResult::because(
+            ClientOutcome::Refused,
+            Reason::from(Cause::Malformed).detailed(error.to_string()),
+        );
         return answer(result, ExitCode::from(2));
     }
     match carry(line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let text = format!("cannot reach apu-client at {SOCKET}: {error}");
-            let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
-            if let Some(reason) = &mut result.reason {
-                reason.advice =
-                    "on the client: systemctl restart apu-client.socket, or service apu-client restart"
-                        .into();
-            }
-            answer(result, ExitCode::from(3))
+            let cause = Cause::Fault {
+                action: Action::ReachClient,
+                object: Some(SOCKET.to_owned()),
+            };
+            let mut reason = Reason::from(cause).detailed(error.to_string());
+            reason.advice = Some(Advice::RestartClient);
+            answer(
+                RunResult::because(ClientOutcome::Failed, reason),
+                ExitCode::from(3),
+            )
         }
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
+use apu_proto::{Advice, Note};
+use apu_server::view::advice::advice_text;
+use apu_server::view::note::note_text;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -12,6 +15,11 @@ use crate::tool::Finished;
 
 /// An apt-all that is still at work.
 pub struct Running(Child);
+
+/// A text of an event; empty where it has none.
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
 
 impl Running {
     #[track_caller]
@@ -118,13 +126,23 @@ impl Run {
     #[track_caller]
     pub fn because(&self, host: &str, part: &str) -> &Self {
         let end = self.end_of(host);
-        // What the client suggests is in its own result.
-        let said = format!("{}{}", end["reason"], end["result"]["reason"]);
+        // What the client suggests is in its own result, as a fact.
+        let advice = serde_json::from_value::<Advice>(end["result"]["reason"]["advice"].clone());
+        let advice = advice.map_or(String::new(), |advice| advice_text(&advice, host));
+        let said = format!("{}\n{}\n{advice}", text_of(&end["text"]), text_of(&end["try"]));
         assert!(
             said.contains(part),
             "no {part:?} in the reason of {host}:\n{end:#}"
         );
         self
+    }
+
+    /// The notes of a client's answer as people read them, a line each.
+    #[track_caller]
+    #[must_use]
+    pub fn notes(&self, host: &str) -> String {
+        let notes: Vec<Note> = serde_json::from_value(self.answer(host)["notes"].clone()).unwrap_or_default();
+        notes.iter().map(|note| note_text(note) + "\n").collect()
     }
 
     /// What the client itself answered: the fields of apu-proto's `RunResult`.

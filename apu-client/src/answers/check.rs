@@ -5,41 +5,36 @@
 
 use std::time::Duration;
 
-use apu_proto::{Answer, ClientOutcome, ReasonCode, RunResult};
+use apu_proto::{Action, Advice, Answer, Cause, ClientOutcome, Incomplete, Reason, RunResult};
 
 use crate::apt::{APT_GET, Call, ENVIRONMENT, Verb, errors};
 use crate::dpkg::{Conffiles, DPKG, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{Captured, capture};
-use crate::run::active::{active_runs, notice};
+use crate::run::active::{active_runs, at_work};
 use crate::run::refusal::Refusal;
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Looks in all three places and reports everything that is wrong.
 pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
-    if let Some(notice) = notice(&active_runs(paths)) {
-        let text = format!("{notice}; whether packages are broken can be checked when it has ended");
-        return Err(Refusal::failed(ReasonCode::Locked, text));
+    if let Some(runs) = at_work(&active_runs(paths)) {
+        return Err(Refusal::failed(Cause::RunAtWork(runs)));
     }
-    let database = Database::read(&paths.dpkg())
-        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
+    let database =
+        Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     let run = |program: &str, arguments: &[String]| {
         capture(program, arguments, &ENVIRONMENT, CHECK_TIMEOUT)
-            .map_err(|error| Refusal::fault(&format!("cannot run {program}"), &error))
+            .map_err(|error| Refusal::fault_at(Action::RunProgram, program.as_ref(), &error))
     };
     let audit = run(DPKG, &["--audit".to_owned()])?;
     let apt = run(
         APT_GET,
         &Call::new(paths, Verb::Check, Conffiles::Keep).simulation(),
     )?;
-    let mut result = match findings(&database, &audit, &apt).as_slice() {
-        [] => RunResult::new(ClientOutcome::Unchanged),
-        lines => {
-            *Refusal::failed(ReasonCode::Broken, lines.join("\n"))
-                .advise("on the client: dpkg --audit")
-                .result
-        }
+    let mut result = match findings(&database, &audit, &apt) {
+        None => RunResult::new(ClientOutcome::Unchanged),
+        Some(reason) => *Refusal::failed(reason).advise(Advice::DpkgAudit).result,
     };
     result.answer = Answer::Check {
         broken: database.broken(),
@@ -48,27 +43,22 @@ pub(crate) fn check(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     Ok(result)
 }
 
-fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Vec<String> {
-    let mut lines = Vec::new();
-    if database.interrupted {
-        lines.push("dpkg was interrupted and left its journal".to_owned());
-    }
-    let broken = database.broken();
-    lines.extend(
-        broken
-            .iter()
-            .map(|broken| format!("{} is {}", broken.package, broken.state)),
-    );
-    lines.extend(
-        [&audit.stdout, &audit.stderr]
-            .into_iter()
-            .map(|text| text.trim_end().to_owned()),
-    );
+/// Returns what any of the three finds; none where all is well.
+fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Option<Reason> {
+    let left = Incomplete {
+        broken: database.broken(),
+        interrupted: database.interrupted,
+        ..Incomplete::default()
+    };
+    let is_database_well = left == Incomplete::default();
+    let mut reason = Reason::from(Cause::PackagesBroken(left))
+        .detailed(&audit.stdout)
+        .detailed(&audit.stderr);
     if !apt.succeeded() {
-        lines.push(errors(&apt.stderr));
+        reason = reason.detailed(errors(&apt.stderr));
     }
-    lines.retain(|line| !line.is_empty());
-    lines
+    let is_well = is_database_well && reason.detail.is_empty() && apt.succeeded();
+    (!is_well).then_some(reason)
 }
 
 #[cfg(test)]
@@ -91,14 +81,24 @@ mod tests {
             "Package: a\nVersion: 1\nArchitecture: amd64\nStatus: install reinstreq installed\n",
         ])
         .unwrap();
-        assert!(findings(&whole, &said("", 0), &said("Reading package lists...", 0)).is_empty());
-        assert_eq!(findings(&broken, &said("", 0), &said("", 0)).len(), 1);
         assert_eq!(
-            findings(&whole, &said("The following packages are ...", 0), &said("", 0)).len(),
-            1
+            findings(&whole, &said("", 0), &said("Reading package lists...", 0)),
+            None
         );
+        let found = findings(&broken, &said("", 0), &said("", 0)).unwrap();
+        let Cause::PackagesBroken(left) = found.cause else {
+            panic!("{found:?}");
+        };
+        assert_eq!(left.broken.len(), 1);
+        let audit = findings(&whole, &said("The following packages are ...", 0), &said("", 0)).unwrap();
+        assert_eq!(audit.detail, ["The following packages are ..."]);
         let mut apt = said("", 100);
         apt.stderr = "E: Unmet dependencies.".into();
-        assert_eq!(findings(&whole, &said("", 0), &apt), ["Unmet dependencies."]);
+        assert_eq!(
+            findings(&whole, &said("", 0), &apt).unwrap().detail,
+            ["Unmet dependencies."]
+        );
+        // An apt that fails without a word is no apt that finds nothing.
+        assert!(findings(&whole, &said("", 0), &said("", 100)).is_some());
     }
 }

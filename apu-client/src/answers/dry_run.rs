@@ -1,6 +1,6 @@
 //! Answers a dry run: simulates the transaction and reports what it would change.
 
-use apu_proto::{Answer, ClientOutcome, Request, RunResult};
+use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult};
 
 use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
@@ -21,8 +21,8 @@ pub(crate) fn dry_run(
     } else {
         preflight(paths, request.operation)?.notes
     };
-    let database = Database::read(&paths.dpkg())
-        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
+    let database =
+        Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     let planned = planning::plan(paths, request, conffiles, &database);
     let (_, plan) = planned.map_err(|mut refusal| {
         refusal.result.notes.splice(0..0, notes.iter().cloned());

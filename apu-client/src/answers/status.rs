@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_proto::{Answer, ClientOutcome, FreeSpace, Pending, ReasonCode, RunResult, Status, Step};
+use apu_proto::{
+    Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Pending, Reason, RunResult, Status, Step,
+};
 use nix::sys::statvfs::statvfs;
 
 use super::kernel;
@@ -20,13 +22,13 @@ use crate::apt::{
 use crate::dpkg::{Conffiles, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
-use crate::run::active::{active_runs, notice};
+use crate::run::active::{active_runs, at_work};
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
 pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
-    let database = Database::read(&paths.dpkg())
-        .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))?;
+    let database =
+        Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     let text = |path: &str| {
         fs::read_to_string(paths.path(path))
             .unwrap_or_default()
@@ -67,17 +69,19 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             status.kept_back = plan.kept_back;
             if let Err(error) = security::mark_security(paths, &targets, &mut status.pending) {
-                result
-                    .notes
-                    .push(format!("cannot ask which updates are security updates: {error}"));
+                let said = error.to_string();
+                result.notes.push(Note::SecurityUnknown { said });
             }
             result
         }
         // A run is changing dpkg's database right now, so apt's error says nothing.
         Err(_) if !runs.is_empty() => RunResult::new(ClientOutcome::Unchanged),
-        Err(text) => RunResult::because(ClientOutcome::Failed, ReasonCode::Apt, text),
+        Err(text) => RunResult::because(
+            ClientOutcome::Failed,
+            Reason::from(Cause::AptFailed).detailed(text),
+        ),
     };
-    result.notes.extend(notice(&runs));
+    result.notes.extend(at_work(&runs).map(Note::RunAtWork));
     result.reboot_required = status.reboot_required;
     Ok(result.with(Answer::Status {
         status: Box::new(status),

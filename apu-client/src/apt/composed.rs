@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use apu_proto::SourceLeftOut;
+use apu_proto::{Note, SourceLeftOut};
 
 use super::call::APT_GET;
 use super::environment::ENVIRONMENT;
@@ -53,16 +53,8 @@ fn parse(text: &str) -> Vec<SourceLeftOut> {
 }
 
 /// Returns the same as notes for a result.
-pub(crate) fn left_out_notes(paths: &ClientPaths) -> Vec<String> {
-    let remark = |left: SourceLeftOut| {
-        let files = if left.files.is_empty() {
-            String::new()
-        } else {
-            format!(", see {}", left.files)
-        };
-        format!("left out: {}{files}: {}", left.source, left.words)
-    };
-    left_out(paths).into_iter().map(remark).collect()
+pub(crate) fn left_out_notes(paths: &ClientPaths) -> impl Iterator<Item = Note> {
+    left_out(paths).into_iter().map(Note::SourceLeftOut)
 }
 
 /// Returns apt's error about the sources that runs use; none where apt reads them.
@@ -94,11 +86,11 @@ pub(crate) fn read_error(paths: &ClientPaths) -> Option<String> {
 }
 
 /// Composes the sources again where apt does not read them, and returns a note about the result.
-pub(crate) fn compose_again(paths: &ClientPaths) -> Option<String> {
-    let before = read_error(paths)?;
+pub(crate) fn compose_again(paths: &ClientPaths) -> Option<Note> {
+    let said = read_error(paths)?;
     let program = paths.compose_sources();
     if !program.is_file() {
-        return Some(format!("apt does not read this machine's sources: {before}"));
+        return Some(Note::SourcesUnread { said });
     }
     let none: [&str; 0] = [];
     let composed = spawn::capture(
@@ -108,23 +100,15 @@ pub(crate) fn compose_again(paths: &ClientPaths) -> Option<String> {
         COMPOSE_TIMEOUT,
     );
     if let Err(error) = &composed {
-        return Some(format!(
-            "apt does not read this machine's sources, and they cannot be composed again: {error}: {before}"
-        ));
+        let error = error.to_string();
+        return Some(Note::SourcesNotComposed { said, error });
     }
     Some(match read_error(paths) {
-        None => format!(
-            "apt did not read this machine's sources, and does so again without some of apu-data's: {before}"
-        ),
-        Some(now) => {
+        None => Note::SourcesComposed { said },
+        Some(said) => {
             let files = left_out(paths).into_iter().map(|left| left.files);
-            let files: Vec<String> = files.filter(|files| !files.is_empty()).collect();
-            let files = if files.is_empty() {
-                String::new()
-            } else {
-                format!(", see {}", files.join(", "))
-            };
-            format!("apt does not read this machine's own sources{files}: {now}")
+            let files = files.filter(|files| !files.is_empty()).collect();
+            Note::OwnSourcesUnread { said, files }
         }
     })
 }

@@ -8,7 +8,7 @@ use super::downloads::{Download, Downloads};
 /// A line of a simulation that begins as a step does and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a step of apt's simulation is not understood: {0}")]
-pub(crate) struct UnknownStep(String);
+pub(crate) struct UnknownStep(pub(crate) String);
 
 /// What apt would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

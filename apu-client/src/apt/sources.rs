@@ -4,13 +4,11 @@
 //! apt itself reports which sources need no signature at all, see `targets`.
 
 use apu_debian::{UNSIGNED_OPTIONS, yes_or_no};
-use thiserror::Error;
 
 use crate::dpkg::{Field, paragraphs};
 
 /// An option with which apt would trust a source without a valid signature.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line or paragraph {at} sets {option}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Insecure {
     /// The line (one-line style) or the stanza (deb822), counted from 1.
     pub(crate) at: usize,
@@ -366,6 +364,6 @@ mod tests {
     #[test]
     fn the_finding_says_where_and_what() {
         let error = find_unsigned("deb http://x/ a b\ndeb [trusted=yes] http://y/ ./\n", false).unwrap_err();
-        assert_eq!(error.to_string(), "line or paragraph 2 sets trusted=yes");
+        assert_eq!((error.at, error.option.as_str()), (2, "trusted=yes"));
     }
 }

@@ -8,7 +8,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{
+    Action, Advice, Cause, ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, Reason, Request,
+    RequestError, RunId, RunResult,
+};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::housekeeping::{is_for_apu_data, make_room};
@@ -56,11 +59,8 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     match answer {
         Ok(()) => Ok(()),
         Err(refusal) => {
-            let why = refusal
-                .result
-                .reason
-                .as_ref()
-                .map_or("", |reason| reason.text.as_str());
+            // Facts and no sentence: the one place that makes sentences is on the server.
+            let why = serde_json::to_string(&refusal.result.reason).unwrap_or_default();
             syslog::log(&format!("refused a request of {peer}: {why}"));
             let sent = send_result(&mut socket, None, *refusal.result);
             drain(&mut socket);
@@ -97,7 +97,7 @@ fn admit(paths: &ClientPaths, user: u32) -> Result<Admission, Refusal> {
     }
     let take = |kind| {
         slots::take(paths, kind, Duration::ZERO)
-            .map_err(|error| Refusal::fault("cannot count the requests", &error))
+            .map_err(|error| Refusal::fault(Action::CountRequests, &error))
     };
     if let Some(slot) = take(Kind::Any)? {
         return Ok(Admission::Regular(slot));
@@ -106,8 +106,7 @@ fn admit(paths: &ClientPaths, user: u32) -> Result<Admission, Refusal> {
 }
 
 fn too_many() -> Refusal {
-    let text = "too many requests of the push key are being answered here already";
-    Refusal::failed(ReasonCode::Locked, text)
+    Refusal::failed(Cause::TooManyRequests)
 }
 
 fn answer(
@@ -149,8 +148,7 @@ fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
     if user == 0 || !request.allow_remove || request.plan.is_some() {
         return Ok(());
     }
-    let text = "the push key may remove packages only as a plan says, and this request has no plan's hash";
-    Err(Refusal::new(ReasonCode::Removal, text).advise("on the server: apt-get install apu-server"))
+    Err(Refusal::new(Cause::RemovalWithoutPlan).advise(Advice::NewerServer))
 }
 
 /// Waits for a slot for a request that needs no run; root needs none.
@@ -161,7 +159,7 @@ fn wait_for_answer_slot(paths: &ClientPaths, user: u32) -> Result<Option<Slot>, 
     match slots::take(paths, Kind::WithoutRun, ANSWER_SLOT_TIMEOUT) {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
-        Err(error) => Err(Refusal::fault("cannot count the requests", &error)),
+        Err(error) => Err(Refusal::fault(Action::CountRequests, &error)),
     }
 }
 
@@ -182,7 +180,7 @@ fn send_answer(
 fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
     let id = match request.run_id {
         Some(id) => id,
-        None => new_id().map_err(|error| Refusal::fault("cannot make a run's id", &error))?,
+        None => new_id().map_err(|error| Refusal::fault(Action::MakeRunId, &error))?,
     };
     let asked = Request {
         run_id: Some(id),
@@ -192,30 +190,27 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
         make_room(paths, peer.user, request)?;
     }
     let claim = RunDir::claim(paths, id, &asked.to_string())
-        .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
+        .map_err(|error| Refusal::fault(Action::MakeRunRecord, &error))?;
     let run_dir = match claim {
         Claim::New(run_dir) => {
             run_dir
                 .save("caller", &peer.user)
-                .map_err(|error| Refusal::fault("cannot make the run's record", &error))?;
+                .map_err(|error| Refusal::fault(Action::MakeRunRecord, &error))?;
             syslog::log(&format!("{peer} started a run: {asked}"));
             run_dir
         }
         Claim::Existing(run_dir) => {
             let known = run_dir
                 .request()
-                .map_err(|error| Refusal::fault("cannot read the run's record", &error))?;
+                .map_err(|error| Refusal::fault(Action::ReadRunRecord, &error))?;
             if !known.request.is_ok_and(|known| is_same_request(&known, &asked)) {
-                return Err(Refusal::new(
-                    ReasonCode::Policy,
-                    "this run's id was used for another request",
-                ));
+                return Err(Refusal::new(Cause::RunIdReused));
             }
             run_dir
         }
     };
     if !run_dir.has_begun() {
-        start_supervisor(paths, id).map_err(|error| Refusal::fault("cannot start the run", &error))?;
+        start_supervisor(paths, id).map_err(|error| Refusal::fault(Action::StartRun, &error))?;
     }
     send_hello(socket, Some(id)).map_or(Ok(()), |()| {
         follow::follow(paths, &run_dir, socket, BEGIN_TIMEOUT)
@@ -237,15 +232,12 @@ fn attach(
     peer: &Peer,
     request: &Request,
 ) -> Result<(), Refusal> {
-    let id = request
-        .run_id
-        .ok_or_else(|| Refusal::new(ReasonCode::Grammar, "attach names no run"))?;
+    let id = request.run_id.ok_or_else(|| {
+        Refusal::new(Reason::from(Cause::Malformed).detailed(RequestError::NoRun.to_string()))
+    })?;
     syslog::log(&format!("{peer} asked: {request}"));
     let Some(run_dir) = RunDir::find(paths, id) else {
-        return Err(Refusal::failed(
-            ReasonCode::UnknownRun,
-            format!("this client knows no run {id}"),
-        ));
+        return Err(Refusal::failed(Cause::UnknownRun { run: id }));
     };
     send_hello(socket, Some(id)).map_or(Ok(()), |()| {
         follow::follow(

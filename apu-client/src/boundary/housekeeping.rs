@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use apu_proto::{Operation, ReasonCode, Request};
+use apu_proto::{Cause, Operation, Request};
 
 use crate::os::paths::ClientPaths;
 use crate::run::follow::check_liveness;
@@ -54,8 +54,7 @@ pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Re
         _ => (of_key, MAX_RUNS_OF_KEY),
     };
     if unfinished >= limit {
-        let text = format!("{unfinished} runs are at work or wait here already");
-        return Err(Refusal::failed(ReasonCode::Locked, text));
+        return Err(Refusal::failed(Cause::TooManyRuns { unfinished }));
     }
     Ok(())
 }

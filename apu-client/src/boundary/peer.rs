@@ -8,7 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{KeyFingerprint, MAX_REQUEST, ReasonCode, Request};
+use apu_proto::{Action, Cause, KeyFingerprint, MAX_REQUEST, Reason, Request, RequestError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::accounts;
@@ -54,49 +54,53 @@ pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> 
     }
     match accounts::user_id(paths, "apu") {
         Ok(Some(apu)) if apu == user => Ok(()),
-        Ok(_) => Err(Refusal::new(ReasonCode::Caller, "only user apu and root may ask")),
-        Err(error) => Err(Refusal::fault("cannot read /etc/passwd", &error)),
+        Ok(_) => Err(Refusal::new(Cause::OtherCaller)),
+        Err(error) => Err(Refusal::fault_at(
+            Action::Read,
+            &paths.path("/etc/passwd"),
+            &error,
+        )),
     }
 }
 
 /// Reads exactly one line. More after it, or a missing line end, makes it no request.
 pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
-    let grammar = |text: String| Refusal::new(ReasonCode::Grammar, text);
+    let malformed =
+        |error: RequestError| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string()));
     let deadline = Instant::now() + READ_TIMEOUT;
     let mut line = Vec::new();
     let mut buffer = [0; MAX_REQUEST + 2];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(grammar(format!(
-                "no request came within {} s",
-                READ_TIMEOUT.as_secs()
-            )));
+            return Err(Refusal::new(Cause::NoRequest {
+                seconds: READ_TIMEOUT.as_secs(),
+            }));
         }
         socket
             .set_read_timeout(Some(left))
-            .map_err(|error| Refusal::fault("cannot read the request", &error))?;
+            .map_err(|error| Refusal::fault(Action::ReadRequest, &error))?;
         let length = match socket.read(&mut buffer) {
-            Ok(0) => return Err(grammar("the request's line has no end".into())),
+            Ok(0) => return Err(Refusal::new(Cause::UnendedLine)),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 continue;
             }
-            Err(error) => return Err(Refusal::fault("cannot read the request", &error)),
+            Err(error) => return Err(Refusal::fault(Action::ReadRequest, &error)),
         };
         line.extend_from_slice(&buffer[..length]);
         if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
             let more = end + 1 < line.len() || is_readable(socket);
             line.truncate(end);
-            let request = Request::parse(&line).map_err(|error| grammar(error.to_string()))?;
+            let request = Request::parse(&line).map_err(malformed)?;
             if more {
-                return Err(grammar("there is more after the request's line".into()));
+                return Err(Refusal::new(Cause::MoreThanALine));
             }
             return Ok(request);
         }
         if line.len() > MAX_REQUEST {
-            return Err(grammar(apu_proto::RequestError::TooLong.to_string()));
+            return Err(malformed(RequestError::TooLong));
         }
     }
 }
@@ -129,7 +133,7 @@ pub(crate) fn drain(socket: &mut UnixStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::Operation;
+    use apu_proto::{Operation, ReasonCode};
     use std::io::Write;
 
     fn read(bytes: &[u8], close: bool) -> Result<Request, Refusal> {
@@ -166,12 +170,8 @@ mod tests {
     fn a_line_is_read_to_4096_bytes_and_no_further() {
         let long = |length: usize| [&b"apu/1 "[..], &vec![b'a'; length - 6], b"\n"].concat();
         let text = |length| {
-            read(&long(length), false)
-                .unwrap_err()
-                .result
-                .reason
-                .unwrap()
-                .text
+            let refusal = read(&long(length), false).unwrap_err();
+            refusal.result.reason.unwrap().detail.concat()
         };
         assert!(
             text(MAX_REQUEST).contains("is not an operation"),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::UNIX_EPOCH;
 
-use apu_proto::RunId;
+use apu_proto::{ActiveRuns, Operation, RunId};
 
 use super::run_dir::RunDir;
 use crate::os::paths::ClientPaths;
@@ -12,8 +12,7 @@ use crate::os::paths::ClientPaths;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ActiveRun {
     pub(crate) id: RunId,
-    /// The operation's name.
-    operation: String,
+    operation: Operation,
     /// When it got its turn, or, while it waits, when it was asked for; in seconds since 1970.
     since: u64,
     pub(crate) has_turn: bool,
@@ -30,7 +29,7 @@ pub(crate) fn active_runs(paths: &ClientPaths) -> Vec<ActiveRun> {
             let (since, has_turn) = run_dir.active_since().ok()?;
             Some(ActiveRun {
                 id: request.run_id?,
-                operation: request.operation.to_string(),
+                operation: request.operation,
                 since: since
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |since| since.as_secs()),
@@ -51,16 +50,15 @@ impl fmt::Display for ActiveRun {
     }
 }
 
-/// Returns the note of `status` and `check` about active runs; none where there is none.
-pub(crate) fn notice(runs: &[ActiveRun]) -> Option<String> {
+/// Returns what `status` and `check` tell about active runs; none where there is none.
+pub(crate) fn at_work(runs: &[ActiveRun]) -> Option<ActiveRuns> {
     let (first, others) = runs.split_first()?;
-    let mut text = format!("a run is at work: {first}");
-    match others.len() {
-        0 => {}
-        1 => text += "; 1 more waits for it",
-        more => text += &format!("; {more} more wait for it"),
-    }
-    Some(text)
+    Some(ActiveRuns {
+        run: first.id,
+        operation: first.operation,
+        since: first.since,
+        waiting: others.len(),
+    })
 }
 
 /// Formats a time as `2026-11-25 06:25:35 UTC`.
@@ -114,12 +112,10 @@ mod tests {
         assert!(active_runs(&paths).is_empty());
         let supervisor = run_dir.try_lock().unwrap().unwrap();
         let _log = run_dir.start_log().unwrap();
-        let notice = notice(&active_runs(&paths)).unwrap();
-        assert!(
-            notice.starts_with("a run is at work: dist-upgrade, since 2"),
-            "{notice}"
-        );
-        assert!(notice.ends_with(id), "{notice}");
+        let now = at_work(&active_runs(&paths)).unwrap();
+        assert_eq!(now.run.to_string(), id);
+        assert_eq!((now.operation, now.waiting), (Operation::DistUpgrade, 0));
+        assert!(now.since > 1_700_000_000, "{now:?}");
         drop(supervisor);
         assert!(active_runs(&paths).is_empty());
     }
@@ -146,24 +142,18 @@ mod tests {
         assert_eq!(active_runs(&paths)[0].since, asked);
         let (working, supervisor) = begin(2, "dist-upgrade");
         working.note_turn().unwrap();
-        let notice = || notice(&active_runs(&paths)).unwrap();
-        assert!(
-            notice().starts_with("a run is at work: dist-upgrade, since "),
-            "{}",
-            notice()
-        );
-        assert!(notice().ends_with("1 more waits for it"));
+        let now = || {
+            let runs = at_work(&active_runs(&paths)).unwrap();
+            (runs.operation, runs.waiting)
+        };
+        assert_eq!(now(), (Operation::DistUpgrade, 1));
 
         // Its supervisor is killed, and apt goes on.
         drop(supervisor);
-        assert!(notice().starts_with("a run is at work: update"));
+        assert_eq!(now(), (Operation::Update, 0));
         let own = i32::try_from(std::process::id()).unwrap();
         let apt = crate::os::process::Process::of(own).unwrap();
         working.save("process", &apt).unwrap();
-        assert!(
-            notice().starts_with("a run is at work: dist-upgrade"),
-            "{}",
-            notice()
-        );
+        assert_eq!(now(), (Operation::DistUpgrade, 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use apu_proto::{ReasonCode, Request};
+use apu_proto::{Action, Cause, ReasonCode, Request};
 
 use super::exec::{self, Completed};
 use super::policy::Policy;
@@ -31,8 +31,7 @@ impl Run<'_> {
     /// Fails if the machine is shutting down: then nothing new may begin.
     pub(super) fn ensure_not_shutting_down(&mut self) -> Result<(), Refusal> {
         if self.signals.poll_stop_request() {
-            let text = "this machine is shutting down, and nothing was begun";
-            return Err(Refusal::failed(ReasonCode::Interrupted, text));
+            return Err(Refusal::failed(Cause::ShuttingDown));
         }
         Ok(())
     }
@@ -75,12 +74,11 @@ impl Run<'_> {
             arguments,
             environment,
         )
-        .map_err(|error| Refusal::fault(&format!("cannot run {program}"), &error))
+        .map_err(|error| Refusal::fault_at(Action::RunProgram, program.as_ref(), &error))
     }
 
     pub(super) fn database(&self) -> Result<Database, Refusal> {
-        Database::read(&self.paths.dpkg())
-            .map_err(|error| Refusal::fault("cannot read dpkg's database", &error))
+        Database::read(&self.paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))
     }
 
     /// Returns the rest of the time to wait for locks, in whole seconds, for apt's own timeout.

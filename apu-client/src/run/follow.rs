@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, Frame, MAX_FRAME, ReasonCode, RunResult};
+use apu_proto::{Action, Cause, ClientOutcome, Frame, MAX_FRAME, RunResult};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
@@ -28,7 +28,7 @@ pub(crate) fn follow(
     socket: &mut UnixStream,
     begin_timeout: Duration,
 ) -> Result<(), Refusal> {
-    let fault = |error: io::Error| Refusal::fault("cannot follow the run", &error);
+    let fault = |error: io::Error| Refusal::fault(Action::FollowRun, &error);
     let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
         .and_then(|inotify| {
             let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
@@ -95,8 +95,7 @@ pub(crate) fn check_liveness(
     if !begin_timed_out {
         return Ok(None);
     }
-    let text = "the run was accepted and never begun";
-    let mut result = RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text);
+    let mut result = RunResult::because(ClientOutcome::Failed, Cause::NeverBegun);
     result.operation = run_dir.request()?.operation();
     // The log exists from here on, so the run can never begin.
     let mut log = run_dir.start_log()?;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use apu_proto::{ClientOutcome, Operation, Plan, Reason, ReasonCode, RunResult};
+use apu_proto::{Cause, ClientOutcome, Incomplete, Note, Operation, Plan, Progress, Reason, RunResult};
 
 use super::outcome::{Facts, determine_outcome};
 use super::run_dir::RunDir;
@@ -30,9 +30,7 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     result.reboot_required = paths.reboot_required();
     result.seconds = run_dir.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
-        result
-            .notes
-            .push("whether the package lists were fetched is not known".into());
+        result.notes.push(Note::UpdateUnknown);
     }
     syslog::log(&format!(
         "a run was interrupted, {:?}: {}",
@@ -48,12 +46,13 @@ fn result_from_database(
     was_planned: bool,
     after: &Database,
 ) -> RunResult {
-    let text = "apu-client was ended while this run was at work; the rest is read from dpkg's database";
+    let ended = |progress, left| Cause::ClientEnded { progress, left };
     let Some(before) = before else {
-        return RunResult::because(ClientOutcome::Failed, ReasonCode::Interrupted, text);
+        let nothing = Incomplete::default();
+        return RunResult::because(ClientOutcome::Failed, ended(Progress::NotBegun, nothing));
     };
     let Some(plan) = plan else {
-        return result_without_plan(&before, after, text, was_planned);
+        return result_without_plan(&before, after, was_planned);
     };
     let mut result = determine_outcome(&Facts {
         before: &before,
@@ -65,21 +64,15 @@ fn result_from_database(
     result.packages_mut().kept_back = plan.kept_back;
     match &mut result.reason {
         // Everything that was planned is installed.
-        None => result.notes.push(text.into()),
-        Some(reason) => {
-            *reason = Reason {
-                code: ReasonCode::Interrupted,
-                text: format!("{text}\n{}", reason.text),
-                advice: String::new(),
-            };
-        }
+        None => result.notes.push(Note::ClientEnded),
+        Some(reason) => *reason = ended(Progress::Planned, not_done(reason)).into(),
     }
     result
 }
 
 /// Returns the result of a run that died while it repaired or planned, so that nothing that was asked for is done and a
 /// repair may have changed something; or of one whose plan is not understood.
-fn result_without_plan(before: &Database, after: &Database, text: &str, was_planned: bool) -> RunResult {
+fn result_without_plan(before: &Database, after: &Database, was_planned: bool) -> RunResult {
     let repaired = determine_outcome(&Facts {
         before,
         after,
@@ -91,24 +84,45 @@ fn result_without_plan(before: &Database, after: &Database, text: &str, was_plan
         ClientOutcome::Changed | ClientOutcome::Partial => ClientOutcome::Partial,
         _ => ClientOutcome::Failed,
     };
-    let begun = if was_planned {
-        "its plan is not understood, so whether all of it was done is not known"
-    } else {
-        "what was asked for was not begun"
+    let cause = Cause::ClientEnded {
+        progress: if was_planned {
+            Progress::PlanNotUnderstood
+        } else {
+            Progress::NotBegun
+        },
+        left: repaired
+            .reason
+            .as_ref()
+            .map_or_else(Incomplete::default, not_done),
     };
-    let mut lines = vec![text.to_owned(), begun.to_owned()];
-    lines.extend(repaired.reason.as_ref().map(|reason| reason.text.clone()));
-    RunResult::because(outcome, ReasonCode::Interrupted, lines.join("\n")).with(repaired.answer)
+    RunResult::because(outcome, cause).with(repaired.answer)
+}
+
+/// Returns what a run that is compared with dpkg's database has left undone.
+fn not_done(reason: &Reason) -> Incomplete {
+    match &reason.cause {
+        Cause::Incomplete(left) => left.clone(),
+        _ => Incomplete::default(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apu_proto::{Step, Transaction};
+    use apu_proto::{ReasonCode, Step, Transaction};
 
     fn database(version: &str, status: &str) -> Database {
         let text = format!("Package: a\nVersion: {version}\nArchitecture: amd64\nStatus: {status}\n");
         Database::parse([text.as_str()]).unwrap()
+    }
+
+    fn ended(result: RunResult) -> (Progress, Incomplete) {
+        let reason = result.reason.unwrap();
+        assert_eq!(reason.code, ReasonCode::Interrupted);
+        match reason.cause {
+            Cause::ClientEnded { progress, left } => (progress, left),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -138,17 +152,14 @@ mod tests {
             &database("2", "install ok half-configured"),
         );
         assert_eq!(half.outcome, ClientOutcome::Failed);
-        assert_eq!(half.reason.unwrap().code, ReasonCode::Interrupted);
+        let (progress, left) = ended(half);
+        assert_eq!((progress, left.broken.len()), (Progress::Planned, 1));
 
         let unplanned = result_from_database(before(), None, false, &database("1", "install ok installed"));
-        assert_eq!(unplanned.reason.unwrap().code, ReasonCode::Interrupted);
+        assert_eq!(ended(unplanned), (Progress::NotBegun, Incomplete::default()));
 
         let unread = result_from_database(before(), None, true, &database("2", "install ok installed"));
-        let text = unread.reason.unwrap().text;
-        assert!(
-            text.contains("is not known") && !text.contains("not begun"),
-            "{text}"
-        );
+        assert_eq!(ended(unread).0, Progress::PlanNotUnderstood);
     }
 
     #[test]
@@ -167,10 +178,8 @@ mod tests {
         );
         assert_eq!(broken.outcome, ClientOutcome::Failed);
         assert_eq!(broken.broken().len(), 1);
-        let text = broken.reason.unwrap().text;
-        assert!(
-            text.contains("not begun") && text.contains("half-configured"),
-            "{text}"
-        );
+        let (progress, left) = ended(broken);
+        assert_eq!((progress, left.broken.len()), (Progress::NotBegun, 1));
+        assert!(left.broken[0].state.contains("half-configured"), "{left:?}");
     }
 }

@@ -1,8 +1,10 @@
 //! Determines a run's outcome from dpkg's database before and after it. An exit status proves nothing: apt exits with 0
 //! beside a half-installed package, and with 100 after a complete installation.
 
-use apu_debian::PackageKey;
-use apu_proto::{Answer, Change, ClientOutcome, PackageReport, Reason, ReasonCode, RunResult, Step};
+use apu_proto::{
+    Answer, Cause, Change, ClientOutcome, Incomplete, Note, PackageReport, Reason, ReasonCode, RunResult,
+    Step,
+};
 
 use crate::apt::complaints::{Complaint, is_disk_full, summarize};
 use crate::dpkg::{Database, compare};
@@ -42,12 +44,10 @@ pub(crate) fn determine_outcome(facts: &Facts<'_>) -> RunResult {
     if !well {
         result.reason = Some(reason(facts, &missing));
     } else if let Some(exit) = facts.apt_exit.filter(|exit| *exit != 0) {
-        let why = summarize(facts.complaints, 1)
-            .first()
-            .map_or(String::new(), |line| format!(": {line}"));
-        result.notes.push(format!(
-            "apt-get ended with {exit}, yet all that was planned is installed{why}"
-        ));
+        result.notes.push(Note::AptFailedAfterAll {
+            exit,
+            said: summarize(facts.complaints, 1).into_iter().next(),
+        });
     }
     result.apt_exit = facts.apt_exit;
     result.with(Answer::Packages(PackageReport {
@@ -74,36 +74,23 @@ fn is_done(step: &Step, after: &Database) -> bool {
 }
 
 fn reason(facts: &Facts<'_>, missing: &[&Step]) -> Reason {
-    let code = if is_disk_full(facts.complaints) {
-        ReasonCode::Space
-    } else {
-        ReasonCode::Apt
-    };
-    let mut lines = summarize(facts.complaints, 10);
     let broken = facts.after.broken();
-    for package in broken.iter().take(10) {
-        lines.push(format!("{} is {}", package.package, package.state));
-    }
     let not_done = missing.iter().map(|step| match step {
         Step::Install { package, .. } | Step::Remove { package, .. } => package,
     });
-    let not_done: Vec<&PackageKey> = not_done
-        .filter(|key| !broken.iter().any(|broken| broken.package == **key))
-        .collect();
-    if let Some(first) = not_done.first() {
-        lines.push(match not_done.len() {
-            1 => format!("{first} was left as it was"),
-            more => format!("{first} and {} more were left as they were", more - 1),
-        });
+    let mut not_done = not_done.filter(|key| !broken.iter().any(|broken| broken.package == **key));
+    let left = Incomplete {
+        not_done: not_done.next().cloned(),
+        more_not_done: not_done.count(),
+        broken: broken.iter().take(10).cloned().collect(),
+        interrupted: facts.after.interrupted,
+    };
+    let mut reason =
+        Reason::from(Cause::Incomplete(left)).detailed(summarize(facts.complaints, 10).join("\n"));
+    if is_disk_full(facts.complaints) {
+        reason.code = ReasonCode::Space;
     }
-    if facts.after.interrupted {
-        lines.push("dpkg was interrupted and left its journal".into());
-    }
-    Reason {
-        code,
-        text: lines.join("\n"),
-        advice: String::new(),
-    }
+    reason
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
 use apu_debian::PackageKey;
-use apu_proto::{ClientOutcome, Reason, ReasonCode, RunResult, Transaction};
+use apu_proto::{Action, Cause, ClientOutcome, Note, Reason, RunResult, Transaction};
 
 use super::conffiles::{self, Leftovers};
 use super::context::Run;
 use super::debconf::{self, Questions};
 use super::exec::Completed;
 use super::outcome::{Facts, determine_outcome};
-use super::planning::{self, list};
+use super::planning;
 use super::preflight::check_free_space;
 use super::refusal::Refusal;
 use super::repair::RepairStep;
@@ -32,7 +32,7 @@ struct Prepared {
     plan: Plan,
     /// The last program that the repair ran.
     repair: Option<Completed>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 impl Run<'_> {
@@ -74,7 +74,7 @@ impl Run<'_> {
             None
         } else {
             remove_other_debs(&self.paths.archives(), &prepared.plan.debs)
-                .map_err(|error| Refusal::fault("cannot look at apt's cache of .debs", &error))?;
+                .map_err(|error| Refusal::fault(Action::LookAtCache, &error))?;
             Some(self.transact(&prepared.call)?)
         };
         let mut result = self.build_result(&before, prepared, completed)?;
@@ -97,13 +97,8 @@ impl Run<'_> {
             result.outcome = ClientOutcome::Changed;
         }
         if !not_marked.is_empty() && result.reason.is_none() {
-            let text = format!("still marked as installed automatically: {}", list(&not_marked));
             result.outcome = ClientOutcome::Partial;
-            result.reason = Some(Reason {
-                code: ReasonCode::Apt,
-                text,
-                advice: String::new(),
-            });
+            result.reason = Some(Cause::StillAutomatic { packages: not_marked }.into());
         }
         Ok(())
     }
@@ -164,10 +159,8 @@ impl Run<'_> {
         if let Some(completed) = completed.as_ref().filter(|completed| completed.was_locked())
             && after == before.database
         {
-            return Err(Refusal::failed(
-                ReasonCode::Locked,
-                summarize(&completed.complaints, 10).join("\n"),
-            ));
+            let said = summarize(&completed.complaints, 10).join("\n");
+            return Err(Refusal::failed(Reason::from(Cause::LockedForApt).detailed(said)));
         }
         let completed = completed.or(prepared.repair);
         let apt_exit = completed.as_ref().and_then(|completed| completed.exit.code());
@@ -187,10 +180,9 @@ impl Run<'_> {
         result.notes.splice(0..0, prepared.notes);
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
         let replaced = replaced.iter();
-        result.notes.extend(
-            replaced
-                .map(|path| format!("{path} was replaced by the package's; this machine's lies beside it")),
-        );
+        result
+            .notes
+            .extend(replaced.map(|path| Note::ConffileReplaced { path: path.clone() }));
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
         report.conffiles_kept = kept;
@@ -210,7 +202,7 @@ impl Run<'_> {
 
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Refusal> {
         let saved = self.run_dir.save(file, fact);
-        saved.map_err(|error| Refusal::fault("cannot keep the run's record", &error))
+        saved.map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
     }
 
     /// Compares a plan with the approved transaction. After a repair, a part of it may be done already.

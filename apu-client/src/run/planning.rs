@@ -1,10 +1,13 @@
 //! Plans a request by apt's own simulation, and refuses a plan that the request or the protection of the client does
 //! not allow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{Answer, ClientOutcome, Operation, PackageArg, ReasonCode, Request, RunResult, Step};
+use apu_proto::{
+    Action, Advice, Answer, Cause, ClientOutcome, Operation, PackageArg, Reason, Request, RunResult, Step,
+};
 
 use super::refusal::Refusal;
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
@@ -21,6 +24,8 @@ const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// For how many packages of a request providers are looked up, and the time limit for each.
 const MAX_HINTS: usize = 8;
+/// How many providers of each are told.
+const MAX_PROVIDERS: usize = 10;
 const HINT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Packages that keep the client reachable; they are never removed.
@@ -50,8 +55,11 @@ pub(crate) fn plan(
     conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
-    let call = call_for(paths, request, conffiles, database)
-        .ok_or_else(|| Refusal::failed(ReasonCode::Client, format!("{} has no plan", request.operation)))?;
+    let call = call_for(paths, request, conffiles, database).ok_or_else(|| {
+        Refusal::failed(Cause::NoPlan {
+            operation: request.operation,
+        })
+    })?;
     if let Some(refusal) = refuse_foreign_architecture(request, &database.architecture, foreign_architectures)
     {
         return Err(refusal);
@@ -62,9 +70,9 @@ pub(crate) fn plan(
         &environment(conffiles),
         SIMULATION_TIMEOUT,
     )
-    .map_err(|error| Refusal::fault("cannot simulate", &error))?;
+    .map_err(|error| Refusal::fault(Action::Simulate, &error))?;
     let mut plan = Plan::parse(&captured.stdout, &database.architecture)
-        .map_err(|error| Refusal::new(ReasonCode::Apt, error.to_string()))?;
+        .map_err(|error| Refusal::new(Cause::UnknownStep { line: error.0 }))?;
     if !captured.succeeded() {
         let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
         return Err(with_providers(paths, refusal, request));
@@ -84,21 +92,18 @@ fn add_checksums(call: &Call, conffiles: Conffiles, plan: &mut Plan) -> Result<(
         &environment(conffiles),
         SIMULATION_TIMEOUT,
     )
-    .map_err(|error| Refusal::fault("cannot ask apt for checksums", &error))?;
+    .map_err(|error| Refusal::fault(Action::AskForChecksums, &error))?;
     if !captured.succeeded() {
-        let text = format!(
-            "apt does not say what it would download: {}",
-            errors(&captured.stderr)
-        );
-        return Err(Refusal::failed(ReasonCode::Apt, text));
+        let reason = Reason::from(Cause::NoDownloads).detailed(errors(&captured.stderr));
+        return Err(Refusal::failed(reason));
     }
     let downloads = Downloads::parse(&captured.stdout);
     plan.add_checksums(&downloads).map_err(|package| {
-        let text = format!("the archive of {package} names no SHA-256 of its .deb, so it could be another one than was approved");
-        let advice = format!(
-            "give the archive's index SHA-256; or, to leave the package out, on the client: apt-mark hold {package}"
-        );
-        Refusal::new(ReasonCode::Apt, text).advise(advice)
+        let package = package.to_string();
+        Refusal::new(Cause::NoSha256 {
+            package: package.clone(),
+        })
+        .advise(Advice::HoldOrSha256 { package })
     })?;
     plan.sizes = downloads.sizes;
     Ok(())
@@ -131,23 +136,20 @@ fn refuse_foreign_architecture(
     let (package, architecture) = others
         .into_iter()
         .find(|(_, architecture)| !is_taken(architecture))?;
-    let text = format!(
-        "{}: package architecture ({architecture}) does not match system ({own})",
-        package.name
-    );
-    let advice = format!(
-        "give the package built for {own}; or, on a client that is to take both: dpkg --add-architecture {architecture}"
-    );
-    Some(Refusal::new(ReasonCode::Policy, text).advise(advice))
+    let native = own.to_owned();
+    let cause = Cause::ForeignArchitecture {
+        package: package.name.to_string(),
+        architecture: architecture.clone(),
+        native: native.clone(),
+    };
+    Some(Refusal::new(cause).advise(Advice::AddArchitecture { native, architecture }))
 }
 
 /// Adds the providers of an unknown package, which may be a virtual one.
 fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) -> Refusal {
-    if let Some(reason) = refusal
-        .result
-        .reason
-        .as_mut()
-        .filter(|reason| reason.code == ReasonCode::UnknownPackage)
+    let cause = refusal.result.reason.as_mut().map(|reason| &mut reason.cause);
+    if let Some(Cause::UnknownPackage { providers: known, .. } | Cause::NoCandidate { providers: known }) =
+        cause
     {
         for package in request.packages.iter().take(MAX_HINTS) {
             let name = package.name.as_str();
@@ -159,14 +161,7 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
             let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_TIMEOUT);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
-                let shown = found
-                    .iter()
-                    .take(10)
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                let more = if found.len() > 10 { " and others" } else { "" };
-                reason.text += &format!("\n{name} is provided by {shown}{more}");
+                known.insert(name.to_owned(), found.into_iter().take(MAX_PROVIDERS).collect());
             }
         }
     }
@@ -181,34 +176,25 @@ fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal
             return protected_removal(name);
         }
         if says("remove is disabled") {
-            return removal_not_allowed(&plan.removed.join(", "));
+            return removal_not_allowed(plan.removed.clone());
         }
-        let text = "this would remove packages that the system cannot work without";
-        return Refusal::new(ReasonCode::Protected, text);
+        return Refusal::new(Cause::RemovesEssential);
     }
-    let errors = errors(stderr);
+    let with_errors = |cause: Cause| Reason::from(cause).detailed(errors(stderr));
     if says("--allow-change-held-packages") {
-        let text = format!("this would change packages that are on hold here\n{errors}");
-        return Refusal::new(ReasonCode::Policy, text).advise("on the client: apt-mark showhold");
+        return Refusal::new(with_errors(Cause::OnHold)).advise(Advice::ShowHold);
     }
     if says("has no installation candidate") {
-        return Refusal::new(ReasonCode::UnknownPackage, errors);
+        let providers = BTreeMap::new();
+        return Refusal::new(with_errors(Cause::NoCandidate { providers }));
     }
     if says("--allow-downgrades") {
-        return Refusal::new(
-            ReasonCode::Policy,
-            format!("this would downgrade packages\n{errors}"),
-        );
+        return Refusal::new(with_errors(Cause::Downgrades));
     }
     // apt prints unmet dependencies on its standard output.
     let why = stdout.split_once("unmet dependencies").map_or("", |(_, why)| why);
-    let why: String = why
-        .lines()
-        .skip(1)
-        .take(20)
-        .map(|line| format!("\n{}", line.trim_end()))
-        .collect();
-    Refusal::failed(ReasonCode::Apt, format!("apt cannot plan this: {errors}{why}"))
+    let why: Vec<&str> = why.lines().skip(1).take(20).collect();
+    Refusal::failed(with_errors(Cause::CannotPlan).detailed(why.join("\n")))
 }
 
 fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
@@ -221,7 +207,7 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
                 if is_protected(package.name()) {
                     return Err(protected_removal(package.name()));
                 }
-                removed.push(package.clone());
+                removed.push(package.to_string());
             }
             Step::Install {
                 package,
@@ -229,14 +215,17 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
                 new,
                 ..
             } if compare(old, new).is_gt() => {
-                let text = format!("this would downgrade {package} from {old} to {new}");
-                return Err(Refusal::new(ReasonCode::Policy, text));
+                return Err(Refusal::new(Cause::Downgrade {
+                    package: package.clone(),
+                    old: old.clone(),
+                    new: new.clone(),
+                }));
             }
             Step::Install { .. } => {}
         }
     }
     if !may_remove && !removed.is_empty() {
-        return Err(removal_not_allowed(&list(&removed)));
+        return Err(removal_not_allowed(removed));
     }
     if request.operation == Operation::Install {
         for package in &request.packages {
@@ -256,25 +245,31 @@ pub(crate) fn automatically_installed(
     if request.operation != Operation::Install || installs_apu_data_only(request) {
         return Ok(Vec::new());
     }
-    automatic_among(request, database).map_err(|error| Refusal::fault("cannot read apt's marks", &error))
+    automatic_among(request, database).map_err(|error| Refusal::fault(Action::ReadMarks, &error))
 }
 
 /// Checks that an exact name led to exactly that package: for an unknown name, apt does nothing and reports success.
 fn check_resolved(package: &PackageArg, plan: &Plan, database: &Database) -> Result<(), Refusal> {
-    let key = database
-        .key_of(package)
-        .map_err(|error| Refusal::failed(ReasonCode::Broken, format!("{package} is {error}")))?;
+    let key = database.key_of(package).map_err(|_| {
+        Refusal::failed(Cause::NotAKey {
+            package: package.to_string(),
+        })
+    })?;
     let planned = plan.coming(key.as_str());
-    let planned = planned.map(|(version, origin)| (version, format!("from {origin}")));
-    let installed = || Some((database.version(key.as_str())?, "which is installed".to_owned()));
+    let planned = planned.map(|(version, origin)| (version, Some(origin)));
+    let installed = || Some((database.version(key.as_str())?, None));
     match (planned.or_else(installed), &package.version) {
-        (None, _) => {
-            let text = format!("no source of this client has a package {}", shown(package, &key));
-            Err(Refusal::new(ReasonCode::UnknownPackage, text))
-        }
-        (Some((found, whence)), Some(asked)) if compare(asked.as_str(), found).is_ne() => {
-            let text = format!("the candidate of {key} is {found}, {whence}, and not {asked}");
-            Err(Refusal::new(ReasonCode::NotTheCandidate, text))
+        (None, _) => Err(Refusal::new(Cause::UnknownPackage {
+            package: shown(package, &key),
+            providers: BTreeMap::new(),
+        })),
+        (Some((found, origin)), Some(asked)) if compare(asked.as_str(), found).is_ne() => {
+            Err(Refusal::new(Cause::NotTheCandidate {
+                package: key.clone(),
+                asked: asked.to_string(),
+                found: found.to_owned(),
+                origin: origin.map(str::to_owned),
+            }))
         }
         _ => Ok(()),
     }
@@ -288,30 +283,23 @@ fn shown(package: &PackageArg, key: &PackageKey) -> String {
     }
 }
 
-/// Returns packages as one text for a person.
-pub(super) fn list(keys: &[PackageKey]) -> String {
-    keys.iter().map(PackageKey::as_str).collect::<Vec<_>>().join(", ")
-}
-
 fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name)
 }
 
 fn protected_removal(name: &str) -> Refusal {
-    let text = format!("this would remove {name}, which keeps this client reachable");
-    Refusal::new(ReasonCode::Protected, text)
+    Refusal::new(Cause::RemovesProtected {
+        package: name.to_owned(),
+    })
 }
 
-fn removal_not_allowed(names: &str) -> Refusal {
-    let text = format!("this would remove {names}, and the request does not allow that");
-    Refusal::new(ReasonCode::Removal, text)
-        .advise("give --allow-remove to the same command, where that is wanted")
+fn removal_not_allowed(packages: Vec<String>) -> Refusal {
+    Refusal::new(Cause::RemovalNotAllowed { packages }).advise(Advice::AllowRemove)
 }
 
 /// Returns the result for a transaction that differs from the approved one.
 pub(crate) fn drifted(found: &Plan) -> Refusal {
-    let text = "this client would change something else than what was approved";
-    let result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, text);
+    let result = RunResult::because(ClientOutcome::Drifted, Cause::Drifted);
     result.with(Answer::Plan(report(found))).into()
 }
 
@@ -327,6 +315,8 @@ pub(crate) fn report(plan: &Plan) -> apu_proto::Plan {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::ReasonCode;
+
     use super::*;
 
     fn database() -> Database {
@@ -382,14 +372,15 @@ mod tests {
         let why = |request: &str, foreign: Option<&str>| {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
             let refusal = refuse_foreign_architecture(&request, "amd64", || foreign.map(str::to_owned))?;
-            Some(refusal.result.reason.unwrap().text)
+            Some(refusal.result.reason.unwrap().cause)
         };
-        let refused = "lab: package architecture (arm64) does not match system (amd64)";
-        assert_eq!(why("install lab:arm64=1", Some("")).as_deref(), Some(refused));
-        assert_eq!(
-            why("install foo:i386 lab:arm64", Some("i386\n")).as_deref(),
-            Some(refused)
-        );
+        let refused = Some(Cause::ForeignArchitecture {
+            package: "lab".into(),
+            architecture: "arm64".into(),
+            native: "amd64".into(),
+        });
+        assert_eq!(why("install lab:arm64=1", Some("")), refused);
+        assert_eq!(why("install foo:i386 lab:arm64", Some("i386\n")), refused);
         // What dpkg takes, what names no architecture, and a dpkg that does not answer: nothing is claimed.
         for request in ["install lab:arm64", "install lab:amd64", "install lab"] {
             assert_eq!(why(request, Some("i386\narm64\n")), None, "{request}");

@@ -4,9 +4,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use apu_proto::{Operation, Request};
+use apu_proto::{Cause, Operation, Reason, Request};
 use serde::Deserialize;
-use thiserror::Error;
 
 use crate::dpkg::Conffiles;
 use crate::os::paths::ClientPaths;
@@ -54,25 +53,25 @@ impl Default for Policy {
 }
 
 /// Why the policy cannot be used. Then everything except ping is refused.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub(crate) enum PolicyError {
-    #[error("cannot read it")]
-    Read(#[source] io::Error),
-    #[error("it is not root's alone to write")]
+    /// It cannot be read.
+    Read(io::Error),
+    /// It is not root's alone to write.
     Owner,
-    #[error("{0}")]
+    /// Its text is wrong.
     Form(String),
 }
 
-/// Why the policy forbids a request.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum Forbidden {
-    #[error("this client's policy does not allow {0}")]
-    Operation(Operation),
-    #[error("this client's policy does not allow {0} to remove packages")]
-    Removal(Operation),
-    #[error("this client's policy does not allow to install {0}")]
-    Package(String),
+impl PolicyError {
+    /// The reason for which a request is refused then.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Read(error) => Reason::from(Cause::PolicyUnreadable).detailed(error.to_string()),
+            Self::Owner => Cause::PolicyOfOthers.into(),
+            Self::Form(text) => Reason::from(Cause::PolicyMalformed).detailed(text),
+        }
+    }
 }
 
 impl Policy {
@@ -92,17 +91,17 @@ impl Policy {
     }
 
     /// Whether a request is allowed. `ping` always is, and so is attaching to a run, which was allowed when it started.
-    pub(crate) fn allows(&self, request: &Request) -> Result<(), Forbidden> {
+    pub(crate) fn allows(&self, request: &Request) -> Result<(), Cause> {
         let operation = request.operation;
         if matches!(operation, Operation::Ping | Operation::Attach) {
             return Ok(());
         }
         if !self.operations.contains(&operation) {
-            return Err(Forbidden::Operation(operation));
+            return Err(Cause::OperationForbidden { operation });
         }
         let removes = request.allow_remove || matches!(operation, Operation::Remove | Operation::Autoremove);
         if removes && self.removals == Removals::Never {
-            return Err(Forbidden::Removal(operation));
+            return Err(Cause::RemovalForbidden { operation });
         }
         if operation == Operation::Install {
             for package in &request.packages {
@@ -113,7 +112,9 @@ impl Policy {
                     .iter()
                     .any(|glob| matches_glob(glob.as_bytes(), name.as_bytes()))
                 {
-                    return Err(Forbidden::Package(name.to_owned()));
+                    return Err(Cause::PackageForbidden {
+                        package: name.to_owned(),
+                    });
                 }
             }
         }
@@ -138,7 +139,7 @@ fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn judge(policy: &str, request: &str) -> Result<(), Forbidden> {
+    fn judge(policy: &str, request: &str) -> Result<(), Cause> {
         let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
         Policy::parse(policy).unwrap().allows(&request)
     }
@@ -176,7 +177,9 @@ mod tests {
         }
         assert_eq!(
             judge("", "remove vim"),
-            Err(Forbidden::Operation(Operation::Remove))
+            Err(Cause::OperationForbidden {
+                operation: Operation::Remove
+            })
         );
     }
 
@@ -186,7 +189,9 @@ mod tests {
         assert_eq!(judge(policy, "ping"), Ok(()));
         assert_eq!(
             judge(policy, "update"),
-            Err(Forbidden::Operation(Operation::Update))
+            Err(Cause::OperationForbidden {
+                operation: Operation::Update
+            })
         );
     }
 
@@ -197,7 +202,7 @@ mod tests {
             assert_eq!(judge(policy, &format!("install {name}")), Ok(()), "{name}");
         }
         for name in ["vim-tiny", "my-site-a", "libxx1"] {
-            let refused = Err(Forbidden::Package(name.into()));
+            let refused = Err(Cause::PackageForbidden { package: name.into() });
             assert_eq!(judge(policy, &format!("install vim {name}")), refused);
         }
     }

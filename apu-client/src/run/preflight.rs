@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use apu_proto::{Operation, ReasonCode, Request};
+use apu_proto::{Action, Advice, Cause, ExpiredArchive, Note, Operation, Reason, Request};
 use nix::sys::statvfs::statvfs;
 
 use super::policy::Policy;
@@ -14,8 +14,9 @@ use super::refusal::Refusal;
 use crate::apt::lists;
 use crate::apt::valid_until::ReleaseFile;
 use crate::apt::{
-    APT_GET, ENVIRONMENT, FORMAT, Setting, Settings, SourceCopy, Target, archives, errors, find_unreported,
-    find_unsigned, first_refused, indextargets_arguments, set_apt_configuration, waives_expiry,
+    APT_GET, ENVIRONMENT, FORMAT, Insecure, Setting, Settings, SourceCopy, Target, archives, errors,
+    find_unreported, find_unsigned, first_refused, indextargets_arguments, set_apt_configuration,
+    waives_expiry,
 };
 use crate::os::atomic_file::private_directory;
 use crate::os::paths::ClientPaths;
@@ -31,7 +32,7 @@ const INDEXTARGETS_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// A note about each archive whose lists are left out.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Note>,
     /// One index of each archive.
     pub(crate) archives: Vec<Target>,
 }
@@ -39,24 +40,23 @@ pub(crate) struct Checked {
 /// Reads the policy, and refuses a request that it does not allow.
 pub(crate) fn read_policy(paths: &ClientPaths, request: &Request) -> Result<Policy, Refusal> {
     let path = paths.policy();
-    let policy = Policy::read(paths).map_err(|error| {
-        let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
-        let text = format!("this client's policy cannot be used: {error}{why}");
-        Refusal::new(ReasonCode::Configuration, text).advise(path.display().to_string())
-    })?;
-    policy.allows(request).map_err(|why| {
-        Refusal::new(ReasonCode::Policy, why.to_string()).advise(path.display().to_string())
-    })?;
+    let advice = Advice::Correct {
+        path: path.display().to_string(),
+    };
+    let policy = Policy::read(paths).map_err(|error| Refusal::new(error.reason()).advise(advice.clone()))?;
+    policy
+        .allows(request)
+        .map_err(|cause| Refusal::new(cause).advise(advice))?;
     Ok(policy)
 }
 
 /// Reads apt's configuration, once for a request, and refuses settings that would change what a call of apt does.
 pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal> {
     let settings = Settings::ask().map_err(|error| {
-        let text = format!("apt cannot read its configuration: {error}");
-        Refusal::new(ReasonCode::Configuration, text).advise("on the client: apt-config dump")
+        let reason = Reason::from(Cause::AptConfiguration).detailed(error.to_string());
+        Refusal::new(reason).advise(Advice::AptConfigDump)
     })?;
-    let unknown = |error: std::io::Error| Refusal::fault("cannot ask apt-config", &error);
+    let unknown = |error: std::io::Error| Refusal::fault(Action::AskAptConfig, &error);
     // Only where a setting would be refused, which is rare: the defaults cost a second call.
     let built_in = if first_refused(&settings, &Settings::default()).is_some() {
         private_directory(&paths.state()).map_err(unknown)?;
@@ -65,14 +65,12 @@ pub(crate) fn check_apt_configuration(paths: &ClientPaths) -> Result<(), Refusal
         Settings::default()
     };
     if let Some(Setting { shown, value, .. }) = first_refused(&settings, &built_in) {
-        let text = format!(
-            "apt's configuration sets {shown} \"{value}\", and under that apt may do something else than it is asked for"
-        );
-        let advice = format!(
-            "on the client: grep -ri '{}' /etc/apt/apt.conf /etc/apt/apt.conf.d",
-            search_word(shown)
-        );
-        return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
+        let cause = Cause::AptSetting {
+            name: shown.clone(),
+            value: value.clone(),
+        };
+        let word = search_word(shown);
+        return Err(Refusal::new(cause).advise(Advice::FindAptSetting { word }));
     }
     set_apt_configuration(paths, &settings);
     Ok(())
@@ -93,13 +91,13 @@ fn search_word(name: &str) -> String {
 /// Checks the sources before apt may fetch or install anything. Afterwards its calls read the checked copies, without
 /// the archives whose lists have expired.
 pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Checked, Refusal> {
-    let fault = |error: &io::Error| Refusal::fault("cannot look at the sources", error);
+    let fault = |error: &io::Error| Refusal::fault(Action::LookAtSources, error);
     let sources = SourceCopy::take(paths).map_err(|error| fault(&error))?;
     for (own, copy) in sources.files(paths).map_err(|error| fault(&error))? {
         // A file that came after the copies were made is not read by apt either.
         let Ok(text) = fs::read(&copy) else { continue };
         find_unreported(&String::from_utf8_lossy(&text))
-            .map_err(|insecure| unsigned_source(&own, &insecure.to_string()))?;
+            .map_err(|insecure| unsigned_source(&own, insecure))?;
     }
     let mut options = sources.source_options();
     let lists = paths.lists();
@@ -109,10 +107,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
     };
     sources.add_empty_indexes(names).map_err(|error| fault(&error))?;
     let said = ask_targets(paths, &sources, &options, Some(&sources.lists()), FORMAT)?;
-    let targets = Target::parse_all(&said).ok_or_else(|| {
-        let text = "apt describes its sources in a way that is not understood";
-        Refusal::failed(ReasonCode::Client, text)
-    })?;
+    let targets = Target::parse_all(&said).ok_or_else(|| Refusal::failed(Cause::SourcesNotUnderstood))?;
     for target in &targets {
         if target.is_trusted || target.is_insecure {
             let (file, at) = target.entry.rsplit_once(':').unwrap_or((&target.entry, "?"));
@@ -122,11 +117,8 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
             } else {
                 "allow-insecure"
             };
-            let said = format!(
-                "line or paragraph {at} sets {what} for {} {}",
-                target.site, target.suite
-            );
-            return Err(unsigned_source(&file, &said));
+            let archive = format!("{} {}", target.site, target.suite);
+            return Err(unsigned(&file, at.to_owned(), what.to_owned(), Some(archive)));
         }
     }
     let mut notes = Vec::new();
@@ -154,41 +146,41 @@ fn leave_out_expired(
     sources: &SourceCopy,
     lists: &Path,
     targets: &[Target],
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<Vec<String>, Refusal> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(u64::MAX, |now| now.as_secs());
     let mut left_out = Vec::new();
-    let mut texts = Vec::new();
+    let mut expired = Vec::new();
     let mut remain = 0;
     for archive in archives(targets) {
         let Target {
             prefix, site, suite, ..
         } = archive;
         let release = ReleaseFile::read(lists, prefix).map_err(|error| {
-            Refusal::fault(&format!("cannot read the Release file of {site} {suite}"), &error)
+            Refusal::fault_at(Action::ReadRelease, format!("{site} {suite}").as_ref(), &error)
         })?;
         let same = || targets.iter().filter(|target| target.prefix == *prefix);
         let until = release.as_ref().and_then(|release| release.expired(now));
         match until {
             Some(until) if !same().all(|target| is_waived(sources, target)) => {
-                texts.push(format!(
-                    "{site} {suite} was valid until {until}, named in {}",
-                    sources.restore_paths(&archive.entry)
-                ));
+                expired.push(ExpiredArchive {
+                    archive: format!("{site} {suite}"),
+                    until: until.to_string(),
+                    entry: sources.restore_paths(&archive.entry),
+                });
                 left_out.extend(same().map(|target| target.file.clone()));
                 left_out.extend(["InRelease", "Release"].map(|ending| format!("{prefix}{ending}")));
             }
             _ => remain += 1,
         }
     }
-    if remain == 0 && !texts.is_empty() {
-        let text = format!("the package lists have expired: {}", texts.join("\n"));
-        return Err(Refusal::failed(ReasonCode::Lists, text).advise("on the client: apt-get update"));
+    if remain == 0 && !expired.is_empty() {
+        let cause = Cause::ListsExpired { archives: expired };
+        return Err(Refusal::failed(cause).advise(Advice::AptGetUpdate));
     }
-    let gives_nothing = |text: String| format!("nothing is installed from an expired archive: {text}");
-    notes.extend(texts.into_iter().map(gives_nothing));
+    notes.extend(expired.into_iter().map(Note::ExpiredArchive));
     Ok(left_out)
 }
 
@@ -224,26 +216,32 @@ fn ask_targets(
 ) -> Result<String, Refusal> {
     let arguments = indextargets_arguments(paths, options, lists, format);
     let captured = spawn::capture(APT_GET, &arguments, &ENVIRONMENT, INDEXTARGETS_TIMEOUT)
-        .map_err(|error| Refusal::fault("cannot ask apt about the sources", &error))?;
+        .map_err(|error| Refusal::fault(Action::AskAboutSources, &error))?;
     if captured.succeeded() {
         return Ok(captured.stdout);
     }
     let why = sources.restore_paths(&errors(&captured.stderr));
-    let text = format!("apt cannot read the sources of this client: {why}");
-    Err(Refusal::failed(ReasonCode::Configuration, text).advise("on the client: apt-get indextargets"))
+    Err(Refusal::failed(Reason::from(Cause::Sources).detailed(why)).advise(Advice::IndexTargets))
 }
 
-fn unsigned_source(path: &Path, what: &str) -> Refusal {
-    let text = format!(
-        "{}: {what}: apt would take packages without a signature",
-        path.display()
-    );
-    Refusal::new(ReasonCode::Configuration, text).advise(path.display().to_string())
+fn unsigned_source(path: &Path, insecure: Insecure) -> Refusal {
+    unsigned(path, insecure.at.to_string(), insecure.option, None)
+}
+
+fn unsigned(path: &Path, at: String, option: String, archive: Option<String>) -> Refusal {
+    let path = path.display().to_string();
+    let cause = Cause::UnsignedSource {
+        file: path.clone(),
+        at,
+        option,
+        archive,
+    };
+    Refusal::new(cause).advise(Advice::Correct { path })
 }
 
 /// Refuses a source file with an archive that apt would trust without a signature.
 pub(super) fn check_source(path: &Path, text: &str, deb822: bool) -> Result<(), Refusal> {
-    find_unsigned(text, deb822).map_err(|insecure| unsigned_source(path, &insecure.to_string()))
+    find_unsigned(text, deb822).map_err(|insecure| unsigned_source(path, insecure))
 }
 
 /// Whether a source file is in deb822 style, by its name, as for apt.
@@ -260,11 +258,8 @@ pub(super) fn source_files(paths: &ClientPaths) -> Vec<PathBuf> {
 pub(super) fn check_free_space(paths: &ClientPaths) -> Result<(), Refusal> {
     for path in [paths.dpkg(), paths.state(), paths.root().to_owned()] {
         if !has_room(&path) {
-            let text = format!(
-                "there is hardly any space left on the file system of {}",
-                path.display()
-            );
-            return Err(Refusal::failed(ReasonCode::Space, text).advise("on the client: apt-get clean"));
+            let path = path.display().to_string();
+            return Err(Refusal::failed(Cause::NoSpace { path }).advise(Advice::AptGetClean));
         }
     }
     Ok(())
@@ -279,6 +274,8 @@ fn has_room(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::ReasonCode;
+
     use super::*;
 
     fn client_with(files: &[(&str, &str)]) -> (tempfile::TempDir, ClientPaths) {
@@ -309,11 +306,8 @@ mod tests {
             .reason
             .unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
-        assert!(
-            reason.advice.ends_with("/etc/apt/sources.list.d/a.list"),
-            "{}",
-            reason.advice
-        );
+        let path = paths.path("/etc/apt/sources.list.d/a.list").display().to_string();
+        assert_eq!(reason.advice, Some(Advice::Correct { path }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod step;
 
 use apu_debian::PackageKey;
-use apu_proto::{ClientOutcome, Frame, Phase, ReasonCode};
+use apu_proto::{Advice, ClientOutcome, Frame, Note, Phase, ReasonCode};
 
 use super::context::Run;
 use super::exec::Completed;
@@ -18,21 +18,19 @@ impl Run<'_> {
     pub(super) fn repair(
         &mut self,
         before: &Database,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<Option<Completed>, Refusal> {
         self.log.frame(&Frame::Progress {
             phase: Phase::Repair,
             percent: 0.0,
             package: String::new(),
         });
-        let broken = before.broken();
-        let broken: Vec<&str> = broken.iter().map(|broken| broken.package.as_str()).collect();
-        notes.push(match broken.as_slice() {
-            [] => "dpkg had been interrupted and was repaired first".to_owned(),
-            keys => format!(
-                "before this run these packages were broken and a repair was tried: {}",
-                keys.join(", ")
-            ),
+        let broken = before.broken().into_iter().map(|broken| broken.package);
+        let packages: Vec<PackageKey> = broken.collect();
+        notes.push(if packages.is_empty() {
+            Note::JournalRepaired
+        } else {
+            Note::RepairTried { packages }
         });
         let mut tried = Vec::new();
         let mut last = None;
@@ -79,7 +77,7 @@ impl Run<'_> {
             if reason.code != ReasonCode::Space {
                 reason.code = ReasonCode::Broken;
             }
-            reason.advice = "on the client: dpkg --audit".into();
+            reason.advice = Some(Advice::DpkgAudit);
         }
         result.into()
     }

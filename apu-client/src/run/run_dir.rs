@@ -11,7 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RequestError, RunId, RunResult};
+use apu_proto::{Cause, ClientOutcome, Frame, Operation, Request, RequestError, RunId, RunResult};
 use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -230,11 +230,8 @@ impl RunDir {
     /// replace it.
     pub(crate) fn result(&self) -> Option<RunResult> {
         let unknown = || {
-            let text = format!(
-                "this run has ended, and its result is not understood: {}",
-                self.path("result").display()
-            );
-            RunResult::because(ClientOutcome::Failed, ReasonCode::Client, text)
+            let path = self.path("result").display().to_string();
+            RunResult::because(ClientOutcome::Failed, Cause::ResultNotUnderstood { path })
         };
         self.load("result").or_else(|| self.has("result").then(unknown))
     }

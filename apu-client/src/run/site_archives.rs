@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use apu_proto::{Operation, ReasonCode, Request};
+use apu_proto::{Action, Advice, Cause, Operation, Request};
 
 use super::preflight::{check_source, is_deb822, source_files};
 use super::refusal::Refusal;
@@ -39,7 +39,7 @@ pub(crate) fn site_sources(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> 
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_site_sources(&path)),
-        Err(error) => return Err(Refusal::fault(&format!("cannot read {}", path.display()), &error)),
+        Err(error) => return Err(Refusal::fault_at(Action::Read, &path, &error)),
     };
     check_source(&path, &text, true)?;
     let wanted = sources(&text, true);
@@ -53,8 +53,7 @@ pub(crate) fn site_sources(paths: &ClientPaths) -> Result<Vec<Source>, Refusal> 
 pub(super) fn check_used(paths: &ClientPaths, wanted: &[Source]) -> Result<(), Refusal> {
     let mut used: Vec<(PathBuf, Source)> = Vec::new();
     for file in source_files(paths) {
-        let text = fs::read(&file)
-            .map_err(|error| Refusal::fault(&format!("cannot read {}", file.display()), &error))?;
+        let text = fs::read(&file).map_err(|error| Refusal::fault_at(Action::Read, &file, &error))?;
         let named = sources(&String::from_utf8_lossy(&text), is_deb822(&file));
         used.extend(named.into_iter().map(|source| (file.clone(), source)));
     }
@@ -67,35 +66,33 @@ fn check_source_used(wanted: &Source, used: &[(PathBuf, Source)]) -> Result<(), 
     let Source { uri, suite, .. } = wanted;
     let mut same = used.iter().filter(|(_, source)| source.is_at(wanted)).peekable();
     if same.peek().is_none() {
-        let text = format!("this machine does not use {uri} {suite}, which is the site's own archive");
-        let advice = "on the client: dpkg-reconfigure apu-data";
-        return Err(Refusal::new(ReasonCode::Configuration, text).advise(advice));
+        let cause = Cause::SiteSourceUnused {
+            archive: format!("{uri} {suite}"),
+        };
+        return Err(Refusal::new(cause).advise(Advice::ReconfigureApuData));
     }
     match same.find(|(_, source)| source.signed_by != wanted.signed_by) {
         None => Ok(()),
         Some((file, _)) => {
-            let file = file.display();
-            let text = format!(
-                "{file} names {uri} {suite}, which is the site's own archive, with another key than apu-data has for it"
-            );
-            let advice = format!("on the client: remove it from {file}, then dpkg-reconfigure apu-data");
-            Err(Refusal::new(ReasonCode::Configuration, text).advise(advice))
+            let file = file.display().to_string();
+            let cause = Cause::SiteSourceOtherKey {
+                file: file.clone(),
+                archive: format!("{uri} {suite}"),
+            };
+            Err(Refusal::new(cause).advise(Advice::RemoveSiteSource { file }))
         }
     }
 }
 
 fn no_site_sources(path: &Path) -> Refusal {
-    let text = format!(
-        "the apu-data of this client does not say which archives are the site's own: there is no source in {}",
-        path.display()
-    );
-    let advice =
-        "gen-apu-data-pkg && apt-all HOST update && apt-all HOST dist-upgrade, which bring a newer apu-data";
-    Refusal::new(ReasonCode::Configuration, text).advise(advice)
+    let path = path.display().to_string();
+    Refusal::new(Cause::NoSiteSources { path }).advise(Advice::NewerApuData)
 }
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::{Reason, ReasonCode};
+
     use super::*;
 
     const OWN: &str = "# head\n\nTypes: deb\nURIs: http://s/local\nSuites: ./\nSigned-By: /k.gpg\n";
@@ -107,7 +104,7 @@ mod tests {
     }
 
     /// Why a client with these files refuses, and what it advises; nothing where it goes on.
-    fn refusal(files: &[(&str, &str)]) -> Option<(String, String)> {
+    fn refusal(files: &[(&str, &str)]) -> Option<(Cause, Advice)> {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         for (path, text) in files {
@@ -117,8 +114,10 @@ mod tests {
         }
         let reason = site_archives(&paths).err()?.result.reason.unwrap();
         assert_eq!(reason.code, ReasonCode::Configuration);
+        let text = serde_json::to_string(&reason).unwrap();
         let root = root.path().display().to_string();
-        Some((reason.text.replace(&root, ""), reason.advice.replace(&root, "")))
+        let reason: Reason = serde_json::from_str(&text.replace(&root, "")).unwrap();
+        Some((reason.cause, reason.advice.unwrap()))
     }
 
     #[test]
@@ -138,12 +137,8 @@ mod tests {
     #[test]
     fn an_apu_data_that_does_not_name_the_sites_archives_is_too_old() {
         for files in [&[(APU, OWN)][..], &[(APU, OWN), (SITE, "# nothing\n")]] {
-            let (why, advice) = refusal(files).expect("refused");
-            assert!(
-                why.contains("does not say which archives are the site's own"),
-                "{why}"
-            );
-            assert!(advice.contains("apt-all HOST dist-upgrade"), "{advice}");
+            let cause = Cause::NoSiteSources { path: SITE.into() };
+            assert_eq!(refusal(files), Some((cause, Advice::NewerApuData)));
         }
     }
 
@@ -151,12 +146,9 @@ mod tests {
     fn an_archive_that_the_machine_does_not_use_is_refused() {
         let off = format!("Enabled: no\n{}", &OWN["# head\n\n".len()..]);
         for files in [&[(SITE, OWN)][..], &[(SITE, OWN), (APU, &off)]] {
-            let (why, advice) = refusal(files).expect("refused");
-            assert!(
-                why.starts_with("this machine does not use http://s/local ./"),
-                "{why}"
-            );
-            assert!(advice.ends_with("dpkg-reconfigure apu-data"), "{advice}");
+            let archive = "http://s/local ./".into();
+            let cause = Cause::SiteSourceUnused { archive };
+            assert_eq!(refusal(files), Some((cause, Advice::ReconfigureApuData)));
         }
     }
 
@@ -167,21 +159,22 @@ mod tests {
             "deb http://s/local ./\n",
             "deb [signed-by=/other.gpg] http://s/local ./\n",
         ] {
-            let (why, advice) = refusal(&[(SITE, OWN), (list, line)]).expect("refused");
-            assert!(
-                why.starts_with(&format!("{list} names http://s/local ./")),
-                "{why}"
-            );
-            assert!(advice.contains(list), "{advice}");
+            let (file, archive) = (list.to_owned(), "http://s/local ./".into());
+            let advice = Advice::RemoveSiteSource { file: file.clone() };
+            let cause = Cause::SiteSourceOtherKey { file, archive };
+            assert_eq!(refusal(&[(SITE, OWN), (list, line)]), Some((cause, advice)));
         }
     }
 
     #[test]
     fn the_audit_covers_the_file_of_apu_data() {
         let trusted = format!("{OWN}Trusted: yes\n");
-        let (why, advice) = refusal(&[(SITE, &trusted), (APU, OWN)]).expect("refused");
-        assert!(why.contains("sets trusted=yes"), "{why}");
-        assert_eq!(advice, SITE);
+        let (cause, advice) = refusal(&[(SITE, &trusted), (APU, OWN)]).expect("refused");
+        let Cause::UnsignedSource { file, option, .. } = cause else {
+            panic!("{cause:?}");
+        };
+        assert_eq!((file.as_str(), option.as_str()), (SITE, "trusted=yes"));
+        assert_eq!(advice, Advice::Correct { path: SITE.into() });
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Operation, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{Cause, Operation, Reason, Request, RunId, RunResult};
 use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
@@ -98,7 +98,7 @@ fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, 
     let request = saved
         .request
         .clone()
-        .map_err(|error| Refusal::new(ReasonCode::Grammar, error.to_string()))?;
+        .map_err(|error| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string())))?;
     let policy = read_policy(paths, &request)?;
     check_apt_configuration(paths)?;
     Ok((request, policy))

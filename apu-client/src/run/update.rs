@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use apu_proto::{Answer, ClientOutcome, Reason, ReasonCode, RunResult};
+use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Reason, ReasonCode, RunResult};
 
 use super::context::Run;
 use super::exec::Completed;
@@ -81,14 +81,8 @@ impl Run<'_> {
         };
         let result = update_result(&completed, false);
         match result.reason {
-            None => refusal
-                .result
-                .notes
-                .push("the lists for the next apu-data were fetched apart from the machine's".into()),
-            Some(reason) => refusal.result.notes.push(format!(
-                "the lists for the next apu-data could not be fetched either: {}",
-                reason.text
-            )),
+            None => refusal.result.notes.push(Note::ListsFetchedApart),
+            Some(reason) => (refusal.result.notes).push(Note::ListsNotFetchedApart { said: reason.detail }),
         }
         refusal
     }
@@ -106,7 +100,8 @@ impl Run<'_> {
                 ClientOutcome::Unchanged
             })
         } else {
-            *Refusal::failed(ReasonCode::Apt, summarize(&completed.complaints, 12).join("\n")).result
+            let said = summarize(&completed.complaints, 12).join("\n");
+            *Refusal::failed(Reason::from(Cause::AptFailed).detailed(said)).result
         };
         result.apt_exit = completed.exit.code();
         Ok(result)
@@ -168,10 +163,7 @@ fn update_result(completed: &Completed, changed: bool) -> RunResult {
             ClientOutcome::Unchanged
         });
         if is_any(Kind::Hook) || is_any(Kind::Other) {
-            result.notes.push(format!(
-                "all lists were fetched; a hook of this machine's apt said: {}",
-                lines.join("; ")
-            ));
+            result.notes.push(Note::HookFailed { said: lines });
         }
         return result;
     }
@@ -180,40 +172,24 @@ fn update_result(completed: &Completed, changed: bool) -> RunResult {
     } else {
         ClientOutcome::Failed
     });
-    let text = match lines.as_slice() {
-        [] => format!(
-            "apt-get update ended with {} and printed no error",
-            completed.exit
-        ),
-        lines => lines.join("\n"),
-    };
-    result.reason = Some(Reason {
-        code: if is_disk_full(complaints) {
-            ReasonCode::Space
-        } else {
-            ReasonCode::Lists
-        },
-        advice: release_info_advice(&text).unwrap_or_default(),
-        text,
-    });
+    let exit = lines.is_empty().then(|| completed.exit.to_string());
+    let mut reason = Reason::from(Cause::ListsNotFetched { exit }).detailed(lines.join("\n"));
+    if is_disk_full(complaints) {
+        reason.code = ReasonCode::Space;
+    }
+    reason.advice = lines.iter().find_map(|line| changed_release_info(line));
+    result.reason = Some(reason);
     result
 }
 
-/// Returns the command with which an administrator accepts a changed field of a Release file, such as Label.
-fn release_info_advice(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("changed its '")?;
+/// Returns the advice for a changed field of a Release file, such as Label, that apt does not accept by itself.
+fn changed_release_info(line: &str) -> Option<Advice> {
+    let (_, rest) = line.split_once("changed its '")?;
     let (field, _) = rest.split_once('\'')?;
-    let option = match field {
-        "Origin" => "-origin",
-        "Label" => "-label",
-        "Suite" => "-suite",
-        "Codename" => "-codename",
-        "Version" => "-version",
-        _ => "",
-    };
-    Some(format!(
-        "on the client, if that was to be expected: apt-get update --allow-releaseinfo-change{option}"
-    ))
+    let is_known = ["Origin", "Label", "Suite", "Codename", "Version"].contains(&field);
+    Some(Advice::AllowReleaseInfoChange {
+        field: if is_known { field } else { "" }.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -263,11 +239,10 @@ mod tests {
         let hook = "E: Problem executing scripts APT::Update::Post-Invoke 'false'\nE: Sub-process returned an error code\n";
         let noted = judged(100, &format!("{hit}{hook}"), false);
         assert_eq!((noted.outcome, noted.notes.len()), (ClientOutcome::Unchanged, 1));
-        assert!(
-            noted.notes[0].contains("Post-Invoke 'false'"),
-            "{:?}",
-            noted.notes
-        );
+        let [Note::HookFailed { said }] = noted.notes.as_slice() else {
+            panic!("{:?}", noted.notes);
+        };
+        assert!(said[0].contains("Post-Invoke 'false'"), "{said:?}");
         let printed = judged(0, &format!("{hit}E: a hook's words\n"), true);
         assert_eq!(
             (printed.outcome, printed.notes.len()),
@@ -292,13 +267,8 @@ mod tests {
     fn a_vendor_that_changes_its_name_comes_with_the_command_that_accepts_it() {
         let text = "Get:1 http://x/ a InRelease\nE: Repository 'http://x a InRelease' changed its 'Label' value from 'A' to 'B'\n";
         let reason = judged(100, text, false).reason.unwrap();
-        assert!(reason.text.contains("from 'A' to 'B'"), "{}", reason.text);
-        assert!(
-            reason
-                .advice
-                .ends_with("apt-get update --allow-releaseinfo-change-label"),
-            "{}",
-            reason.advice
-        );
+        assert!(reason.detail[0].contains("from 'A' to 'B'"), "{reason:?}");
+        let field = "Label".to_owned();
+        assert_eq!(reason.advice, Some(Advice::AllowReleaseInfoChange { field }));
     }
 }

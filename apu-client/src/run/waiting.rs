@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Frame, ReasonCode};
+use apu_proto::{Action, Cause, Frame};
 
 use super::active::active_runs;
 use super::context::Run;
@@ -17,9 +17,9 @@ const POLL_INTERVAL: u16 = 250;
 impl Run<'_> {
     /// Waits until no other run of apu is at work on this client.
     pub(super) fn take_turn(&mut self) -> Result<RecordLock, Refusal> {
-        make_state_private(self.paths).map_err(|error| Refusal::fault("cannot keep state", &error))?;
+        make_state_private(self.paths).map_err(|error| Refusal::fault(Action::KeepState, &error))?;
         let lock = self.paths.lock();
-        let fault = |error| Refusal::fault(&format!("cannot lock {}", lock.display()), &error);
+        let fault = |error| Refusal::fault_at(Action::Lock, &lock, &error);
         // An older version left it readable by everybody.
         locks::make_private(&lock).map_err(fault)?;
         let mut reported = None;
@@ -27,7 +27,7 @@ impl Run<'_> {
             match RecordLock::take(&lock).map_err(fault)? {
                 Ok(taken) => {
                     let noted = self.run_dir.note_turn();
-                    noted.map_err(|error| Refusal::fault("cannot keep the run's record", &error))?;
+                    noted.map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))?;
                     return Ok(taken);
                 }
                 Err(mut held) => {
@@ -49,7 +49,7 @@ impl Run<'_> {
             match RecordLock::take(lock) {
                 Ok(Ok(taken)) => return Ok(taken),
                 Ok(Err(held)) => self.wait_for_holder(held, &mut reported)?,
-                Err(error) => return Err(Refusal::fault(&format!("cannot lock {}", lock.display()), &error)),
+                Err(error) => return Err(Refusal::fault_at(Action::Lock, lock, &error)),
             }
         }
     }
@@ -61,7 +61,7 @@ impl Run<'_> {
             match locks::held(paths) {
                 Ok(None) => return Ok(()),
                 Ok(Some(held)) => self.wait_for_holder(held, &mut reported)?,
-                Err(error) => return Err(Refusal::fault("cannot look at the locks of apt and dpkg", &error)),
+                Err(error) => return Err(Refusal::fault(Action::LookAtLocks, &error)),
             }
         }
     }
@@ -73,18 +73,11 @@ impl Run<'_> {
         reported: &mut Option<HeldLock>,
     ) -> Result<(), Refusal> {
         if Instant::now() >= self.lock_deadline || self.signals.stop_requested() {
-            let holder = if held.holder.is_empty() {
-                "another process"
-            } else {
-                &held.holder
-            };
-            let why = if self.signals.stop_requested() {
-                "this machine is shutting down, and "
-            } else {
-                ""
-            };
-            let text = format!("{why}{} is held by {holder}", held.lock.display());
-            return Err(Refusal::failed(ReasonCode::Locked, text));
+            return Err(Refusal::failed(Cause::LockHeld {
+                lock: held.lock.display().to_string(),
+                holder: held.holder,
+                shutting_down: self.signals.stop_requested(),
+            }));
         }
         if reported.as_ref() != Some(&held) {
             self.log.frame(&Frame::Waiting {

@@ -4,28 +4,31 @@
 //! client installs its candidate or nothing, so that no request can choose an old version.
 
 use apu_debian::PackageName;
-use apu_fleet::{Code, Why};
-use apu_proto::{PackageArg, ReasonCode};
+use apu_fleet::{HostReason, ServerAdvice};
+use apu_proto::{Cause, PackageArg, Reason};
 
-/// What to try, with `HOST` for the hosts; nothing where that is not the matter.
-pub(super) fn advice(why: &Why, local: &[PackageArg], may_replace: &[PackageName]) -> Option<String> {
-    if why.code != Code::Client(ReasonCode::NotTheCandidate) {
+/// What to try; nothing where that is not the matter.
+pub(super) fn advice(
+    reason: &HostReason,
+    local: &[PackageArg],
+    may_replace: &[PackageName],
+) -> Option<ServerAdvice> {
+    let HostReason::Client(Reason {
+        cause: Cause::NotTheCandidate { package, .. },
+        ..
+    }) = reason
+    else {
         return None;
-    }
-    // The client names the package with its architecture.
-    let is_meant = |package: &&PackageArg| why.text.contains(&format!(" {}:", package.name));
-    let package = local.iter().find(is_meant).or_else(|| local.first())?;
-    let name = &package.name;
-    let version = package.version.as_ref()?;
-    Some(if may_replace.iter().any(|other| other == name) {
-        format!(
-            "gen-apu-data-pkg --push HOST, where {name} is new in may_replace; else give it a version above theirs"
-        )
+    };
+    let published = local.iter().find(|local| local.name.as_str() == package.name())?;
+    let (package, version) = (published.name.clone(), published.version.as_ref()?);
+    Some(if may_replace.contains(&package) {
+        ServerAdvice::PushMayReplace { package }
     } else {
-        format!(
-            "where {name} {version} is to replace theirs: write \"{name}\" into may_replace of [archive] in \
-             /etc/apu-server/apu.toml, then: gen-apu-data-pkg --push HOST"
-        )
+        ServerAdvice::MayReplace {
+            package,
+            version: version.to_string(),
+        }
     })
 }
 
@@ -33,36 +36,41 @@ pub(super) fn advice(why: &Why, local: &[PackageArg], may_replace: &[PackageName
 mod tests {
     use super::*;
 
-    fn why(code: ReasonCode, text: &str) -> Why {
-        Why {
-            code: Code::Client(code),
-            text: text.to_owned(),
-            advice: String::new(),
-        }
+    fn refused(package: &str) -> HostReason {
+        let cause = Cause::NotTheCandidate {
+            package: package.parse().unwrap(),
+            asked: "9-1".into(),
+            found: "1.22.1-9".into(),
+            origin: Some("Debian:12.11/stable".into()),
+        };
+        HostReason::Client(cause.into())
     }
 
     #[test]
     fn the_package_that_the_client_names_is_the_one_to_allow() {
         let local: Vec<PackageArg> = vec!["foo=1".parse().unwrap(), "nginx:amd64=9-1".parse().unwrap()];
-        let text = "the candidate of nginx:amd64 is 1.22.1-9, from Debian:12.11/stable, and not 9-1";
-        let refused = why(ReasonCode::NotTheCandidate, text);
-        let advised = advice(&refused, &local, &[]).unwrap();
-        assert!(
-            advised.starts_with("where nginx 9-1 is to replace theirs: "),
-            "{advised}"
-        );
-        assert!(advised.contains("may_replace"), "{advised}");
-        assert!(advised.ends_with("gen-apu-data-pkg --push HOST"), "{advised}");
+        let nginx: PackageName = "nginx".parse().unwrap();
+        let refused = refused("nginx:amd64");
+        let expected = ServerAdvice::MayReplace {
+            package: nginx.clone(),
+            version: "9-1".into(),
+        };
+        assert_eq!(advice(&refused, &local, &[]), Some(expected));
 
         let settings = apu_site::Settings::parse("[archive]\nmay_replace = ['nginx']\n").unwrap();
-        let advised = advice(&refused, &local, &settings.archive.may_replace).unwrap();
-        assert!(advised.contains("a version above theirs"), "{advised}");
+        let expected = ServerAdvice::PushMayReplace { package: nginx };
+        assert_eq!(
+            advice(&refused, &local, &settings.archive.may_replace),
+            Some(expected)
+        );
     }
 
     #[test]
-    fn other_reasons_and_other_pushes_have_no_such_advice() {
+    fn other_reasons_and_other_packages_have_no_such_advice() {
         let local: Vec<PackageArg> = vec!["foo=1".parse().unwrap()];
-        assert_eq!(advice(&why(ReasonCode::UnknownPackage, "x"), &local, &[]), None);
-        assert_eq!(advice(&why(ReasonCode::NotTheCandidate, "x"), &[], &[]), None);
+        let held = HostReason::Client(Cause::OnHold.into());
+        assert_eq!(advice(&held, &local, &[]), None);
+        assert_eq!(advice(&refused("foo:amd64"), &[], &[]), None);
+        assert_eq!(advice(&refused("bar:amd64"), &local, &[]), None);
     }
 }

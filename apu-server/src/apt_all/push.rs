@@ -27,6 +27,7 @@ use crate::runs;
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::plans::question;
+use crate::view::reason::describe;
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
@@ -79,7 +80,10 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         live: ui.stderr().is_terminal,
     };
     let sinks = if args.json {
-        Sinks::default().with(JsonLines(ui.writer()))
+        Sinks::default().with(JsonLines {
+            out: ui.writer(),
+            describe,
+        })
     } else {
         follow(ui, output)
     };

@@ -1,12 +1,11 @@
 //! The first phase of a push of something that was published for it: the clients learn that it is there.
 
-use apu_fleet::{Batch, Code, Ending, Host, HostName, HostState, Phase};
+use apu_fleet::{Batch, Code, Ending, Hint, Host, HostName, HostState, Phase};
 use apu_proto::{Operation, ReasonCode, Request};
 use apu_site::Failure;
 
 use super::candidate::advice;
 use super::push::Push;
-use crate::view::changes::named;
 
 impl Push<'_> {
     /// Has the lists of the site's own archives fetched where something was published for this push; returns the hosts that
@@ -30,7 +29,7 @@ impl Push<'_> {
             .all(|package| package.name.as_str() == "apu-data");
         let is_in_the_way = |ending: &Ending| {
             let why = ending.reason.as_ref();
-            why.is_some_and(|why| why.code == Code::Client(ReasonCode::Configuration))
+            why.is_some_and(|why| why.code() == Code::Client(ReasonCode::Configuration))
         };
         let goes_on = |ending: &Ending| ending.outcome.is_well() || (is_data_alone && is_in_the_way(ending));
         let state = self.runner.state();
@@ -57,21 +56,12 @@ impl Push<'_> {
     /// .debs are others than those that were approved.
     fn explain(&self, host: &HostName, ending: &mut Ending) {
         let found = ending.result.as_ref().and_then(|result| result.plan());
-        let other = self.approved.get(host).zip(found).and_then(|(approved, found)| {
-            named(
-                "the same versions as approved, with other contents",
-                &found.transaction.other_contents(approved),
-            )
-        });
-        let Some(why) = &mut ending.reason else {
-            return;
+        let other = self.approved.get(host).zip(found);
+        let other = other.map(|(approved, found)| found.transaction.other_contents(approved));
+        ending.hint = Hint {
+            other_contents: other.unwrap_or_default().into_iter().cloned().collect(),
+            advice: (ending.reason.as_ref()).and_then(|reason| advice(reason, &self.local, self.may_replace)),
         };
-        if let Some(other) = other {
-            why.text = format!("{}; {other}", why.text);
-        }
-        if let Some(advice) = advice(why, &self.local, self.may_replace) {
-            why.advice = advice;
-        }
     }
 
     /// After a no: what was published is not taken back.

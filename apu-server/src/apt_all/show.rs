@@ -7,12 +7,12 @@ use super::candidate::advice;
 use super::planned::{marked, plan_of, plans_of};
 use super::push::Push;
 use crate::one_phase::{exit_status, tell_failed_sinks};
-use crate::view::body::HOST;
 use crate::view::changes::named;
 use crate::view::groups::{groups, set};
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
+use crate::view::server_reason::server_advice_text;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 
@@ -74,7 +74,10 @@ impl Push<'_> {
             // The events are the clients' own words, and this is ours.
             let ours = state.endings().filter_map(|(host, ending)| {
                 let advice = advice(ending.reason.as_ref()?, &self.local, self.may_replace)?;
-                Some(format!("{host}: try: {}\n", advice.replace(HOST, host.as_str())))
+                Some(format!(
+                    "{host}: try: {}\n",
+                    server_advice_text(&advice, host.as_str())
+                ))
             });
             self.ui.complain(&ours.collect::<String>());
         }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use apu_debian::UserName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Batch, ClassName, Code, Ending, Host, HostName, KnownHosts, Limits, Obstacle, Outcome, Phase, Sinks, Why,
+    Batch, ClassName, Ending, Host, HostName, HostReason, KnownHosts, Limits, Outcome, Phase, ServerAdvice,
+    ServerCode, ServerReason, Sinks,
 };
 use apu_proto::{Operation, Request};
 use apu_site::{Failure, Ui, say};
@@ -271,40 +272,28 @@ async fn tell_why(ui: &Ui, access: &Access, hosts: &[Host], mut unwell: Vec<(Hos
         let Some(host) = hosts.iter().find(|host| host.name == *name) else {
             continue;
         };
-        let Some(why) = &mut ending.reason else { continue };
+        let Some(HostReason::Server(reason)) = &mut ending.reason else {
+            continue;
+        };
         if matches!(
-            why.code,
-            Code::Here(Obstacle::KeyRefused | Obstacle::LoginRefused | Obstacle::Lost)
+            reason.code,
+            ServerCode::KeyRefused | ServerCode::LoginRefused | ServerCode::Lost
         ) {
-            *why = explained(name, why, &install::explain(access, host).await);
+            explain(reason, install::explain(access, host).await);
         }
     }
     let paint = Paint::for_stream(ui.stdout());
     ui.show(&summary(Operation::Status, &unwell, &[], 0.0, paint, false));
 }
 
-/// The reason with the cause that the host itself has found.
-fn explained(name: &HostName, why: &Why, cause: &str) -> Why {
-    let (text, advice) = match (why.code, cause) {
-        (Code::Here(Obstacle::KeyRefused), "") => (
-            "it does not take the push key, and finds no cause for that".to_owned(),
-            format!("look into the log of sshd on {name}: journalctl -t sshd"),
-        ),
-        (Code::Here(Obstacle::KeyRefused), cause) => (
-            format!("it does not take the push key: {cause}"),
-            format!("mend that on {name}, and then: apu bootstrap {name}"),
-        ),
-        (_, "") => (why.text.clone(), why.advice.clone()),
-        (_, cause) => (
-            format!("{}; {cause}", why.text),
-            format!("mend that on {name}, and then: apu bootstrap {name}"),
-        ),
-    };
-    Why {
-        code: why.code,
-        text,
-        advice,
+/// Adds the cause that the host itself has found; it is empty where it found none.
+fn explain(reason: &mut ServerReason, found: String) {
+    if !found.is_empty() {
+        reason.advice = Some(ServerAdvice::MendAndBootstrap);
+    } else if reason.code == ServerCode::KeyRefused {
+        reason.advice = Some(ServerAdvice::LookIntoLog);
     }
+    reason.found = Some(found);
 }
 
 /// Writes the hosts that are not in the class yet at its end.
@@ -359,23 +348,28 @@ fn nothing_new(none_proven: bool, none_new: bool) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use apu_fleet::ServerCause;
+
     use super::*;
+    use crate::view::server_reason::{server_advice_text, server_reason_lines};
 
     #[test]
     fn a_host_that_was_just_installed_is_never_told_to_be_installed_again() {
-        let name: HostName = "web1".parse().unwrap();
-        let why = Why::here(
-            Obstacle::KeyRefused,
-            "it does not take the push key",
-            "apu bootstrap web1",
-        );
-        let known = explained(&name, &why, "DenyUsers keeps user apu out");
+        let told = |found: &str| {
+            let mut reason = ServerReason::from(ServerCause::KeyRefused).advise(ServerAdvice::Bootstrap);
+            explain(&mut reason, found.to_owned());
+            let advice = server_advice_text(reason.advice.as_ref().unwrap(), "web1");
+            (server_reason_lines(&reason).concat(), advice)
+        };
+        let (text, advice) = told("DenyUsers keeps user apu out");
         assert_eq!(
-            known.text,
+            text,
             "it does not take the push key: DenyUsers keeps user apu out"
         );
-        assert_eq!(known.advice, "mend that on web1, and then: apu bootstrap web1");
-        assert!(!explained(&name, &why, "").advice.contains("bootstrap"));
+        assert_eq!(advice, "mend that on web1, and then: apu bootstrap web1");
+        let (text, advice) = told("");
+        assert!(text.ends_with("finds no cause for that"), "{text}");
+        assert!(!advice.contains("bootstrap"), "{advice}");
     }
 
     #[test]

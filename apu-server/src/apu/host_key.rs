@@ -83,7 +83,7 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         tempfile::tempdir().map_err(|error| Failure::machine("cannot make a directory").why(error))?;
     let offered = wait(async {
         let offered = offered_key(&options, host, &pinned.keys, &scratch.path().join("known_hosts")).await;
-        offered.map_err(|why| failure::of_why(format!("cannot get the key of {name}"), &why))
+        offered.map_err(|reason| failure::of_reason(format!("cannot get the key of {name}"), &reason, name))
     })?;
 
     let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());

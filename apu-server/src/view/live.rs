@@ -31,7 +31,7 @@ impl OutputOptions {
         let text = match event {
             Event::HostFinished { host, ending, .. } if self.verbose => {
                 let (phase, operation) = run.phase.zip(run.operation)?;
-                let body = Body::of(operation, host, ending);
+                let body = Body::of(operation, ending);
                 let planned = ending.result.as_ref().and_then(|result| result.plan());
                 let headline = match planned.filter(|_| phase == Phase::Plan) {
                     Some(plan) if ending.outcome.is_well() => outlook(&plan.transaction),
@@ -225,7 +225,7 @@ impl Sink for Live {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Ending, Obstacle, Outcome, PushId, Why};
+    use apu_fleet::{Ending, Outcome, PushId, ServerAdvice, ServerCause, ServerReason};
     use apu_proto::{Answer, ClientOutcome, Operation, Plan, RunResult, Step, Transaction};
 
     use super::*;
@@ -274,11 +274,7 @@ mod tests {
 
     fn told(output: OutputOptions) -> String {
         let host = || "web1".parse().unwrap();
-        let refused = Why::here(
-            Obstacle::UnknownHostKey,
-            "its host key is not known here",
-            "apu host-key web1",
-        );
+        let refused = ServerReason::from(ServerCause::HostKeyUnknown).advise(ServerAdvice::PinHostKey);
         let events = [
             Event::Line {
                 host: host(),
@@ -291,7 +287,7 @@ mod tests {
             Event::HostFinished {
                 host: host(),
                 seconds: 1.0,
-                ending: Ending::without_result(Outcome::Unreachable, refused, None),
+                ending: Box::new(Ending::without_result(Outcome::Unreachable, refused, None)),
             },
             Event::Interrupted { times: 1 },
         ];
@@ -347,7 +343,7 @@ mod tests {
         let event = Event::HostFinished {
             host: "web1".parse().unwrap(),
             seconds: 1.0,
-            ending: Ending::of_result(Box::new(result), None),
+            ending: Box::new(Ending::of_result(Box::new(result), None)),
         };
         let verbose = OutputOptions {
             verbose: true,
@@ -374,13 +370,13 @@ mod tests {
             pushed.tell(10, Event::HostStarted { host, run: None });
         }
         for n in running..running + refused {
-            let why = Why::here(Obstacle::Refused, "connection refused", "");
+            let why = ServerCause::ConnectionRefused;
             pushed.tell(
                 11,
                 Event::HostFinished {
                     host: host(n),
                     seconds: 1.0,
-                    ending: Ending::without_result(Outcome::Unreachable, why, None),
+                    ending: Box::new(Ending::without_result(Outcome::Unreachable, why, None)),
                 },
             );
         }

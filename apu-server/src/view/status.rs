@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use apu_fleet::{Ending, HostName, span};
+use apu_fleet::{Ending, HostName, StaleList, span};
 use apu_proto::{Pending, ReleaseDate, SourceLeftOut, Status};
 use jiff::Timestamp;
 
@@ -10,6 +10,7 @@ use super::clean::{clean, version};
 use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
+use super::server_reason::stale_list;
 
 /// All states as text, in so many columns of a terminal; hosts without one are for the summary.
 ///
@@ -74,12 +75,12 @@ pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose
 struct State<'a> {
     host: &'a HostName,
     status: &'a Status,
-    stale: &'a [String],
+    stale: &'a [StaleList],
 }
 
 impl State<'_> {
     fn trouble(&self) -> Vec<String> {
-        let stale = self.stale.iter().map(|line| format!("stale: {}", clean(line)));
+        let stale = (self.stale.iter()).map(|list| format!("stale: {}", clean(&stale_list(list))));
         trouble_lines(self.status).into_iter().chain(stale).collect()
     }
 }
@@ -335,7 +336,11 @@ mod tests {
             ],
             ..Status::default()
         });
-        old.stale = vec!["lists of http://server/local ./ are 2 h older".into()];
+        old.stale = vec![StaleList {
+            uri: "http://server/local".into(),
+            suite: "./".into(),
+            older_by: Some(7_200),
+        }];
         let endings = [("web1".parse().unwrap(), old)];
         let paint = Paint {
             colour: false,
@@ -344,7 +349,7 @@ mod tests {
         let text = table(&endings, 99, paint, false);
         assert!(text.contains("  30 s stale  "), "{text}");
         assert!(
-            text.ends_with("\nweb1: not as usual\n  stale: lists of http://server/local ./ are 2 h older\n"),
+            text.ends_with("\nweb1: not as usual\n  stale: lists of http://server/local ./ are 2 h older than what this server published last\n"),
             "{text}"
         );
         let text = table(&endings, 99, paint, true);

@@ -50,7 +50,7 @@ pub fn told(operation: Operation, endings: &[(HostName, Ending)], paint: Paint, 
     let bodies = endings
         .iter()
         .filter(|(_, ending)| !is_a_row(operation, ending))
-        .map(|(host, ending)| (host, Body::of(operation, host, ending)));
+        .map(|(host, ending)| (host, Body::of(operation, ending)));
     let mut groups = groups(bodies);
     // The good ones first: what needs a hand stands last, where the eye is.
     groups.sort_by_key(|(body, _)| Outcome::ALL.iter().position(|outcome| *outcome == body.outcome));
@@ -107,8 +107,8 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Obstacle, Why};
-    use apu_proto::{Change, ClientOutcome, ReasonCode, RunResult};
+    use apu_fleet::{ServerAdvice, ServerCause, ServerReason};
+    use apu_proto::{Advice, Cause, Change, ClientOutcome, Reason, RunResult};
 
     use super::*;
 
@@ -135,12 +135,8 @@ mod tests {
         Ending::of_result(Box::new(result), None)
     }
 
-    fn unreachable(host: &str) -> Ending {
-        let why = Why::here(
-            Obstacle::UnknownHostKey,
-            "its host key is not known here",
-            format!("apu host-key {host}"),
-        );
+    fn unreachable() -> Ending {
+        let why = ServerReason::from(ServerCause::HostKeyUnknown).advise(ServerAdvice::PinHostKey);
         Ending::without_result(Outcome::Unreachable, why, None)
     }
 
@@ -152,9 +148,9 @@ mod tests {
     #[test]
     fn equal_ends_are_told_once_and_what_needs_a_hand_stands_last() {
         let endings = [
-            (host("db1"), unreachable("db1")),
+            (host("db1"), unreachable()),
             (host("web01"), upgraded()),
-            (host("db2"), unreachable("db2")),
+            (host("db2"), unreachable()),
             (host("web02"), upgraded()),
         ];
         assert_eq!(
@@ -175,10 +171,11 @@ mod tests {
     #[test]
     fn what_a_host_says_is_shown_clean_and_cut() {
         let text = format!("no\u{1b}[2J\r\nsecond\u{202e}line\n{}", "x\n".repeat(100));
-        let mut result = RunResult::because(ClientOutcome::Refused, ReasonCode::Policy, text);
-        if let Some(reason) = &mut result.reason {
-            reason.advice = "rm -rf \u{7}".into();
-        }
+        let mut reason = Reason::from(Cause::AptFailed).detailed(text);
+        reason.advice = Some(Advice::Correct {
+            path: "rm -rf \u{7}".into(),
+        });
+        let result = RunResult::because(ClientOutcome::Refused, reason);
         let shown = summary(
             Operation::Install,
             &[(host("web1"), Ending::of_result(Box::new(result), None))],
@@ -192,7 +189,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            shown.contains("  | … and 82 more lines\n  web1 suggests: rm -rf \u{fffd}\n"),
+            shown.contains("  | … and 20 more lines\n  web1 suggests: rm -rf \u{fffd}\n"),
             "{shown}"
         );
     }
@@ -240,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_host_that_was_told_before_is_counted_and_not_told_again() {
-        let endings = [(host("db1"), unreachable("db1")), (host("web01"), upgraded())];
+        let endings = [(host("db1"), unreachable()), (host("web01"), upgraded())];
         let text = summary(Operation::Upgrade, &endings, &[host("db1")], 1.0, PLAIN, false);
         assert!(!text.contains("db1"), "{text}");
         assert!(text.ends_with("1 changed, 1 unreachable, in 1.0 s\n"), "{text}");

@@ -190,7 +190,7 @@ pub enum Event {
         seconds: f64,
         /// How it ended.
         #[serde(flatten)]
-        ending: Ending,
+        ending: Box<Ending>,
     },
     /// Ctrl-C: nothing new is begun; the second time nothing is waited for either.
     Interrupted {
@@ -239,24 +239,24 @@ mod tests {
     use apu_proto::{ClientOutcome, RunResult};
 
     use super::*;
-    use crate::outcome::{Obstacle, Why};
+    use crate::reason::{Lost, ServerCause, StaleList};
 
     #[test]
     fn an_event_is_one_object_that_reads_back() {
-        let why = Why::here(Obstacle::Refused, "connection refused", "");
+        let why = ServerCause::ConnectionRefused;
         let timed = TimedEvent {
             at: Timestamp::from_millisecond(1_500).unwrap(),
             push: PushId::from_bytes([1; 16]),
             event: Event::HostFinished {
                 host: "web1".parse().unwrap(),
                 seconds: 0.25,
-                ending: Ending::without_result(Outcome::Unreachable, why, None),
+                ending: Box::new(Ending::without_result(Outcome::Unreachable, why, None)),
             },
         };
         let text = serde_json::to_string(&timed).unwrap();
         assert_eq!(
             text,
-            r#"{"at":"1970-01-01T00:00:01.500Z","push":"01010101010101010101010101010101","event":"host-finished","host":"web1","seconds":0.25,"outcome":"unreachable","reason":{"code":"refused","text":"connection refused"}}"#
+            r#"{"at":"1970-01-01T00:00:01.500Z","push":"01010101010101010101010101010101","event":"host-finished","host":"web1","seconds":0.25,"outcome":"unreachable","reason":{"code":"refused","cause":"connection-refused"}}"#
         );
         assert_eq!(serde_json::from_str::<TimedEvent>(&text).unwrap(), timed);
     }
@@ -341,13 +341,17 @@ mod tests {
                 let mut result = RunResult::new(ClientOutcome::Changed);
                 result.reboot_required = true;
                 let mut ending = Ending::of_result(Box::new(result), Some(RunId::from_bytes([2; 16])));
-                ending.reason = Some(Why::here(Obstacle::Lost, "lost", "apu attach web1"));
-                ending.stale = vec!["old".into()];
+                ending.reason = Some(ServerCause::Lost(Lost::default()).into());
+                ending.stale = vec![StaleList {
+                    uri: "http://server/local".into(),
+                    suite: "./".into(),
+                    older_by: None,
+                }];
                 ending.garbage = 1;
                 Event::HostFinished {
                     host: host(),
                     seconds: 1.0,
-                    ending,
+                    ending: Box::new(ending),
                 }
             }
             Some(Event::HostFinished { .. }) => Event::Interrupted { times: 1 },
@@ -397,5 +401,16 @@ mod tests {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }
         assert!(rest.contains("max-failures"));
+        // The words that are added for people.
+        let (_, entry) = events.split_once(".TP\n.B host-finished\n").unwrap();
+        for field in ["text", "try"] {
+            assert!(
+                entry
+                    .split(".TP\n")
+                    .next()
+                    .unwrap()
+                    .contains(&format!("\n.B {field}\n"))
+            );
+        }
     }
 }

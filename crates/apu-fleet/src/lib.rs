@@ -15,6 +15,7 @@ mod published;
 mod push_id;
 mod range;
 mod reader;
+mod reason;
 mod run_state;
 mod runner;
 mod session;
@@ -34,15 +35,19 @@ pub use host::Host;
 pub use inventory::Inventory;
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
 pub use name::{ClassName, HostName, Jump, NameError, parse_port};
-pub use outcome::{Code, Ending, Obstacle, Outcome, Why};
+pub use outcome::{Ending, Hint, Outcome};
 pub use published::PublishedArchive;
 pub use push_id::{PushId, random_bits};
 pub use range::{MAX_EXPANSION, RangeError, expand, fold};
 pub use reader::{FrameReader, MAX_ANSWER};
+pub use reason::{
+    Code, HostReason, Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerCode, ServerReason,
+    StaleList, Work, WorkKind,
+};
 pub use run_state::{HostState, RunState, Stage};
 pub use runner::{Announcement, Runner};
 pub use session::Task;
-pub use sink::{JsonLines, Sink, Sinks};
+pub use sink::{Description, JsonLines, Sink, Sinks};
 pub use span::span;
 pub use target_error::TargetError;
 pub use text::TextError;

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use apu_proto::{ClientOutcome, ReasonCode, RunId, RunResult};
+use apu_debian::PackageKey;
+use apu_proto::{ClientOutcome, RunId, RunResult};
 use serde::{Deserialize, Serialize};
+
+use crate::reason::{HostReason, ServerAdvice, StaleList};
 
 /// How a request ended on a host. No others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,84 +103,6 @@ impl From<ClientOutcome> for Outcome {
     }
 }
 
-/// What stood in the way before a client could answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Obstacle {
-    /// Nobody listens on the port.
-    Refused,
-    /// No answer in time.
-    NoAnswer,
-    /// The network knows no way.
-    NoRoute,
-    /// The name has no address.
-    UnknownName,
-    /// No key of the host is pinned.
-    UnknownHostKey,
-    /// The host shows another key than the pinned one.
-    ChangedHostKey,
-    /// The host does not take the push key.
-    KeyRefused,
-    /// The host hung up before it asked for a key.
-    HungUp,
-    /// The host knows the account, and does not let it in now: it is expired, or /etc/nologin is there.
-    LoginRefused,
-    /// The way through a jump host failed.
-    Jump,
-    /// The two sshs have no algorithm in common.
-    NoCommonAlgorithm,
-    /// ssh itself could not be started or configured on this machine.
-    Here,
-    /// Something else that ssh said.
-    Other,
-    /// The connection ended without a result.
-    Lost,
-    /// The client is too old for what was asked.
-    OldClient,
-    /// The lists that the host has are older than what was published here.
-    Stale,
-    /// The time was up.
-    TimeUp,
-    /// An administrator's Ctrl-C.
-    Interrupted,
-    /// More hosts failed than may.
-    MaxFailures,
-}
-
-/// A reason's code: the server's own, or the client's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Code {
-    /// Found out here.
-    Here(Obstacle),
-    /// Told by the client.
-    Client(ReasonCode),
-}
-
-/// Why, for programs and for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Why {
-    /// For programs.
-    pub code: Code,
-    /// For people. A part of it may come from a host: clean it before it is shown.
-    pub text: String,
-    /// What to try, in this server's words; empty where there is nothing to say. What a client suggests is in its result.
-    #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
-    pub advice: String,
-}
-
-impl Why {
-    /// A reason found out here.
-    #[must_use]
-    pub fn here(obstacle: Obstacle, text: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            code: Code::Here(obstacle),
-            text: text.into(),
-            advice: advice.into(),
-        }
-    }
-}
-
 /// A host's last word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
@@ -185,19 +110,31 @@ pub struct Ending {
     pub outcome: Outcome,
     /// Why, wherever it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Why>,
+    pub reason: Option<HostReason>,
     /// What the client said, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Box<RunResult>>,
     /// The run to attach to, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Which lists of the client are older than what this server published last, for `status`; each a sentence.
+    /// Which lists of the client are older than what this server published last, for `status`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stale: Vec<String>,
+    pub stale: Vec<StaleList>,
     /// Lines of the answer that were no frames.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub garbage: u64,
+    /// What this push knows beside it. It is no part of an event.
+    #[serde(skip)]
+    pub hint: Hint,
+}
+
+/// What a push knows of how a request ended on a host, beside what the host told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hint {
+    /// Packages of the plan with the approved versions and other contents.
+    pub other_contents: Vec<PackageKey>,
+    /// What to try.
+    pub advice: Option<ServerAdvice>,
 }
 
 // serde asks for a reference.
@@ -210,11 +147,7 @@ impl Ending {
     /// The end that the client's own result means.
     #[must_use]
     pub fn of_result(result: Box<RunResult>, run: Option<RunId>) -> Self {
-        let reason = result.reason.as_ref().map(|reason| Why {
-            code: Code::Client(reason.code),
-            text: reason.text.clone(),
-            advice: String::new(),
-        });
+        let reason = result.reason.clone().map(HostReason::Client);
         Self {
             outcome: result.outcome.into(),
             reason,
@@ -222,19 +155,21 @@ impl Ending {
             run,
             stale: Vec::new(),
             garbage: 0,
+            hint: Hint::default(),
         }
     }
 
     /// An end that only the server can see.
     #[must_use]
-    pub const fn without_result(outcome: Outcome, reason: Why, run: Option<RunId>) -> Self {
+    pub fn without_result(outcome: Outcome, reason: impl Into<HostReason>, run: Option<RunId>) -> Self {
         Self {
             outcome,
-            reason: Some(reason),
+            reason: Some(reason.into()),
             result: None,
             run,
             stale: Vec::new(),
             garbage: 0,
+            hint: Hint::default(),
         }
     }
 }

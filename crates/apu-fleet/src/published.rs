@@ -5,8 +5,8 @@
 
 use apu_proto::{Operation, ReleaseDate};
 
-use crate::outcome::{Ending, Obstacle, Outcome, Why};
-use crate::span::span;
+use crate::outcome::{Ending, Outcome};
+use crate::reason::{ServerAdvice, ServerCause, ServerReason, StaleList};
 
 /// An archive of this server, as it was published last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,49 +38,27 @@ pub(crate) fn judge(ending: &mut Ending, operation: Operation, published: &[Publ
     let Some((first, _)) = stale.first() else {
         return;
     };
-    if operation == Operation::Status {
-        ending.stale = stale
-            .iter()
-            .map(|(release, archive)| {
-                format!(
-                    "lists of {} {} {}",
-                    release.uri,
-                    release.suite,
-                    age(release, archive)
-                )
-            })
-            .collect();
-        return;
-    }
-    let lines: Vec<String> = stale
+    let lists: Vec<StaleList> = stale
         .iter()
-        .map(|(release, archive)| {
-            format!(
-                "{} {} gave it lists that {}",
-                release.uri,
-                release.suite,
-                age(release, archive)
-            )
+        .map(|(release, archive)| StaleList {
+            uri: release.uri.clone(),
+            suite: release.suite.clone(),
+            older_by: release.date.map(|date| archive.date - date),
         })
         .collect();
-    let advice = format!("on the client: curl -s {}/InRelease | grep Date", place(first));
+    if operation == Operation::Status {
+        ending.stale = lists;
+        return;
+    }
+    let uri = place(first);
     ending.outcome = Outcome::Stale;
-    ending.reason = Some(Why::here(Obstacle::Stale, lines.join("\n"), advice));
+    let reason = ServerReason::from(ServerCause::Stale { lists });
+    ending.reason = Some(reason.advise(ServerAdvice::CompareRelease { uri }).into());
 }
 
 fn is_same(archive: &PublishedArchive, release: &ReleaseDate) -> bool {
     archive.uri.trim_end_matches('/') == release.uri.trim_end_matches('/')
         && archive.suite.trim_end_matches('/') == release.suite.trim_end_matches('/')
-}
-
-fn age(release: &ReleaseDate, archive: &PublishedArchive) -> String {
-    match release.date {
-        Some(date) => format!(
-            "are {} older than what this server published last",
-            span(archive.date - date)
-        ),
-        None => "do not say when they were made".to_owned(),
-    }
 }
 
 /// Where the Release file of an archive lies.
@@ -95,6 +73,7 @@ fn place(release: &ReleaseDate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::HostReason;
     use apu_proto::{Answer, ClientOutcome, RunResult};
 
     fn release(uri: &str, suite: &str, date: Option<u64>) -> ReleaseDate {
@@ -135,12 +114,15 @@ mod tests {
         let why = judged(Operation::Update, ClientOutcome::Changed, &releases)
             .reason
             .unwrap();
-        assert!(why.text.contains("16 min older"), "{}", why.text);
-        assert!(
-            why.advice.contains("http://server/local/dists/stable/InRelease"),
-            "{}",
-            why.advice
-        );
+        let HostReason::Server(why) = why else {
+            panic!("{why:?}");
+        };
+        let ServerCause::Stale { lists } = why.cause else {
+            panic!("{why:?}");
+        };
+        assert_eq!(lists[0].older_by, Some(999));
+        let uri = "http://server/local/dists/stable".to_owned();
+        assert_eq!(why.advice, Some(ServerAdvice::CompareRelease { uri }));
     }
 
     #[test]
@@ -174,10 +156,12 @@ mod tests {
             date: 1000,
         });
         judge(&mut ending, Operation::Status, &published);
-        assert_eq!(
-            ending.stale,
-            ["lists of http://server/local ./ are 10 min older than what this server published last"]
-        );
+        let old = StaleList {
+            uri: "http://server/local".into(),
+            suite: "./".into(),
+            older_by: Some(600),
+        };
+        assert_eq!(ending.stale, [old]);
         assert!(ending.outcome.is_well());
     }
 

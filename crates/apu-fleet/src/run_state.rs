@@ -9,7 +9,7 @@ use crate::event::{Approval, Event, Phase, TimedEvent};
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::push_id::PushId;
-use crate::span::span;
+use crate::reason::{Work, WorkKind};
 
 /// Where a host stands, in the phase that it took part in last.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,24 +79,22 @@ impl Stage {
         }
     }
 
-    /// What the host is at, as the rest of a sentence about it; names in it are the client's own words. Nothing where
-    /// the connection broke, since nobody knows then.
-    fn words(&self) -> Option<String> {
+    /// What the host is at, and what it is about. Nothing where the connection broke, since nobody knows then.
+    fn work(&self) -> Option<(WorkKind, &str)> {
         Some(match self {
             Self::Reconnecting => return None,
-            Self::Connecting => "it has not been reached".to_owned(),
-            Self::Asked => "it has been asked and is silent".to_owned(),
-            Self::Waiting { holder } if holder.is_empty() => "it waits for a lock".to_owned(),
-            Self::Waiting { holder } => format!("it waits for {}", in_one_line(holder)),
+            Self::Connecting => (WorkKind::Connecting, ""),
+            Self::Asked => (WorkKind::Silent, ""),
+            Self::Waiting { holder } => (WorkKind::Waiting, holder),
             Self::Progress {
                 activity, package, ..
             } => {
-                let what = match activity {
-                    Activity::Repair => "it repairs what an interrupted dpkg left",
-                    Activity::Download => "it fetches",
-                    Activity::Install | Activity::Other => "it installs",
+                let kind = match activity {
+                    Activity::Repair => WorkKind::Repair,
+                    Activity::Download => WorkKind::Download,
+                    Activity::Install | Activity::Other => WorkKind::Install,
                 };
-                format!("{what} {}", in_one_line(package)).trim_end().to_owned()
+                (kind, package)
             }
         })
     }
@@ -216,7 +214,7 @@ impl RunState {
                 seconds,
                 ending,
             } => {
-                let (seconds, ending) = (*seconds, Box::new(ending.clone()));
+                let (seconds, ending) = (*seconds, ending.clone());
                 let phase = self.phase.unwrap_or(Phase::Unknown);
                 self.set(
                     host,
@@ -262,13 +260,17 @@ impl RunState {
 
     /// What a host at work is at and for how long, as of `now`: why it has not ended.
     #[must_use]
-    pub fn why_not_ended(&self, host: &HostName, now: Timestamp) -> Option<String> {
+    pub fn work(&self, host: &HostName, now: Timestamp) -> Option<Work> {
         let place = *self.places.get(host)?;
         let HostState::Running { at, at_since, .. } = &self.hosts[place].1 else {
             return None;
         };
-        let elapsed = u64::try_from(now.duration_since(*at_since).as_secs()).unwrap_or_default();
-        Some(format!("{}, for {} by then", at.words()?, span(elapsed)))
+        let (kind, about) = at.work()?;
+        Some(Work {
+            kind,
+            about: in_one_line(about),
+            seconds: u64::try_from(now.duration_since(*at_since).as_secs()).unwrap_or_default(),
+        })
     }
 
     /// The state of a host of this phase, counted in the order of their turns.

@@ -9,8 +9,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::host::Host;
-use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
+use crate::outcome::{Ending, Outcome};
 use crate::reader::FrameReader;
+use crate::reason::{Lost, ServerAdvice, ServerCause, ServerCode, ServerReason};
 use crate::transport::{Answer, Transport};
 
 /// The first pause before a run whose connection broke is asked for again: sshd may just be restarting.
@@ -33,7 +34,7 @@ pub(crate) enum Report {
     Connected { reused: bool },
     Frame(Frame),
     Reconnecting(String),
-    Ended(Ending),
+    Ended(Box<Ending>),
 }
 
 /// Tells everything about one host to the task that decides.
@@ -51,28 +52,26 @@ impl Reporter {
 
 pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
     let run = task.request.run_id;
-    let mut trouble = String::new();
+    let mut trouble = None;
     let exchange = send_request(transport, task, reporter, &mut trouble);
     let ending = match timeout_at(Instant::now() + limit, exchange).await {
         Ok(ending) => ending,
         Err(_) => {
-            let mut text = format!("no result within {} s", limit.as_secs_f64());
-            if run.is_some() {
-                text += "; what was begun there goes on";
-            }
-            if !trouble.is_empty() {
-                text += &format!("; {trouble}");
-            }
-            let why = Why::here(Obstacle::TimeUp, text, attach_advice(&task.host, run));
-            Ending::without_result(Outcome::TimedOut, why, run)
+            let cause = ServerCause::TimeUp {
+                seconds: limit.as_secs_f64(),
+                goes_on: run.is_some(),
+                lost: trouble,
+            };
+            let reason = ServerReason::from(cause).advise(attach_advice(run));
+            Ending::without_result(Outcome::TimedOut, reason, run)
         }
     };
-    reporter.tell(Report::Ended(ending)).await;
+    reporter.tell(Report::Ended(Box::new(ending))).await;
 }
 
-/// The command that looks for a run later.
-pub(crate) fn attach_advice(host: &Host, run: Option<RunId>) -> String {
-    run.map_or_else(String::new, |run| format!("apu attach {} {run}", host.name))
+/// The advice to look for a run later.
+pub(crate) fn attach_advice(run: Option<RunId>) -> Option<ServerAdvice> {
+    run.map(|run| ServerAdvice::Attach { run })
 }
 
 /// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`
@@ -81,7 +80,7 @@ async fn send_request<T: Transport>(
     transport: &T,
     task: &Task,
     reporter: &Reporter,
-    trouble: &mut String,
+    trouble: &mut Option<Lost>,
 ) -> Ending {
     let run = task.request.run_id;
     let answer = match transport.ask(&task.host, &task.request).await {
@@ -107,7 +106,7 @@ async fn send_request<T: Transport>(
             // What answers twice with lines that are no frames is not apu-client: a third try would not help.
             return last.ending(task);
         }
-        trouble.clone_from(&lost);
+        *trouble = Some(lost.clone());
         reporter.tell(Report::Reconnecting(last.words.clone())).await;
         garbage += last.garbage;
         last = loop {
@@ -116,17 +115,21 @@ async fn send_request<T: Transport>(
             match transport.ask(&task.host, &attach).await {
                 Ok(answer) => break read_reply(answer, reporter).await,
                 Err(why) => {
-                    *trouble = format!("{lost}; and then: {}", why.text);
-                    if !may_pass(why.code) {
-                        let why = Why::here(Obstacle::Lost, &*trouble, attach_advice(&task.host, run));
-                        return Ending::without_result(Outcome::Lost, why, run);
+                    let passes = may_pass(why.code);
+                    let lost = Lost {
+                        then: Some(Box::new(why)),
+                        ..lost.clone()
+                    };
+                    if !passes {
+                        let reason = ServerReason::from(ServerCause::Lost(lost)).advise(attach_advice(run));
+                        return Ending::without_result(Outcome::Lost, reason, run);
                     }
+                    *trouble = Some(lost);
                 }
             }
         };
         if last.knows_no_run() {
-            let text = format!("{lost}, before the run began: nothing was done");
-            return Ending::without_result(Outcome::Failed, Why::here(Obstacle::Lost, text, ""), None);
+            return Ending::without_result(Outcome::Failed, ServerCause::LostBeforeBegin(lost), None);
         }
         if last.has_answered {
             pause = FIRST_PAUSE;
@@ -138,16 +141,14 @@ async fn send_request<T: Transport>(
 }
 
 /// Whether another try may succeed without anybody's help: the host may be starting again, or the network be down.
-fn may_pass(code: Code) -> bool {
+const fn may_pass(code: ServerCode) -> bool {
     !matches!(
         code,
-        Code::Here(
-            Obstacle::ChangedHostKey
-                | Obstacle::UnknownHostKey
-                | Obstacle::NoCommonAlgorithm
-                | Obstacle::Here
-                | Obstacle::Interrupted
-        )
+        ServerCode::ChangedHostKey
+            | ServerCode::UnknownHostKey
+            | ServerCode::NoCommonAlgorithm
+            | ServerCode::Here
+            | ServerCode::Interrupted
     )
 }
 
@@ -231,7 +232,7 @@ impl Reply {
         !self.has_answered && !self.stray.is_empty()
     }
 
-    fn lost(&self) -> String {
+    fn lost(&self) -> Lost {
         let said = if self.is_a_stranger_s() {
             self.stray.as_str()
         } else {
@@ -241,15 +242,15 @@ impl Reply {
             .into_iter()
             .filter(|words| !words.is_empty())
             .collect();
-        match said.join(": ").as_str() {
-            "" => "the connection ended without a result".to_owned(),
-            words => format!("the connection ended without a result: {words}"),
+        Lost {
+            said: said.join(": "),
+            then: None,
         }
     }
 
     /// Why the client could not do what was asked: it lacks a part of the protocol, as `hello` tells, and took the request for
     /// something else or answered in a form that says nothing here.
-    fn too_old(&self, task: &Task) -> Option<Why> {
+    fn too_old(&self, task: &Task) -> Option<ServerReason> {
         let result = self.result.as_ref()?;
         let feature = task.request.missing_feature(&self.client.features)?;
         let is_grammar = (result.reason.as_ref()).is_some_and(|reason| reason.code == ReasonCode::Grammar);
@@ -257,30 +258,28 @@ impl Reply {
             return None;
         }
         let version: Option<Version> = self.client.version.parse().ok();
-        let version = version.map_or(String::new(), |version| format!(" {version}"));
-        let text = format!("its apu-client{version} does not know {feature}");
-        let advice = format!(
-            "sudo apu bootstrap {}, which brings a newer apu-client",
-            task.host.name
-        );
-        Some(Why::here(Obstacle::OldClient, text, advice))
+        let cause = ServerCause::OldClient {
+            version: version.map(|version| version.to_string()),
+            feature: feature.to_string(),
+        };
+        Some(ServerReason::from(cause).advise(ServerAdvice::NewerClient))
     }
 
     fn ending(self, task: &Task) -> Ending {
-        let (host, run) = (&task.host, task.request.run_id);
+        let run = task.request.run_id;
         let too_old = self.too_old(task);
         let lost = self.lost();
         let mut ending = match self.result {
             Some(result) => Ending::of_result(result, run),
             None => {
-                let why = Why::here(Obstacle::Lost, lost, attach_advice(host, run));
-                Ending::without_result(Outcome::Lost, why, run)
+                let reason = ServerReason::from(ServerCause::Lost(lost)).advise(attach_advice(run));
+                Ending::without_result(Outcome::Lost, reason, run)
             }
         };
         ending.garbage = self.garbage;
-        if too_old.is_some() {
+        if let Some(too_old) = too_old {
             ending.outcome = Outcome::Refused;
-            ending.reason = too_old;
+            ending.reason = Some(too_old.into());
         }
         ending
     }
@@ -288,17 +287,15 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::FEATURES;
+    use apu_proto::{Cause, FEATURES};
+
+    use crate::reason::HostReason;
 
     use super::*;
 
-    fn reply(code: ReasonCode, features: &[String]) -> Reply {
+    fn reply(cause: Cause, features: &[String]) -> Reply {
         Reply {
-            result: Some(Box::new(RunResult::because(
-                ClientOutcome::Refused,
-                code,
-                "word 3 is not an option",
-            ))),
+            result: Some(Box::new(RunResult::because(ClientOutcome::Refused, cause))),
             client: Client {
                 version: "0.0.9".to_owned(),
                 features: features.to_vec(),
@@ -320,17 +317,19 @@ mod tests {
             },
         };
         let all = FEATURES.map(|feature| feature.to_string());
-        let why = |code, features: &[String]| {
-            let ending = reply(code, features).ending(&task);
+        let why = |cause, features: &[String]| {
+            let ending = reply(cause, features).ending(&task);
             assert_eq!(ending.outcome, Outcome::Refused);
             ending.reason.unwrap()
         };
-        let old = why(ReasonCode::Grammar, &[]);
-        assert_eq!(old.code, Code::Here(Obstacle::OldClient));
-        assert_eq!(old.text, "its apu-client 0.0.9 does not know lists-of-site");
-        assert!(old.advice.starts_with("sudo apu bootstrap web1"), "{old:?}");
-        for (code, features) in [(ReasonCode::Grammar, &all[..]), (ReasonCode::Policy, &[])] {
-            assert_eq!(why(code, features).code, Code::Client(code));
+        let old = ServerCause::OldClient {
+            version: Some("0.0.9".into()),
+            feature: "lists-of-site".into(),
+        };
+        let old = ServerReason::from(old).advise(ServerAdvice::NewerClient);
+        assert_eq!(why(Cause::Malformed, &[]), old.into());
+        for (cause, features) in [(Cause::Malformed, &all[..]), (Cause::OnHold, &[])] {
+            assert_eq!(why(cause.clone(), features), HostReason::Client(cause.into()));
         }
     }
 }

@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::event::TimedEvent;
+use serde::Serialize;
+
+use crate::event::{Event, TimedEvent};
+use crate::name::HostName;
+use crate::reason::HostReason;
 use crate::run_state::RunState;
 
 /// A receiver of events, in order.
@@ -56,8 +60,32 @@ impl Sinks<'_> {
     }
 }
 
+/// What a reason says to a person, made of its facts by a view.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// What happened and why; one or more lines.
+    pub text: String,
+    /// What to try, in this server's words; empty where there is nothing to say.
+    #[serde(rename = "try", skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+}
+
 /// Writes an event a line, as JSON in plain ASCII: what a host printed may hold whatever a terminal obeys or hides.
-pub struct JsonLines<W>(pub W);
+pub struct JsonLines<W> {
+    /// Where to.
+    pub out: W,
+    /// What is added to the end of a host that has a reason.
+    pub describe: fn(&HostName, &HostReason) -> Description,
+}
+
+/// An event with the words for people.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a TimedEvent,
+    #[serde(flatten)]
+    description: Option<Description>,
+}
 
 impl<W: Write> Sink for JsonLines<W> {
     fn name(&self) -> &str {
@@ -65,10 +93,16 @@ impl<W: Write> Sink for JsonLines<W> {
     }
 
     fn take(&mut self, event: &TimedEvent, _: &RunState) -> io::Result<()> {
-        let mut line = ascii(&serde_json::to_string(event)?);
+        let description = match &event.event {
+            Event::HostFinished { host, ending, .. } => {
+                (ending.reason.as_ref()).map(|reason| (self.describe)(host, reason))
+            }
+            _ => None,
+        };
+        let mut line = ascii(&serde_json::to_string(&Line { event, description })?);
         line.push('\n');
-        self.0.write_all(line.as_bytes())?;
-        self.0.flush()
+        self.out.write_all(line.as_bytes())?;
+        self.out.flush()
     }
 }
 
@@ -89,9 +123,12 @@ fn ascii(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::{ClientOutcome, RunResult};
+
     use super::*;
-    use crate::event::Event;
+    use crate::outcome::{Ending, Outcome};
     use crate::push_id::PushId;
+    use crate::reason::ServerCause;
 
     fn timed(event: Event) -> (TimedEvent, RunState) {
         let push = PushId::from_bytes([1; 16]);
@@ -111,10 +148,44 @@ mod tests {
         }
     }
 
+    fn lines<W: Write>(out: W) -> JsonLines<W> {
+        JsonLines {
+            out,
+            describe: |host, _| Description {
+                text: "a sentence".into(),
+                advice: format!("apu bootstrap {host}"),
+            },
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_host_with_a_reason_has_words_for_people_and_reads_back() {
+        let ended = |ending| Event::HostFinished {
+            host: "web1".parse().unwrap(),
+            seconds: 1.0,
+            ending: Box::new(ending),
+        };
+        let refused = Ending::without_result(Outcome::Unreachable, ServerCause::ConnectionRefused, None);
+        let (event, run) = timed(ended(refused));
+        let mut written = Vec::new();
+        lines(&mut written).take(&event, &run).unwrap();
+        let line = String::from_utf8(written).unwrap();
+        assert!(
+            line.ends_with("\"text\":\"a sentence\",\"try\":\"apu bootstrap web1\"}\n"),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<TimedEvent>(&line).unwrap(), event);
+        let well = Ending::of_result(Box::new(RunResult::new(ClientOutcome::Unchanged)), None);
+        let (event, run) = timed(ended(well));
+        let mut written = Vec::new();
+        lines(&mut written).take(&event, &run).unwrap();
+        assert!(!String::from_utf8(written).unwrap().contains("sentence"));
+    }
+
     #[test]
     fn a_sink_that_fails_is_let_go_and_named_and_the_others_go_on() {
         let mut text = Vec::new();
-        let mut sinks = Sinks::default().with(Full).with(JsonLines(&mut text));
+        let mut sinks = Sinks::default().with(Full).with(lines(&mut text));
         let (event, run) = timed(Event::Interrupted { times: 1 });
         sinks.take(&event, &run);
         sinks.take(&event, &run);
@@ -133,7 +204,7 @@ mod tests {
             "a\u{9b}31m\u{202e}\u{7f}\u{1b}[2J\u{2028}\u{feff}\u{e0041}\u{85}\u{1f600}ü\\\"".to_owned();
         let (event, run) = timed(Event::Line { host, text });
         let mut written = Vec::new();
-        JsonLines(&mut written).take(&event, &run).unwrap();
+        lines(&mut written).take(&event, &run).unwrap();
         let line = String::from_utf8(written).unwrap();
         assert!(
             line.trim_end_matches('\n')

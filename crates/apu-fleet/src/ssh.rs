@@ -5,8 +5,8 @@
 //! makes a directory with a random name for each, so that nobody finds the connection again, and it cannot be cancelled.
 
 mod args;
-mod blame;
 mod config;
+mod diagnose;
 mod gates;
 mod kept;
 mod kex;
@@ -35,11 +35,11 @@ use tokio::time::timeout;
 
 use self::gates::Gates;
 use crate::host::Host;
-use crate::outcome::{Obstacle, Why};
+use crate::reason::{ServerCause, ServerReason};
 use crate::transport::{Answer, Transport};
 
-pub use blame::blame;
 pub use config::write_config;
+pub use diagnose::diagnose;
 pub use kex::KeyExchange;
 pub use probe::offered_key;
 pub use route::Route;
@@ -197,7 +197,7 @@ fn private(directory: &Path) -> io::Result<()> {
 impl Transport for Ssh {
     type Answer = SshAnswer;
 
-    async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, Why> {
+    async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
         let socket = self.socket(host);
         let line = request.to_string();
         let reuse = self.over(&socket, &line, true);
@@ -221,10 +221,9 @@ impl Transport for Ssh {
                 Ok(answer)
             }
             Ok(Err(error)) => {
-                let text = format!("connected, and then: {error}");
-                Err(Why::here(Obstacle::Other, text, ""))
+                Err(ServerReason::from(ServerCause::ConnectedAndFailed).detailed(error.to_string()))
             }
-            Err(_) => Err(Why::here(Obstacle::NoAnswer, "connected, and then no answer", "")),
+            Err(_) => Err(ServerCause::ConnectedAndSilent.into()),
         }
     }
 }

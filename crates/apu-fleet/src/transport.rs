@@ -6,7 +6,7 @@ use apu_proto::Request;
 use tokio::io::AsyncRead;
 
 use crate::host::Host;
-use crate::outcome::Why;
+use crate::reason::ServerReason;
 
 /// A way to hosts.
 pub trait Transport: Send + Sync + 'static {
@@ -16,7 +16,11 @@ pub trait Transport: Send + Sync + 'static {
     /// Brings the request to the host.
     ///
     /// An error means that the request did not reach it: nothing has happened there.
-    fn ask(&self, host: &Host, request: &Request) -> impl Future<Output = Result<Self::Answer, Why>> + Send;
+    fn ask(
+        &self,
+        host: &Host,
+        request: &Request,
+    ) -> impl Future<Output = Result<Self::Answer, ServerReason>> + Send;
 }
 
 /// What comes back from a host.

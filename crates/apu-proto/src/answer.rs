@@ -3,8 +3,10 @@
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
+use crate::note::Note;
 use crate::operation::Operation;
-use crate::outcome::{ClientOutcome, Reason, ReasonCode};
+use crate::outcome::ClientOutcome;
+use crate::reason::Reason;
 use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Plan;
 
@@ -22,7 +24,7 @@ pub struct RunResult {
     pub reason: Option<Reason>,
     /// Other facts worth a line: a repair that was needed, a source that is not followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Whether the machine asks for a reboot.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reboot_required: bool,
@@ -46,7 +48,7 @@ struct Wire {
     #[serde(default)]
     reason: Option<Reason>,
     #[serde(default)]
-    notes: Vec<String>,
+    notes: Vec<serde_json::Value>,
     #[serde(default)]
     reboot_required: bool,
     #[serde(default)]
@@ -70,7 +72,9 @@ impl TryFrom<Wire> for RunResult {
             outcome: wire.outcome,
             operation: wire.operation,
             reason: wire.reason,
-            notes: wire.notes,
+            notes: (wire.notes.into_iter())
+                .map(|note| serde_json::from_value(note).unwrap_or(Note::Unknown))
+                .collect(),
             reboot_required: wire.reboot_required,
             apt_exit: wire.apt_exit,
             seconds: wire.seconds,
@@ -164,14 +168,9 @@ impl RunResult {
 
     /// A result that ended for a reason.
     #[must_use]
-    pub fn because(outcome: ClientOutcome, code: ReasonCode, text: impl Into<String>) -> Self {
-        let reason = Reason {
-            code,
-            text: text.into(),
-            advice: String::new(),
-        };
+    pub fn because(outcome: ClientOutcome, reason: impl Into<Reason>) -> Self {
         Self {
-            reason: Some(reason),
+            reason: Some(reason.into()),
             ..Self::new(outcome)
         }
     }

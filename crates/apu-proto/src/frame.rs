@@ -103,14 +103,13 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{ClientOutcome, ReasonCode};
+    use crate::{Cause, ClientOutcome, Reason};
 
     #[test]
     fn a_frame_reads_back_as_it_was_written() {
         let result = RunResult::because(
             ClientOutcome::Refused,
-            ReasonCode::Policy,
-            "remove is not allowed\nhere",
+            Reason::from(Cause::AptFailed).detailed("remove is not allowed\n  here"),
         );
         let frame = Frame::Result(Box::new(result));
         let line = frame.to_line();

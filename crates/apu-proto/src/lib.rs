@@ -3,27 +3,33 @@
 //! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
 
 mod answer;
+mod cause;
 mod features;
 mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod key;
+mod note;
 mod operation;
 mod outcome;
 mod package_arg;
+mod reason;
 mod request;
 mod run_id;
 mod status;
 mod transaction;
 
 pub use answer::{Answer, Change, PackageReport, RunResult};
+pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, Progress};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
 pub use key::{KeyFingerprint, KeyFingerprintError};
+pub use note::Note;
 pub use operation::Operation;
-pub use outcome::{ClientOutcome, Reason, ReasonCode};
+pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
+pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};

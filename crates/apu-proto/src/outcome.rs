@@ -1,4 +1,4 @@
-//! How a request ended on a client, and why.
+//! How a request ended on a client, and the codes of reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,16 +61,4 @@ pub enum ReasonCode {
     /// A reason of a later version.
     #[serde(other)]
     Other,
-}
-
-/// Why, for a program and for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// For programs.
-    pub code: ReasonCode,
-    /// For a person: what and why, one or more lines.
-    pub text: String,
-    /// What to try: a whole command or a whole path; empty where there is nothing to say.
-    #[serde(default, rename = "try", skip_serializing_if = "String::is_empty")]
-    pub advice: String,
 }

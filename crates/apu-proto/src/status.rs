@@ -50,7 +50,7 @@ pub struct Status {
 }
 
 /// A source that does not go with the machine's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceLeftOut {
     /// Its address and suite, or what was left out instead.
@@ -95,7 +95,7 @@ pub struct Pending {
 }
 
 /// A package that is neither installed nor gone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Broken {
     /// The package.
     pub package: PackageKey,

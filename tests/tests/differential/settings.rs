@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use apu_proto::{ClientOutcome, Frame, ReasonCode, RunResult};
+use apu_proto::{Cause, ClientOutcome, Frame, ReasonCode, RunResult};
 use apu_tests::{Fleet, Host, Stage, Suite};
 
 /// Names of apt's own index of its configuration, each with the kind of its value.
@@ -88,11 +88,12 @@ fn is_refused_by_name(result: &RunResult, settings: &[(String, String)]) -> bool
     let Some(reason) = result.reason.as_ref() else {
         return false;
     };
-    let text = reason.text.to_ascii_lowercase();
+    let text = serde_json::to_string(&(&reason.cause, &reason.detail)).unwrap();
+    let text = text.to_ascii_lowercase();
     let named = |name: &String| {
         let name = name.to_ascii_lowercase();
         // A RootDir that is no directory makes apt-config itself fail, and then it names no setting.
-        let is_unreadable = name == "rootdir" && text.starts_with("apt cannot read its configuration: ");
+        let is_unreadable = name == "rootdir" && reason.cause == Cause::AptConfiguration;
         is_unreadable || text.contains(name.trim_end_matches("::"))
     };
     result.outcome == ClientOutcome::Refused

@@ -59,7 +59,7 @@ fn a_file_of_two_packages_is_named_with_the_other_package() {
         "web1",
         "trying to overwrite '/usr/share/hurts-overlap/file', which is also in package hurts-overlap-a",
     );
-    let text = run.end_of("web1")["reason"]["text"].as_str().unwrap().to_owned();
+    let text = run.end_of("web1")["text"].as_str().unwrap().to_owned();
     assert!(
         text.lines().next().unwrap().contains("trying to overwrite"),
         "{text}"
@@ -77,7 +77,7 @@ fn a_hook_of_the_machine_does_not_make_an_update_fail() {
     ] {
         write_hook(web1, hook);
         let run = fleet.apt_all("web1 update").exited(0).clone();
-        let notes = run.answer("web1")["notes"].to_string();
+        let notes = run.notes("web1");
         assert!(notes.contains("hook"), "{hook}: {notes}");
     }
     // Lists that could not be fetched are missing all the same.

@@ -81,7 +81,7 @@ fn a_policy_of_new_conffiles_wins_over_the_settings_of_apt_and_dpkg() {
     run.ended("web1", "changed").exited(0);
     let text = fleet.host("web1").read("/etc/hurts-conffile.conf").unwrap();
     assert!(text.contains("2.0"), "{text}");
-    let notes = run.answer("web1")["notes"].to_string();
+    let notes = run.notes("web1");
     assert!(notes.contains("/etc/hurts-conffile.conf was replaced"), "{notes}");
 }
 

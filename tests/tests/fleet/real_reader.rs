@@ -197,7 +197,7 @@ fn an_expired_archive_gives_nothing_and_the_others_install(suite: Suite) {
 
     let run = fleet.apt_all("web1 --yes dist-upgrade");
     run.ended("web1", "changed");
-    let notes = run.answer("web1")["notes"].to_string();
+    let notes = run.notes("web1");
     assert!(notes.contains("copy:/srv/vendor ./ was valid until"), "{notes}");
     assert!(notes.contains("/etc/apt/sources.list.d/vendor.list:1"), "{notes}");
     assert_eq!(web1.version_of("pkg-a").as_deref(), Some("2.0"));

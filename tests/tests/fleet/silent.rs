@@ -90,7 +90,7 @@ fn status_check_and_a_second_run_know_of_a_run_at_work() {
 
     let status = fleet.apt_all("web1 status");
     status.ended("web1", "unchanged").exited(0);
-    let notes = status.answer("web1")["notes"].to_string();
+    let notes = status.notes("web1");
     assert!(notes.contains("a run is at work: upgrade, since 2"), "{notes}");
     fleet
         .apt_all("web1 check")

@@ -121,7 +121,7 @@ fn is_refused(fleet: &Fleet, forgery: &Forgery) -> Result<(), String> {
     let mut wrong = Vec::new();
     let update = fleet.apt_all("one update");
     let end = update.end_of("one");
-    let reason = end["reason"].to_string();
+    let reason = end["text"].to_string();
     if end["outcome"] != "failed" || !forgery.says.iter().any(|part| reason.contains(part)) {
         wrong.push(format!("update: {end:#}"));
     }

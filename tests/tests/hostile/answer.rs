@@ -63,12 +63,10 @@ impl Answer {
         self.result.reason.as_ref().map(|reason| reason.code)
     }
 
-    /// The reason's words.
-    pub(crate) fn why(&self) -> &str {
-        self.result
-            .reason
-            .as_ref()
-            .map_or("", |reason| reason.text.as_str())
+    /// The detail of the reason.
+    pub(crate) fn why(&self) -> String {
+        let reason = self.result.reason.as_ref();
+        reason.map_or_else(String::new, |reason| reason.detail.join("\n"))
     }
 }
 

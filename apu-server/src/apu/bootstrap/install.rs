@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apu_fleet::ssh::{Excerpt, blame, write_config};
-use apu_fleet::{Code, Host, HostKey, HostName, Jump, KnownHosts, Obstacle, Why};
+use apu_fleet::ssh::{Excerpt, diagnose, write_config};
+use apu_fleet::{Host, HostKey, HostName, Jump, KnownHosts, ServerCode, ServerReason};
 use apu_site::{Ui, say};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::access::Access;
 use super::debs::Debs;
 use crate::view::clean::clean;
+use crate::view::server_reason::{server_advice_text, server_reason_lines};
 
 /// How long an installation may take.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -46,9 +47,13 @@ impl Trouble {
     }
 }
 
-impl From<Why> for Trouble {
-    fn from(why: Why) -> Self {
-        Self::new(why.text, why.advice)
+impl Trouble {
+    fn of_reason(reason: &ServerReason, host: &HostName) -> Self {
+        let advice = reason.advice.as_ref();
+        Self::new(
+            server_reason_lines(reason).join("\n"),
+            advice.map_or_else(String::new, |advice| server_advice_text(advice, host.as_str())),
+        )
     }
 }
 
@@ -145,20 +150,22 @@ async fn talk(
     match status.code() {
         Some(0) if said.installed => Ok(()),
         Some(255) if !said.began => {
-            let why = blame(host, host.jump.as_ref().map(Jump::as_str), &complaints);
+            let reason = diagnose(host.jump.as_ref().map(Jump::as_str), &complaints);
             let name = &host.name;
-            let of_it = |obstacle| why.code == Code::Here(obstacle);
-            let trouble = if of_it(Obstacle::KeyRefused) {
+            let trouble = if reason.code == ServerCode::KeyRefused {
                 Trouble::new(
                     format!("your ssh cannot log in\n{}", complaints.trim()),
                     format!("sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap --user USER {name}"),
                 )
-            } else if of_it(Obstacle::UnknownHostKey) {
+            } else if reason.code == ServerCode::UnknownHostKey {
                 let advice =
                     format!("ssh to {name} once as yourself, or: apu bootstrap --accept-new-host-key {name}");
-                Trouble::new(why.text, advice)
+                Trouble {
+                    advice,
+                    ..Trouble::of_reason(&reason, name)
+                }
             } else {
-                Trouble::from(why)
+                Trouble::of_reason(&reason, name)
             };
             Err(trouble)
         }

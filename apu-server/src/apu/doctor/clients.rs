@@ -32,7 +32,7 @@ fn judge(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Fi
     let is_ill = |(_, ending): &&(HostName, Ending)| !ending.outcome.is_well();
     let ill: Vec<_> = checks.iter().filter(is_ill).collect();
     let told = ill.iter().map(|(host, ending)| {
-        let body = Body::of(Operation::Check, host, ending);
+        let body = Body::of(Operation::Check, ending);
         (host, (body.headline, body.advice))
     });
     let mut findings: Vec<Finding> = groups(told)
@@ -69,7 +69,7 @@ fn judge(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Fi
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Answer, ClientOutcome, ReasonCode, RunResult, SourceLeftOut, Status};
+    use apu_proto::{Answer, Cause, ClientOutcome, Reason, RunResult, SourceLeftOut, Status};
 
     use super::*;
 
@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn a_client_whose_apt_is_dead_and_one_that_uses_not_all_sources_need_a_hand() {
         let fine = || RunResult::new(ClientOutcome::Unchanged);
-        let dead = RunResult::because(ClientOutcome::Failed, ReasonCode::Broken, "Conflicting values");
+        let dead = RunResult::because(
+            ClientOutcome::Failed,
+            Reason::from(Cause::Sources).detailed("Conflicting values"),
+        );
         let status = Box::new(Status {
             sources_left_out: vec![SourceLeftOut {
                 source: "http://v.example.org/ s".into(),

@@ -2,7 +2,9 @@
 
 use apu_fleet::{Ending, HostName};
 
+use crate::view::body::{Body, HOST};
 use crate::view::clean::clean;
+use apu_proto::Operation;
 
 /// A host that lags, and what is known of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(super) struct Laggard {
 /// The hosts that did not say that they have at least apu-data `needed`.
 pub(super) fn laggards(endings: &[(HostName, Ending)], needed: u64) -> Vec<Laggard> {
     let judge = |(host, ending): &(HostName, Ending)| {
-        let (why, advice) = lag(ending, needed)?;
+        let (why, advice) = lag(host, ending, needed)?;
         Some(Laggard {
             host: host.clone(),
             why,
@@ -25,15 +27,11 @@ pub(super) fn laggards(endings: &[(HostName, Ending)], needed: u64) -> Vec<Lagga
     endings.iter().filter_map(judge).collect()
 }
 
-fn lag(ending: &Ending, needed: u64) -> Option<(String, String)> {
+fn lag(host: &HostName, ending: &Ending, needed: u64) -> Option<(String, String)> {
     let status = ending.result.as_ref().and_then(|result| result.status());
     let Some(status) = status.filter(|_| ending.outcome.is_well()) else {
-        let (why, advice) = ending
-            .reason
-            .as_ref()
-            .map(|reason| (clean(&reason.text), clean(&reason.advice)))
-            .unwrap_or_default();
-        return Some((format!("{}: {why}", ending.outcome), advice));
+        let body = Body::of(Operation::Status, ending);
+        return Some((body.headline, body.advice.replace(HOST, host.as_str())));
     };
     let data = status.data.as_deref();
     match data.map(|data| (data, data.parse::<u64>())) {
@@ -48,7 +46,7 @@ fn lag(ending: &Ending, needed: u64) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Obstacle, Outcome, Why};
+    use apu_fleet::{Outcome, ServerAdvice, ServerCause, ServerReason};
     use apu_proto::{Answer, ClientOutcome, RunResult, Status};
 
     use super::*;
@@ -66,7 +64,11 @@ mod tests {
     fn only_a_host_that_says_so_itself_has_the_newest_apu_data() {
         let mut silent = with_data(Some("5"));
         silent.outcome = Outcome::Unreachable;
-        silent.reason = Some(Why::here(Obstacle::NoAnswer, "no answer", "look at it"));
+        silent.reason = Some(
+            ServerReason::from(ServerCause::NoAnswerInTime)
+                .advise(ServerAdvice::Bootstrap)
+                .into(),
+        );
         let endings = [
             ("new".parse().unwrap(), with_data(Some("5"))),
             ("newer".parse().unwrap(), with_data(Some("6"))),
@@ -86,7 +88,7 @@ mod tests {
                 ("old", "has apu-data 4, not 5"),
                 ("odd", "has apu-data 5\u{fffd}[m, not 5"),
                 ("bare", "has no apu-data"),
-                ("silent", "unreachable: no answer"),
+                ("silent", "unreachable: no answer in time"),
             ]
         );
     }

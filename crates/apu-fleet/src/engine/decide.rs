@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::schedule::{Next, Schedule, StopReason};
 use crate::event::{Event, Phase, TimedEvent, package_words};
-use crate::outcome::{Code, Ending, Obstacle, Outcome, Why};
+use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
+use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
 use crate::run_state::RunState;
 use crate::session::{Report, Task, attach_advice};
 
@@ -107,8 +108,7 @@ impl State {
             Input::Go => self.may_start = true,
             Input::Report(host, report) => self.hear(host, report, now, &mut actions),
             Input::WorkerDied(host) => {
-                let why = Why::here(Obstacle::Here, "apt-all itself failed here, which is a bug", "");
-                let ending = Ending::without_result(Outcome::Lost, why, None);
+                let ending = Ending::without_result(Outcome::Lost, ServerCause::Bug, None);
                 self.end(host, ending, now, &mut actions);
             }
             Input::Interrupt => {
@@ -190,7 +190,7 @@ impl State {
         }
         let host = self.tasks[index].host.name.clone();
         let event = match report {
-            Report::Ended(ending) => return self.end(index, ending, now, actions),
+            Report::Ended(ending) => return self.end(index, *ending, now, actions),
             Report::Connected { reused } => Event::Connected { host, reused },
             Report::Reconnecting(text) => Event::Reconnecting { host, text },
             Report::Frame(frame) => match frame {
@@ -219,16 +219,15 @@ impl State {
         }
         published::judge(&mut ending, self.operation, &self.published);
         let host = self.tasks[index].host.name.clone();
-        if let Some(why) = ending.reason.as_mut()
-            && matches!(why.code, Code::Here(Obstacle::TimeUp | Obstacle::Interrupted))
-            && let Some(words) = self.run.why_not_ended(&host, now.at)
+        if let Some(HostReason::Server(reason)) = ending.reason.as_mut()
+            && matches!(reason.code, ServerCode::TimeUp | ServerCode::Interrupted)
         {
-            why.text += &format!("; {words}");
+            reason.work = self.run.work(&host, now.at);
         }
         let finished = Event::HostFinished {
             host,
             seconds: seconds(now.elapsed.saturating_sub(self.started[index])),
-            ending,
+            ending: Box::new(ending),
         };
         self.emit(finished, now, actions);
     }
@@ -239,7 +238,7 @@ impl State {
             let skipped = Event::HostFinished {
                 host: self.tasks[index].host.name.clone(),
                 seconds: 0.0,
-                ending: Ending::without_result(Outcome::Skipped, why, None),
+                ending: Box::new(Ending::without_result(Outcome::Skipped, why, None)),
             };
             self.emit(skipped, now, actions);
         }
@@ -252,32 +251,32 @@ impl State {
                 continue;
             }
             actions.push(Action::Leave(index));
-            let Task { host, request } = &self.tasks[index];
-            let text = "left while it was at work; what was begun there goes on";
-            let why = Why::here(Obstacle::Interrupted, text, attach_advice(host, request.run_id));
-            let ending = Ending::without_result(Outcome::Lost, why, request.run_id);
+            let request = &self.tasks[index].request;
+            let reason = ServerReason::from(ServerCause::LeftAtWork).advise(attach_advice(request.run_id));
+            let ending = Ending::without_result(Outcome::Lost, reason, request.run_id);
             self.end(index, ending, now, actions);
         }
     }
 }
 
 /// Why a host was not started, and what to do about it.
-fn not_started(reason: StopReason, task: &Task) -> Why {
+fn not_started(reason: StopReason, task: &Task) -> ServerReason {
     match reason {
-        StopReason::Interrupted => Why::here(Obstacle::Interrupted, "interrupted before its turn", ""),
+        StopReason::Interrupted => ServerCause::NotStarted.into(),
         StopReason::Failures {
             failed,
             hosts,
             allowed,
         } => {
-            let s = if hosts == 1 { "" } else { "s" };
-            let mut words = vec![task.host.name.to_string(), task.request.operation.to_string()];
-            words.extend(package_words(&task.request.packages));
-            Why::here(
-                Obstacle::MaxFailures,
-                format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}"),
-                format!("mend what failed, and then: apt-all {}", words.join(" ")),
-            )
+            let cause = ServerCause::MaxFailures {
+                failed,
+                hosts,
+                allowed,
+            };
+            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat {
+                operation: task.request.operation,
+                packages: package_words(&task.request.packages),
+            })
         }
     }
 }

@@ -11,8 +11,9 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::event::{Phase, TimedEvent};
 use crate::host::Host;
-use crate::outcome::{Obstacle, Outcome, Why};
+use crate::outcome::Outcome;
 use crate::push_id::PushId;
+use crate::reason::{HostReason, Lost, ServerAdvice, ServerCause, ServerReason, WorkKind};
 use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
@@ -65,7 +66,7 @@ impl Answer for Scripted {
 impl Transport for Script {
     type Answer = Scripted;
 
-    async fn ask(&self, host: &Host, request: &Request) -> Result<Scripted, Why> {
+    async fn ask(&self, host: &Host, request: &Request) -> Result<Scripted, ServerReason> {
         let name = host.name.as_str();
         let mut asked = self.asked.lock().unwrap();
         let before = asked.iter().filter(|(other, _)| other == name).count();
@@ -74,10 +75,10 @@ impl Transport for Script {
         let act = self.acts.get(name).and_then(|acts| acts.get(before)).cloned();
         let act = act.unwrap_or(Act::SaysAfter(Duration::from_millis(50), CHANGED));
         if matches!(act, Act::Unreachable) {
-            return Err(Why::here(Obstacle::Refused, "connection refused", ""));
+            return Err(ServerCause::ConnectionRefused.into());
         }
         if matches!(act, Act::Stranger) {
-            return Err(Why::here(Obstacle::ChangedHostKey, "another host key", ""));
+            return Err(ServerCause::HostKeyChanged.into());
         }
         let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
@@ -114,7 +115,7 @@ const OLD_PLAN: &str = "{\"frame\":\"hello\",\"protocol\":[1],\"client\":\"0.0.9
     \"transaction\":{\"steps\":[{\"action\":\"remove\",\"package\":\"a:amd64\",\"old\":\"1\"}],\"kept_back\":[]}}\n";
 const INSTALLS: &str =
     "{\"frame\":\"progress\",\"phase\":\"install\",\"percent\":50.0,\"package\":\"pkg-a\"}\n";
-const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"plain\",\"reason\":{\"code\":\"unknown-run\",\"text\":\"no such run\"}}\n";
+const UNKNOWN_RUN: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"plain\",\"reason\":{\"code\":\"unknown-run\",\"cause\":\"caller\"}}\n";
 
 fn run_id() -> RunId {
     RunId::from_bytes(*b"0123456789abcdef")
@@ -176,13 +177,12 @@ impl Ran {
         self.run_state.ending(&host.parse().unwrap()).expect(host).outcome
     }
 
-    fn why(&self, host: &str) -> String {
+    fn why(&self, host: &str) -> ServerReason {
         let ending = self.run_state.ending(&host.parse().unwrap()).expect(host);
-        ending
-            .reason
-            .as_ref()
-            .map(|why| why.text.clone())
-            .unwrap_or_default()
+        match ending.reason.clone() {
+            Some(HostReason::Server(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn asked(&self, host: &str) -> Vec<String> {
@@ -317,8 +317,11 @@ async fn only_a_result_counts_and_a_lost_run_is_attached_to() {
     assert_eq!(ran.run_state.ending(&"mute".parse().unwrap()).unwrap().garbage, 1);
     assert_eq!(ran.outcome("early"), Outcome::Failed);
     assert_eq!(
-        ran.why("early"),
-        "the connection ended without a result: it hung up, before the run began: nothing was done"
+        ran.why("early").cause,
+        ServerCause::LostBeforeBegin(Lost {
+            said: "it hung up".into(),
+            then: None,
+        })
     );
 }
 
@@ -334,10 +337,11 @@ async fn a_run_is_asked_for_until_the_time_is_up_and_ever_less_often() {
     assert_eq!(ran.outcome("never"), Outcome::TimedOut);
     let (asked, why) = (ran.asked("never").len(), ran.why("never"));
     assert!((50..70).contains(&asked), "{asked}");
-    assert!(
-        why.ends_with("without a result: it hung up; and then: connection refused"),
-        "{why}"
-    );
+    let ServerCause::TimeUp { lost: Some(lost), .. } = why.cause else {
+        panic!("{why:?}");
+    };
+    assert_eq!(lost.said, "it hung up");
+    assert_eq!(lost.then, Some(Box::new(ServerCause::ConnectionRefused.into())));
     assert_eq!(ran.outcome("cut"), Outcome::Changed);
     assert_eq!(ran.asked("cut").len(), 21);
 }
@@ -348,8 +352,11 @@ async fn what_no_further_try_can_mend_ends_the_wait() {
     assert_eq!(ran.outcome("other"), Outcome::Lost);
     assert_eq!(ran.asked("other").len(), 2);
     assert_eq!(
-        ran.why("other"),
-        "the connection ended without a result: it hung up; and then: another host key"
+        ran.why("other").cause,
+        ServerCause::Lost(Lost {
+            said: "it hung up".into(),
+            then: Some(Box::new(ServerCause::HostKeyChanged.into())),
+        })
     );
 }
 
@@ -360,8 +367,11 @@ async fn what_is_no_apu_client_is_asked_twice_and_its_words_are_told() {
     assert_eq!(ran.outcome("shell"), Outcome::Lost);
     assert_eq!(ran.asked("shell").len(), 2);
     assert_eq!(
-        ran.why("shell"),
-        "the connection ended without a result: This account is currently not available.: it hung up"
+        ran.why("shell").cause,
+        ServerCause::Lost(Lost {
+            said: "This account is currently not available.: it hung up".into(),
+            then: None,
+        })
     );
 }
 
@@ -369,18 +379,16 @@ async fn what_is_no_apu_client_is_asked_twice_and_its_words_are_told() {
 async fn a_time_limit_stops_waiting_and_says_how_to_come_back() {
     let ran = play([("slow", vec![Act::Hangs(INSTALLS)]), ("quick", vec![])], LIMITS).await;
     assert_eq!(ran.outcome("slow"), Outcome::TimedOut);
-    let why = ran
-        .run_state
-        .ending(&"slow".parse().unwrap())
-        .unwrap()
-        .reason
-        .clone()
-        .unwrap();
-    assert_eq!(why.advice, format!("apu attach slow {}", run_id()));
-    assert_eq!(
-        why.text,
-        "no result within 60 s; what was begun there goes on; it installs pkg-a, for 0 s by then"
-    );
+    let why = ran.why("slow");
+    assert_eq!(why.advice, Some(ServerAdvice::Attach { run: run_id() }));
+    let time_up = ServerCause::TimeUp {
+        seconds: 60.0,
+        goes_on: true,
+        lost: None,
+    };
+    assert_eq!(why.cause, time_up);
+    let work = why.work.unwrap();
+    assert_eq!((work.kind, work.about.as_str()), (WorkKind::Install, "pkg-a"));
     assert_eq!(ran.outcome("quick"), Outcome::Changed);
 }
 
@@ -418,8 +426,8 @@ async fn ctrl_c_twice_leaves() {
     let ran = play_and_stop(acts, LIMITS, &[Duration::from_secs(1), Duration::from_secs(2)]).await;
     assert_eq!(ran.outcome("a"), Outcome::Lost);
     assert_eq!(
-        ran.why("a"),
-        "left while it was at work; what was begun there goes on; it has been asked and is silent, for 0 s by then"
+        (ran.why("a").cause, ran.why("a").work.unwrap().kind),
+        (ServerCause::LeftAtWork, WorkKind::Silent)
     );
     assert!(ran.run_state.seconds < 3.0);
 }
@@ -453,6 +461,10 @@ async fn the_plan_of_an_old_client_is_never_taken_for_nothing_to_do() {
     let state = runner.finish(0);
     let ending = state.ending(&hosts[0].name).unwrap();
     assert_eq!(ending.outcome, Outcome::Refused);
-    let why = ending.reason.as_ref().unwrap();
-    assert_eq!(why.text, "its apu-client 0.0.9 does not know apu-plan/1");
+    let too_old = ServerCause::OldClient {
+        version: Some("0.0.9".into()),
+        feature: "apu-plan/1".into(),
+    };
+    let expected = ServerReason::from(too_old).advise(ServerAdvice::NewerClient);
+    assert_eq!(ending.reason, Some(expected.into()));
 }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::outcome::{Obstacle, Why};
+use crate::outcome::{Ending, Outcome};
+use crate::reason::{ServerCause, Work, WorkKind};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -34,11 +35,11 @@ fn begin(state: &mut RunState, phase: Phase, hosts: &[&str]) {
 }
 
 fn end(state: &mut RunState, host: &str, outcome: Outcome) {
-    let why = Why::here(Obstacle::Refused, "refused", "");
+    let why = ServerCause::ConnectionRefused;
     let finished = Event::HostFinished {
         host: host.parse().unwrap(),
         seconds: 1.0,
-        ending: Ending::without_result(outcome, why, None),
+        ending: Box::new(Ending::without_result(outcome, why, None)),
     };
     apply(state, 0, finished);
 }
@@ -81,21 +82,25 @@ fn waits(holder: &str) -> Event {
 
 #[test]
 fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
-    let why = |events: &[(i64, Event)]| did(events).why_not_ended(&web1(), at(20)).unwrap();
-    assert_eq!(why(&[]), "it has not been reached, for 20 s by then");
+    let work = |events: &[(i64, Event)]| did(events).work(&web1(), at(20)).unwrap();
+    let expected = |kind, about: &str, seconds| Work {
+        kind,
+        about: about.to_owned(),
+        seconds,
+    };
+    assert_eq!(work(&[]), expected(WorkKind::Connecting, "", 20));
     // Further on with one package is not a new package.
     let events = [
         (2, installs(10.0, "a")),
         (5, installs(20.0, "b")),
         (9, installs(30.0, "b")),
     ];
-    assert_eq!(why(&events), "it installs b, for 15 s by then");
+    assert_eq!(work(&events), expected(WorkKind::Install, "b", 15));
     assert_eq!(
-        why(&[(8, waits("the run before it:\nupgrade"))]),
-        "it waits for the run before it: upgrade, for 12 s by then"
+        work(&[(8, waits("the run before it:\nupgrade"))]),
+        expected(WorkKind::Waiting, "the run before it: upgrade", 12)
     );
-    assert_eq!(why(&[(8, waits(""))]), "it waits for a lock, for 12 s by then");
-    assert!(why(&[(8, waits(&"x".repeat(9999)))]).len() < 300);
+    assert!(work(&[(8, waits(&"x".repeat(9999)))]).about.len() < 300);
 }
 
 #[test]
@@ -104,9 +109,9 @@ fn a_host_that_has_ended_or_has_no_connection_is_at_nothing_that_is_known() {
         host: web1(),
         text: String::new(),
     };
-    assert_eq!(did(&[(3, again)]).why_not_ended(&web1(), at(20)), None);
+    assert_eq!(did(&[(3, again)]).work(&web1(), at(20)), None);
     let web2 = "web2".parse().unwrap();
-    assert_eq!(did(&[]).why_not_ended(&web2, at(20)), None);
+    assert_eq!(did(&[]).work(&web2, at(20)), None);
 }
 
 #[test]

@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::route::Route;
 use super::spawn::{Ear, NamedPipe, command};
-use super::{Ssh, args, blame};
+use super::{Ssh, args, diagnose};
 use crate::host::Host;
 use crate::name::Jump;
-use crate::outcome::{Code, Obstacle, Why};
+use crate::reason::{ServerAction, ServerCause, ServerCode, ServerReason};
 
 /// After this time a handshake no longer costs this machine anything; it waits for a silent host.
 const BUSY: Duration = Duration::from_secs(2);
@@ -42,12 +42,12 @@ impl Ssh {
     /// Makes a connection to `host` and leaves its control socket at `socket`.
     ///
     /// An sshd with too many connections hangs up at random: then we come again, a few times.
-    pub(super) async fn launch(&self, host: &Host, socket: &Path) -> Result<(), Why> {
+    pub(super) async fn launch(&self, host: &Host, socket: &Path) -> Result<(), ServerReason> {
         let route = self.route(host).await;
         let sshd = self.first_sshd(host, route.as_ref()).await;
         for pause in PAUSES {
             match self.connect(host, route.as_ref(), &sshd, socket).await {
-                Err(why) if why.code == Code::Here(Obstacle::HungUp) => sleep(pause).await,
+                Err(why) if why.code == ServerCode::HungUp => sleep(pause).await,
                 done => return done,
             }
         }
@@ -70,13 +70,13 @@ impl Ssh {
         route: Option<&Route>,
         sshd: &str,
         socket: &Path,
-    ) -> Result<(), Why> {
+    ) -> Result<(), ServerReason> {
         let kex = self.kex_algorithms().await;
         let mut turn = self.gates.enter(sshd.to_owned()).await;
         // This gate is for machines that answer: many handshakes at once are slower than a few. One that has not
         // answered by then waits outside of it.
         let Ok(permit) = self.gate.acquire().await else {
-            return Err(Why::here(Obstacle::Here, "the program is ending", ""));
+            return Err(ServerCause::ProgramEnds.into());
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let own = socket.with_extension(format!("{}-{number}", process::id()));
@@ -85,18 +85,18 @@ impl Ssh {
                 let said = socket.with_extension(format!("{}-{number}-said", process::id()));
                 let proxy = args::proxy_command(&self.options, &self.config, &jump, &said);
                 let way = NamedPipe::new(said)
-                    .map_err(|error| Why::here(Obstacle::Here, format!("cannot make a pipe: {error}"), ""))?;
+                    .map_err(|error| ServerReason::fault(ServerAction::MakePipe, None, &error))?;
                 (Some(proxy), Some(way))
             }
             None => (None, None),
         };
         let (kex, proxy) = (kex.as_deref(), proxy.as_deref());
         let words = args::master(&self.options, &self.config, host, &own, kex, proxy);
-        let program = self.options.program.display();
+        let program = || Some(self.options.program.display().to_string());
         let mut child = command(&self.options.program)
             .args(words)
             .spawn()
-            .map_err(|error| Why::here(Obstacle::Here, format!("cannot start {program}: {error}"), ""))?;
+            .map_err(|error| ServerReason::fault(ServerAction::Start, program(), &error))?;
 
         let group = child.id();
         let mut ear = Ear::at(child.stderr.take(), way);
@@ -117,25 +117,25 @@ impl Ssh {
         });
         let status = match waited.await {
             Ok(Ok(status)) => status,
-            Ok(Err(error)) => return Err(Why::here(Obstacle::Here, format!("{program}: {error}"), "")),
+            Ok(Err(error)) => return Err(ServerReason::fault(ServerAction::WaitFor, program(), &error)),
             Err(_) => {
                 // The ssh of a jump host is in its group.
                 if let Some(group) = group.and_then(|pid| i32::try_from(pid).ok()) {
                     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
                 }
                 let _ = child.kill().await;
-                let text = format!("no login within {} s", limit.as_secs());
-                return Err(Why::here(Obstacle::NoAnswer, text, ""));
+                let seconds = limit.as_secs();
+                return Err(ServerCause::NoLogin { seconds }.into());
             }
         };
         if status.success() {
             // The process that was started has left its child in the background, with the socket open.
             return std::fs::rename(&own, socket)
-                .map_err(|error| Why::here(Obstacle::Here, format!("ssh made no socket: {error}"), ""));
+                .map_err(|error| ServerReason::fault(ServerAction::UseSocket, None, &error));
         }
         let through = self.jump(host, route).map(String::from);
         let through = through.as_deref();
-        Err(blame(host, through, &ear.all().await))
+        Err(diagnose(through, &ear.all().await))
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ssh = scripted(directory.path(), HANGS_UP);
         let why = ssh.launch(&host, &socket).await.unwrap_err();
-        assert_eq!(why.code, Code::Here(Obstacle::HungUp), "{why:?}");
+        assert_eq!(why.code, (ServerCode::HungUp), "{why:?}");
         assert_eq!(calls(directory.path()), 1 + PAUSES.len());
     }
 
@@ -222,7 +222,7 @@ mod tests {
             "echo x >>$calls; echo 'ssh: connect to host web1 port 22: Connection refused' >&2; exit 255";
         let ssh = scripted(directory.path(), refuses);
         let why = ssh.launch(&host, &socket).await.unwrap_err();
-        assert_eq!(why.code, Code::Here(Obstacle::Refused), "{why:?}");
+        assert_eq!(why.code, (ServerCode::Refused), "{why:?}");
         assert_eq!(calls(directory.path()), 1);
     }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use tokio::time::timeout;
 
 use super::spawn::{Ear, command};
-use super::{SshOptions, args, blame, private, write_config};
+use super::{SshOptions, args, diagnose, private, write_config};
 use crate::host::Host;
 use crate::known_hosts::HostKey;
 use crate::name::Jump;
-use crate::outcome::{Obstacle, Why};
+use crate::reason::{ServerAction, ServerCause, ServerReason};
 
 /// The key that the host shows now, of a kind that is already pinned if it has one.
 ///
@@ -22,8 +22,8 @@ pub async fn offered_key(
     host: &Host,
     pinned: &[HostKey],
     scratch: &Path,
-) -> Result<HostKey, Why> {
-    let here = |error| Why::here(Obstacle::Here, format!("cannot configure ssh: {error}"), "");
+) -> Result<HostKey, ServerReason> {
+    let here = |error| ServerReason::fault(ServerAction::ConfigureSsh, None, &error);
     let config = private(&options.run_directory)
         .and_then(|()| write_config(&options.run_directory, options.connect_timeout))
         .map_err(here)?;
@@ -41,8 +41,8 @@ pub async fn offered_key(
     args::destination(&mut words, options, host);
 
     let mut child = command(&options.program).args(words).spawn().map_err(|error| {
-        let text = format!("cannot start {}: {error}", options.program.display());
-        Why::here(Obstacle::Here, text, "")
+        let program = Some(options.program.display().to_string());
+        ServerReason::fault(ServerAction::Start, program, &error)
     })?;
     let mut ear = Ear::at(child.stderr.take(), None);
     let ended = async {
@@ -52,14 +52,14 @@ pub async fn offered_key(
         let _ = child.wait().await;
     };
     if timeout(options.connect_timeout * 2, ended).await.is_err() {
-        return Err(Why::here(Obstacle::NoAnswer, "no answer in time", ""));
+        return Err(ServerCause::NoAnswerInTime.into());
     }
     let words = ear.all().await;
     let written = std::fs::read_to_string(scratch).unwrap_or_default();
     let key = written
         .lines()
         .find_map(|line| HostKey::parse(line.split_once(' ')?.1).ok());
-    key.ok_or_else(|| blame(host, host.jump.as_ref().map(Jump::as_str), &words))
+    key.ok_or_else(|| diagnose(host.jump.as_ref().map(Jump::as_str), &words))
 }
 
 /// The signature algorithms by which a key of this kind is shown.

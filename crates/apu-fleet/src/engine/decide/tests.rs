@@ -61,9 +61,9 @@ fn begin(hosts: usize, parallel: usize, max_failures: Option<usize>) -> (State, 
 fn ended(index: usize, outcome: Outcome) -> Input {
     let ending = match outcome {
         Outcome::Changed => Ending::of_result(Box::new(RunResult::new(ClientOutcome::Changed)), None),
-        outcome => Ending::without_result(outcome, Why::here(Obstacle::Refused, "refused", ""), None),
+        outcome => Ending::without_result(outcome, ServerCause::ConnectionRefused, None),
     };
-    Input::Report(index, Report::Ended(ending))
+    Input::Report(index, Report::Ended(Box::new(ending)))
 }
 
 /// What an observer knows who sees the inputs and the actions, and nothing of the state.
@@ -288,12 +288,15 @@ proptest! {
 }
 
 /// The reasons of the hosts that were skipped.
-fn skipped(actions: &[Action]) -> Vec<&Why> {
+fn skipped(actions: &[Action]) -> Vec<&ServerReason> {
     let why = |action| match action {
         &Action::Emit(TimedEvent {
             event: Event::HostFinished { ref ending, .. },
             ..
-        }) if ending.outcome == Outcome::Skipped => ending.reason.as_ref(),
+        }) if ending.outcome == Outcome::Skipped => match &ending.reason {
+            Some(HostReason::Server(reason)) => Some(reason),
+            _ => None,
+        },
         _ => None,
     };
     actions.iter().filter_map(why).collect()
@@ -331,12 +334,16 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
     let actions = apply.on(ended(1, Outcome::Failed), NOW);
     let skipped = skipped(&actions);
     assert_eq!(skipped.len(), 2);
-    assert_eq!(skipped[0].code, Code::Here(Obstacle::MaxFailures));
-    assert_eq!(skipped[0].text, "2 of 5 hosts failed, --max-failures is 1");
-    assert_eq!(
-        skipped[0].advice,
-        "mend what failed, and then: apt-all h3 upgrade"
-    );
+    let cause = ServerCause::MaxFailures {
+        failed: 2,
+        hosts: 5,
+        allowed: 1,
+    };
+    let advice = ServerAdvice::MendAndRepeat {
+        operation: Operation::Upgrade,
+        packages: Vec::new(),
+    };
+    assert_eq!(*skipped[0], ServerReason::from(cause).advise(advice));
     assert_eq!(actions.last(), Some(&Action::Stop));
 }
 

@@ -1,0 +1,73 @@
+//! English for the notes of clients: the one place that makes sentences of them.
+
+use apu_proto::Note;
+
+use super::reason::{at_work, expired};
+
+/// A note as a sentence.
+#[must_use]
+pub fn note_text(note: &Note) -> String {
+    match note {
+        Note::ExpiredArchive(archive) => {
+            format!(
+                "nothing is installed from an expired archive: {}",
+                expired(archive)
+            )
+        }
+        Note::ListsFetchedApart => {
+            "the lists for the next apu-data were fetched apart from the machine's".into()
+        }
+        Note::ListsNotFetchedApart { said } => format!(
+            "the lists for the next apu-data could not be fetched either: {}",
+            said.join("; ")
+        ),
+        Note::HookFailed { said } => format!(
+            "all lists were fetched; a hook of this machine's apt said: {}",
+            said.join("; ")
+        ),
+        Note::AptFailedAfterAll { exit, said } => {
+            let said = said.as_ref().map_or(String::new(), |said| format!(": {said}"));
+            format!("apt-get ended with {exit}, yet all that was planned is installed{said}")
+        }
+        Note::ConffileReplaced { path } => {
+            format!("{path} was replaced by the package's; this machine's lies beside it")
+        }
+        Note::ClientEnded => {
+            "apu-client was ended while this run was at work; the rest is read from dpkg's database".into()
+        }
+        Note::UpdateUnknown => "whether the package lists were fetched is not known".into(),
+        Note::JournalRepaired => "dpkg had been interrupted and was repaired first".into(),
+        Note::RepairTried { packages } => {
+            let packages: Vec<&str> = packages.iter().map(|package| package.as_str()).collect();
+            format!(
+                "before this run these packages were broken and a repair was tried: {}",
+                packages.join(", ")
+            )
+        }
+        Note::SecurityUnknown { said } => format!("cannot ask which updates are security updates: {said}"),
+        Note::RunAtWork(runs) => at_work(runs),
+        Note::SourceLeftOut(left) => {
+            format!("left out: {}{}: {}", left.source, see(&left.files), left.words)
+        }
+        Note::SourcesUnread { said } => format!("apt does not read this machine's sources: {said}"),
+        Note::SourcesNotComposed { said, error } => format!(
+            "apt does not read this machine's sources, and they cannot be composed again: {error}: {said}"
+        ),
+        Note::SourcesComposed { said } => format!(
+            "apt did not read this machine's sources, and does so again without some of apu-data's: {said}"
+        ),
+        Note::OwnSourcesUnread { said, files } => format!(
+            "apt does not read this machine's own sources{}: {said}",
+            see(&files.join(", "))
+        ),
+        Note::Unknown => "something that this version of apt-all does not know".into(),
+    }
+}
+
+fn see(files: &str) -> String {
+    if files.is_empty() {
+        String::new()
+    } else {
+        format!(", see {files}")
+    }
+}

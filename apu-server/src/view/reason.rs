@@ -1,0 +1,322 @@
+//! English for the reasons of clients: the one place that makes sentences of their causes.
+//!
+//! Every parameter is a client's word: what comes out of here is cleaned where it is shown.
+
+use std::collections::BTreeMap;
+
+use apu_fleet::{Description, HostName, HostReason};
+use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, Progress, Reason};
+use jiff::Timestamp;
+
+use super::server_reason::{server_advice_text, server_reason_lines};
+
+/// Any reason as lines: the first says what and why, the others what else is known.
+#[must_use]
+pub fn host_reason_lines(reason: &HostReason) -> Vec<String> {
+    match reason {
+        HostReason::Server(reason) => server_reason_lines(reason),
+        HostReason::Client(reason) => reason_lines(reason),
+    }
+}
+
+/// A reason with what to try on this host, for lines of JSON.
+#[must_use]
+pub fn describe(host: &HostName, reason: &HostReason) -> Description {
+    let advice = match reason {
+        HostReason::Server(reason) => reason.advice.as_ref(),
+        HostReason::Client(_) => None,
+    };
+    Description {
+        text: host_reason_lines(reason).join("\n"),
+        advice: advice.map_or_else(String::new, |advice| server_advice_text(advice, host.as_str())),
+    }
+}
+
+/// A client's reason as lines: the first says what and why, the others what else is known.
+#[must_use]
+pub fn reason_lines(reason: &Reason) -> Vec<String> {
+    let detail = &reason.detail;
+    let mut lines = match &reason.cause {
+        // The cause comes first: what apt and dpkg said, then what became of it.
+        Cause::Incomplete(left) | Cause::PackagesBroken(left) => {
+            let became = incomplete(left);
+            if matches!(reason.cause, Cause::Incomplete(_)) {
+                [detail.clone(), became].concat()
+            } else {
+                [became, detail.clone()].concat()
+            }
+        }
+        Cause::Malformed | Cause::AptFailed | Cause::LockedForApt => detail.clone(),
+        Cause::ListsNotFetched { exit: None } => detail.clone(),
+        Cause::NoCandidate { providers } => [detail.clone(), provided(providers)].concat(),
+        Cause::UnknownPackage { providers, .. } => {
+            [vec![sentence(&reason.cause)], detail.clone(), provided(providers)].concat()
+        }
+        Cause::OnHold | Cause::Downgrades => [vec![sentence(&reason.cause)], detail.clone()].concat(),
+        Cause::ListsExpired { archives } => {
+            let archives: Vec<String> = archives.iter().map(expired).collect();
+            headed("the package lists have expired", &archives)
+        }
+        Cause::ClientEnded { progress, left } => {
+            let mut lines = vec![sentence(&reason.cause)];
+            lines.extend(match progress {
+                Progress::NotBegun => Some("what was asked for was not begun".to_owned()),
+                Progress::PlanNotUnderstood => {
+                    Some("its plan is not understood, so whether all of it was done is not known".to_owned())
+                }
+                Progress::Planned => None,
+            });
+            lines.extend(incomplete(left));
+            lines
+        }
+        cause => headed(&sentence(cause), detail),
+    };
+    if lines.is_empty() {
+        lines.push("it gave no cause".to_owned());
+    }
+    lines
+}
+
+/// A sentence with the first line of a detail behind it, and the other lines.
+fn headed(sentence: &str, detail: &[String]) -> Vec<String> {
+    match detail.split_first() {
+        None => vec![sentence.to_owned()],
+        Some((first, others)) => [&[format!("{sentence}: {first}")], others].concat(),
+    }
+}
+
+fn sentence(cause: &Cause) -> String {
+    match cause {
+        Cause::NoRequest { seconds } => format!("no request came within {seconds} s"),
+        Cause::UnendedLine => "the request's line has no end".into(),
+        Cause::MoreThanALine => "there is more after the request's line".into(),
+        Cause::OtherCaller => "only user apu and root may ask".into(),
+        Cause::RunAtWork(runs) => format!(
+            "{}; whether packages are broken can be checked when it has ended",
+            at_work(runs)
+        ),
+        Cause::TooManyRuns { unfinished } => {
+            format!("{unfinished} runs are at work or wait here already")
+        }
+        Cause::TooManyRequests => "too many requests of the push key are being answered here already".into(),
+        Cause::LockHeld {
+            lock,
+            holder,
+            shutting_down,
+        } => {
+            let why = if *shutting_down {
+                "this machine is shutting down, and "
+            } else {
+                ""
+            };
+            let holder = if holder.is_empty() {
+                "another process"
+            } else {
+                holder
+            };
+            format!("{why}{lock} is held by {holder}")
+        }
+        Cause::RemovalWithoutPlan => {
+            "the push key may remove packages only as a plan says, and this request has no plan's hash".into()
+        }
+        Cause::RemovalNotAllowed { packages } => format!(
+            "this would remove {}, and the request does not allow that",
+            packages.join(", ")
+        ),
+        Cause::RemovesProtected { package } => {
+            format!("this would remove {package}, which keeps this client reachable")
+        }
+        Cause::RemovesEssential => "this would remove packages that the system cannot work without".into(),
+        Cause::RunIdReused => "this run's id was used for another request".into(),
+        Cause::OnHold => "this would change packages that are on hold here".into(),
+        Cause::Downgrade { package, old, new } => {
+            format!("this would downgrade {package} from {old} to {new}")
+        }
+        Cause::Downgrades => "this would downgrade packages".into(),
+        Cause::ForeignArchitecture {
+            package,
+            architecture,
+            native,
+        } => format!("{package}: package architecture ({architecture}) does not match system ({native})"),
+        Cause::OperationForbidden { operation } => {
+            format!("this client's policy does not allow {operation}")
+        }
+        Cause::RemovalForbidden { operation } => {
+            format!("this client's policy does not allow {operation} to remove packages")
+        }
+        Cause::PackageForbidden { package } => {
+            format!("this client's policy does not allow to install {package}")
+        }
+        Cause::UnknownPackage { package, .. } => {
+            format!("no source of this client has a package {package}")
+        }
+        Cause::NotTheCandidate {
+            package,
+            asked,
+            found,
+            origin,
+        } => match origin {
+            Some(origin) => {
+                format!("the candidate of {package} is {found}, from {origin}, and not {asked}")
+            }
+            None => format!("the candidate of {package} is {found}, which is installed, and not {asked}"),
+        },
+        Cause::NotAKey { package } => {
+            format!("{package} is not a package and its architecture, as in libc6:amd64")
+        }
+        Cause::Drifted => "this client would change something else than what was approved".into(),
+        Cause::NoSpace { path } => format!("there is hardly any space left on the file system of {path}"),
+        Cause::ClientEnded { .. } => {
+            "apu-client was ended while this run was at work; the rest is read from dpkg's database".into()
+        }
+        Cause::ShuttingDown => "this machine is shutting down, and nothing was begun".into(),
+        Cause::ListsNotFetched { exit } => format!(
+            "apt-get update ended with {} and printed no error",
+            exit.as_deref().unwrap_or("an error")
+        ),
+        Cause::CannotPlan => "apt cannot plan this".into(),
+        Cause::NoDownloads => "apt does not say what it would download".into(),
+        Cause::NoSha256 { package } => format!(
+            "the archive of {package} names no SHA-256 of its .deb, so it could be another one than was approved"
+        ),
+        Cause::UnknownStep { line } => format!("a step of apt's simulation is not understood: {line}"),
+        Cause::StillAutomatic { packages } => {
+            let packages: Vec<&str> = packages.iter().map(|package| package.as_str()).collect();
+            format!("still marked as installed automatically: {}", packages.join(", "))
+        }
+        Cause::PolicyUnreadable => "this client's policy cannot be used: cannot read it".into(),
+        Cause::PolicyOfOthers => {
+            "this client's policy cannot be used: it is not root's alone to write".into()
+        }
+        Cause::PolicyMalformed => "this client's policy cannot be used".into(),
+        Cause::AptConfiguration => "apt cannot read its configuration".into(),
+        Cause::AptSetting { name, value } => format!(
+            "apt's configuration sets {name} \"{value}\", and under that apt may do something else than it is asked for"
+        ),
+        Cause::Sources => "apt cannot read the sources of this client".into(),
+        Cause::UnsignedSource {
+            file,
+            at,
+            option,
+            archive,
+        } => {
+            let archive = archive
+                .as_ref()
+                .map_or(String::new(), |archive| format!(" for {archive}"));
+            format!(
+                "{file}: line or paragraph {at} sets {option}{archive}: apt would take packages without a signature"
+            )
+        }
+        Cause::SiteSourceUnused { archive } => {
+            format!("this machine does not use {archive}, which is the site's own archive")
+        }
+        Cause::SiteSourceOtherKey { file, archive } => format!(
+            "{file} names {archive}, which is the site's own archive, with another key than apu-data has for it"
+        ),
+        Cause::NoSiteSources { path } => format!(
+            "the apu-data of this client does not say which archives are the site's own: there is no source in {path}"
+        ),
+        Cause::UnknownRun { run } => format!("this client knows no run {run}"),
+        Cause::SourcesNotUnderstood => "apt describes its sources in a way that is not understood".into(),
+        Cause::NoPlan { operation } => format!("{operation} has no plan"),
+        Cause::NeverBegun => "the run was accepted and never begun".into(),
+        Cause::ResultNotUnderstood { path } => {
+            format!("this run has ended, and its result is not understood: {path}")
+        }
+        Cause::Fault { action, object } => fault(*action, object.as_deref()),
+        // Their lines are made by `reason_lines`.
+        Cause::Malformed
+        | Cause::LockedForApt
+        | Cause::AptFailed
+        | Cause::NoCandidate { .. }
+        | Cause::Incomplete(_)
+        | Cause::PackagesBroken(_)
+        | Cause::ListsExpired { .. }
+        | Cause::Unknown => "a reason that this version of apt-all does not know".into(),
+    }
+}
+
+fn fault(action: Action, object: Option<&str>) -> String {
+    let what = match action {
+        Action::ReachClient => "cannot reach apu-client at",
+        Action::ReadRequest => "cannot read the request",
+        Action::CountRequests => "cannot count the requests",
+        Action::MakeRunId => "cannot make a run's id",
+        Action::MakeRunRecord => "cannot make the run's record",
+        Action::ReadRunRecord => "cannot read the run's record",
+        Action::KeepRunRecord => "cannot keep the run's record",
+        Action::StartRun => "cannot start the run",
+        Action::FollowRun => "cannot follow the run",
+        Action::KeepState => "cannot keep state",
+        Action::Read => "cannot read",
+        Action::ReadDatabase => "cannot read dpkg's database",
+        Action::ReadMarks => "cannot read apt's marks",
+        Action::ReadRelease => "cannot read the Release file of",
+        Action::RunProgram => "cannot run",
+        Action::Lock => "cannot lock",
+        Action::LookAtLocks => "cannot look at the locks of apt and dpkg",
+        Action::LookAtSources => "cannot look at the sources",
+        Action::LookAtCache => "cannot look at apt's cache of .debs",
+        Action::Simulate => "cannot simulate",
+        Action::AskForChecksums => "cannot ask apt for checksums",
+        Action::AskAboutSources => "cannot ask apt about the sources",
+        Action::AskAptConfig => "cannot ask apt-config",
+        Action::Unknown => "the system refused something",
+    };
+    match object {
+        None => what.to_owned(),
+        Some(object) => format!("{what} {object}"),
+    }
+}
+
+/// What was left undone.
+fn incomplete(left: &Incomplete) -> Vec<String> {
+    let broken = left
+        .broken
+        .iter()
+        .map(|broken| format!("{} is {}", broken.package, broken.state));
+    let not_done = left.not_done.as_ref().map(|first| match left.more_not_done {
+        0 => format!("{first} was left as it was"),
+        more => format!("{first} and {more} more were left as they were"),
+    });
+    let interrupted = left
+        .interrupted
+        .then(|| "dpkg was interrupted and left its journal".to_owned());
+    broken.chain(not_done).chain(interrupted).collect()
+}
+
+/// Which packages provide what was asked for.
+fn provided(providers: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let line = |(name, by): (&String, &Vec<String>)| format!("{name} is provided by {}", by.join(", "));
+    providers.iter().map(line).collect()
+}
+
+/// An archive whose lists have expired.
+pub(super) fn expired(archive: &ExpiredArchive) -> String {
+    let ExpiredArchive {
+        archive,
+        until,
+        entry,
+    } = archive;
+    format!("{archive} was valid until {until}, named in {entry}")
+}
+
+/// The runs at work on a client.
+pub(super) fn at_work(runs: &ActiveRuns) -> String {
+    let since = i64::try_from(runs.since)
+        .ok()
+        .and_then(|since| Timestamp::from_second(since).ok());
+    let since = since.map_or_else(
+        || "a time that is none".to_owned(),
+        |since| since.strftime("%F %T UTC").to_string(),
+    );
+    let text = format!(
+        "a run is at work: {}, since {since}, run {}",
+        runs.operation, runs.run
+    );
+    match runs.waiting {
+        0 => text,
+        1 => text + "; 1 more waits for it",
+        more => text + &format!("; {more} more wait for it"),
+    }
+}

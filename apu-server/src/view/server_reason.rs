@@ -1,0 +1,227 @@
+//! English for the reasons that the server found out itself, and for what it advises: the one place that makes them.
+//!
+//! What hosts said is in them: what comes out of here is cleaned where it is shown.
+
+use apu_archive::quote;
+use apu_fleet::{
+    Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerReason, StaleList, Work, WorkKind, span,
+};
+
+/// Why somebody hangs up before the login.
+const HUNG_UP: &str = "too many connections, or this address is being punished there";
+
+/// A reason as lines, of which the first says what and why.
+#[must_use]
+pub fn server_reason_lines(reason: &ServerReason) -> Vec<String> {
+    if let ServerCause::Stale { lists } = &reason.cause {
+        let gave = |list: &StaleList| format!("{} {} gave it lists that {}", list.uri, list.suite, age(list));
+        return lists.iter().map(gave).collect();
+    }
+    vec![text(reason)]
+}
+
+/// A list of a client that is older than what was published.
+#[must_use]
+pub fn stale_list(list: &StaleList) -> String {
+    format!("lists of {} {} {}", list.uri, list.suite, age(list))
+}
+
+fn age(list: &StaleList) -> String {
+    match list.older_by {
+        Some(seconds) => format!("are {} older than what this server published last", span(seconds)),
+        None => "do not say when they were made".to_owned(),
+    }
+}
+
+fn text(reason: &ServerReason) -> String {
+    let detail = reason.detail.join(" ");
+    let text = match (&reason.cause, reason.found.as_deref()) {
+        (ServerCause::KeyRefused, Some("")) => {
+            "it does not take the push key, and finds no cause for that".to_owned()
+        }
+        (ServerCause::KeyRefused, Some(found)) => format!("it does not take the push key: {found}"),
+        (ServerCause::HungUp, _) => hung_up(&reason.place, &detail),
+        (cause, None | Some("")) => placed(&reason.place, sentence(cause, &detail)),
+        (cause, Some(found)) => format!("{}; {found}", placed(&reason.place, sentence(cause, &detail))),
+    };
+    match &reason.work {
+        Some(work) => format!("{text}; {}", at_work(work)),
+        None => text,
+    }
+}
+
+fn hung_up(place: &Place, detail: &str) -> String {
+    match place {
+        Place::Way(jump) => format!("{}: {detail}: {HUNG_UP}", way(jump.as_deref())),
+        Place::HostOrWay(jump) => format!(
+            "it hung up before the login, or {} did: {HUNG_UP}",
+            way(jump.as_deref())
+        ),
+        Place::Host | Place::SeenFrom(_) => format!("it hung up before the login: {HUNG_UP}"),
+    }
+}
+
+fn placed(place: &Place, text: String) -> String {
+    match place {
+        Place::Host | Place::HostOrWay(_) => text,
+        Place::SeenFrom(jump) => format!("{text}, seen from {}", jump_host(jump.as_deref())),
+        Place::Way(jump) => format!("{}: {text}", way(jump.as_deref())),
+    }
+}
+
+fn way(jump: Option<&str>) -> String {
+    jump.map_or_else(
+        || "the way that ssh_config has to it".to_owned(),
+        |jump| format!("the way through {jump}"),
+    )
+}
+
+fn jump_host(jump: Option<&str>) -> &str {
+    jump.unwrap_or("the jump host")
+}
+
+fn sentence(cause: &ServerCause, detail: &str) -> String {
+    match cause {
+        ServerCause::ConnectionRefused => "connection refused: no sshd listens there".into(),
+        ServerCause::TimedOut => "no answer: the connection timed out".into(),
+        ServerCause::NoLogin { seconds } => format!("no login within {seconds} s"),
+        ServerCause::NoAnswerInTime => "no answer in time".into(),
+        ServerCause::ConnectedAndSilent => "connected, and then no answer".into(),
+        ServerCause::ConnectedAndFailed => format!("connected, and then: {detail}"),
+        ServerCause::NoRoute => "no route to it".into(),
+        ServerCause::NoAddress => "its name has no address".into(),
+        ServerCause::HostKeyUnknown => "its host key is not known here".into(),
+        ServerCause::HostKeyChanged => {
+            "its host key has CHANGED: it was installed anew, or somebody stands between".into()
+        }
+        ServerCause::HostKeyRevoked => "its host key is revoked in known_hosts".into(),
+        ServerCause::KeyRefused => {
+            "it does not take the push key: it has no apu-client, an apu-data with another key, or an sshd that keeps \
+             the user out; apu bootstrap finds out which"
+                .into()
+        }
+        ServerCause::TurnedAway => format!("it hung up before the login: {detail}"),
+        ServerCause::LoginEnded => format!("it ended the login: {detail}"),
+        ServerCause::SshSaid if detail.is_empty() => "ssh gave up without a word".into(),
+        ServerCause::SshSaid | ServerCause::NoCommonAlgorithm | ServerCause::SshConfiguration => {
+            detail.to_owned()
+        }
+        ServerCause::ProgramEnds => "the program is ending".into(),
+        ServerCause::Fault { action, object } => {
+            let object = object.as_deref().unwrap_or("ssh");
+            match action {
+                ServerAction::MakePipe => format!("cannot make a pipe: {detail}"),
+                ServerAction::Start => format!("cannot start {object}: {detail}"),
+                ServerAction::WaitFor => format!("{object}: {detail}"),
+                ServerAction::ConfigureSsh => format!("cannot configure ssh: {detail}"),
+                ServerAction::UseSocket => format!("ssh made no socket: {detail}"),
+            }
+        }
+        ServerCause::Bug => "apt-all itself failed here, which is a bug".into(),
+        ServerCause::Lost(lost) => lost_text(lost),
+        ServerCause::LostBeforeBegin(lost) => {
+            format!("{}, before the run began: nothing was done", lost_text(lost))
+        }
+        ServerCause::TimeUp {
+            seconds,
+            goes_on,
+            lost,
+        } => {
+            let goes_on = if *goes_on {
+                "; what was begun there goes on"
+            } else {
+                ""
+            };
+            let lost = lost
+                .as_ref()
+                .map_or_else(String::new, |lost| format!("; {}", lost_text(lost)));
+            format!("no result within {seconds} s{goes_on}{lost}")
+        }
+        ServerCause::OldClient { version, feature } => {
+            let version = version
+                .as_ref()
+                .map_or_else(String::new, |version| format!(" {version}"));
+            format!("its apu-client{version} does not know {feature}")
+        }
+        ServerCause::NotStarted => "interrupted before its turn".into(),
+        ServerCause::LeftAtWork => "left while it was at work; what was begun there goes on".into(),
+        ServerCause::MaxFailures {
+            failed,
+            hosts,
+            allowed,
+        } => {
+            let s = if *hosts == 1 { "" } else { "s" };
+            format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}")
+        }
+        // Their texts are made above.
+        ServerCause::HungUp | ServerCause::Stale { .. } => String::new(),
+    }
+}
+
+fn lost_text(lost: &Lost) -> String {
+    let mut words = "the connection ended without a result".to_owned();
+    if !lost.said.is_empty() {
+        words += &format!(": {}", lost.said);
+    }
+    if let Some(then) = &lost.then {
+        words += &format!("; and then: {}", text(then));
+    }
+    words
+}
+
+fn at_work(work: &Work) -> String {
+    let about = &work.about;
+    let what = match work.kind {
+        WorkKind::Connecting => "it has not been reached".to_owned(),
+        WorkKind::Silent => "it has been asked and is silent".to_owned(),
+        WorkKind::Waiting if about.is_empty() => "it waits for a lock".to_owned(),
+        WorkKind::Waiting => format!("it waits for {about}"),
+        WorkKind::Repair => format!("it repairs what an interrupted dpkg left {about}"),
+        WorkKind::Download => format!("it fetches {about}"),
+        WorkKind::Install => format!("it installs {about}"),
+    };
+    format!("{}, for {} by then", what.trim_end(), span(work.seconds))
+}
+
+/// Advice as a text, for this host.
+#[must_use]
+pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
+    match advice {
+        ServerAdvice::PinHostKey => format!("apu host-key {host}"),
+        ServerAdvice::ReplaceHostKey => {
+            format!("find out why, and then: apu host-key {host} --replace")
+        }
+        ServerAdvice::FindOutJumpKey => "find out why; its pinned key is in root's own known_hosts".into(),
+        ServerAdvice::KnowJumpHost { jump } => format!(
+            "log in to {} as root once with ssh, and compare its key",
+            jump_host(jump.as_deref())
+        ),
+        ServerAdvice::LogInToJumpHost { jump } => format!(
+            "let root's ssh log in to {} without a question, by a key or an agent",
+            jump_host(jump.as_deref())
+        ),
+        ServerAdvice::Bootstrap => format!("apu bootstrap {host}"),
+        ServerAdvice::NewerClient => format!("sudo apu bootstrap {host}, which brings a newer apu-client"),
+        ServerAdvice::MendAndBootstrap => format!("mend that on {host}, and then: apu bootstrap {host}"),
+        ServerAdvice::LookIntoLog => format!("look into the log of sshd on {host}: journalctl -t sshd"),
+        ServerAdvice::GiveAddress => format!("write `{host} address=…` in its class"),
+        ServerAdvice::Attach { run } => format!("apu attach {host} {run}"),
+        ServerAdvice::MendAndRepeat { operation, packages } => {
+            let packages: String = packages
+                .iter()
+                .map(|package| format!(" {}", quote(package)))
+                .collect();
+            format!("mend what failed, and then: apt-all {host} {operation}{packages}")
+        }
+        ServerAdvice::CompareRelease { uri } => {
+            format!("on the client: curl -s {uri}/InRelease | grep Date")
+        }
+        ServerAdvice::MayReplace { package, version } => format!(
+            "where {package} {version} is to replace theirs: write \"{package}\" into may_replace of [archive] in \
+             /etc/apu-server/apu.toml, then: gen-apu-data-pkg --push {host}"
+        ),
+        ServerAdvice::PushMayReplace { package } => format!(
+            "gen-apu-data-pkg --push {host}, where {package} is new in may_replace; else give it a version above theirs"
+        ),
+    }
+}

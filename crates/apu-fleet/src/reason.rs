@@ -1,0 +1,466 @@
+//! Reasons: why a request did not end well on a host, as the client told it or as the server found out.
+//!
+//! They are facts. The server's views make sentences of them.
+
+use apu_debian::PackageName;
+use apu_proto::{Operation, Reason, ReasonCode, RunId};
+use serde::{Deserialize, Serialize};
+
+/// Why a request did not end well on a host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HostReason {
+    /// Found out here.
+    Server(ServerReason),
+    /// Told by the client.
+    Client(Reason),
+}
+
+/// A reason's code: the server's own, or the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// Found out here.
+    Server(ServerCode),
+    /// Told by the client.
+    Client(ReasonCode),
+}
+
+impl HostReason {
+    /// For programs.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Server(reason) => Code::Server(reason.code),
+            Self::Client(reason) => Code::Client(reason.code),
+        }
+    }
+}
+
+/// Why a request did not end well, as the server found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerReason {
+    /// For programs.
+    pub code: ServerCode,
+    /// What happened, with its parameters.
+    #[serde(flatten)]
+    pub cause: ServerCause,
+    /// What ssh, the host or the system said about it, line by line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detail: Vec<String>,
+    /// Where it happened.
+    #[serde(default, skip_serializing_if = "Place::is_host")]
+    pub place: Place,
+    /// What the host was at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// What the host found out itself when an administrator's access was used to ask it; empty where it found nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// What to try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<ServerAdvice>,
+}
+
+/// The codes of [`ServerCause`]s, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerCode {
+    /// Nobody listens on the port.
+    Refused,
+    /// No answer in time.
+    NoAnswer,
+    /// The network knows no way.
+    NoRoute,
+    /// The name has no address.
+    UnknownName,
+    /// No key of the host is pinned.
+    UnknownHostKey,
+    /// The host shows another key than the pinned one.
+    ChangedHostKey,
+    /// The host does not take the push key.
+    KeyRefused,
+    /// The host hung up before it asked for a key.
+    HungUp,
+    /// The host knows the account, and does not let it in now: it is expired, or /etc/nologin is there.
+    LoginRefused,
+    /// The way through a jump host failed.
+    Jump,
+    /// The two sshs have no algorithm in common.
+    NoCommonAlgorithm,
+    /// ssh itself could not be started or configured on this machine.
+    Here,
+    /// Something else that ssh said.
+    Other,
+    /// The connection ended without a result.
+    Lost,
+    /// The client is too old for what was asked.
+    OldClient,
+    /// The lists that the host has are older than what was published here.
+    Stale,
+    /// The time was up.
+    TimeUp,
+    /// An administrator's Ctrl-C.
+    Interrupted,
+    /// More hosts failed than may.
+    MaxFailures,
+}
+
+/// What the server found out. On the wire of events `cause` is its name and `parameters` are its fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "cause", content = "parameters", rename_all = "kebab-case")]
+pub enum ServerCause {
+    /// No sshd listens there.
+    ConnectionRefused,
+    /// The connection timed out.
+    TimedOut,
+    /// No login within this many seconds.
+    NoLogin {
+        /// The limit.
+        seconds: u64,
+    },
+    /// Nothing came in time.
+    NoAnswerInTime,
+    /// It was connected, and nothing came.
+    ConnectedAndSilent,
+    /// It was connected, and then the connection failed; the detail says how.
+    ConnectedAndFailed,
+    /// The network knows no way to it.
+    NoRoute,
+    /// Its name has no address.
+    NoAddress,
+    /// Its host key is not known here.
+    HostKeyUnknown,
+    /// Its host key is another than the pinned one.
+    HostKeyChanged,
+    /// Its host key is revoked in known_hosts.
+    HostKeyRevoked,
+    /// It does not take the key.
+    KeyRefused,
+    /// It hung up before the login, for too many connections or as a punishment.
+    HungUp,
+    /// It hung up before the login; the detail says what its sshd said.
+    TurnedAway,
+    /// It ended the login; the detail says what was said.
+    LoginEnded,
+    /// The two sshs have no algorithm in common; the detail says which are missing.
+    NoCommonAlgorithm,
+    /// ssh said something else, which is the detail; nothing where that is empty.
+    SshSaid,
+    /// ssh refuses its own configuration or a key file; the detail says why.
+    SshConfiguration,
+    /// The program is ending.
+    ProgramEnds,
+    /// The system refused something here; the detail says why.
+    Fault {
+        /// What was about to be done.
+        action: ServerAction,
+        /// With which program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<String>,
+    },
+    /// The part of apt-all that worked for this host failed, which is a bug.
+    Bug,
+    /// The connection ended without a result.
+    Lost(Lost),
+    /// The connection ended before the run began: nothing was done.
+    LostBeforeBegin(Lost),
+    /// No result came in time.
+    TimeUp {
+        /// The limit in seconds.
+        seconds: f64,
+        /// What was begun goes on.
+        goes_on: bool,
+        /// How the connection was lost meanwhile.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<Lost>,
+    },
+    /// The client lacks a part of the protocol.
+    OldClient {
+        /// Its version; none where it told none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// The part.
+        feature: String,
+    },
+    /// The client's lists are older than what was published here.
+    Stale {
+        /// Which ones.
+        lists: Vec<StaleList>,
+    },
+    /// Its turn had not come at Ctrl-C.
+    NotStarted,
+    /// It was left at a second Ctrl-C; what was begun goes on.
+    LeftAtWork,
+    /// More hosts failed than may.
+    MaxFailures {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        hosts: usize,
+        /// How many may.
+        allowed: usize,
+    },
+}
+
+/// A connection that ended without a result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lost {
+    /// What was said last; not to be trusted.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub said: String,
+    /// Why a later connection failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub then: Option<Box<ServerReason>>,
+}
+
+/// A list of a client that is older than what this server published last.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StaleList {
+    /// The archive's address.
+    pub uri: String,
+    /// Its suite.
+    pub suite: String,
+    /// By how many seconds it is older; none where it does not say when it was made.
+    pub older_by: Option<u64>,
+}
+
+/// What the server was about to do when its system refused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerAction {
+    /// Make a pipe.
+    MakePipe,
+    /// Start a program.
+    Start,
+    /// Wait for a program.
+    WaitFor,
+    /// Configure ssh.
+    ConfigureSsh,
+    /// Use ssh's control socket.
+    UseSocket,
+}
+
+/// Where something happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// At the host.
+    #[default]
+    Host,
+    /// At the host, as its jump host saw it; none is the one that ssh_config names.
+    SeenFrom(Option<String>),
+    /// On the way to it: through this jump host, or on the way that ssh_config has.
+    Way(Option<String>),
+    /// At the host or on the way to it.
+    HostOrWay(Option<String>),
+}
+
+impl Place {
+    const fn is_host(&self) -> bool {
+        matches!(self, Self::Host)
+    }
+}
+
+/// What a host was at, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Work {
+    /// What.
+    pub kind: WorkKind,
+    /// The package that it was about, or the holder of the lock; empty where that is not known, and not to be trusted.
+    pub about: String,
+    /// For how many seconds.
+    pub seconds: u64,
+}
+
+/// A kind of [`Work`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkKind {
+    /// It had not been reached.
+    Connecting,
+    /// It had been asked and was silent.
+    Silent,
+    /// It waited for a lock.
+    Waiting,
+    /// It repaired what an interrupted dpkg had left.
+    Repair,
+    /// It fetched.
+    Download,
+    /// It installed.
+    Install,
+}
+
+/// What an administrator may try; commands are typed on the server where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum ServerAdvice {
+    /// `apu host-key HOST`.
+    PinHostKey,
+    /// Find out why, and then `apu host-key HOST --replace`.
+    ReplaceHostKey,
+    /// Find out why the key of a jump host changed.
+    FindOutJumpKey,
+    /// Log in to the jump host once, and compare its key.
+    KnowJumpHost {
+        /// The jump host; none where ssh_config names it.
+        jump: Option<String>,
+    },
+    /// Let root's ssh log in to the jump host.
+    LogInToJumpHost {
+        /// The jump host; none where ssh_config names it.
+        jump: Option<String>,
+    },
+    /// `apu bootstrap HOST`.
+    Bootstrap,
+    /// `apu bootstrap HOST`, for a newer apu-client.
+    NewerClient,
+    /// Mend what the host found, and then `apu bootstrap HOST`.
+    MendAndBootstrap,
+    /// Look into the log of its sshd.
+    LookIntoLog,
+    /// Write its address into its class.
+    GiveAddress,
+    /// `apu attach HOST RUN`.
+    Attach {
+        /// The run.
+        run: RunId,
+    },
+    /// Mend what failed, and then the same on this host.
+    MendAndRepeat {
+        /// The operation.
+        operation: Operation,
+        /// Its packages, as `name[:arch][=version]`.
+        packages: Vec<String>,
+    },
+    /// Compare the Release file that the client gets.
+    CompareRelease {
+        /// The directory of the Release file.
+        uri: String,
+    },
+    /// Let a package replace what another archive has.
+    MayReplace {
+        /// The package.
+        package: PackageName,
+        /// The version that was published for it.
+        version: String,
+    },
+    /// Push the apu-data that lets a package replace what another archive has.
+    PushMayReplace {
+        /// The package.
+        package: PackageName,
+    },
+}
+
+impl ServerCause {
+    /// The code under which programs know it, where it happens at the host itself.
+    #[must_use]
+    pub const fn code(&self) -> ServerCode {
+        match self {
+            Self::ConnectionRefused => ServerCode::Refused,
+            Self::TimedOut | Self::NoLogin { .. } | Self::NoAnswerInTime | Self::ConnectedAndSilent => {
+                ServerCode::NoAnswer
+            }
+            Self::NoRoute => ServerCode::NoRoute,
+            Self::NoAddress => ServerCode::UnknownName,
+            Self::HostKeyUnknown => ServerCode::UnknownHostKey,
+            Self::HostKeyChanged | Self::HostKeyRevoked => ServerCode::ChangedHostKey,
+            Self::KeyRefused => ServerCode::KeyRefused,
+            Self::HungUp | Self::TurnedAway => ServerCode::HungUp,
+            Self::LoginEnded => ServerCode::LoginRefused,
+            Self::NoCommonAlgorithm => ServerCode::NoCommonAlgorithm,
+            Self::SshSaid | Self::ConnectedAndFailed => ServerCode::Other,
+            Self::SshConfiguration | Self::ProgramEnds | Self::Fault { .. } | Self::Bug => ServerCode::Here,
+            Self::Lost(_) | Self::LostBeforeBegin(_) => ServerCode::Lost,
+            Self::TimeUp { .. } => ServerCode::TimeUp,
+            Self::OldClient { .. } => ServerCode::OldClient,
+            Self::Stale { .. } => ServerCode::Stale,
+            Self::NotStarted | Self::LeftAtWork => ServerCode::Interrupted,
+            Self::MaxFailures { .. } => ServerCode::MaxFailures,
+        }
+    }
+}
+
+impl From<ServerCause> for ServerReason {
+    fn from(cause: ServerCause) -> Self {
+        Self {
+            code: cause.code(),
+            cause,
+            detail: Vec::new(),
+            place: Place::Host,
+            work: None,
+            found: None,
+            advice: None,
+        }
+    }
+}
+
+impl From<ServerCause> for HostReason {
+    fn from(cause: ServerCause) -> Self {
+        Self::Server(cause.into())
+    }
+}
+
+impl From<ServerReason> for HostReason {
+    fn from(reason: ServerReason) -> Self {
+        Self::Server(reason)
+    }
+}
+
+impl ServerReason {
+    /// The system refused something here.
+    #[must_use]
+    pub fn fault(action: ServerAction, object: Option<String>, error: &std::io::Error) -> Self {
+        Self::from(ServerCause::Fault { action, object }).detailed(error.to_string())
+    }
+
+    /// The same with what was said about it; nothing is added by an empty line.
+    #[must_use]
+    pub fn detailed(mut self, line: impl Into<String>) -> Self {
+        self.detail.push(line.into());
+        self.detail.retain(|line| !line.is_empty());
+        self
+    }
+
+    /// The same with what to try.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<Option<ServerAdvice>>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apu_proto::Cause;
+
+    #[test]
+    fn a_reason_reads_back_as_the_one_that_told_it() {
+        let lost = ServerCause::Lost(Lost {
+            said: "cut".into(),
+            then: Some(Box::new(ServerCause::NoRoute.into())),
+        });
+        let mut jump = ServerReason::from(ServerCause::HostKeyUnknown)
+            .detailed("x")
+            .advise(ServerAdvice::KnowJumpHost { jump: None });
+        jump.code = ServerCode::Jump;
+        jump.place = Place::Way(Some("gate".into()));
+        let reasons: [HostReason; 5] = [
+            ServerCause::LeftAtWork.into(),
+            lost.into(),
+            jump.into(),
+            // Both sides know this code.
+            HostReason::Client(Cause::ShuttingDown.into()),
+            HostReason::Client(Reason {
+                code: ReasonCode::Other,
+                ..Cause::Unknown.into()
+            }),
+        ];
+        for reason in reasons {
+            let text = serde_json::to_string(&reason).unwrap();
+            let read: HostReason = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, reason, "{text}");
+        }
+    }
+}

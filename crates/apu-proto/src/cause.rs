@@ -1,0 +1,438 @@
+//! Causes: the closed list of facts for which a client ends a request early or badly, each with its parameters.
+//!
+//! No cause has a sentence: the server makes one where it is shown. What apt, dpkg or the system printed is no parameter
+//! but the detail of a [`Reason`](crate::Reason).
+
+use std::collections::BTreeMap;
+
+use apu_debian::PackageKey;
+use serde::{Deserialize, Serialize};
+
+use crate::operation::Operation;
+use crate::outcome::ReasonCode;
+use crate::run_id::RunId;
+use crate::status::Broken;
+
+/// Why a request ended early or badly. On the wire `cause` is its name and `parameters` are its fields.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "cause", content = "parameters", rename_all = "kebab-case")]
+pub enum Cause {
+    /// The line is not a request; the detail says why.
+    Malformed,
+    /// No whole line came in this many seconds.
+    NoRequest {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The connection ended within the line.
+    UnendedLine,
+    /// There is more after the line.
+    MoreThanALine,
+    /// The caller is neither user apu nor root.
+    OtherCaller,
+    /// A run is at work, so what was asked for cannot be looked at.
+    RunAtWork(ActiveRuns),
+    /// The push key has as many runs here as it may.
+    TooManyRuns {
+        /// How many of them have not ended.
+        unfinished: usize,
+    },
+    /// The push key has as many requests answered at once as it may.
+    TooManyRequests,
+    /// Another program held a lock until the time was up.
+    LockHeld {
+        /// The lock's file.
+        lock: String,
+        /// Its holder; empty where that is not known.
+        holder: String,
+        /// The wait was ended early since the machine is shutting down.
+        shutting_down: bool,
+    },
+    /// apt itself met a lock.
+    LockedForApt,
+    /// The push key asked to remove packages without an approved plan.
+    RemovalWithoutPlan,
+    /// The transaction removes packages and the request does not allow that.
+    RemovalNotAllowed {
+        /// Which ones.
+        packages: Vec<String>,
+    },
+    /// The transaction removes a package that keeps the client reachable.
+    RemovesProtected {
+        /// Its name.
+        package: String,
+    },
+    /// The transaction removes packages that the system cannot work without.
+    RemovesEssential,
+    /// The run's id was used for another request.
+    RunIdReused,
+    /// The transaction changes packages that are on hold.
+    OnHold,
+    /// The transaction downgrades a package.
+    Downgrade {
+        /// The package.
+        package: PackageKey,
+        /// Its version.
+        old: String,
+        /// The lower one.
+        new: String,
+    },
+    /// The transaction downgrades packages; the detail names them.
+    Downgrades,
+    /// dpkg does not accept packages of this architecture here.
+    ForeignArchitecture {
+        /// The package's name.
+        package: String,
+        /// Its architecture.
+        architecture: String,
+        /// dpkg's own.
+        native: String,
+    },
+    /// The policy does not allow the operation.
+    OperationForbidden {
+        /// The operation.
+        operation: Operation,
+    },
+    /// The policy does not allow the operation to remove packages.
+    RemovalForbidden {
+        /// The operation.
+        operation: Operation,
+    },
+    /// The policy does not allow this package to be named by `install`.
+    PackageForbidden {
+        /// Its name.
+        package: String,
+    },
+    /// No source has the package.
+    UnknownPackage {
+        /// As it was asked for.
+        package: String,
+        /// Packages that provide what was asked for, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        providers: BTreeMap<String, Vec<String>>,
+    },
+    /// apt knows the name, and no source has a package of it.
+    NoCandidate {
+        /// Packages that provide what was asked for, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        providers: BTreeMap<String, Vec<String>>,
+    },
+    /// Another version than the one asked for would be installed, or is.
+    NotTheCandidate {
+        /// The package.
+        package: PackageKey,
+        /// The version that was asked for.
+        asked: String,
+        /// The candidate, or what is installed.
+        found: String,
+        /// The archive of the candidate; none where `found` is installed.
+        origin: Option<String>,
+    },
+    /// Package and architecture together are no key of dpkg's database.
+    NotAKey {
+        /// As it was asked for.
+        package: String,
+    },
+    /// The transaction is not the approved one.
+    Drifted,
+    /// There is hardly any space left on a file system.
+    NoSpace {
+        /// A path on it.
+        path: String,
+    },
+    /// Not all that was planned was done.
+    Incomplete(Incomplete),
+    /// apu-client was ended during the run, so what follows was read from dpkg's database afterwards.
+    ClientEnded {
+        /// How far the run had come.
+        progress: Progress,
+        /// What was not done.
+        left: Incomplete,
+    },
+    /// The machine is shutting down, and nothing was begun.
+    ShuttingDown,
+    /// dpkg or apt finds packages broken.
+    PackagesBroken(Incomplete),
+    /// Each archive's lists have expired.
+    ListsExpired {
+        /// The archives.
+        archives: Vec<ExpiredArchive>,
+    },
+    /// Not all lists were fetched; the detail says why. `exit` is given where apt said nothing.
+    ListsNotFetched {
+        /// How apt-get ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<String>,
+    },
+    /// apt failed; the detail says why.
+    AptFailed,
+    /// apt cannot plan the request; the detail says why.
+    CannotPlan,
+    /// apt does not say what it would download; the detail says why.
+    NoDownloads,
+    /// The archive of a package names no SHA-256 of its .deb.
+    NoSha256 {
+        /// The package.
+        package: String,
+    },
+    /// A line of apt's simulation is not understood.
+    UnknownStep {
+        /// The line.
+        line: String,
+    },
+    /// Packages are still marked as installed automatically.
+    StillAutomatic {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
+    /// The policy cannot be read; the detail says why.
+    PolicyUnreadable,
+    /// Others than root may write the policy.
+    PolicyOfOthers,
+    /// The policy's text is wrong; the detail says where.
+    PolicyMalformed,
+    /// apt cannot read its configuration; the detail says why.
+    AptConfiguration,
+    /// A setting of apt's configuration under which apt may do something else than it is asked for.
+    AptSetting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// apt cannot read the sources; the detail says why.
+    Sources,
+    /// A source from which apt would take packages without a signature.
+    UnsignedSource {
+        /// Its file.
+        file: String,
+        /// The line or the paragraph, counted from 1.
+        at: String,
+        /// The option that says so, with its value where that is known.
+        option: String,
+        /// The archive's address and suite, where apt named them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        archive: Option<String>,
+    },
+    /// The machine does not use an archive of the site.
+    SiteSourceUnused {
+        /// The archive's address and suite.
+        archive: String,
+    },
+    /// A file names an archive of the site with another key than apu-data does.
+    SiteSourceOtherKey {
+        /// The file.
+        file: String,
+        /// The archive's address and suite.
+        archive: String,
+    },
+    /// apu-data names no archives of the site.
+    NoSiteSources {
+        /// Where they would be named.
+        path: String,
+    },
+    /// No run of this id is known.
+    UnknownRun {
+        /// The id.
+        run: RunId,
+    },
+    /// apt describes its sources in a way that is not understood.
+    SourcesNotUnderstood,
+    /// A request of this operation has no plan.
+    NoPlan {
+        /// The operation.
+        operation: Operation,
+    },
+    /// The run was accepted and never begun.
+    NeverBegun,
+    /// The run ended, and its result is not understood.
+    ResultNotUnderstood {
+        /// The result's file.
+        path: String,
+    },
+    /// The system refused something that apu-client needs; the detail says why.
+    Fault {
+        /// What apu-client was about to do.
+        action: Action,
+        /// With which file or program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object: Option<String>,
+    },
+    /// A cause of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The runs that are at work or wait for their turn.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ActiveRuns {
+    /// The one that is at work.
+    pub run: RunId,
+    /// Its operation.
+    pub operation: Operation,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// How many more wait for it.
+    pub waiting: usize,
+}
+
+/// What was not done of a transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Incomplete {
+    /// Packages that are neither installed nor gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<Broken>,
+    /// The first package that was left as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_done: Option<PackageKey>,
+    /// How many more were left as they were.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_not_done: usize,
+    /// dpkg was interrupted and left its journal.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+// serde asks for a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// How far a run had come when apu-client was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// It had not begun to change anything that was asked for.
+    NotBegun,
+    /// It had a plan, which was compared with dpkg's database.
+    Planned,
+    /// It had a plan that is not understood.
+    PlanNotUnderstood,
+}
+
+/// An archive whose lists have expired.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExpiredArchive {
+    /// Its address and suite.
+    pub archive: String,
+    /// `Valid-Until` of its Release file.
+    pub until: String,
+    /// The file and line that name it.
+    pub entry: String,
+}
+
+/// What apu-client was about to do when the system refused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Reach apu-client at its socket.
+    ReachClient,
+    /// Read the request.
+    ReadRequest,
+    /// Count the requests that are being answered.
+    CountRequests,
+    /// Make a run's id.
+    MakeRunId,
+    /// Make a run's record.
+    MakeRunRecord,
+    /// Read a run's record.
+    ReadRunRecord,
+    /// Keep a run's record.
+    KeepRunRecord,
+    /// Start a run.
+    StartRun,
+    /// Follow a run.
+    FollowRun,
+    /// Keep apu-client's state.
+    KeepState,
+    /// Read a file.
+    Read,
+    /// Read dpkg's database.
+    ReadDatabase,
+    /// Read apt's marks of packages that were installed automatically.
+    ReadMarks,
+    /// Run a program.
+    RunProgram,
+    /// Take a lock.
+    Lock,
+    /// Look at the locks of apt and dpkg.
+    LookAtLocks,
+    /// Look at the sources.
+    LookAtSources,
+    /// Look at apt's cache of .debs.
+    LookAtCache,
+    /// Let apt simulate.
+    Simulate,
+    /// Ask apt for the checksums of .debs.
+    AskForChecksums,
+    /// Ask apt about the sources.
+    AskAboutSources,
+    /// Ask apt-config.
+    AskAptConfig,
+    /// Read the Release file of an archive.
+    ReadRelease,
+    /// One that a later version knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Cause {
+    /// The code under which programs know it.
+    #[must_use]
+    pub const fn code(&self) -> ReasonCode {
+        match self {
+            Self::Malformed | Self::NoRequest { .. } | Self::UnendedLine | Self::MoreThanALine => {
+                ReasonCode::Grammar
+            }
+            Self::OtherCaller => ReasonCode::Caller,
+            Self::RunAtWork(_)
+            | Self::TooManyRuns { .. }
+            | Self::TooManyRequests
+            | Self::LockHeld { .. }
+            | Self::LockedForApt => ReasonCode::Locked,
+            Self::RemovalWithoutPlan | Self::RemovalNotAllowed { .. } => ReasonCode::Removal,
+            Self::RemovesProtected { .. } | Self::RemovesEssential => ReasonCode::Protected,
+            Self::RunIdReused
+            | Self::OnHold
+            | Self::Downgrade { .. }
+            | Self::Downgrades
+            | Self::ForeignArchitecture { .. }
+            | Self::OperationForbidden { .. }
+            | Self::RemovalForbidden { .. }
+            | Self::PackageForbidden { .. } => ReasonCode::Policy,
+            Self::UnknownPackage { .. } | Self::NoCandidate { .. } => ReasonCode::UnknownPackage,
+            Self::NotTheCandidate { .. } => ReasonCode::NotTheCandidate,
+            Self::Drifted => ReasonCode::Drifted,
+            Self::NoSpace { .. } => ReasonCode::Space,
+            Self::NotAKey { .. } | Self::PackagesBroken(_) => ReasonCode::Broken,
+            Self::ClientEnded { .. } | Self::ShuttingDown => ReasonCode::Interrupted,
+            Self::ListsExpired { .. } | Self::ListsNotFetched { .. } => ReasonCode::Lists,
+            Self::Incomplete(_)
+            | Self::AptFailed
+            | Self::CannotPlan
+            | Self::NoDownloads
+            | Self::NoSha256 { .. }
+            | Self::UnknownStep { .. }
+            | Self::StillAutomatic { .. } => ReasonCode::Apt,
+            Self::PolicyUnreadable
+            | Self::PolicyOfOthers
+            | Self::PolicyMalformed
+            | Self::AptConfiguration
+            | Self::AptSetting { .. }
+            | Self::Sources
+            | Self::UnsignedSource { .. }
+            | Self::SiteSourceUnused { .. }
+            | Self::SiteSourceOtherKey { .. }
+            | Self::NoSiteSources { .. } => ReasonCode::Configuration,
+            Self::UnknownRun { .. } => ReasonCode::UnknownRun,
+            Self::SourcesNotUnderstood
+            | Self::NoPlan { .. }
+            | Self::NeverBegun
+            | Self::ResultNotUnderstood { .. }
+            | Self::Fault { .. } => ReasonCode::Client,
+            Self::Unknown => ReasonCode::Other,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Notes: the closed list of facts beside a result that are worth a line, each with its parameters and no sentence.
+
+use apu_debian::PackageKey;
+use serde::{Deserialize, Serialize};
+
+use crate::cause::{ActiveRuns, ExpiredArchive};
+use crate::status::SourceLeftOut;
+
+/// A fact worth a line. `said` is what apt or the system printed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "kebab-case")]
+pub enum Note {
+    /// Nothing is installed from an archive whose lists have expired.
+    ExpiredArchive(ExpiredArchive),
+    /// The lists for the next apu-data were fetched apart from the machine's.
+    ListsFetchedApart,
+    /// They could not be fetched apart either.
+    ListsNotFetchedApart {
+        /// Why.
+        said: Vec<String>,
+    },
+    /// All lists were fetched, and a hook of the machine's apt failed.
+    HookFailed {
+        /// Its words.
+        said: Vec<String>,
+    },
+    /// apt-get failed, yet all that was planned is installed.
+    AptFailedAfterAll {
+        /// Its exit status.
+        exit: i32,
+        /// Its first complaint.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
+    },
+    /// A configuration file was replaced by the package's; the machine's lies beside it.
+    ConffileReplaced {
+        /// The file.
+        path: String,
+    },
+    /// apu-client was ended during the run, and all that was planned is installed.
+    ClientEnded,
+    /// apu-client was ended during an update, and whether the lists were fetched is not known.
+    UpdateUnknown,
+    /// dpkg had been interrupted and was repaired first.
+    JournalRepaired,
+    /// Packages were broken before the run and a repair was tried.
+    RepairTried {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
+    /// It is not known which updates are security updates.
+    SecurityUnknown {
+        /// Why.
+        said: String,
+    },
+    /// A run is at work.
+    RunAtWork(ActiveRuns),
+    /// A source of apu-data is not used on this machine.
+    SourceLeftOut(SourceLeftOut),
+    /// apt does not read the machine's sources.
+    SourcesUnread {
+        /// apt's error.
+        said: String,
+    },
+    /// apt does not read them, and they cannot be composed again.
+    SourcesNotComposed {
+        /// apt's error.
+        said: String,
+        /// Why not.
+        error: String,
+    },
+    /// apt did not read them, and does so again without some of apu-data's.
+    SourcesComposed {
+        /// apt's error before.
+        said: String,
+    },
+    /// apt does not read the machine's own sources, whatever is left out of apu-data's.
+    OwnSourcesUnread {
+        /// apt's error.
+        said: String,
+        /// The machine's files that conflict with apu-data's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+    },
+    /// A note of another version.
+    #[serde(other)]
+    Unknown,
+}
