@@ -8,7 +8,9 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{
+    ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, ReasonCode, Request, RequestOption, RunId, RunResult,
+};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use super::housekeeping::{is_for_apu_data, make_room};
@@ -43,13 +45,13 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
         .and_then(|(request, admission)| {
             if !admission.admits(&request) {
                 // Attaching without an answer does not end the run; the server tries again.
-                return match request.operation {
+                return match request.operation() {
                     Operation::Attach => Ok(()),
                     _ => Err(too_many()),
                 };
             }
             answer(paths, &mut socket, peer, &request).map_err(|mut refusal| {
-                refusal.result.operation = Some(request.operation);
+                refusal.result.operation = Some(request.operation());
                 refusal
             })
         });
@@ -84,7 +86,7 @@ impl Admission {
         match self {
             Self::Root | Self::Regular(_) => true,
             Self::Reserved(_) => {
-                matches!(request.operation, Operation::Ping | Operation::Attach) || is_for_apu_data(request)
+                matches!(request.operation(), Operation::Ping | Operation::Attach) || is_for_apu_data(request)
             }
             Self::Full => false,
         }
@@ -117,7 +119,7 @@ fn answer(
     request: &Request,
 ) -> Result<(), Refusal> {
     let started = Instant::now();
-    let operation = request.operation;
+    let operation = request.operation();
     if operation == Operation::Ping {
         let mut result = RunResult::new(ClientOutcome::Unchanged);
         result.operation = Some(operation);
@@ -126,7 +128,7 @@ fn answer(
     }
     let answered = match operation {
         Operation::Attach => return attach(paths, socket, peer, request),
-        _ if operation.is_a_run() && !request.dry_run => {
+        _ if operation.is_a_run() && !request.is_dry_run() => {
             match read_policy(paths, request).and_then(|_| check_removal(peer.user, request)) {
                 Ok(()) => return run(paths, socket, peer, request),
                 Err(refusal) => Err(refusal),
@@ -146,7 +148,7 @@ fn answer(
 
 /// Refuses a removal over the push key without a plan: somebody must have seen which packages go.
 fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
-    if user == 0 || !request.allow_remove || request.plan.is_some() {
+    if user == 0 || !request.allows_removal() || request.plan().is_some() {
         return Ok(());
     }
     let text = "the push key may remove packages only as a plan says, and this request has no plan's hash";
@@ -172,7 +174,7 @@ fn send_answer(
     started: Instant,
     mut result: RunResult,
 ) {
-    result.operation = Some(request.operation);
+    result.operation = Some(request.operation());
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     syslog::log(&format!("{peer} asked, {:?}: {request}", result.outcome));
     let _ = send_result(socket, None, result);
@@ -180,13 +182,14 @@ fn send_answer(
 
 /// Starts a run for the request, or finds the run that has its id, and follows it.
 fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
-    let id = match request.run_id {
+    let id = match request.run_id() {
         Some(id) => id,
         None => new_id().map_err(|error| Refusal::fault("cannot make a run's id", &error))?,
     };
-    let asked = Request {
-        run_id: Some(id),
-        ..request.clone()
+    let asked = match request.run_id() {
+        Some(_) => request.clone(),
+        None => (request.clone().with([RequestOption::RunId(id)]))
+            .map_err(|error| Refusal::new(ReasonCode::Grammar, error.to_string()))?,
     };
     if RunDir::find(paths, id).is_none() {
         make_room(paths, peer.user, request)?;
@@ -224,11 +227,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
 
 /// Whether two requests are the same, apart from how long they would wait.
 fn is_same_request(known: &Request, asked: &Request) -> bool {
-    let without_wait = |request: &Request| Request {
-        lock_wait: None,
-        ..request.clone()
-    };
-    without_wait(known) == without_wait(asked)
+    known.clone().without_lock_wait() == asked.clone().without_lock_wait()
 }
 
 fn attach(
@@ -238,7 +237,7 @@ fn attach(
     request: &Request,
 ) -> Result<(), Refusal> {
     let id = request
-        .run_id
+        .run_id()
         .ok_or_else(|| Refusal::new(ReasonCode::Grammar, "attach names no run"))?;
     syslog::log(&format!("{peer} asked: {request}"));
     let Some(run_dir) = RunDir::find(paths, id) else {

@@ -93,19 +93,20 @@ impl Policy {
 
     /// Whether a request is allowed. `ping` always is, and so is attaching to a run, which was allowed when it started.
     pub(crate) fn allows(&self, request: &Request) -> Result<(), Forbidden> {
-        let operation = request.operation;
+        let operation = request.operation();
         if matches!(operation, Operation::Ping | Operation::Attach) {
             return Ok(());
         }
         if !self.operations.contains(&operation) {
             return Err(Forbidden::Operation(operation));
         }
-        let removes = request.allow_remove || matches!(operation, Operation::Remove | Operation::Autoremove);
+        let removes =
+            request.allows_removal() || matches!(operation, Operation::Remove | Operation::Autoremove);
         if removes && self.removals == Removals::Never {
             return Err(Forbidden::Removal(operation));
         }
         if operation == Operation::Install {
-            for package in &request.packages {
+            for package in request.packages() {
                 let name = package.name.as_str();
                 if !self
                     .install

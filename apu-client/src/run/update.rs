@@ -20,7 +20,7 @@ use crate::os::spawn::Exit;
 impl Run<'_> {
     /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
     pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
-        if self.request.lists_of_site {
+        if self.request.wants_site_lists_only() {
             // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
             if let Err(refusal) = check_used(self.paths, &site_sources) {
@@ -39,7 +39,7 @@ impl Run<'_> {
     }
 
     fn fetch_lists(&mut self, archives: &[Target]) -> Result<RunResult, Refusal> {
-        let of_site = self.request.lists_of_site;
+        let of_site = self.request.wants_site_lists_only();
         let directory = self.paths.lists();
         if self.paths.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and must not reach the runs beside them.
@@ -126,7 +126,7 @@ impl Run<'_> {
             let mut call = Call::new(self.paths, verb, self.policy.conffiles);
             if apart {
                 call = call.use_site_archives_separately(self.paths);
-            } else if self.request.lists_of_site {
+            } else if self.request.wants_site_lists_only() {
                 call = call.use_site_archives(self.paths);
             }
             let completed = self.exec(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;

@@ -1,11 +1,11 @@
 //! The first phase of a push of something that was published for it: the clients learn that it is there.
 
 use apu_fleet::{Batch, Code, Ending, Host, HostName, HostState, Phase};
-use apu_proto::{Operation, ReasonCode, Request};
+use apu_proto::{Operation, ReasonCode, Request, RequestOption};
 use apu_site::Failure;
 
 use super::candidate::advice;
-use super::push::Push;
+use super::push::{Push, not_a_request};
 use crate::view::changes::named;
 
 impl Push<'_> {
@@ -15,10 +15,8 @@ impl Push<'_> {
         if self.local.is_empty() {
             return Ok(hosts);
         }
-        let request = Request {
-            lists_of_site: true,
-            ..Request::new(Operation::Update)
-        };
+        let request =
+            Request::new(Operation::Update, [RequestOption::ListsOfSite], []).map_err(not_a_request)?;
         let request = self.begin_run(request)?;
         self.ask_all(Batch::of(Phase::RefreshLists, &hosts, &request))
             .await;

@@ -82,6 +82,12 @@ impl Operation {
         )
     }
 
+    /// Whether a request may let it remove packages that it does not name.
+    #[must_use]
+    pub const fn takes_allow_remove(self) -> bool {
+        matches!(self, Self::DistUpgrade | Self::Install)
+    }
+
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {

@@ -178,7 +178,7 @@ impl State {
         let task = &self.tasks[host];
         let start = Event::HostStarted {
             host: task.host.name.clone(),
-            run: task.request.run_id,
+            run: task.request.run_id(),
         };
         self.emit(start, now, actions);
         actions.push(Action::Start(host));
@@ -254,8 +254,8 @@ impl State {
             actions.push(Action::Leave(index));
             let Task { host, request } = &self.tasks[index];
             let text = "left while it was at work; what was begun there goes on";
-            let why = Why::here(Obstacle::Interrupted, text, attach_advice(host, request.run_id));
-            let ending = Ending::without_result(Outcome::Lost, why, request.run_id);
+            let why = Why::here(Obstacle::Interrupted, text, attach_advice(host, request.run_id()));
+            let ending = Ending::without_result(Outcome::Lost, why, request.run_id());
             self.end(index, ending, now, actions);
         }
     }
@@ -271,8 +271,8 @@ fn not_started(reason: StopReason, task: &Task) -> Why {
             allowed,
         } => {
             let s = if hosts == 1 { "" } else { "s" };
-            let mut words = vec![task.host.name.to_string(), task.request.operation.to_string()];
-            words.extend(package_words(&task.request.packages));
+            let mut words = vec![task.host.name.to_string(), task.request.operation().to_string()];
+            words.extend(package_words(task.request.packages()));
             Why::here(
                 Obstacle::MaxFailures,
                 format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}"),

@@ -11,6 +11,9 @@ pub const MAX_REQUEST: usize = 4096;
 /// The most packages that one request may name.
 pub const MAX_PACKAGES: usize = 64;
 
+/// The longest that a request may wait for another package manager, in seconds.
+pub const MAX_LOCK_WAIT: u32 = 86_400;
+
 /// The word that every request of this version starts with.
 pub const VERSION_WORD: &str = "apu/1";
 
