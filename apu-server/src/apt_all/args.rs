@@ -100,23 +100,11 @@ Examples:
   apt-all web install ./foo_1.2_amd64.deb";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
-    let all = Operation::ALL.into_iter().filter_map(|operation| {
-        let help = match operation {
-            Operation::Ping => "Answer, and do nothing else",
-            Operation::Status => "Tell what is installed, pending, held and broken",
-            Operation::Check => "Tell which packages are broken",
-            Operation::Update => "Fetch the package lists",
-            Operation::Upgrade => "Bring newer versions, install nothing new, remove nothing",
-            Operation::DistUpgrade => "Bring newer versions with what they newly need",
-            Operation::Install => "Install the named packages, or .debs from files",
-            Operation::Remove => "Remove the named packages; a client's policy has to allow that",
-            Operation::Autoremove => "Remove what was installed automatically and is needed no more",
-            Operation::Clean => "Empty apt's cache of packages",
-            // `apu attach` knows which run to follow.
-            Operation::Attach => return None,
-        };
-        Some(PossibleValue::new(operation.as_str()).help(help))
-    });
+    // `apu attach` knows which run to follow.
+    let all = Operation::ALL
+        .into_iter()
+        .filter(|operation| *operation != Operation::Attach)
+        .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
 }
