@@ -212,8 +212,7 @@ fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal
 }
 
 fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
-    let may_remove =
-        request.allows_removal() || matches!(request.operation(), Operation::Remove | Operation::Autoremove);
+    let may_remove = request.allows_removal() || request.operation().removes_packages();
     let mut removed = Vec::new();
     for step in &plan.steps {
         match step {

@@ -100,8 +100,7 @@ impl Policy {
         if !self.operations.contains(&operation) {
             return Err(Forbidden::Operation(operation));
         }
-        let removes =
-            request.allows_removal() || matches!(operation, Operation::Remove | Operation::Autoremove);
+        let removes = request.allows_removal() || operation.removes_packages();
         if removes && self.removals == Removals::Never {
             return Err(Forbidden::Removal(operation));
         }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Operation, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{ReasonCode, Request, RunId, RunResult};
 use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
@@ -107,9 +107,6 @@ fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, 
 impl Run<'_> {
     fn carry_out(&mut self) -> Result<RunResult, Refusal> {
         let _turn = self.take_turn()?;
-        if self.request.operation() == Operation::Clean {
-            return self.clean();
-        }
         // Otherwise the check of the machine's own sources says whether apt reads them.
         let uses_site_only = self.request.wants_site_lists_only() || installs_apu_data_only(&self.request);
         let note = if uses_site_only {
@@ -117,9 +114,10 @@ impl Run<'_> {
         } else {
             None
         };
-        let mut result = match self.request.operation() {
-            Operation::Update => self.update(),
-            _ => self.change_packages(),
+        let mut result = if self.request.operation().changes_packages() {
+            self.change_packages()
+        } else {
+            self.change_no_package()
         };
         match &mut result {
             Ok(result) => result.notes.extend(note),

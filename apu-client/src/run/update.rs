@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use apu_proto::{Answer, ClientOutcome, Reason, ReasonCode, RunResult};
+use apu_proto::{Answer, ClientOutcome, Operation, Reason, ReasonCode, RunResult};
 
 use super::context::Run;
 use super::exec::Completed;
@@ -18,8 +18,17 @@ use crate::os::locks::{self, HeldLock};
 use crate::os::spawn::Exit;
 
 impl Run<'_> {
+    /// Carries out a run of an operation that changes no package.
+    pub(super) fn change_no_package(&mut self) -> Result<RunResult, Refusal> {
+        match self.request.operation() {
+            Operation::Update => self.update(),
+            Operation::Clean => self.clean(),
+            other => Err(Refusal::failed(ReasonCode::Client, format!("{other} is no run"))),
+        }
+    }
+
     /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
-    pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
+    fn update(&mut self) -> Result<RunResult, Refusal> {
         if self.request.wants_site_lists_only() {
             // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
@@ -94,7 +103,7 @@ impl Run<'_> {
     }
 
     /// Empties the cache of downloaded packages.
-    pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
+    fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
         let before = lists::snapshot(&directory);
         let completed = self.run_when_unlocked(Verb::Clean, false)?;

@@ -100,6 +100,18 @@ impl Operation {
         )
     }
 
+    /// Whether it takes packages from archives, and so needs lists that have not expired.
+    #[must_use]
+    pub const fn takes_from_archives(self) -> bool {
+        matches!(self, Self::Upgrade | Self::DistUpgrade | Self::Install)
+    }
+
+    /// Whether removing packages is what it is for.
+    #[must_use]
+    pub const fn removes_packages(self) -> bool {
+        matches!(self, Self::Remove | Self::Autoremove)
+    }
+
     /// Whether a request may let it remove packages that it does not name.
     #[must_use]
     pub const fn takes_allow_remove(self) -> bool {
