@@ -16,7 +16,7 @@ use crate::run::refusal::Refusal;
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     let policy = read_policy(paths, request)?;
     check_apt_configuration(paths)?;
-    match request.operation {
+    match request.operation() {
         Operation::Status => status::status(paths),
         Operation::Check => check::check(paths),
         _ => dry_run::dry_run(paths, request, policy.conffiles),

@@ -59,7 +59,7 @@ pub(crate) async fn ask(
     sinks: Sinks<'_>,
 ) -> Result<RunState, Failure> {
     let mut runner = start(ssh, hosts, request, sinks)?;
-    let batch = Batch::of(Phase::of(request.operation), hosts, request);
+    let batch = Batch::of(Phase::of(request.operation()), hosts, request);
     runner.phase(batch, limits).await;
     let status = exit_status(&runner);
     tell_failed_sinks(ui, runner.failed_sinks());

@@ -19,7 +19,7 @@ pub(crate) fn dry_run(
         site_sources(paths)?;
         Vec::new()
     } else {
-        preflight(paths, request.operation)?.notes
+        preflight(paths, request.operation())?.notes
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
@@ -30,7 +30,7 @@ pub(crate) fn dry_run(
     })?;
     let mut found = planning::report(&plan);
     if request
-        .plan
+        .plan()
         .is_some_and(|approved| approved != found.transaction.id())
     {
         return Err(planning::drifted(&plan));

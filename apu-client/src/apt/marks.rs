@@ -21,7 +21,7 @@ const APT_MARK_TIMEOUT: Duration = Duration::from_secs(120);
 /// apt-mark takes names as patterns, so it is asked about all packages instead.
 pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Result<Vec<PackageKey>> {
     let requested: BTreeSet<PackageKey> = request
-        .packages
+        .packages()
         .iter()
         .filter_map(|package| database.key_of(package).ok())
         .filter(|key| database.version(key.as_str()).is_some())

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use apu_proto::{
     Action, Advice, Cause, ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, Reason, Request,
-    RequestError, RunId, RunResult,
+    RequestError, RequestOption, RunId, RunResult,
 };
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
@@ -46,13 +46,13 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
         .and_then(|(request, admission)| {
             if !admission.admits(&request) {
                 // Attaching without an answer does not end the run; the server tries again.
-                return match request.operation {
+                return match request.operation() {
                     Operation::Attach => Ok(()),
                     _ => Err(too_many()),
                 };
             }
             answer(paths, &mut socket, peer, &request).map_err(|mut refusal| {
-                refusal.result.operation = Some(request.operation);
+                refusal.result.operation = Some(request.operation());
                 refusal
             })
         });
@@ -84,7 +84,7 @@ impl Admission {
         match self {
             Self::Root | Self::Regular(_) => true,
             Self::Reserved(_) => {
-                matches!(request.operation, Operation::Ping | Operation::Attach) || is_for_apu_data(request)
+                matches!(request.operation(), Operation::Ping | Operation::Attach) || is_for_apu_data(request)
             }
             Self::Full => false,
         }
@@ -116,7 +116,7 @@ fn answer(
     request: &Request,
 ) -> Result<(), Refusal> {
     let started = Instant::now();
-    let operation = request.operation;
+    let operation = request.operation();
     if operation == Operation::Ping {
         let mut result = RunResult::new(ClientOutcome::Unchanged);
         result.operation = Some(operation);
@@ -125,7 +125,7 @@ fn answer(
     }
     let answered = match operation {
         Operation::Attach => return attach(paths, socket, peer, request),
-        _ if operation.is_a_run() && !request.dry_run => {
+        _ if operation.is_a_run() && !request.is_dry_run() => {
             match read_policy(paths, request).and_then(|_| check_removal(peer.user, request)) {
                 Ok(()) => return run(paths, socket, peer, request),
                 Err(refusal) => Err(refusal),
@@ -145,7 +145,7 @@ fn answer(
 
 /// Refuses a removal over the push key without a plan: somebody must have seen which packages go.
 fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
-    if user == 0 || !request.allow_remove || request.plan.is_some() {
+    if user == 0 || !request.allows_removal() || request.plan().is_some() {
         return Ok(());
     }
     Err(Refusal::new(Cause::RemovalWithoutPlan).advise(Advice::NewerServer))
@@ -170,7 +170,7 @@ fn send_answer(
     started: Instant,
     mut result: RunResult,
 ) {
-    result.operation = Some(request.operation);
+    result.operation = Some(request.operation());
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     syslog::log(&format!("{peer} asked, {:?}: {request}", result.outcome));
     let _ = send_result(socket, None, result);
@@ -178,13 +178,14 @@ fn send_answer(
 
 /// Starts a run for the request, or finds the run that has its id, and follows it.
 fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
-    let id = match request.run_id {
+    let id = match request.run_id() {
         Some(id) => id,
         None => new_id().map_err(|error| Refusal::fault(Action::MakeRunId, &error))?,
     };
-    let asked = Request {
-        run_id: Some(id),
-        ..request.clone()
+    let asked = match request.run_id() {
+        Some(_) => request.clone(),
+        None => (request.clone().with([RequestOption::RunId(id)]))
+            .map_err(|error| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string())))?,
     };
     if RunDir::find(paths, id).is_none() {
         make_room(paths, peer.user, request)?;
@@ -219,11 +220,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
 
 /// Whether two requests are the same, apart from how long they would wait.
 fn is_same_request(known: &Request, asked: &Request) -> bool {
-    let without_wait = |request: &Request| Request {
-        lock_wait: None,
-        ..request.clone()
-    };
-    without_wait(known) == without_wait(asked)
+    known.clone().without_lock_wait() == asked.clone().without_lock_wait()
 }
 
 fn attach(
@@ -232,7 +229,7 @@ fn attach(
     peer: &Peer,
     request: &Request,
 ) -> Result<(), Refusal> {
-    let id = request.run_id.ok_or_else(|| {
+    let id = request.run_id().ok_or_else(|| {
         Refusal::new(Reason::from(Cause::Malformed).detailed(RequestError::NoRun.to_string()))
     })?;
     syslog::log(&format!("{peer} asked: {request}"));

@@ -61,10 +61,10 @@ pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Re
 
 /// Whether a request is one of the two that bring a new apu-data.
 pub(crate) fn is_for_apu_data(request: &Request) -> bool {
-    match request.operation {
-        Operation::Update => request.lists_of_site,
+    match request.operation() {
+        Operation::Update => request.wants_site_lists_only(),
         Operation::Install => request
-            .packages
+            .packages()
             .iter()
             .all(|package| package.name.as_str() == "apu-data"),
         _ => false,

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_request_is_one_line_with_its_end() {
         for close in [false, true] {
-            assert_eq!(read(b"apu/1 ping\n", close).unwrap().operation, Operation::Ping);
+            assert_eq!(read(b"apu/1 ping\n", close).unwrap().operation(), Operation::Ping);
         }
         for bytes in [
             &b"apu/1 ping"[..],
@@ -191,7 +191,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        assert_eq!(read_request(&mut here).unwrap().operation, Operation::Ping);
+        assert_eq!(read_request(&mut here).unwrap().operation(), Operation::Ping);
         writer.join().unwrap();
     }
 

@@ -28,8 +28,8 @@ pub(crate) fn active_runs(paths: &ClientPaths) -> Vec<ActiveRun> {
             // The file's time is the same at every look; a time that is counted back from now is not.
             let (since, has_turn) = run_dir.active_since().ok()?;
             Some(ActiveRun {
-                id: request.run_id?,
-                operation: request.operation,
+                id: request.run_id()?,
+                operation: request.operation(),
                 since: since
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |since| since.as_secs()),

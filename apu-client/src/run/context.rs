@@ -39,7 +39,7 @@ impl Run<'_> {
     /// Checks the machine's sources. Where apt does not read them, since another package has installed one that conflicts
     /// with apu-data's, they are composed again first.
     pub(super) fn check_sources(&self) -> Result<Checked, Refusal> {
-        let check = || preflight(self.paths, self.request.operation);
+        let check = || preflight(self.paths, self.request.operation());
         let refusal = match check() {
             Err(refusal) if refusal.is_about(ReasonCode::Configuration) => refusal,
             checked => return checked,

@@ -207,12 +207,12 @@ impl Run<'_> {
 
     /// Compares a plan with the approved transaction. After a repair, a part of it may be done already.
     fn check_approval(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
-        let Some(approved) = &self.request.plan else {
+        let Some(approved) = self.request.plan() else {
             return Ok(());
         };
         let found = plan.transaction();
         let same = match before_repair {
-            None => found.id() == *approved,
+            None => found.id() == approved,
             Some(before) => found.steps().iter().all(|step| before.steps().contains(step)),
         };
         if same {

@@ -38,10 +38,10 @@ pub(crate) fn call_for(
     conffiles: Conffiles,
     database: &Database,
 ) -> Option<Call> {
-    let mut call = Call::new(paths, Verb::of(request.operation)?, conffiles);
-    call.remove |= request.allow_remove;
+    let mut call = Call::new(paths, Verb::of(request.operation())?, conffiles);
+    call.remove |= request.allows_removal();
     let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
-    call.packages = request.packages.iter().map(exact).collect();
+    call.packages = request.packages().iter().map(exact).collect();
     if installs_apu_data_only(request) {
         call = call.for_apu_data(paths, need_separate_lists(paths));
     }
@@ -57,7 +57,7 @@ pub(crate) fn plan(
 ) -> Result<(Call, Plan), Refusal> {
     let call = call_for(paths, request, conffiles, database).ok_or_else(|| {
         Refusal::failed(Cause::NoPlan {
-            operation: request.operation,
+            operation: request.operation(),
         })
     })?;
     if let Some(refusal) = refuse_foreign_architecture(request, &database.architecture, foreign_architectures)
@@ -78,7 +78,7 @@ pub(crate) fn plan(
         return Err(with_providers(paths, refusal, request));
     }
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
-    if (request.dry_run || request.plan.is_some()) && !plan.steps.is_empty() {
+    if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
     }
     Ok((call, plan))
@@ -125,10 +125,10 @@ fn refuse_foreign_architecture(
 ) -> Option<Refusal> {
     let named = |package: &PackageArg| package.architecture.as_ref().map(ToString::to_string);
     let is_other = |architecture: &String| architecture != own;
-    let others: Vec<(&PackageArg, String)> = (request.packages.iter())
+    let others: Vec<(&PackageArg, String)> = (request.packages().iter())
         .filter_map(|package| Some((package, named(package).filter(is_other)?)))
         .collect();
-    if others.is_empty() || request.operation != Operation::Install {
+    if others.is_empty() || request.operation() != Operation::Install {
         return None;
     }
     let foreign = foreign()?;
@@ -151,7 +151,7 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
     if let Some(Cause::UnknownPackage { providers: known, .. } | Cause::NoCandidate { providers: known }) =
         cause
     {
-        for package in request.packages.iter().take(MAX_HINTS) {
+        for package in request.packages().iter().take(MAX_HINTS) {
             let name = package.name.as_str();
             // apt-cache would take such a name as a regular expression.
             if name.contains(['.', '+']) {
@@ -198,8 +198,7 @@ fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal
 }
 
 fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
-    let may_remove =
-        request.allow_remove || matches!(request.operation, Operation::Remove | Operation::Autoremove);
+    let may_remove = request.allows_removal() || request.operation().removes_packages();
     let mut removed = Vec::new();
     for step in &plan.steps {
         match step {
@@ -227,8 +226,8 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
     if !may_remove && !removed.is_empty() {
         return Err(removal_not_allowed(removed));
     }
-    if request.operation == Operation::Install {
-        for package in &request.packages {
+    if request.operation() == Operation::Install {
+        for package in request.packages() {
             check_resolved(package, plan, database)?;
         }
     }
@@ -242,7 +241,7 @@ pub(crate) fn automatically_installed(
     database: &Database,
 ) -> Result<Vec<PackageKey>, Refusal> {
     // apt-mark reads all sources, and apu-data may have to repair these.
-    if request.operation != Operation::Install || installs_apu_data_only(request) {
+    if request.operation() != Operation::Install || installs_apu_data_only(request) {
         return Ok(Vec::new());
     }
     automatic_among(request, database).map_err(|error| Refusal::fault(Action::ReadMarks, &error))

@@ -122,10 +122,7 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
         }
     }
     let mut notes = Vec::new();
-    if matches!(
-        operation,
-        Operation::Install | Operation::Upgrade | Operation::DistUpgrade
-    ) {
+    if operation.takes_from_archives() {
         let left_out = leave_out_expired(&sources, &lists, &targets, &mut notes)?;
         if !left_out.is_empty() {
             let is_left_out = |name: &str| left_out.iter().any(|start| name.starts_with(start.as_str()));

@@ -44,7 +44,7 @@ pub(crate) struct SavedRequest {
 
 impl SavedRequest {
     pub(crate) fn operation(&self) -> Option<Operation> {
-        self.request.as_ref().ok().map(|request| request.operation)
+        self.request.as_ref().ok().map(|request| request.operation())
     }
 }
 

@@ -17,10 +17,10 @@ use crate::os::paths::ClientPaths;
 /// Whether a request installs apu-data and nothing else. Nothing on the machine may prevent that, since apu-data is how
 /// everything else is repaired.
 pub(crate) fn installs_apu_data_only(request: &Request) -> bool {
-    request.operation == Operation::Install
-        && !request.packages.is_empty()
+    request.operation() == Operation::Install
+        && !request.packages().is_empty()
         && request
-            .packages
+            .packages()
             .iter()
             .all(|package| package.name.as_str() == "apu-data")
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Cause, Operation, Reason, Request, RunId, RunResult};
+use apu_proto::{Cause, Reason, Request, RunId, RunResult};
 use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
@@ -74,7 +74,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
 
 /// Returns how long a run waits for other package managers.
 fn lock_wait(request: &Request, is_by_root: bool) -> Duration {
-    let asked = request.lock_wait.unwrap_or(DEFAULT_LOCK_WAIT);
+    let asked = request.lock_wait().unwrap_or(DEFAULT_LOCK_WAIT);
     let limit = if is_by_root {
         u32::MAX
     } else {
@@ -107,19 +107,17 @@ fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, 
 impl Run<'_> {
     fn carry_out(&mut self) -> Result<RunResult, Refusal> {
         let _turn = self.take_turn()?;
-        if self.request.operation == Operation::Clean {
-            return self.clean();
-        }
         // Otherwise the check of the machine's own sources says whether apt reads them.
-        let uses_site_only = self.request.lists_of_site || installs_apu_data_only(&self.request);
+        let uses_site_only = self.request.wants_site_lists_only() || installs_apu_data_only(&self.request);
         let note = if uses_site_only {
             composed::compose_again(self.paths)
         } else {
             None
         };
-        let mut result = match self.request.operation {
-            Operation::Update => self.update(),
-            _ => self.change_packages(),
+        let mut result = if self.request.operation().changes_packages() {
+            self.change_packages()
+        } else {
+            self.change_no_package()
         };
         match &mut result {
             Ok(result) => result.notes.extend(note),
@@ -139,7 +137,7 @@ mod tests {
         assert_eq!(lock_wait(&request, false), Duration::from_secs(3600));
         assert_eq!(lock_wait(&request, true), Duration::from_secs(86_400));
         assert_eq!(
-            lock_wait(&Request::new(Operation::Update), false),
+            lock_wait(&request.without_lock_wait(), false),
             Duration::from_secs(600)
         );
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Reason, ReasonCode, RunResult};
+use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Operation, Reason, ReasonCode, RunResult};
 
 use super::context::Run;
 use super::exec::Completed;
@@ -18,9 +18,18 @@ use crate::os::locks::{self, HeldLock};
 use crate::os::spawn::Exit;
 
 impl Run<'_> {
+    /// Carries out a run of an operation that changes no package.
+    pub(super) fn change_no_package(&mut self) -> Result<RunResult, Refusal> {
+        match self.request.operation() {
+            Operation::Update => self.update(),
+            Operation::Clean => self.clean(),
+            operation => Err(Refusal::failed(Cause::NotARun { operation })),
+        }
+    }
+
     /// Fetches the lists. apt is told to exit with an error if one of them cannot be fetched; the old one stays then.
-    pub(super) fn update(&mut self) -> Result<RunResult, Refusal> {
-        if self.request.lists_of_site {
+    fn update(&mut self) -> Result<RunResult, Refusal> {
+        if self.request.wants_site_lists_only() {
             // The machine's other sources must not prevent the next apu-data.
             let site_sources = site_sources(self.paths)?;
             if let Err(refusal) = check_used(self.paths, &site_sources) {
@@ -39,7 +48,7 @@ impl Run<'_> {
     }
 
     fn fetch_lists(&mut self, archives: &[Target]) -> Result<RunResult, Refusal> {
-        let of_site = self.request.lists_of_site;
+        let of_site = self.request.wants_site_lists_only();
         let directory = self.paths.lists();
         if self.paths.is_exclusive() {
             // apt fetches as a user of its own, which must reach the lists and must not reach the runs beside them.
@@ -88,7 +97,7 @@ impl Run<'_> {
     }
 
     /// Empties the cache of downloaded packages.
-    pub(super) fn clean(&mut self) -> Result<RunResult, Refusal> {
+    fn clean(&mut self) -> Result<RunResult, Refusal> {
         let directory = self.paths.archives();
         let before = lists::snapshot(&directory);
         let completed = self.run_when_unlocked(Verb::Clean, false)?;
@@ -121,7 +130,7 @@ impl Run<'_> {
             let mut call = Call::new(self.paths, verb, self.policy.conffiles);
             if apart {
                 call = call.use_site_archives_separately(self.paths);
-            } else if self.request.lists_of_site {
+            } else if self.request.wants_site_lists_only() {
                 call = call.use_site_archives(self.paths);
             }
             let completed = self.exec(APT_GET, &call.action(self.lock_wait_left()), &ENVIRONMENT)?;

@@ -31,7 +31,7 @@ impl Run<'_> {
                     return Ok(taken);
                 }
                 Err(mut held) => {
-                    let own = self.request.run_id;
+                    let own = self.request.run_id();
                     let mut others = active_runs(self.paths).into_iter();
                     if let Some(run) = others.find(|run| run.has_turn && Some(run.id) != own) {
                         held.holder = format!("the run before it: {run}");

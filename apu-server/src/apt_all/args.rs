@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::quote;
-use apu_proto::{Operation, PackageArg, Request};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
 use apu_site::Failure;
 use apu_site::settings::MaxFailures;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -100,23 +100,11 @@ Examples:
   apt-all web install ./foo_1.2_amd64.deb";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
-    let all = Operation::ALL.into_iter().filter_map(|operation| {
-        let help = match operation {
-            Operation::Ping => "Answer, and do nothing else",
-            Operation::Status => "Tell what is installed, pending, held and broken",
-            Operation::Check => "Tell which packages are broken",
-            Operation::Update => "Fetch the package lists",
-            Operation::Upgrade => "Bring newer versions, install nothing new, remove nothing",
-            Operation::DistUpgrade => "Bring newer versions with what they newly need",
-            Operation::Install => "Install the named packages, or .debs from files",
-            Operation::Remove => "Remove the named packages; a client's policy has to allow that",
-            Operation::Autoremove => "Remove what was installed automatically and is needed no more",
-            Operation::Clean => "Empty apt's cache of packages",
-            // `apu attach` knows which run to follow.
-            Operation::Attach => return None,
-        };
-        Some(PossibleValue::new(operation.as_str()).help(help))
-    });
+    // `apu attach` knows which run to follow.
+    let all = Operation::ALL
+        .into_iter()
+        .filter(|operation| *operation != Operation::Attach)
+        .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
 }
@@ -171,8 +159,7 @@ impl Args {
     /// For packages that are none, and for options that the operation does not have.
     pub fn request(&self, local: &[PackageArg]) -> Result<Request, Failure> {
         let operation = self.operation;
-        let mut request = Request::new(operation);
-        request.packages.extend_from_slice(local);
+        let mut packages = local.to_vec();
         for word in self.packages.iter().filter(|word| !is_file(word)) {
             let package: PackageArg = word.parse().map_err(|error| {
                 Failure::words(format!("{word:?} is not a package"))
@@ -185,10 +172,9 @@ impl Args {
                         .advise("leave one of the two out"),
                 );
             }
-            request.packages.push(package);
+            packages.push(package);
         }
-        let removes = matches!(operation, Operation::DistUpgrade | Operation::Install);
-        if self.allow_remove && !removes {
+        if self.allow_remove && !operation.takes_allow_remove() {
             return Err(Failure::words(format!("{operation} has no --allow-remove"))
                 .advise("leave it out: only dist-upgrade and install remove packages on the way"));
         }
@@ -200,9 +186,19 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
-        request.allow_remove = self.allow_remove;
-        let line = request.to_string();
-        Request::parse(line.as_bytes()).map_err(|error| {
+        let options = self.allow_remove.then_some(RequestOption::AllowRemove);
+        let request = Request::new(operation, options, packages).and_then(|request| {
+            if operation.changes_packages() {
+                // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
+                request.clone().with([
+                    RequestOption::RunId(RunId::from_bytes([0; 16])),
+                    RequestOption::LockWait(MAX_LOCK_WAIT),
+                    RequestOption::Plan(TransactionId::from_bytes([0; 32])),
+                ])?;
+            }
+            Ok(request)
+        });
+        request.map_err(|error| {
             let failure = Failure::words("that cannot be asked of a client").why(error);
             match (operation.takes_packages(), self.packages.is_empty()) {
                 (true, true) => {
@@ -211,8 +207,7 @@ impl Args {
                 (false, false) => failure.advise(format!("apt-all {} {operation}", quote(&self.target))),
                 _ => failure.advise("name fewer packages, each once"),
             }
-        })?;
-        Ok(request)
+        })
     }
 
     /// How far to go, if somebody can be asked or not.
@@ -248,6 +243,7 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::MAX_PACKAGES;
     use clap::CommandFactory;
 
     use super::*;
@@ -358,6 +354,21 @@ mod tests {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
         assert!(Args::try_parse_from(["apt-all", "web", "attach"]).is_err());
+    }
+
+    #[test]
+    fn a_request_with_no_room_for_a_run_and_a_plan_is_refused_before_anybody_is_asked() {
+        let local = |digits: usize| -> Vec<PackageArg> {
+            let word = |n| format!("pkg{n:02}=1{}", "0".repeat(digits));
+            (0..MAX_PACKAGES).map(|n| word(n).parse().unwrap()).collect()
+        };
+        let args = words("apt-all web install ./x.deb");
+        assert!(args.request(&local(53)).is_ok());
+        let alone = Request::new(Operation::Install, [], local(54)).unwrap();
+        assert_eq!(alone.to_string().len(), 3981);
+        let error = args.request(&local(54)).unwrap_err();
+        assert_eq!(error.to_string(), "that cannot be asked of a client");
+        assert_eq!(error.advice(), Some("name fewer packages, each once"));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use apu_fleet::{
     Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Runner, Sinks,
     Task, random_bits,
 };
-use apu_proto::{Operation, PackageArg, Request, RunId, Transaction};
+use apu_proto::{
+    MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId, Transaction,
+};
 use apu_site::{Failure, Site, Ui, say};
 
 use super::args::{Args, Course};
@@ -67,9 +69,9 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     }
 
     let run = &ground.settings.run;
-    let usual = ground.limits(request.operation);
+    let usual = ground.limits(request.operation());
     // Read before a host is asked: what is published meanwhile may come too late for some.
-    let published = if matches!(request.operation, Operation::Update | Operation::Status) {
+    let published = if matches!(request.operation(), Operation::Update | Operation::Status) {
         published(&ground.site, &ground.settings)?
     } else {
         Vec::new()
@@ -108,11 +110,11 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
             max_failures: args
                 .max_failures
                 .or(run.max_failures)
-                .filter(|_| request.operation.is_a_run())
+                .filter(|_| request.operation().is_a_run())
                 .map(|most| most.of(hosts.len())),
             lock_wait: u32::try_from(run.lock_wait.as_secs())
                 .unwrap_or(u32::MAX)
-                .min(86_400),
+                .min(MAX_LOCK_WAIT),
             output,
         };
         let done = push.carry_out(request, hosts, course).await;
@@ -160,10 +162,7 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
 
-        let plan = Request {
-            dry_run: true,
-            ..request.clone()
-        };
+        let plan = (request.clone().with([RequestOption::DryRun])).map_err(not_a_request)?;
         let was_interrupted = self.is_interrupted();
         self.ask_all(Batch::of(Phase::Plan, &hosts, &plan)).await;
         if was_interrupted {
@@ -217,17 +216,18 @@ impl Push<'_> {
         // No run begins where no host will start.
         let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
         let request = if starts { self.begin_run(request)? } else { request };
-        let task = |host: &Host| Task {
-            host: host.clone(),
-            request: Request {
-                plan: self.approved.get(&host.name).map(Transaction::id),
-                ..request.clone()
-            },
+        let task = |host: &Host| {
+            let plan = self.approved.get(&host.name).map(Transaction::id);
+            Ok(Task {
+                host: host.clone(),
+                request: request.clone().with(plan.map(RequestOption::Plan))?,
+            })
         };
+        let tasks: Result<Vec<Task>, RequestError> = hosts.iter().map(task).collect();
         let batch = Batch {
-            phase: Phase::of(request.operation),
-            operation: request.operation,
-            tasks: hosts.iter().map(task).collect(),
+            phase: Phase::of(request.operation()),
+            operation: request.operation(),
+            tasks: tasks.map_err(not_a_request)?,
             published: self.published.clone(),
         };
         let limits = Limits {
@@ -288,10 +288,13 @@ impl Push<'_> {
     ///
     /// The run's identity is shown before any host has it: the terminal may be gone when it is needed.
     pub(super) fn begin_run(&mut self, request: Request) -> Result<Request, Failure> {
-        if !request.operation.is_a_run() {
+        if !request.operation().is_a_run() {
             return Ok(request);
         }
         let run = new_run_id()?;
+        let request = request
+            .with([RequestOption::RunId(run), RequestOption::LockWait(self.lock_wait)])
+            .map_err(not_a_request)?;
         self.record.begun(run);
         if let Err(error) = runs::keep(self.site, &self.record.begun_run(run)) {
             let directory = self.site.runs();
@@ -308,12 +311,13 @@ impl Push<'_> {
                 "run {run}; to follow it from elsewhere: apu attach {target} {run}"
             );
         }
-        Ok(Request {
-            run_id: Some(run),
-            lock_wait: Some(self.lock_wait),
-            ..request
-        })
+        Ok(request)
     }
+}
+
+/// A request that `Args::request` let through takes what a push adds to it.
+pub(super) fn not_a_request(error: RequestError) -> Failure {
+    Failure::machine("apt-all made a request that no client would take, which is a bug").why(error)
 }
 
 /// An identity for a run: each client keeps its own run under it.

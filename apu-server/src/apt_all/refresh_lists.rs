@@ -1,11 +1,11 @@
 //! The first phase of a push of something that was published for it: the clients learn that it is there.
 
 use apu_fleet::{Batch, Code, Ending, Hint, Host, HostName, HostState, Phase};
-use apu_proto::{Operation, ReasonCode, Request};
+use apu_proto::{Operation, ReasonCode, Request, RequestOption};
 use apu_site::Failure;
 
 use super::candidate::advice;
-use super::push::Push;
+use super::push::{Push, not_a_request};
 
 impl Push<'_> {
     /// Has the lists of the site's own archives fetched where something was published for this push; returns the hosts that
@@ -14,10 +14,8 @@ impl Push<'_> {
         if self.local.is_empty() {
             return Ok(hosts);
         }
-        let request = Request {
-            lists_of_site: true,
-            ..Request::new(Operation::Update)
-        };
+        let request =
+            Request::new(Operation::Update, [RequestOption::ListsOfSite], []).map_err(not_a_request)?;
         let request = self.begin_run(request)?;
         self.ask_all(Batch::of(Phase::RefreshLists, &hosts, &request))
             .await;

@@ -50,10 +50,7 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     let hosts = ground.inventory()?.resolve(&target, &[]);
     let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
     let ssh = ground.ssh()?;
-    let request = Request {
-        run_id: Some(run),
-        ..Request::new(Operation::Attach)
-    };
+    let request = Request::attach(run);
     let output = OutputOptions {
         paint: Paint::for_stream(ground.ui.stdout()),
         verbose: !words.quiet,

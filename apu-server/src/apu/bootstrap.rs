@@ -231,7 +231,7 @@ async fn prove(
     if hosts.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let request = Request::new(Operation::Status);
+    let request = Request::status();
     let mut runner = start(ssh, hosts, &request, Sinks::default())?;
     let mut left: Vec<Host> = hosts.to_vec();
     for attempt in 1..=3 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{Ending, Host, HostName, Inventory, Sinks, TargetError};
-use apu_proto::{Operation, Request};
+use apu_proto::Request;
 use apu_site::Failure;
 
 use crate::failure;
@@ -42,10 +42,10 @@ pub(super) async fn statuses(
     hosts: &[Host],
     ground: &Ground,
 ) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
-    asked(ssh, hosts, ground, Operation::Status).await
+    asked(ssh, hosts, ground, &Request::status()).await
 }
 
-/// What every host answers to an operation that changes nothing; none where somebody stopped the asking.
+/// What every host answers to a request that changes nothing; none where somebody stopped the asking.
 ///
 /// # Errors
 /// Where this machine cannot ask.
@@ -53,11 +53,10 @@ pub(super) async fn asked(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
     ground: &Ground,
-    operation: Operation,
+    request: &Request,
 ) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
-    let request = Request::new(operation);
-    let limits = ground.limits(operation);
-    let run = ask(&ground.ui, ssh, hosts, &request, limits, Sinks::default()).await?;
+    let limits = ground.limits(request.operation());
+    let run = ask(&ground.ui, ssh, hosts, request, limits, Sinks::default()).await?;
     let endings = run.endings().map(|(host, ending)| (host.clone(), ending.clone()));
     Ok((run.interrupts == 0).then(|| endings.collect()))
 }

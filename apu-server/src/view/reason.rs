@@ -219,6 +219,7 @@ fn sentence(cause: &Cause) -> String {
         Cause::UnknownRun { run } => format!("this client knows no run {run}"),
         Cause::SourcesNotUnderstood => "apt describes its sources in a way that is not understood".into(),
         Cause::NoPlan { operation } => format!("{operation} has no plan"),
+        Cause::NotARun { operation } => format!("{operation} is no run"),
         Cause::NeverBegun => "the run was accepted and never begun".into(),
         Cause::ResultNotUnderstood { path } => {
             format!("this run has ended, and its result is not understood: {path}")

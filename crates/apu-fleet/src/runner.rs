@@ -39,8 +39,8 @@ impl Announcement {
     pub fn of(push: PushId, hosts: &[Host], request: &Request, by: String) -> Self {
         Self {
             push,
-            operation: request.operation,
-            packages: package_words(&request.packages),
+            operation: request.operation(),
+            packages: package_words(request.packages()),
             hosts: hosts.iter().map(|host| host.name.clone()).collect(),
             by,
         }
@@ -57,7 +57,7 @@ impl Batch {
         };
         Self {
             phase,
-            operation: request.operation,
+            operation: request.operation(),
             tasks: hosts.iter().map(task).collect(),
             published: Vec::new(),
         }

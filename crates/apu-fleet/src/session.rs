@@ -51,7 +51,7 @@ impl Reporter {
 }
 
 pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
-    let run = task.request.run_id;
+    let run = task.request.run_id();
     let mut trouble = None;
     let exchange = send_request(transport, task, reporter, &mut trouble);
     let ending = match timeout_at(Instant::now() + limit, exchange).await {
@@ -82,20 +82,17 @@ async fn send_request<T: Transport>(
     reporter: &Reporter,
     trouble: &mut Option<Lost>,
 ) -> Ending {
-    let run = task.request.run_id;
+    let run = task.request.run_id();
     let answer = match transport.ask(&task.host, &task.request).await {
         Ok(answer) => answer,
         Err(why) => return Ending::without_result(Outcome::Unreachable, why, None),
     };
     let mut last = read_reply(answer, reporter).await;
-    let Some(run_id) = run.filter(|_| task.request.operation != Operation::Attach) else {
+    let Some(run_id) = run.filter(|_| task.request.operation() != Operation::Attach) else {
         return last.ending(task);
     };
 
-    let attach = Request {
-        run_id: Some(run_id),
-        ..Request::new(Operation::Attach)
-    };
+    let attach = Request::attach(run_id);
     let mut garbage = 0;
     let mut strangers = 0;
     let mut pause = FIRST_PAUSE;
@@ -254,7 +251,7 @@ impl Reply {
         let result = self.result.as_ref()?;
         let feature = task.request.missing_feature(&self.client.features)?;
         let is_grammar = (result.reason.as_ref()).is_some_and(|reason| reason.code == ReasonCode::Grammar);
-        if !(is_grammar || result.outcome == ClientOutcome::Drifted || task.request.dry_run) {
+        if !(is_grammar || result.outcome == ClientOutcome::Drifted || task.request.is_dry_run()) {
             return None;
         }
         let version: Option<Version> = self.client.version.parse().ok();
@@ -266,7 +263,7 @@ impl Reply {
     }
 
     fn ending(self, task: &Task) -> Ending {
-        let run = task.request.run_id;
+        let run = task.request.run_id();
         let too_old = self.too_old(task);
         let lost = self.lost();
         let mut ending = match self.result {
@@ -287,7 +284,7 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Cause, FEATURES};
+    use apu_proto::{Cause, FEATURES, RequestOption};
 
     use crate::reason::HostReason;
 
@@ -311,10 +308,7 @@ mod tests {
     fn a_client_that_lacks_a_feature_is_too_old_and_one_that_has_it_refuses_for_itself() {
         let task = Task {
             host: Host::plain("web1".parse().unwrap()),
-            request: Request {
-                lists_of_site: true,
-                ..Request::new(Operation::Update)
-            },
+            request: Request::new(Operation::Update, [RequestOption::ListsOfSite], []).unwrap(),
         };
         let all = FEATURES.map(|feature| feature.to_string());
         let why = |cause, features: &[String]| {

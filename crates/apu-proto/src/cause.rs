@@ -243,6 +243,11 @@ pub enum Cause {
         /// The operation.
         operation: Operation,
     },
+    /// The operation is answered at once and is no run.
+    NotARun {
+        /// The operation.
+        operation: Operation,
+    },
     /// The run was accepted and never begun.
     NeverBegun,
     /// The run ended, and its result is not understood.
@@ -429,6 +434,7 @@ impl Cause {
             Self::UnknownRun { .. } => ReasonCode::UnknownRun,
             Self::SourcesNotUnderstood
             | Self::NoPlan { .. }
+            | Self::NotARun { .. }
             | Self::NeverBegun
             | Self::ResultNotUnderstood { .. }
             | Self::Fault { .. } => ReasonCode::Client,

@@ -39,8 +39,8 @@ impl Request {
     #[must_use]
     pub fn missing_feature(&self, of_client: &[String]) -> Option<Feature> {
         let taken = [
-            self.lists_of_site.then_some(Feature::ListsOfSite),
-            (self.dry_run || self.plan.is_some()).then_some(Feature::Plan1),
+            self.wants_site_lists_only().then_some(Feature::ListsOfSite),
+            (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }

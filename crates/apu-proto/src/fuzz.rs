@@ -11,7 +11,7 @@ pub fn request_line(data: &[u8]) {
     let Ok(request) = Request::parse(data) else {
         return;
     };
-    assert!(data.len() <= MAX_REQUEST && request.packages.len() <= MAX_PACKAGES);
+    assert!(data.len() <= MAX_REQUEST && request.packages().len() <= MAX_PACKAGES);
     let printed = request.to_string();
     let read: Vec<&[u8]> = data.split(|byte| *byte == b' ').collect();
     for word in printed.split(' ') {

@@ -30,7 +30,9 @@ pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
 pub use reason::{Advice, MAX_DETAIL, Reason};
-pub use request::{MAX_PACKAGES, MAX_REQUEST, Request, RequestError, VERSION_WORD};
+pub use request::{
+    MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
+};
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
 pub use transaction::{DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, Transaction, TransactionId};

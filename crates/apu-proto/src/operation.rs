@@ -67,6 +67,24 @@ impl Operation {
         }
     }
 
+    /// What it does, as `apt-all --help` says it.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Ping => "Answer, and do nothing else",
+            Self::Status => "Tell what is installed, pending, held and broken",
+            Self::Check => "Tell which packages are broken",
+            Self::Update => "Fetch the package lists",
+            Self::Upgrade => "Bring newer versions, install nothing new, remove nothing",
+            Self::DistUpgrade => "Bring newer versions with what they newly need",
+            Self::Install => "Install the named packages, or .debs from files",
+            Self::Remove => "Remove the named packages; a client's policy has to allow that",
+            Self::Autoremove => "Remove what was installed automatically and is needed no more",
+            Self::Clean => "Empty apt's cache of packages",
+            Self::Attach => "Follow a run that was started before, from its beginning",
+        }
+    }
+
     /// Whether it is a run: a record of its own that outlives the connection.
     #[must_use]
     pub const fn is_a_run(self) -> bool {
@@ -80,6 +98,24 @@ impl Operation {
             self,
             Self::Upgrade | Self::DistUpgrade | Self::Install | Self::Remove | Self::Autoremove
         )
+    }
+
+    /// Whether it takes packages from archives, and so needs lists that have not expired.
+    #[must_use]
+    pub const fn takes_from_archives(self) -> bool {
+        matches!(self, Self::Upgrade | Self::DistUpgrade | Self::Install)
+    }
+
+    /// Whether removing packages is what it is for.
+    #[must_use]
+    pub const fn removes_packages(self) -> bool {
+        matches!(self, Self::Remove | Self::Autoremove)
+    }
+
+    /// Whether a request may let it remove packages that it does not name.
+    #[must_use]
+    pub const fn takes_allow_remove(self) -> bool {
+        matches!(self, Self::DistUpgrade | Self::Install)
     }
 
     /// Whether it names packages: then at least one, otherwise none.
@@ -103,5 +139,29 @@ impl FromStr for Operation {
             .into_iter()
             .find(|operation| operation.as_str() == word)
             .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_operations_are_listed_in_the_order_of_the_enum() {
+        let places: Vec<usize> = Operation::ALL
+            .iter()
+            .map(|operation| *operation as usize)
+            .collect();
+        // Attach is the last of the enum.
+        assert_eq!(places, (0..=Operation::Attach as usize).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_operation_has_the_same_word_in_a_request_and_in_json() {
+        for operation in Operation::ALL {
+            assert_eq!(operation.as_str().parse(), Ok(operation));
+            let json = serde_json::to_string(&operation).unwrap();
+            assert_eq!(json, format!("\"{operation}\""));
+        }
     }
 }

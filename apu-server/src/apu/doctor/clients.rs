@@ -1,7 +1,7 @@
 //! What clients say when they are asked: whether apt and dpkg work there, and whether they use all of apu-data's sources.
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::Operation;
+use apu_proto::{Operation, Request};
 use apu_site::Failure;
 
 use super::{Finding, well, wrong};
@@ -18,10 +18,10 @@ pub(super) fn findings(ground: &Ground, target: &[String]) -> Result<Option<Vec<
     let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
     let ssh = ground.ssh()?;
     wait(async {
-        let Some(checks) = asked(&ssh, &hosts, ground, Operation::Check).await? else {
+        let Some(checks) = asked(&ssh, &hosts, ground, &Request::check()).await? else {
             return Ok(None);
         };
-        let Some(states) = asked(&ssh, &hosts, ground, Operation::Status).await? else {
+        let Some(states) = asked(&ssh, &hosts, ground, &Request::status()).await? else {
             return Ok(None);
         };
         Ok(Some(judge(&checks, &states)))

@@ -178,7 +178,7 @@ impl State {
         let task = &self.tasks[host];
         let start = Event::HostStarted {
             host: task.host.name.clone(),
-            run: task.request.run_id,
+            run: task.request.run_id(),
         };
         self.emit(start, now, actions);
         actions.push(Action::Start(host));
@@ -252,8 +252,8 @@ impl State {
             }
             actions.push(Action::Leave(index));
             let request = &self.tasks[index].request;
-            let reason = ServerReason::from(ServerCause::LeftAtWork).advise(attach_advice(request.run_id));
-            let ending = Ending::without_result(Outcome::Lost, reason, request.run_id);
+            let reason = ServerReason::from(ServerCause::LeftAtWork).advise(attach_advice(request.run_id()));
+            let ending = Ending::without_result(Outcome::Lost, reason, request.run_id());
             self.end(index, ending, now, actions);
         }
     }
@@ -274,8 +274,8 @@ fn not_started(reason: StopReason, task: &Task) -> ServerReason {
                 allowed,
             };
             ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat {
-                operation: task.request.operation,
-                packages: package_words(&task.request.packages),
+                operation: task.request.operation(),
+                packages: package_words(task.request.packages()),
             })
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use apu_proto::{Operation, Request, RunId};
+use apu_proto::{Operation, Request, RequestOption, RunId};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
@@ -133,10 +133,7 @@ async fn update(
         .iter()
         .map(|name| Host::plain(name.parse().unwrap()))
         .collect();
-    let request = Request {
-        run_id: Some(run_id()),
-        ..Request::new(Operation::Update)
-    };
+    let request = Request::new(Operation::Update, [RequestOption::RunId(run_id())], []).unwrap();
     let push = PushId::from_bytes([1; 16]);
     let announcement = Announcement::of(push, &hosts, &request, "alice".into());
     let mut runner = Runner::start(script, stops, sinks, announcement);
@@ -448,10 +445,7 @@ async fn the_plan_of_an_old_client_is_never_taken_for_nothing_to_do() {
         ..Script::default()
     });
     let hosts = [Host::plain("old".parse().unwrap())];
-    let request = Request {
-        dry_run: true,
-        ..Request::new(Operation::Upgrade)
-    };
+    let request = Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap();
     let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
     let (_keep, stops) = mpsc::unbounded_channel();
     let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);

@@ -22,7 +22,7 @@ fn name(index: usize) -> crate::name::HostName {
 fn tasks(hosts: impl Iterator<Item = usize>) -> Vec<Task> {
     let task = |index| Task {
         host: Host::plain(name(index)),
-        request: Request::new(Operation::Upgrade),
+        request: Request::new(Operation::Upgrade, [], []).unwrap(),
     };
     hosts.map(task).collect()
 }

@@ -1,0 +1,72 @@
+//! The options of a request: their words, and the operations that take them.
+
+use std::fmt;
+
+use crate::operation::Operation;
+use crate::run_id::RunId;
+use crate::transaction::TransactionId;
+
+/// An option of a request, `key=value` on the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOption {
+    /// The run's identity; the client chooses one where it is missing.
+    RunId(RunId),
+    /// Say what would be done, and do nothing.
+    DryRun,
+    /// Let the transaction remove packages.
+    AllowRemove,
+    /// Do only this transaction, and refuse any other.
+    Plan(TransactionId),
+    /// Fetch the lists of the site's own archives and leave those of all others as they are.
+    ListsOfSite,
+    /// How long to wait for another package manager, in seconds.
+    LockWait(u32),
+}
+
+/// Why a word is not an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoOption {
+    Key,
+    Value,
+}
+
+impl RequestOption {
+    pub(super) fn read(word: &str) -> Result<Self, NoOption> {
+        let (key, value) = word.split_once('=').ok_or(NoOption::Key)?;
+        let option = match key {
+            "run_id" => value.parse().ok().map(Self::RunId),
+            "dry_run" => (value == "yes").then_some(Self::DryRun),
+            "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
+            "plan_sha256" => value.parse().ok().map(Self::Plan),
+            "lists_of" => (value == "site").then_some(Self::ListsOfSite),
+            "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
+            "lock_wait" => None,
+            _ => return Err(NoOption::Key),
+        };
+        option.ok_or(NoOption::Value)
+    }
+
+    /// Whether the option means something for the operation.
+    pub(super) const fn goes_with(self, operation: Operation) -> bool {
+        match self {
+            Self::RunId(_) => operation.is_a_run() || matches!(operation, Operation::Attach),
+            Self::DryRun | Self::Plan(_) => operation.changes_packages(),
+            Self::AllowRemove => operation.takes_allow_remove(),
+            Self::ListsOfSite => matches!(operation, Operation::Update),
+            Self::LockWait(_) => operation.is_a_run(),
+        }
+    }
+}
+
+impl fmt::Display for RequestOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RunId(id) => write!(f, "run_id={id}"),
+            Self::DryRun => f.write_str("dry_run=yes"),
+            Self::AllowRemove => f.write_str("allow_remove=yes"),
+            Self::Plan(id) => write!(f, "plan_sha256={id}"),
+            Self::ListsOfSite => f.write_str("lists_of=site"),
+            Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Reads a request line.
+
+use super::Request;
+use super::error::{MAX_REQUEST, RequestError, VERSION_WORD};
+use super::option::{NoOption, RequestOption};
+
+impl Request {
+    /// Reads a request line, given without its line end.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it; nothing of a wrong line is ever used.
+    pub fn parse(line: &[u8]) -> Result<Self, RequestError> {
+        if line.is_empty() {
+            return Err(RequestError::Empty);
+        }
+        if line.len() > MAX_REQUEST {
+            return Err(RequestError::TooLong);
+        }
+        if let Some(at) = line.iter().position(|byte| !(b' '..=b'~').contains(byte)) {
+            return Err(RequestError::Byte { at: at + 1 });
+        }
+        let line = std::str::from_utf8(line).map_err(|_| RequestError::Byte { at: 1 })?;
+        let mut words = (1..).zip(line.split(' ')).peekable();
+        if line.split(' ').any(str::is_empty) {
+            return Err(RequestError::EmptyWord);
+        }
+        if words.next().is_none_or(|(_, version)| version != VERSION_WORD) {
+            return Err(RequestError::Version);
+        }
+        let (word, name) = words.next().ok_or(RequestError::NoOperation)?;
+        let operation = name.parse().map_err(|()| RequestError::Operation { word })?;
+
+        let mut request = Self::unchecked(operation);
+        while let Some((word, text)) = words.next_if(|(_, text)| is_option(text)) {
+            let option = RequestOption::read(text).map_err(|wrong| match wrong {
+                NoOption::Key => RequestError::Key { word, operation },
+                NoOption::Value => RequestError::Value { word },
+            })?;
+            request.add_option(word, option)?;
+        }
+        for (word, text) in words {
+            if is_option(text) {
+                return Err(RequestError::Key { word, operation });
+            }
+            let package = text
+                .parse()
+                .map_err(|source| RequestError::Package { word, source })?;
+            request.add_package(word, package)?;
+        }
+        request.checked()
+    }
+}
+
+fn is_option(word: &str) -> bool {
+    word.split('=').next().is_some_and(|key| key.contains('_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Operation;
+    use crate::request::MAX_PACKAGES;
+    use proptest::prelude::*;
+
+    fn parse(line: &str) -> Result<Request, RequestError> {
+        Request::parse(line.as_bytes())
+    }
+
+    #[test]
+    fn a_request_reads_back_as_it_was_written() {
+        for line in [
+            "apu/1 ping",
+            "apu/1 update",
+            "apu/1 update run_id=0123456789abcdef0123456789abcdef lists_of=site lock_wait=600",
+            "apu/1 dist-upgrade run_id=0123456789abcdef0123456789abcdef allow_remove=yes lock_wait=600",
+            "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
+            "apu/1 attach run_id=0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(parse(line).expect(line).to_string(), line);
+        }
+    }
+
+    #[test]
+    fn an_option_is_taken_only_where_it_means_something() {
+        for line in [
+            "apu/1 ping run_id=0123456789abcdef0123456789abcdef",
+            "apu/1 update dry_run=yes",
+            "apu/1 upgrade allow_remove=yes",
+            "apu/1 status lists_of=site",
+            "apu/1 status lock_wait=5",
+            "apu/1 attach run_id=0123456789abcdef0123456789abcdef lock_wait=5",
+            "apu/1 install lists_of=site hello",
+            "apu/1 dist-upgrade lists_of=site",
+            "apu/1 update lists_of=site lists_of=site",
+            "apu/1 update lists_of",
+            "apu/1 install hello dry_run=yes",
+            "apu/1 install dry_run=yes dry_run=yes hello",
+            "apu/1 install dpkg_options=--force-all hello",
+            "apu/1 install dry_run hello",
+        ] {
+            assert!(
+                matches!(parse(line), Err(RequestError::Key { .. })),
+                "{line}: {:?}",
+                parse(line)
+            );
+        }
+        for line in [
+            "apu/1 upgrade dry_run=no",
+            "apu/1 update lock_wait=+1",
+            "apu/1 update lists_of=",
+            "apu/1 update lists_of=yes",
+            "apu/1 update lists_of=Site",
+            "apu/1 update lists_of=site,debian",
+            "apu/1 update lists_of=http://mirror.example.org/",
+            "apu/1 update lists_of=/usr/share/apu-data/site.sources",
+            "apu/1 update lock_wait=86401",
+        ] {
+            assert!(
+                matches!(parse(line), Err(RequestError::Value { .. })),
+                "{line}: {:?}",
+                parse(line)
+            );
+        }
+    }
+
+    #[test]
+    fn packages_go_with_install_and_remove_and_with_nothing_else() {
+        assert_eq!(
+            parse("apu/1 install"),
+            Err(RequestError::NoPackage(Operation::Install))
+        );
+        assert_eq!(
+            parse("apu/1 upgrade hello"),
+            Err(RequestError::NoneTaken(Operation::Upgrade))
+        );
+        assert_eq!(
+            parse("apu/1 install hello hello=1"),
+            Err(RequestError::Twice { word: 4 })
+        );
+        let many: String = (0..=MAX_PACKAGES).map(|n| format!(" pkg{n}")).collect();
+        assert_eq!(parse(&format!("apu/1 install{many}")), Err(RequestError::TooMany));
+    }
+
+    #[test]
+    fn attach_wants_a_run() {
+        assert_eq!(parse("apu/1 attach"), Err(RequestError::NoRun));
+    }
+
+    #[test]
+    fn a_line_is_at_most_4096_bytes_of_printable_ascii_with_single_spaces() {
+        assert_eq!(
+            parse(&format!("apu/1 install {}", "a".repeat(MAX_REQUEST))),
+            Err(RequestError::TooLong)
+        );
+        assert_eq!(parse("apu/1 update\nid"), Err(RequestError::Byte { at: 13 }));
+        assert_eq!(parse("apu/1 install h\u{e9}"), Err(RequestError::Byte { at: 16 }));
+        for line in ["apu/1  update", " apu/1 update", "apu/1 update "] {
+            assert_eq!(parse(line), Err(RequestError::EmptyWord));
+        }
+        assert_eq!(parse(""), Err(RequestError::Empty));
+        assert_eq!(parse("update"), Err(RequestError::Version));
+        assert_eq!(parse("apu/2 update"), Err(RequestError::Version));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::parse(&line);
+        }
+
+        #[test]
+        fn what_is_accepted_is_written_back_unchanged(words in proptest::collection::vec("[a-z0-9+.:=~-]{1,12}", 1..6)) {
+            let line = format!("apu/1 install {}", words.join(" "));
+            if let Ok(request) = parse(&line) {
+                prop_assert_eq!(request.to_string(), line);
+            }
+        }
+    }
+}
