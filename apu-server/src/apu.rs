@@ -17,13 +17,13 @@ use std::process::ExitCode;
 use apu_site::{Failure, Site, Ui};
 use clap::{Parser, Subcommand};
 
-use crate::ground::Ground;
+use crate::context::Context;
 use crate::program::finished;
 
 /// Everything about a fleet of Debian machines but the button itself, which is apt-all.
 #[derive(Debug, Parser)]
 #[command(name = "apu", version)]
-struct Words {
+struct Args {
     #[command(subcommand)]
     command: Command,
 
@@ -34,54 +34,50 @@ struct Words {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Hosts(hosts::Words),
-    HostKey(host_key::Words),
-    Bootstrap(bootstrap::Words),
-    Attach(attach::Words),
-    Key(key::Words),
-    Doctor(doctor::Words),
-    Status(status::Words),
+    Hosts(hosts::Args),
+    HostKey(host_key::Args),
+    Bootstrap(bootstrap::Args),
+    Attach(attach::Args),
+    Key(key::Args),
+    Doctor(doctor::Args),
+    Status(status::Args),
     Repo(crate::repo::RepoArgs),
     Serve(crate::serve::ServeArgs),
     /// Make the keys and the archive where they are missing; the package does this when it is installed.
     #[command(hide = true)]
     Setup,
     #[command(hide = true)]
-    Man(generate::Words),
+    Man(generate::Args),
     #[command(hide = true)]
-    Completions(generate::Words),
+    Completions(generate::Args),
     #[command(hide = true)]
-    Complete(complete::Words),
+    Complete(complete::Args),
 }
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     let ui = Ui::of_process();
-    finished(&ui, Words::try_parse(), |words| run(&ui, words))
+    finished(&ui, Args::try_parse(), |args| run(&ui, args))
 }
 
-fn run(ui: &Ui, words: &Words) -> Result<u8, Failure> {
-    let enter = || Ground::enter(&words.root, "apu", ui);
-    match &words.command {
-        Command::Hosts(words) => hosts::run(&enter()?, words),
-        Command::HostKey(words) => host_key::run(&enter()?, words),
-        Command::Bootstrap(words) => bootstrap::run(&enter()?, words),
-        Command::Attach(words) => attach::run(&enter()?, words),
-        Command::Key(words) => key::run(&enter()?, words),
-        Command::Doctor(words) => doctor::run(&enter()?, words),
-        Command::Status(words) => status::run(&enter()?, words),
-        Command::Repo(args) => crate::repo::run(ui, args, &Site::below(&words.root)),
-        Command::Serve(args) => crate::serve::run(ui, args, &Site::below(&words.root)),
-        Command::Setup => crate::setup::run_setup(ui, &Site::below(&words.root)),
-        Command::Man(words) => generate::man(words),
-        Command::Completions(words) => generate::completions(words),
+fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
+    let site = || Site::below(&args.root);
+    let enter = || Context::enter(&args.root, "apu", ui);
+    match &args.command {
+        Command::Hosts(args) => hosts::run(&enter()?, args),
+        Command::HostKey(args) => host_key::run(&enter()?, args),
+        Command::Bootstrap(args) => bootstrap::run(&enter()?, args),
+        Command::Attach(args) => attach::run(&enter()?, args),
+        Command::Key(args) => key::run(&enter()?, args),
+        Command::Doctor(args) => doctor::run(&enter()?, args),
+        Command::Status(args) => status::run(&enter()?, args),
+        Command::Repo(args) => crate::repo::run(ui, args, &site()),
+        Command::Serve(args) => crate::serve::run(ui, args, &site()),
+        Command::Setup => crate::setup::run_setup(ui, &site()),
+        Command::Man(args) => generate::man(args),
+        Command::Completions(args) => generate::completions(args),
         // Whoever types need not be root: sudo comes later.
-        Command::Complete(given) => Ok(complete::run(
-            ui,
-            &Site::below(&words.root),
-            given,
-            generate::programs(),
-        )),
+        Command::Complete(given) => Ok(complete::run(ui, &site(), given, generate::programs())),
     }
 }

@@ -2,8 +2,8 @@
 
 pub mod apt_all;
 pub mod apu;
+pub mod context;
 pub mod failure;
-pub mod ground;
 pub mod interrupt;
 mod one_phase;
 mod program;

@@ -143,7 +143,7 @@ mod tests {
         Stanza::new(fields).split()
     }
 
-    fn judged(sources: &[Source], proxy: Option<&str>) -> Result<(), String> {
+    fn checked(sources: &[Source], proxy: Option<&str>) -> Result<(), String> {
         reads(sources, proxy, "LIST").map_err(|failure| apu_site::report(&failure).0)
     }
 
@@ -158,8 +158,8 @@ mod tests {
             fields.extend(more);
             stanza(&fields)
         };
-        assert_eq!(judged(&fields("./", &[("Signed-By", "/k.gpg")]), None), Ok(()));
-        assert_eq!(judged(&[], None), Ok(()));
+        assert_eq!(checked(&fields("./", &[("Signed-By", "/k.gpg")]), None), Ok(()));
+        assert_eq!(checked(&[], None), Ok(()));
         for (sources, part) in [
             (fields("s", &[]), "(Component)"),
             (fields("./", &[("Signed-By", "k")]), "not a fingerprint"),
@@ -174,7 +174,7 @@ mod tests {
                 "Conflicting values set for option Signed-By",
             ),
         ] {
-            let error = judged(&sources, None).expect_err(part);
+            let error = checked(&sources, None).expect_err(part);
             assert!(
                 error.contains(part) && error.contains("would stop apt on every client"),
                 "{error}"
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn the_proxy_setting_is_read_with_them() {
         assert_eq!(
-            judged(&[], Some("Acquire::http::Proxy \"http://p.example.org\";\n")),
+            checked(&[], Some("Acquire::http::Proxy \"http://p.example.org\";\n")),
             Ok(())
         );
-        assert!(judged(&[], Some("APT::Default-Release \"nowhere\";\n")).is_err());
-        assert!(judged(&[], Some("Acquire::http::Proxy \"http://p.example.org\"\n")).is_err());
+        assert!(checked(&[], Some("APT::Default-Release \"nowhere\";\n")).is_err());
+        assert!(checked(&[], Some("Acquire::http::Proxy \"http://p.example.org\"\n")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that apu-data is made from, read and judged.
+//! Everything that apu-data is made from, read and checked.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -95,12 +95,12 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Inputs, Failure> 
             .collect(),
         host,
     };
-    judge_together(site, &inputs)?;
+    check_together(site, &inputs)?;
     Ok(inputs)
 }
 
-/// apt reads no source at all where two of them disagree. Ours are judged with theirs, and then by apt itself.
-fn judge_together(site: &Site, inputs: &Inputs) -> Result<(), Failure> {
+/// apt reads no source at all where two of them disagree. Ours are checked with theirs, and then by apt itself.
+fn check_together(site: &Site, inputs: &Inputs) -> Result<(), Failure> {
     let sources = inputs.split_sources();
     let path = site.sources_list();
     let shown = path.display().to_string();

@@ -30,7 +30,7 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Option<String>, F
     let path = site.proxy_conf();
     match fs::read_to_string(&path) {
         Ok(text) => {
-            judge(&path)?;
+            check(&path)?;
             Ok(Some(text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -47,7 +47,7 @@ pub(crate) fn read(site: &Site, settings: &Settings) -> Result<Option<String>, F
 }
 
 /// A file that apt cannot read would stop every apt run on every client, also the one that could mend it.
-fn judge(path: &Path) -> Result<(), Failure> {
+fn check(path: &Path) -> Result<(), Failure> {
     let Some(alone) = dump(Some(path))? else {
         return Ok(());
     };
@@ -139,10 +139,10 @@ fn dump(path: Option<&Path>) -> Result<Option<String>, Failure> {
 mod tests {
     use super::*;
 
-    fn judged(text: &str) -> Result<(), String> {
+    fn checked(text: &str) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
-        judge(file.path()).map_err(|failure| apu_site::report(&failure).0)
+        check(file.path()).map_err(|failure| apu_site::report(&failure).0)
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             "Acquire::Languages { \"none\"; };\n",
             "// nothing\n",
         ] {
-            assert_eq!(judged(text), Ok(()), "{text}");
+            assert_eq!(checked(text), Ok(()), "{text}");
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
                 "acquire::https::verify-peer",
             ),
         ] {
-            let error = judged(text).expect_err(text);
+            let error = checked(text).expect_err(text);
             assert!(error.contains(name), "{text}: {error}");
         }
     }
@@ -189,7 +189,7 @@ mod tests {
             "http://user:pa55word@proxy.example.org:3128",
             "https://pa55word@proxy.example.org/",
         ] {
-            let error = judged(&format!("Acquire::http::Proxy \"{value}\";\n")).unwrap_err();
+            let error = checked(&format!("Acquire::http::Proxy \"{value}\";\n")).unwrap_err();
             assert!(error.contains("user name or password"), "{error}");
             assert!(!error.contains("pa55word"), "{error}");
         }

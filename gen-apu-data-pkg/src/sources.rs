@@ -4,8 +4,8 @@
 //! `trusted=yes` is not checked at all. Neither leaves this program. apt is stricter in some places and looser in others:
 //! what it would refuse on a client, or read there in another way than it is meant here, is refused here, with its line.
 
+mod check;
 mod distribution;
-mod judge;
 mod one_line;
 mod signed_by;
 mod together;
@@ -246,7 +246,7 @@ impl Stanza {
             .flatten()
     }
 
-    /// Who may sign. What was read has been judged.
+    /// Who may sign. What was read has been checked.
     pub(crate) fn signed_by(&self) -> Option<SignedBy> {
         SignedBy::parse(self.get("Signed-By").unwrap_or_default())
             .ok()
@@ -301,8 +301,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Stanza>, SourcesError> {
             .map(|Paragraph { line, fields }| Stanza::read(line, fields))
             .collect()
     };
-    let judged: Vec<Option<Stanza>> = stanzas.into_iter().map(judge::judge).collect::<Result<_, _>>()?;
-    Ok(judged.into_iter().flatten().collect())
+    let checked: Vec<Option<Stanza>> = stanzas.into_iter().map(check::check).collect::<Result<_, _>>()?;
+    Ok(checked.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn judge(policy: &str, request: &str) -> Result<(), Cause> {
+    fn check(policy: &str, request: &str) -> Result<(), Cause> {
         let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
         Policy::parse(policy).unwrap().allows(&request)
     }
@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn the_list_of_operations_in_the_policy_that_is_installed_narrows_it_once_it_counts() {
         let policy = SHIPPED.replace("#operations = ", "operations = ");
-        assert_eq!(judge(&policy, "upgrade"), Ok(()));
+        assert_eq!(check(&policy, "upgrade"), Ok(()));
         assert_eq!(
-            judge(&policy, "dist-upgrade"),
+            check(&policy, "dist-upgrade"),
             Err(Cause::OperationForbidden {
                 operation: Operation::DistUpgrade
             })
@@ -173,10 +173,10 @@ mod tests {
                 "autoremove",
                 "clean",
             ] {
-                assert_eq!(judge(policy, request), Ok(()), "{request}");
+                assert_eq!(check(policy, request), Ok(()), "{request}");
             }
             assert_eq!(
-                judge(policy, "remove vim"),
+                check(policy, "remove vim"),
                 Err(Cause::OperationForbidden {
                     operation: Operation::Remove
                 })
@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn an_operation_that_is_not_listed_is_refused_and_ping_never_is() {
         let policy = "operations = [\"status\"]";
-        assert_eq!(judge(policy, "ping"), Ok(()));
+        assert_eq!(check(policy, "ping"), Ok(()));
         assert_eq!(
-            judge(policy, "update"),
+            check(policy, "update"),
             Err(Cause::OperationForbidden {
                 operation: Operation::Update
             })
@@ -200,20 +200,20 @@ mod tests {
     fn install_is_narrowed_to_the_names_that_are_allowed() {
         let policy = "[install]\nallow = [\"site-*\", \"vim\", \"lib?1\"]";
         for name in ["site-a", "site-b-c", "vim", "libx1"] {
-            assert_eq!(judge(policy, &format!("install {name}")), Ok(()), "{name}");
+            assert_eq!(check(policy, &format!("install {name}")), Ok(()), "{name}");
         }
         for name in ["vim-tiny", "my-site-a", "libxx1"] {
             let refused = Err(Cause::PackageForbidden { package: name.into() });
-            assert_eq!(judge(policy, &format!("install vim {name}")), refused);
+            assert_eq!(check(policy, &format!("install vim {name}")), refused);
         }
     }
 
     #[test]
     fn removals_can_be_ruled_out_whatever_a_request_says() {
         let policy = "removals = \"never\"";
-        assert_eq!(judge(policy, "dist-upgrade"), Ok(()));
-        assert!(judge(policy, "dist-upgrade allow_remove=yes").is_err());
-        assert!(judge(policy, "autoremove").is_err());
+        assert_eq!(check(policy, "dist-upgrade"), Ok(()));
+        assert!(check(policy, "dist-upgrade allow_remove=yes").is_err());
+        assert!(check(policy, "autoremove").is_err());
     }
 
     #[test]

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_does_not_read_is_not_judged() {
+    fn what_apt_does_not_read_is_not_checked() {
         let (_root, paths) = client_with(&[
             (
                 "/etc/apt/sources.list.d/a.list.save",
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusive_client_is_judged_by_the_sources_that_it_uses() {
+    fn an_exclusive_client_is_checked_by_the_sources_that_it_uses() {
         let (_root, paths) = client_with(&[
             ("/etc/apt/sources.list", "deb [trusted=yes] http://x/ ./\n"),
             (

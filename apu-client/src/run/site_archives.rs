@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusive_client_is_judged_by_the_sources_that_it_uses() {
+    fn an_exclusive_client_is_checked_by_the_sources_that_it_uses() {
         let exclusive = "/usr/share/apu-data/exclusive/apu.sources";
         let other = OWN.replace("/k.gpg", "/other.gpg");
         assert_eq!(refusal(&[(SITE, OWN), (exclusive, OWN), (APU, &other)]), None);

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
     use crate::apt::complaints::Complaints;
 
-    fn judged(exit: i32, output: &str, changed: bool) -> RunResult {
+    fn checked(exit: i32, output: &str, changed: bool) -> RunResult {
         let mut complaints = Complaints::default();
         output.lines().for_each(|line| complaints.add_line(line));
         let (complaints, fetched) = complaints.finish();
@@ -236,7 +236,7 @@ mod tests {
             (100, "", false, Failed),
             (100, "Hit:1 http://y/ a InRelease", false, Failed),
         ] {
-            let result = judged(exit, output, changed);
+            let result = checked(exit, output, changed);
             assert_eq!(result.outcome, expected, "{exit} {output:?} {changed}");
             assert_eq!(result.reason.is_some(), matches!(expected, Failed | Partial));
         }
@@ -246,13 +246,13 @@ mod tests {
     fn a_hook_that_fails_after_everything_was_fetched_is_noted() {
         let hit = "Hit:1 http://y/ a InRelease\n";
         let hook = "E: Problem executing scripts APT::Update::Post-Invoke 'false'\nE: Sub-process returned an error code\n";
-        let noted = judged(100, &format!("{hit}{hook}"), false);
+        let noted = checked(100, &format!("{hit}{hook}"), false);
         assert_eq!((noted.outcome, noted.notes.len()), (ClientOutcome::Unchanged, 1));
         let [Note::HookFailed { said }] = noted.notes.as_slice() else {
             panic!("{:?}", noted.notes);
         };
         assert!(said[0].contains("Post-Invoke 'false'"), "{said:?}");
-        let printed = judged(0, &format!("{hit}E: a hook's words\n"), true);
+        let printed = checked(0, &format!("{hit}E: a hook's words\n"), true);
         assert_eq!(
             (printed.outcome, printed.notes.len()),
             (ClientOutcome::Changed, 1)
@@ -265,7 +265,7 @@ mod tests {
             format!("{hit}{hook}E: The list of sources could not be read.\n"),
         ] {
             assert_eq!(
-                judged(100, &output, false).outcome,
+                checked(100, &output, false).outcome,
                 ClientOutcome::Failed,
                 "{output}"
             );
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_vendor_that_changes_its_name_comes_with_the_command_that_accepts_it() {
         let text = "Get:1 http://x/ a InRelease\nE: Repository 'http://x a InRelease' changed its 'Label' value from 'A' to 'B'\n";
-        let reason = judged(100, text, false).reason.unwrap();
+        let reason = checked(100, text, false).reason.unwrap();
         assert!(reason.detail[0].contains("from 'A' to 'B'"), "{reason:?}");
         let field = "Label".to_owned();
         assert_eq!(reason.advice, Some(Advice::AllowReleaseInfoChange { field }));

@@ -29,7 +29,7 @@ pub struct Args {
     /// Packages to install or remove, as NAME[:ARCH][=VERSION]; install takes .debs as well.
     ///
     /// A word with a / in it, or with .deb at its end, is a file. It is added to the site's own archive, the clients fetch
-    /// the lists of that archive, and install exactly its version from there. With --dry-run it is only judged.
+    /// the lists of that archive, and install exactly its version from there. With --dry-run it is only checked.
     // The brackets are shown in the help; they are no link.
     #[allow(rustdoc::broken_intra_doc_links)]
     #[arg(value_name = "PACKAGE", value_hint = ValueHint::FilePath)]

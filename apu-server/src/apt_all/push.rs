@@ -19,8 +19,8 @@ use super::args::{Args, Course};
 use super::audit::Record;
 use super::planned::{marked, wanted};
 use super::question::ask;
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::interrupt::stops;
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
@@ -33,27 +33,27 @@ use crate::view::reason::describe;
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
-    let ground = Ground::enter(&args.root, "apt-all", ui)?;
+    let context = Context::enter(&args.root, "apt-all", ui)?;
     if args.list_hosts {
-        let hosts = ground
+        let hosts = context
             .inventory()?
             .resolve(std::slice::from_ref(&args.target), &args.exclude);
-        for host in hosts.map_err(|error| failure::target(&ground.site, error))? {
+        for host in hosts.map_err(|error| failure::target(&context.site, error))? {
             say!(ui, "{host}");
         }
         return Ok(0);
     }
     let local = match args.files()? {
         files if files.is_empty() => None,
-        files => Some(Local::judge(ui, &ground.site, &ground.settings, files)?),
+        files => Some(Local::check(ui, &context.site, &context.settings, files)?),
     };
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
-    let inventory = ground.inventory()?;
+    let inventory = context.inventory()?;
     let hosts = inventory
         .resolve(std::slice::from_ref(&args.target), &args.exclude)
-        .map_err(|error| failure::target(&ground.site, error))?;
+        .map_err(|error| failure::target(&context.site, error))?;
     let course = args.course(ui.can_ask())?;
-    let ssh = ground.ssh()?;
+    let ssh = context.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
         let tell = |text: &str| match args.json {
@@ -65,14 +65,14 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
             return Ok(0);
         }
-        tell(&local.publish(ui, &ground.site)?);
+        tell(&local.publish(ui, &context.site)?);
     }
 
-    let run = &ground.settings.run;
-    let usual = ground.limits(request.operation());
+    let run = &context.settings.run;
+    let usual = context.limits(request.operation());
     // Read before a host is asked: what is published meanwhile may come too late for some.
     let published = if matches!(request.operation(), Operation::Update | Operation::Status) {
-        published(&ground.site, &ground.settings)?
+        published(&context.site, &context.settings)?
     } else {
         Vec::new()
     };
@@ -95,11 +95,11 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         let mut push = Push {
             ui,
             args,
-            site: &ground.site,
+            site: &context.site,
             runner: Runner::start(&ssh, stops(), sinks, announcement),
             record: &mut record,
             local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
-            may_replace: &ground.settings.archive.may_replace,
+            may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
             published,
             limits: Limits {
@@ -125,7 +125,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         push.runner.finish(status);
         done
     });
-    record.write(ui, &ground.site, done.as_ref().ok().copied());
+    record.write(ui, &context.site, done.as_ref().ok().copied());
     done
 }
 

@@ -5,13 +5,13 @@ use std::io;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Request, RunId};
 use apu_site::{Failure, say};
-use clap::Args;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::remote::wait;
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::one_phase::ask;
 use crate::runs::{self, BegunRun};
 use crate::view::clean::clean;
@@ -21,9 +21,9 @@ use crate::view::paint::Paint;
 use crate::view::summary::summary;
 
 /// Follow a run on its hosts from its beginning, and show how it ended; without words, list the runs that began here.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 #[command(override_usage = "apu attach [OPTIONS] [[TARGET...] RUN]")]
-pub(super) struct Words {
+pub(super) struct Args {
     /// The run, as apt-all named it, behind the hosts to ask: classes, hosts and ranges; !WORD leaves out, @FILE and - are
     /// lists. Without them, the hosts that it was meant for.
     #[arg(value_name = "TARGET... RUN")]
@@ -34,9 +34,9 @@ pub(super) struct Words {
     quiet: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let Some((run, target)) = words.words.split_last() else {
-        return list(ground);
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let Some((run, target)) = args.words.split_last() else {
+        return list(context);
     };
     let run: RunId = run.parse().map_err(|error| {
         Failure::words(format!("{run:?} is not a run: the run stands last"))
@@ -44,34 +44,34 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             .advise("apu attach, which lists the runs that began here")
     })?;
     let target = match target {
-        [] => vec![meant_for(ground, run)?],
+        [] => vec![meant_for(context, run)?],
         target => target.to_vec(),
     };
-    let hosts = ground.inventory()?.resolve(&target, &[]);
-    let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
-    let ssh = ground.ssh()?;
+    let hosts = context.inventory()?.resolve(&target, &[]);
+    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
+    let ssh = context.ssh()?;
     let request = Request::attach(run);
     let output = OutputOptions {
-        paint: Paint::for_stream(ground.ui.stdout()),
-        verbose: !words.quiet,
-        live: ground.ui.stderr().is_terminal,
+        paint: Paint::for_stream(context.ui.stdout()),
+        verbose: !args.quiet,
+        live: context.ui.stderr().is_terminal,
     };
-    let limits = ground.limits(Operation::Attach);
+    let limits = context.limits(Operation::Attach);
     wait(async {
         let run = ask(
-            &ground.ui,
+            &context.ui,
             &ssh,
             &hosts,
             &request,
             limits,
-            follow(&ground.ui, output),
+            follow(&context.ui, output),
         )
         .await?;
         let endings: Vec<(HostName, Ending)> = run
             .endings()
             .map(|(host, ending)| (host.clone(), ending.clone()))
             .collect();
-        ground.ui.show(&summary(
+        context.ui.show(&summary(
             Operation::Attach,
             &endings,
             &[],
@@ -83,8 +83,8 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
     })
 }
 
-fn unreadable(ground: &Ground, error: io::Error) -> Failure {
-    let directory = ground.site.runs();
+fn unreadable(context: &Context, error: io::Error) -> Failure {
+    let directory = context.site.runs();
     Failure::of_io(
         format!("cannot read the runs in {}", directory.display()),
         error,
@@ -93,8 +93,8 @@ fn unreadable(ground: &Ground, error: io::Error) -> Failure {
 }
 
 /// The hosts that a run was begun for.
-fn meant_for(ground: &Ground, run: RunId) -> Result<String, Failure> {
-    let begun = runs::find(&ground.site, run).map_err(|error| unreadable(ground, error))?;
+fn meant_for(context: &Context, run: RunId) -> Result<String, Failure> {
+    let begun = runs::find(&context.site, run).map_err(|error| unreadable(context, error))?;
     begun.map(|begun| begun.hosts).ok_or_else(|| {
         Failure::words(format!("run {run} did not begin here, or long ago"))
             .why("so its hosts are not known")
@@ -102,12 +102,12 @@ fn meant_for(ground: &Ground, run: RunId) -> Result<String, Failure> {
     })
 }
 
-fn list(ground: &Ground) -> Result<u8, Failure> {
-    let known = runs::known(&ground.site).map_err(|error| unreadable(ground, error))?;
+fn list(context: &Context) -> Result<u8, Failure> {
+    let known = runs::known(&context.site).map_err(|error| unreadable(context, error))?;
     if known.is_empty() {
-        say!(ground.ui, "no run has begun here");
+        say!(context.ui, "no run has begun here");
     } else {
-        ground.ui.show(&table(&known, &TimeZone::system()));
+        context.ui.show(&table(&known, &TimeZone::system()));
     }
     Ok(0)
 }

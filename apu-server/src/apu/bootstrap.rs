@@ -18,7 +18,7 @@ use apu_fleet::{
 };
 use apu_proto::{Operation, Request};
 use apu_site::{Failure, Ui, say};
-use clap::Args;
+
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -27,8 +27,8 @@ use self::access::Access;
 use self::debs::Debs;
 use self::install::install;
 use super::remote::{named, wait};
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::one_phase::{exit_status, start};
 use crate::view::clean::{clean, clean_lines};
 use crate::view::groups::set;
@@ -41,8 +41,8 @@ use crate::view::summary::summary;
 /// Your ssh configuration, keys and agent are used, and sudo on the host where you are not root there. With sudo here,
 /// keep your agent: sudo --preserve-env=SSH_AUTH_SOCK apu bootstrap HOST. The host's key is pinned as your ssh verified
 /// it. At the end each host has to answer `status` over its new access.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The hosts.
     #[arg(required = true, value_name = "HOST")]
     hosts: Vec<String>,
@@ -76,46 +76,46 @@ pub(super) struct Words {
     verbose: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let inventory = ground.inventory()?;
-    let hosts = named(&inventory, &words.hosts).map_err(|error| failure::target(&ground.site, error))?;
-    let debs = Arc::new(Debs::find(ground, words.deb.as_deref())?);
-    let ssh = ground.ssh()?;
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let inventory = context.inventory()?;
+    let hosts = named(&inventory, &args.hosts).map_err(|error| failure::target(&context.site, error))?;
+    let debs = Arc::new(Debs::find(context, args.deb.as_deref())?);
+    let ssh = context.ssh()?;
     let access = Arc::new(Access {
-        user: words.user.clone(),
-        identity: words.identity.clone(),
-        accept_new: words.accept_new_host_key,
+        user: args.user.clone(),
+        identity: args.identity.clone(),
+        accept_new: args.accept_new_host_key,
         // Several programs that ask for passwords at once, or one that nobody hears, would only hang.
-        may_ask: hosts.len() == 1 && ground.ui.stdin_is_terminal(),
-        connect_timeout: ground.settings.ssh.connect_timeout,
-        port: ground.settings.ssh.port.map(NonZeroU16::get),
+        may_ask: hosts.len() == 1 && context.ui.stdin_is_terminal(),
+        connect_timeout: context.settings.ssh.connect_timeout,
+        port: context.settings.ssh.port.map(NonZeroU16::get),
         person: access::Person::behind_sudo(),
     });
-    let known = ground.known_hosts();
+    let known = context.known_hosts();
     wait(async {
-        let installed = install_all(&ground.ui, &hosts, &access, &debs, &known, words).await;
+        let installed = install_all(&context.ui, &hosts, &access, &debs, &known, args).await;
         let mut ways = Vec::new();
         for host in hosts.iter().filter(|host| installed.contains(&host.name)) {
             ways.push(way(&access, &ssh, host).await);
         }
         let installed: Vec<Host> = ways.iter().map(|way| way.host.clone()).collect();
         let limits = Limits {
-            timeout: ground.settings.ssh.connect_timeout * 3,
-            ..ground.limits(Operation::Status)
+            timeout: context.settings.ssh.connect_timeout * 3,
+            ..context.limits(Operation::Status)
         };
-        let (proven, unwell) = prove(&ground.ui, &ssh, &installed, limits).await?;
-        tell_why(&ground.ui, &access, &hosts, unwell).await;
-        if let Some(class) = &words.add_to_class {
+        let (proven, unwell) = prove(&context.ui, &ssh, &installed, limits).await?;
+        tell_why(&context.ui, &access, &hosts, unwell).await;
+        if let Some(class) = &args.add_to_class {
             let lines: Vec<(&HostName, String)> = ways
                 .iter()
                 .filter(|way| proven.contains(&way.host.name))
                 .map(|way| (&way.host.name, way.line()))
                 .collect();
-            add_to_class(ground, class, &lines)?;
+            add_to_class(context, class, &lines)?;
         } else {
             for way in ways.iter().filter(|way| way.is_taught) {
                 say!(
-                    ground.ui,
+                    context.ui,
                     "{}: root's ssh does not know the way that yours takes; try: write `{}` in its class",
                     way.host.name,
                     way.host
@@ -124,9 +124,9 @@ pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
             let listed = |name: &HostName| inventory.listed(name).is_ok_and(|host| host.is_some());
             let unlisted: Vec<&HostName> = proven.iter().filter(|name| !listed(name)).collect();
             if !unlisted.is_empty() {
-                let class = ground.site.clients().join("default");
+                let class = context.site.clients().join("default");
                 say!(
-                    ground.ui,
+                    context.ui,
                     "in no class yet: {}; try: write it into {}",
                     set(&unlisted),
                     class.display()
@@ -177,14 +177,14 @@ async fn install_all(
     access: &Arc<Access>,
     debs: &Arc<Debs>,
     known: &KnownHosts,
-    words: &Words,
+    args: &Args,
 ) -> Vec<HostName> {
-    let gate = Arc::new(Semaphore::new(words.parallel.get()));
+    let gate = Arc::new(Semaphore::new(args.parallel.get()));
     let mut working = JoinSet::new();
     for host in hosts {
         let (gate, access, debs, host) = (gate.clone(), access.clone(), debs.clone(), host.clone());
         let own_ui = ui.clone();
-        let verbose = words.verbose;
+        let verbose = args.verbose;
         working.spawn(async move {
             let _permit = gate.acquire().await;
             say!(own_ui, "{}: installing apu-client and apu-data", host.name);
@@ -297,14 +297,14 @@ fn explain(reason: &mut ServerReason, found: String) {
 }
 
 /// Writes the hosts that are not in the class yet at its end.
-fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[(&HostName, String)]) -> Result<(), Failure> {
-    let path = ground.site.clients().join(class.as_str());
+fn add_to_class(context: &Context, class: &ClassName, hosts: &[(&HostName, String)]) -> Result<(), Failure> {
+    let path = context.site.clients().join(class.as_str());
     let failed = |error| Failure::machine(format!("cannot write {}", path.display())).why(error);
-    let inventory = ground.inventory()?;
+    let inventory = context.inventory()?;
     let there = if inventory.classes().any(|other| other == class) {
         inventory
             .class(class)
-            .map_err(|error| failure::target(&ground.site, error))?
+            .map_err(|error| failure::target(&context.site, error))?
     } else {
         Vec::new()
     };
@@ -321,19 +321,19 @@ fn add_to_class(ground: &Ground, class: &ClassName, hosts: &[(&HostName, String)
         .map(|(host, line)| (*host, line))
         .unzip();
     if let Some(text) = nothing_new(hosts.is_empty(), new.is_empty()) {
-        ground.ui.complain(&format!("{}: {text}\n", path.display()));
+        context.ui.complain(&format!("{}: {text}\n", path.display()));
         return Ok(());
     }
     for line in lines {
         text.push_str(line);
         text.push('\n');
     }
-    let mut fresh = tempfile::NamedTempFile::new_in(ground.site.clients()).map_err(failed)?;
+    let mut fresh = tempfile::NamedTempFile::new_in(context.site.clients()).map_err(failed)?;
     io::Write::write_all(&mut fresh, text.as_bytes()).map_err(failed)?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fresh.as_file().set_permissions(readable).map_err(failed)?;
     fresh.persist(&path).map_err(|error| failed(error.error))?;
-    say!(ground.ui, "written into {}: {}", path.display(), set(&new));
+    say!(context.ui, "written into {}: {}", path.display(), set(&new));
     Ok(())
 }
 

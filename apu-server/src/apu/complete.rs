@@ -7,13 +7,13 @@ use std::path::Path;
 
 use apu_fleet::{ClassName, Inventory};
 use apu_site::{Site, Ui};
-use clap::{Arg, ArgAction, Args, Command, ValueHint};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::apt_all::operation_of;
 
 /// Say what may stand at the end of these words.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The words up to the cursor, the one at the cursor included.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
@@ -22,20 +22,20 @@ pub(super) struct Words {
 /// Stands first where files are meant as well.
 const FILES: &str = ":files";
 
-pub(super) fn run(ui: &Ui, site: &Site, words: &Words, programs: [Command; 2]) -> u8 {
+pub(super) fn run(ui: &Ui, site: &Site, args: &Args, programs: [Command; 2]) -> u8 {
     let name = |word: &String| {
         Path::new(word)
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
     };
-    let program = words.words.first().and_then(name);
+    let program = args.words.first().and_then(name);
     let Some(program) = programs
         .into_iter()
         .find(|command| Some(command.get_name()) == program.as_deref())
     else {
         return 0;
     };
-    let (given, current) = match words.words.split_last() {
+    let (given, current) = match args.words.split_last() {
         Some((current, given)) if !given.is_empty() => (&given[1..], current.as_str()),
         _ => return 0,
     };
@@ -256,7 +256,7 @@ mod tests {
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let current = words.pop().unwrap();
         let program = match words.remove(0).as_str() {
-            "apu" => super::super::Words::command(),
+            "apu" => super::super::Args::command(),
             _ => crate::apt_all::Args::command(),
         };
         let targets = || {

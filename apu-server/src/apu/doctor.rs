@@ -12,18 +12,17 @@ use apu_archive::Keyring;
 use apu_archive::{Checked, newest_version};
 use apu_fleet::{HostName, fold};
 use apu_site::{Failure, KeyKind, Rotation, Settings, archive_key_at, say};
-use clap::Args;
 
 use super::key::lasts;
 use super::remote::INTERRUPTED;
-use crate::ground::Ground;
+use crate::context::Context;
 
 /// Look for what would surprise you one day: keys that expire, signatures that run out, hosts without a pinned key.
 ///
 /// Nothing is changed. With a target its hosts are asked too: whether apt and dpkg work there, and whether they use all
 /// sources of apu-data. Exit status: 0 all is well, 1 something needs a hand.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// Ask these classes, hosts and ranges too.
     target: Vec<String>,
 
@@ -54,30 +53,30 @@ fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Finding {
     }
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let mut findings = vec![push_key(ground), archive_key(ground)];
-    findings.extend(rotations(ground));
-    findings.extend(archives(ground));
-    findings.push(apu_data(ground));
-    findings.extend(hosts(ground));
-    if !words.target.is_empty() {
-        match clients::findings(ground, &words.target)? {
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let mut findings = vec![push_key(context), archive_key(context)];
+    findings.extend(rotations(context));
+    findings.extend(archives(context));
+    findings.push(apu_data(context));
+    findings.extend(hosts(context));
+    if !args.target.is_empty() {
+        match clients::findings(context, &args.target)? {
             Some(found) => findings.extend(found),
             None => return Ok(INTERRUPTED),
         }
     }
     for finding in &findings {
         match &finding.advice {
-            Some(advice) => say!(ground.ui, "WARN  {}\n      try: {advice}", finding.what),
-            None if !words.quiet => say!(ground.ui, "ok    {}", finding.what),
+            Some(advice) => say!(context.ui, "WARN  {}\n      try: {advice}", finding.what),
+            None if !args.quiet => say!(context.ui, "ok    {}", finding.what),
             None => {}
         }
     }
     Ok(u8::from(findings.iter().any(|finding| finding.advice.is_some())))
 }
 
-fn push_key(ground: &Ground) -> Finding {
-    let path = ground.push_key();
+fn push_key(context: &Context) -> Finding {
+    let path = context.push_key();
     let shown = path.display();
     match fs::metadata(&path) {
         Err(error) => wrong(format!("push key {shown}: {error}"), "sudo apu setup"),
@@ -89,31 +88,33 @@ fn push_key(ground: &Ground) -> Finding {
     }
 }
 
-fn archive_key(ground: &Ground) -> Finding {
-    let path = ground.site.archive_key();
+fn archive_key(context: &Context) -> Finding {
+    let path = context.site.archive_key();
     let key = match archive_key_at(&path) {
         Ok(key) => key,
         Err(failure) => return wrong(failure.to_string(), "sudo apu setup"),
     };
     let (until, early) = lasts(key.expires(), SystemTime::now());
     let what = format!("archive key {}: {until}", path.display());
-    if early && !is_under_way(ground, KeyKind::Archive) {
+    if early && !is_under_way(context, KeyKind::Archive) {
         wrong(what, "sudo apu key rotate --archive")
     } else {
         well(what)
     }
 }
 
-fn is_under_way(ground: &Ground, kind: KeyKind) -> bool {
-    Rotation::of(&ground.site, &ground.settings, kind).is_under_way()
+fn is_under_way(context: &Context, kind: KeyKind) -> bool {
+    Rotation::of(&context.site, &context.settings, kind).is_under_way()
 }
 
-fn rotations(ground: &Ground) -> Vec<Finding> {
+fn rotations(context: &Context) -> Vec<Finding> {
     let kinds = [
         (KeyKind::Push, "push", "--ssh"),
         (KeyKind::Archive, "archive", "--archive"),
     ];
-    let going = kinds.into_iter().filter(|(kind, ..)| is_under_way(ground, *kind));
+    let going = kinds
+        .into_iter()
+        .filter(|(kind, ..)| is_under_way(context, *kind));
     let finding = |(_, name, option)| {
         wrong(
             format!("{name} key: the next one waits to take the place of the old one"),
@@ -123,9 +124,9 @@ fn rotations(ground: &Ground) -> Vec<Finding> {
     going.map(finding).collect()
 }
 
-/// Every archive that lies here, judged as its clients would.
-fn archives(ground: &Ground) -> Vec<Finding> {
-    let path = ground.site.archive_gpg();
+/// Every archive that lies here, checked as its clients would.
+fn archives(context: &Context) -> Vec<Finding> {
+    let path = context.site.archive_gpg();
     let keyring = fs::read(&path).ok().and_then(|bytes| Keyring::parse(&bytes).ok());
     let Some(keyring) = keyring else {
         return vec![wrong(
@@ -133,8 +134,8 @@ fn archives(ground: &Ground) -> Vec<Finding> {
             "sudo apu setup",
         )];
     };
-    let days = u32::from(ground.settings.archive.valid_days.get());
-    directories(&ground.settings, ground)
+    let days = u32::from(context.settings.archive.valid_days.get());
+    directories(&context.settings, context)
         .iter()
         .map(|(directory, suite)| {
             let checked = apu_archive::check_suite(directory, suite.as_deref(), &keyring);
@@ -151,14 +152,14 @@ fn archives(ground: &Ground) -> Vec<Finding> {
 }
 
 /// Where the archives lie, and the suites of those that have any.
-fn directories(settings: &Settings, ground: &Ground) -> Vec<(PathBuf, Option<String>)> {
+fn directories(settings: &Settings, context: &Context) -> Vec<(PathBuf, Option<String>)> {
     let others = settings.archives.iter().map(|archive| {
         let suite = archive.suite.as_ref().map(ToString::to_string);
         (&archive.path, suite)
     });
     let all = std::iter::once((&settings.archive.path, None)).chain(others);
     // One that another machine serves is that machine's.
-    all.map(|(path, suite)| (ground.site.at(path), suite))
+    all.map(|(path, suite)| (context.site.at(path), suite))
         .filter(|(path, _)| path.is_dir())
         .collect()
 }
@@ -193,8 +194,8 @@ fn archive_finding(shown: &str, checked: &Checked, left: Option<Duration>, days:
     }
 }
 
-fn apu_data(ground: &Ground) -> Finding {
-    let archive = ground.site.at(&ground.settings.archive.path);
+fn apu_data(context: &Context) -> Finding {
+    let archive = context.site.at(&context.settings.archive.path);
     match newest_version(&archive, "apu-data") {
         Ok(Some(version)) => well(format!("apu-data {version} is in the archive")),
         Ok(None) => wrong(
@@ -206,15 +207,15 @@ fn apu_data(ground: &Ground) -> Finding {
 }
 
 /// Classes that can be used, and hosts whose key is pinned.
-fn hosts(ground: &Ground) -> Vec<Finding> {
-    let inventory = match ground.inventory() {
+fn hosts(context: &Context) -> Vec<Finding> {
+    let inventory = match context.inventory() {
         Ok(inventory) => inventory,
         Err(failure) => {
             let advice = failure.advice().unwrap_or("apu hosts").to_owned();
             return vec![wrong(failure.to_string(), advice)];
         }
     };
-    let known = ground.known_hosts();
+    let known = context.known_hosts();
     let (mut findings, mut pinned, mut unpinned) = (Vec::new(), 0, Vec::<HostName>::new());
     for class in inventory.classes() {
         match inventory.class(class) {
@@ -227,12 +228,12 @@ fn hosts(ground: &Ground) -> Vec<Finding> {
                     if unpinned.contains(&host.name) {
                         continue;
                     }
-                    let port = host.port.or(ground.settings.ssh.port.map(NonZeroU16::get));
+                    let port = host.port.or(context.settings.ssh.port.map(NonZeroU16::get));
                     match known.knows(&host.name, port) {
                         Ok(true) => pinned += 1,
                         Ok(false) => unpinned.push(host.name),
                         Err(error) => {
-                            let path = ground.site.known_hosts();
+                            let path = context.site.known_hosts();
                             let path = path.display();
                             findings.push(wrong(
                                 format!("{path} cannot be read: {error}; nothing can be pushed"),

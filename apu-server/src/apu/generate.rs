@@ -5,37 +5,37 @@ use std::io;
 use std::path::PathBuf;
 
 use apu_site::Failure;
-use clap::{Args, CommandFactory};
+use clap::CommandFactory;
 
 use super::complete;
 
 /// Write them into a directory.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The directory.
     directory: PathBuf,
 }
 
 pub(super) fn programs() -> [clap::Command; 2] {
-    [super::Words::command(), crate::apt_all::Args::command()]
+    [super::Args::command(), crate::apt_all::Args::command()]
 }
 
-fn written(result: io::Result<()>, words: &Words) -> Result<u8, Failure> {
-    let what = || format!("cannot write into {}", words.directory.display());
+fn written(result: io::Result<()>, args: &Args) -> Result<u8, Failure> {
+    let what = || format!("cannot write into {}", args.directory.display());
     result
         .map(|()| 0)
         .map_err(|error| Failure::machine(what()).why(error))
 }
 
 /// One page for each program and each command of it.
-pub(super) fn man(words: &Words) -> Result<u8, Failure> {
+pub(super) fn man(args: &Args) -> Result<u8, Failure> {
     let pages = || {
         for program in programs() {
-            page(&words.directory, program, None)?;
+            page(&args.directory, program, None)?;
         }
         Ok(())
     };
-    written(pages(), words)
+    written(pages(), args)
 }
 
 fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>) -> io::Result<()> {
@@ -129,14 +129,14 @@ fn more(name: &str) -> &'static str {
 }
 
 /// For bash, zsh and fish.
-pub(super) fn completions(words: &Words) -> Result<u8, Failure> {
+pub(super) fn completions(args: &Args) -> Result<u8, Failure> {
     let files = || {
         for program in programs() {
-            complete::write_scripts(&words.directory, program.get_name())?;
+            complete::write_scripts(&args.directory, program.get_name())?;
         }
         Ok(())
     };
-    written(files(), words)
+    written(files(), args)
 }
 
 #[cfg(test)]

@@ -5,19 +5,18 @@ use std::io::{self, BufRead, Read};
 use apu_fleet::ssh::offered_key;
 use apu_fleet::{Host, HostKey, KnownHosts, Pinned};
 use apu_site::{Failure, Ui, say};
-use clap::Args;
 
 use super::remote::{named, wait};
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::view::clean::clean;
 
 /// Show the key of a host, and pin it after a yes.
 ///
 /// Compare the fingerprint with what the host itself says at its console:
 /// ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The hosts.
     #[arg(required = true, value_name = "HOST")]
     hosts: Vec<String>,
@@ -31,17 +30,17 @@ pub(super) struct Words {
     replace: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let inventory = ground.inventory()?;
-    let hosts = named(&inventory, &words.hosts).map_err(|error| failure::target(&ground.site, error))?;
-    if words.fingerprint.is_some() && hosts.len() > 1 {
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let inventory = context.inventory()?;
+    let hosts = named(&inventory, &args.hosts).map_err(|error| failure::target(&context.site, error))?;
+    if args.fingerprint.is_some() && hosts.len() > 1 {
         return Err(Failure::words("one fingerprint cannot be that of several hosts")
             .advise("apu host-key HOST --fingerprint SHA256:…, once for each host"));
     }
-    let known = ground.known_hosts();
+    let known = context.known_hosts();
     let mut worst = 0;
     for host in &hosts {
-        worst = worst.max(one(ground, &known, host, words)?);
+        worst = worst.max(one(context, &known, host, args)?);
     }
     Ok(worst)
 }
@@ -59,7 +58,7 @@ enum Verdict {
     Revoked,
 }
 
-fn judge(pinned: &Pinned, offered: &HostKey) -> Verdict {
+fn check(pinned: &Pinned, offered: &HostKey) -> Verdict {
     if pinned.revoked.contains(offered) {
         Verdict::Revoked
     } else if pinned.keys.contains(offered) {
@@ -71,10 +70,10 @@ fn judge(pinned: &Pinned, offered: &HostKey) -> Verdict {
     }
 }
 
-fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Result<u8, Failure> {
+fn one(context: &Context, known: &KnownHosts, host: &Host, args: &Args) -> Result<u8, Failure> {
     let name = &host.name;
-    let file = ground.site.known_hosts();
-    let options = ground.ssh_options()?;
+    let file = context.site.known_hosts();
+    let options = context.ssh_options()?;
     let port = host.port.or(options.port);
     let pinned = known
         .of(name, port)
@@ -87,11 +86,11 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
     })?;
 
     let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());
-    say!(ground.ui, "{name}: {kind} {fingerprint}");
-    let verdict = judge(&pinned, &offered);
+    say!(context.ui, "{name}: {kind} {fingerprint}");
+    let verdict = check(&pinned, &offered);
     match verdict {
         Verdict::Known => {
-            say!(ground.ui, "{name}: that is the pinned key");
+            say!(context.ui, "{name}: that is the pinned key");
             return Ok(0);
         }
         Verdict::Revoked => {
@@ -101,40 +100,40 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
         }
         Verdict::New if pinned.has_authority => {
             say!(
-                ground.ui,
+                context.ui,
                 "{name}: an authority in {} certifies its key; one of its own would count beside that",
                 file.display()
             );
         }
         Verdict::New => {}
         Verdict::Changed => {
-            say!(ground.ui, "{name}: THE KEY HAS CHANGED. Pinned is:");
+            say!(context.ui, "{name}: THE KEY HAS CHANGED. Pinned is:");
             for key in &pinned.keys {
-                say!(ground.ui, "{name}:   {} {}", key.algorithm(), key.fingerprint());
+                say!(context.ui, "{name}:   {} {}", key.algorithm(), key.fingerprint());
             }
             say!(
-                ground.ui,
+                context.ui,
                 "{name}: it was installed anew, or somebody stands between you and it"
             );
-            if !words.replace {
+            if !args.replace {
                 return Err(Failure::words(format!("the key of {name} is not the pinned one"))
                     .why("nothing was changed")
                     .advise(format!("find out why, and then: apu host-key {name} --replace")));
             }
         }
     }
-    if !agreed(&ground.ui, words, &fingerprint, name.as_str())? {
-        say!(ground.ui, "{name}: nothing was pinned");
+    if !agreed(&context.ui, args, &fingerprint, name.as_str())? {
+        say!(context.ui, "{name}: nothing was pinned");
         return Ok(1);
     }
     known
         .pin(name, port, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
-    say!(ground.ui, "{name}: pinned in {}", file.display());
+    say!(context.ui, "{name}: pinned in {}", file.display());
     if verdict == Verdict::Changed {
         // What was connected under the old key must not be used any longer.
         wait(async {
-            if let Ok(ssh) = ground.ssh() {
+            if let Ok(ssh) = context.ssh() {
                 ssh.hang_up(host).await;
             }
             Ok(())
@@ -143,8 +142,8 @@ fn one(ground: &Ground, known: &KnownHosts, host: &Host, words: &Words) -> Resul
     Ok(0)
 }
 
-fn agreed(ui: &Ui, words: &Words, fingerprint: &str, host: &str) -> Result<bool, Failure> {
-    if let Some(expected) = &words.fingerprint {
+fn agreed(ui: &Ui, args: &Args, fingerprint: &str, host: &str) -> Result<bool, Failure> {
+    if let Some(expected) = &args.fingerprint {
         if expected == fingerprint {
             return Ok(true);
         }
@@ -187,9 +186,9 @@ mod tests {
             revoked: revoked.iter().map(|last| key(last)).collect(),
             has_authority: false,
         };
-        assert_eq!(judge(&pinned(&[], &[]), &key("V8o")), Verdict::New);
-        assert_eq!(judge(&pinned(&["V8o"], &[]), &key("V8o")), Verdict::Known);
-        assert_eq!(judge(&pinned(&["V8o"], &[]), &key("V8s")), Verdict::Changed);
-        assert_eq!(judge(&pinned(&["V8o"], &["V8o"]), &key("V8o")), Verdict::Revoked);
+        assert_eq!(check(&pinned(&[], &[]), &key("V8o")), Verdict::New);
+        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8o")), Verdict::Known);
+        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8s")), Verdict::Changed);
+        assert_eq!(check(&pinned(&["V8o"], &["V8o"]), &key("V8o")), Verdict::Revoked);
     }
 }

@@ -2,14 +2,13 @@
 
 use apu_fleet::{Host, fold};
 use apu_site::{Failure, say};
-use clap::Args;
 
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 
 /// List the classes, or the hosts that a target means.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists. Without it, all classes are listed.
     target: Vec<String>,
 
@@ -22,28 +21,32 @@ pub(super) struct Words {
     fold: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let inventory = ground.inventory()?;
-    let wrong = |error| failure::target(&ground.site, error);
-    if words.target.is_empty() {
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let inventory = context.inventory()?;
+    let wrong = |error| failure::target(&context.site, error);
+    if args.target.is_empty() {
         let mut bad = None;
         for class in inventory.classes() {
             match inventory.class(class) {
-                Ok(hosts) => say!(ground.ui, "{class}: {}", counted(&hosts)),
+                Ok(hosts) => say!(context.ui, "{class}: {}", counted(&hosts)),
                 Err(error) => {
-                    say!(ground.ui, "{class}: cannot be used");
+                    say!(context.ui, "{class}: cannot be used");
                     bad = bad.or(Some(error));
                 }
             }
         }
         return bad.map_or(Ok(0), |error| Err(wrong(error)));
     }
-    let hosts = inventory.resolve(&words.target, &words.exclude).map_err(wrong)?;
-    if words.fold {
-        say!(ground.ui, "{}", fold(hosts.iter().map(|host| host.name.as_str())));
+    let hosts = inventory.resolve(&args.target, &args.exclude).map_err(wrong)?;
+    if args.fold {
+        say!(
+            context.ui,
+            "{}",
+            fold(hosts.iter().map(|host| host.name.as_str()))
+        );
     } else {
         for host in hosts {
-            say!(ground.ui, "{host}");
+            say!(context.ui, "{host}");
         }
     }
     Ok(0)

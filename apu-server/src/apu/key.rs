@@ -7,15 +7,15 @@ mod status;
 
 use apu_archive::newest_version;
 use apu_site::{Failure, KeyKind, Rotation, archive_failure};
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 pub(super) use self::status::lasts;
 
-use crate::ground::Ground;
+use crate::context::Context;
 
 /// The keys that the clients trust: look at them, and let the next ones take their place.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +39,7 @@ enum Command {
     Export(export::Export),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 struct Rotate {
     /// The SSH key that lets apt-all in.
     #[arg(long, required_unless_present = "archive")]
@@ -54,11 +54,11 @@ struct Rotate {
     force: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    match &words.command {
-        Command::Status => status::run(ground),
-        Command::Rotate(words) => rotate::run(ground, words),
-        Command::Export(words) => export::run(ground, words),
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    match &args.command {
+        Command::Status => status::run(context),
+        Command::Rotate(args) => rotate::run(context, args),
+        Command::Export(args) => export::run(context, args),
     }
 }
 
@@ -81,13 +81,13 @@ const fn option(kind: KeyKind) -> &'static str {
     }
 }
 
-fn rotation(ground: &Ground, kind: KeyKind) -> Rotation<'_> {
-    Rotation::of(&ground.site, &ground.settings, kind)
+fn rotation(context: &Context, kind: KeyKind) -> Rotation<'_> {
+    Rotation::of(&context.site, &context.settings, kind)
 }
 
 /// The version of the newest apu-data that the archive offers.
-fn offered_data(ground: &Ground) -> Result<Option<u64>, Failure> {
-    let archive = ground.site.at(&ground.settings.archive.path);
+fn offered_data(context: &Context) -> Result<Option<u64>, Failure> {
+    let archive = context.site.at(&context.settings.archive.path);
     let newest = newest_version(&archive, "apu-data").map_err(|error| archive_failure(error, &archive))?;
     Ok(newest.and_then(|version| version.parse().ok()))
 }

@@ -7,8 +7,8 @@ use apu_fleet::{Ending, Host, HostName, Inventory, Sinks, TargetError};
 use apu_proto::Request;
 use apu_site::Failure;
 
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::one_phase::ask;
 pub(super) use crate::one_phase::wait;
 
@@ -24,9 +24,9 @@ pub(super) fn named(inventory: &Inventory, words: &[String]) -> Result<Vec<Host>
 ///
 /// # Errors
 /// Where a class cannot be used, or two of them know a host differently.
-pub(super) fn all_hosts(ground: &Ground) -> Result<Vec<Host>, Failure> {
-    let all = ground.inventory()?.all();
-    all.map_err(|error| failure::target(&ground.site, error))
+pub(super) fn all_hosts(context: &Context) -> Result<Vec<Host>, Failure> {
+    let all = context.inventory()?.all();
+    all.map_err(|error| failure::target(&context.site, error))
 }
 
 /// The exit status of a command that was interrupted.
@@ -40,9 +40,9 @@ pub(super) const INTERRUPTED: u8 = 130;
 pub(super) async fn statuses(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
-    ground: &Ground,
+    context: &Context,
 ) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
-    asked(ssh, hosts, ground, &Request::status()).await
+    asked(ssh, hosts, context, &Request::status()).await
 }
 
 /// What every host answers to a request that changes nothing; none where somebody stopped the asking.
@@ -52,11 +52,11 @@ pub(super) async fn statuses(
 pub(super) async fn asked(
     ssh: &Arc<Ssh>,
     hosts: &[Host],
-    ground: &Ground,
+    context: &Context,
     request: &Request,
 ) -> Result<Option<Vec<(HostName, Ending)>>, Failure> {
-    let limits = ground.limits(request.operation());
-    let run = ask(&ground.ui, ssh, hosts, request, limits, Sinks::default()).await?;
+    let limits = context.limits(request.operation());
+    let run = ask(&context.ui, ssh, hosts, request, limits, Sinks::default()).await?;
     let endings = run.endings().map(|(host, ending)| (host.clone(), ending.clone()));
     Ok((run.interrupts == 0).then(|| endings.collect()))
 }

@@ -7,11 +7,10 @@ use apu_archive::quote;
 use apu_fleet::{Ending, HostName};
 use apu_proto::{Operation, Status};
 use apu_site::{Failure, archive_failure};
-use clap::Args;
 
 use super::remote::{INTERRUPTED, all_hosts, statuses, wait};
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::view::body::{Body, HOST};
 use crate::view::clean::clean;
 use crate::view::columns::columns;
@@ -23,8 +22,8 @@ use crate::view::status::left_out;
 ///
 /// The newest apu-data is the one that gen-apu-data-pkg published last. Exit status 1 if a host has another, or does not
 /// answer.
-#[derive(Debug, Args)]
-pub(super) struct Words {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists. Without it, all hosts of all classes.
     target: Vec<String>,
 
@@ -33,32 +32,32 @@ pub(super) struct Words {
     exclude: Vec<String>,
 }
 
-pub(super) fn run(ground: &Ground, words: &Words) -> Result<u8, Failure> {
-    let hosts = if words.target.is_empty() {
-        all_hosts(ground)?
+pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let hosts = if args.target.is_empty() {
+        all_hosts(context)?
     } else {
-        let hosts = ground.inventory()?.resolve(&words.target, &words.exclude);
-        hosts.map_err(|error| failure::target(&ground.site, error))?
+        let hosts = context.inventory()?.resolve(&args.target, &args.exclude);
+        hosts.map_err(|error| failure::target(&context.site, error))?
     };
     if hosts.is_empty() {
-        let default = ground.site.clients().join("default");
+        let default = context.site.clients().join("default");
         return Err(Failure::words("no class names a host")
             .advise(format!("write the hosts, one a line, into {}", default.display())));
     }
-    let archive = ground.site.at(&ground.settings.archive.path);
+    let archive = context.site.at(&context.settings.archive.path);
     let newest = newest_version(&archive, "apu-data").map_err(|error| archive_failure(error, &archive))?;
     let newest = newest.ok_or_else(|| {
         let what = format!("there is no apu-data in {}", archive.display());
         Failure::words(what).advise("sudo gen-apu-data-pkg, which makes one")
     })?;
-    let ssh = ground.ssh()?;
+    let ssh = context.ssh()?;
     wait(async {
-        let Some(endings) = statuses(&ssh, &hosts, ground).await? else {
+        let Some(endings) = statuses(&ssh, &hosts, context).await? else {
             return Ok(INTERRUPTED);
         };
-        let (text, status) = shown(&endings, &newest, Paint::for_stream(ground.ui.stdout()));
+        let (text, status) = shown(&endings, &newest, Paint::for_stream(context.ui.stdout()));
         // Nobody may be reading.
-        ground.ui.show(&text);
+        context.ui.show(&text);
         Ok(status)
     })
 }

@@ -8,7 +8,7 @@ use apu_site::{Failure, Settings, Site, Ui, allow_essential, archive_failure, le
 
 use super::{Target, show};
 
-/// .debs that were judged, and can be had by clients once they are published.
+/// .debs that were checked, and can be had by clients once they are published.
 pub struct Local {
     target: Target,
     files: Vec<PathBuf>,
@@ -17,11 +17,11 @@ pub struct Local {
 }
 
 impl Local {
-    /// Judges files; nothing is changed.
+    /// Checks files; nothing is changed.
     ///
     /// # Errors
     /// For a file that is no .deb or that may not be published, and for one that clients could not be asked to install.
-    pub fn judge(ui: &Ui, site: &Site, settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Failure> {
+    pub fn check(ui: &Ui, site: &Site, settings: &Settings, files: Vec<PathBuf>) -> Result<Self, Failure> {
         let target = Target::own(site, settings);
         let failed = |error| failure(&target.dir, error);
         let trials = target
@@ -63,14 +63,14 @@ impl Local {
     /// Adds the files and publishes; says what was done, as text.
     ///
     /// # Errors
-    /// Where nothing was published, or a file is another than the one that was judged.
+    /// Where nothing was published, or a file is another than the one that was checked.
     pub fn publish(&self, ui: &Ui, site: &Site) -> Result<String, Failure> {
         let archive = self.target.open(ui, site, "apt-all")?;
         let failed = |error| failure(&self.target.dir, error);
         let there: Vec<Entry> = archive.list().map_err(failed)?;
         let (added, published) = archive.add(&self.files).map_err(failed)?;
-        let judged = self.trials.iter().map(|trial| &trial.entry.deb);
-        if !added.iter().map(|entry| &entry.deb).eq(judged) {
+        let checked = self.trials.iter().map(|trial| &trial.entry.deb);
+        if !added.iter().map(|entry| &entry.deb).eq(checked) {
             return Err(
                 Failure::words("the files changed while they were read; no host was asked")
                     .advise("the same command again, once they are complete"),

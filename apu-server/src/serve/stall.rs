@@ -44,7 +44,7 @@ impl<S> Stall<S> {
         }
     }
 
-    fn judge(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn check(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = written {
             self.is_waiting = false;
             self.last = Instant::now();
@@ -88,7 +88,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let stall = self.get_mut();
         let written = Pin::new(&mut stall.stream).poll_write(cx, bytes);
-        stall.judge(cx, written)
+        stall.check(cx, written)
     }
 
     fn poll_write_vectored(
@@ -98,7 +98,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
     ) -> Poll<io::Result<usize>> {
         let stall = self.get_mut();
         let written = Pin::new(&mut stall.stream).poll_write_vectored(cx, pieces);
-        stall.judge(cx, written)
+        stall.check(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -36,7 +36,7 @@ fn killed_at_a_hundred_moments(server: &Server, words: &[&str], dir: &Path, pool
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut child = server.command(&words).stdout(Stdio::null()).spawn().unwrap();
         // Spread over the whole time that one takes, and a little more. How long that is depends on what else the machine
-        // does: it is judged anew each time.
+        // does: it is checked anew each time.
         std::thread::sleep(whole * (round % 20) / 16);
         if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();

@@ -131,7 +131,7 @@ impl Archive {
     }
 
     /// Of a .deb that comes new, only what the index has to say is read, as other tools do it: a packaged file that dpkg
-    /// cannot unpack is then found by [`check_suite`](crate::check_suite), or by a client. What was read so is not remembered as judged.
+    /// cannot unpack is then found by [`check_suite`](crate::check_suite), or by a client. What was read so is not remembered as checked.
     #[must_use]
     pub fn without_files(mut self) -> Self {
         self.depth = Depth::Control;

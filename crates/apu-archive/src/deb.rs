@@ -100,7 +100,7 @@ pub enum DebError {
     /// It took more than it may, or the reader is broken.
     #[error("the process that read it, with limited memory and time, ended: {0}")]
     ReaderEnded(String),
-    /// It could not be judged to the end.
+    /// It could not be checked to the end.
     #[error("{0}")]
     NotJudged(String),
     /// It carries the push key, and an archive takes only those that its own server made.
@@ -342,7 +342,7 @@ fn read_control(
         }
         let limit = match name {
             b"control" => LARGEST_CONTROL,
-            _ if members::is_judged(name) => members::LIMIT,
+            _ if members::is_checked(name) => members::LIMIT,
             _ => continue,
         };
         let bytes = archive.bytes(limit).map_err(|error| error.of(&member.name))?;
@@ -355,7 +355,7 @@ fn read_control(
                 name: String::from_utf8_lossy(name).into_owned(),
                 why,
             };
-            members::judge(name, &bytes).map_err(beside)?;
+            members::check(name, &bytes).map_err(beside)?;
         } else if control.replace(bytes).is_some() {
             return Err(DebError::TwoControls(member.name.clone()));
         }

@@ -227,7 +227,7 @@ pub(crate) fn sign_detached(keys: &[&ArchiveKey], text: &[u8]) -> Result<Vec<u8>
     Ok(signature)
 }
 
-/// The certificates that signatures are judged with, as a client's Signed-By keyring has them.
+/// The certificates that signatures are checked with, as a client's Signed-By keyring has them.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     certs: Vec<Cert>,

@@ -1,4 +1,4 @@
-//! Whether others could change what root is about to work with, judged as sshd does with StrictModes.
+//! Whether others could change what root is about to work with, checked as sshd does with StrictModes.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! A macro for types that hold a text which was judged: package and host names, values of a settings file, words of a Release file.
+//! A macro for types that hold a text which was checked: package and host names, values of a settings file, words of a Release file.
 
 /// Defines a text type. Its arguments are its documentation and name, the type of its error, and a function from a text to
 /// the text that the type holds, or an error.

@@ -1,4 +1,4 @@
-//! The server's own known_hosts: one line a key, under the inventory's name of the host, written from judged fields only.
+//! The server's own known_hosts: one line a key, under the inventory's name of the host, written from checked fields only.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! Names of hosts, classes and users: judged once, where they come in. None can be read as an option or a path.
+//! Names of hosts, classes and users: checked once, where they come in. None can be read as an option or a path.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -22,7 +22,7 @@ pub struct PublishedArchive {
 /// Calls an update stale that went well on the client and left lists there which are older than what was published before
 /// it was asked; and notes such lists of a client that was asked for its status. A client that tells no dates, as an old
 /// one, is left as it is.
-pub(crate) fn judge(ending: &mut Ending, operation: Operation, published: &[PublishedArchive]) {
+pub(crate) fn mark_stale(ending: &mut Ending, operation: Operation, published: &[PublishedArchive]) {
     let result = ending.result.as_ref().filter(|_| ending.outcome.is_well());
     let releases = match operation {
         Operation::Update | Operation::Status => result.map(|result| result.releases()),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     /// How an operation ends whose client tells of these releases, where one archive was published at second 1,000.
-    fn judged(operation: Operation, outcome: ClientOutcome, releases: &[ReleaseDate]) -> Ending {
+    fn checked(operation: Operation, outcome: ClientOutcome, releases: &[ReleaseDate]) -> Ending {
         let mut result = RunResult::new(outcome);
         result.answer = Answer::Lists {
             releases: releases.to_vec(),
@@ -98,7 +98,7 @@ mod tests {
             suite: suite.into(),
             date: 1000,
         };
-        judge(&mut ending, operation, &[archive("./"), archive("stable")]);
+        mark_stale(&mut ending, operation, &[archive("./"), archive("stable")]);
         ending
     }
 
@@ -106,12 +106,12 @@ mod tests {
     fn lists_that_are_older_than_what_was_published_are_stale() {
         for date in [Some(999), Some(0), None] {
             let releases = [release("http://server/local", "./", date)];
-            let ending = judged(Operation::Update, ClientOutcome::Unchanged, &releases);
+            let ending = checked(Operation::Update, ClientOutcome::Unchanged, &releases);
             assert_eq!(ending.outcome, Outcome::Stale, "{date:?}");
             assert!(!ending.outcome.is_well());
         }
         let releases = [release("http://server/local", "stable", Some(1))];
-        let why = judged(Operation::Update, ClientOutcome::Changed, &releases)
+        let why = checked(Operation::Update, ClientOutcome::Changed, &releases)
             .reason
             .unwrap();
         let HostReason::Server(why) = why else {
@@ -134,7 +134,7 @@ mod tests {
             vec![release("http://server/local", "other", Some(1))],
             vec![],
         ] {
-            let ending = judged(Operation::Update, ClientOutcome::Unchanged, &releases);
+            let ending = checked(Operation::Update, ClientOutcome::Unchanged, &releases);
             assert_eq!(ending.outcome, Outcome::Unchanged, "{releases:?}");
         }
     }
@@ -155,7 +155,7 @@ mod tests {
             suite: suite.into(),
             date: 1000,
         });
-        judge(&mut ending, Operation::Status, &published);
+        mark_stale(&mut ending, Operation::Status, &published);
         let old = StaleList {
             uri: "http://server/local".into(),
             suite: "./".into(),
@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn what_went_wrong_on_the_client_and_other_operations_stay_as_they_are() {
         let releases = [release("http://server/local", "./", Some(1))];
-        let failed = judged(Operation::Update, ClientOutcome::Failed, &releases);
+        let failed = checked(Operation::Update, ClientOutcome::Failed, &releases);
         assert_eq!(failed.outcome, Outcome::Failed);
-        let upgraded = judged(Operation::Upgrade, ClientOutcome::Unchanged, &releases);
+        let upgraded = checked(Operation::Upgrade, ClientOutcome::Unchanged, &releases);
         assert_eq!(upgraded.outcome, Outcome::Unchanged);
     }
 }

@@ -1,6 +1,6 @@
 //! What apu's server and client say to each other: the request line, the answer's frames, and their vocabulary.
 //!
-//! No I/O happens here. Both sides judge a request with the same grammar; neither trusts that the other has.
+//! No I/O happens here. Both sides check a request with the same grammar; neither trusts that the other has.
 
 mod answer;
 mod cause;

@@ -78,7 +78,7 @@ fn keygen(args: &[&str], path: &Path) -> Result<String, PushKeyError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The one line of a public key file, judged before it goes into anyone's authorized_keys.
+/// The one line of a public key file, checked before it goes into anyone's authorized_keys.
 pub fn read_public(path: &Path) -> Result<String, PushKeyError> {
     let text = fs::read_to_string(path).map_err(PushKeyError::Read)?;
     let line = text.trim_end_matches('\n');

@@ -212,11 +212,11 @@ impl Settings {
                 });
             }
         }
-        settings.judge_archives()?;
+        settings.check_archives()?;
         Ok(settings)
     }
 
-    fn judge_archives(&self) -> Result<(), SettingsError> {
+    fn check_archives(&self) -> Result<(), SettingsError> {
         for (number, archive) in self.archives.iter().enumerate() {
             let before = &self.archives[..number];
             let problem = if archive.is_flat_and_has_more() {

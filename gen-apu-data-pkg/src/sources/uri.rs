@@ -57,8 +57,8 @@ impl UriError {
     }
 }
 
-/// Judges one address.
-pub(crate) fn judge(uri: &str) -> Result<(), UriError> {
+/// Checks one address.
+pub(crate) fn check(uri: &str) -> Result<(), UriError> {
     let unreachable = || UriError::Unreachable(uri.to_owned());
     let (scheme, rest) = uri.split_once(':').ok_or_else(unreachable)?;
     let scheme = scheme.to_ascii_lowercase();
@@ -132,7 +132,7 @@ mod tests {
             "http://mirror.example.org/home:/user/Debian_12/",
             "http://mirror.example.org/$(ARCH)/debian",
         ] {
-            assert_eq!(judge(uri), Ok(()), "{uri}");
+            assert_eq!(check(uri), Ok(()), "{uri}");
         }
     }
 
@@ -153,9 +153,9 @@ mod tests {
             "http://mirror.example.org/d\u{e9}bian",
         ] {
             assert!(
-                matches!(judge(uri), Err(UriError::Unreachable(_))),
+                matches!(check(uri), Err(UriError::Unreachable(_))),
                 "{uri}: {:?}",
-                judge(uri)
+                check(uri)
             );
         }
     }
@@ -172,7 +172,7 @@ mod tests {
             "https://vendor.example.org/apt?a=b&Access_Token=pa55word",
             "https://vendor.example.org/apt?X-Amz-Signature=pa55word",
         ] {
-            let error = judge(uri).expect_err(uri);
+            let error = check(uri).expect_err(uri);
             assert!(!error.to_string().contains("pa55word"), "{error}");
             assert!(error.to_string().contains("vendor.example.org"), "{error}");
             assert!(
@@ -180,6 +180,6 @@ mod tests {
                 "{uri}"
             );
         }
-        assert_eq!(judge("https://vendor.example.org/list?arch=amd64"), Ok(()));
+        assert_eq!(check("https://vendor.example.org/list?arch=amd64"), Ok(()));
     }
 }

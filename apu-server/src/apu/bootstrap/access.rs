@@ -56,7 +56,7 @@ impl Access {
     /// An ssh that runs `script` on the host, and writes the keys that the host shows into `keys`. Where nobody is to be
     /// asked, it reads `config`, which keeps the ssh of a jump host from asking, too.
     ///
-    /// ssh calls KnownHostsCommand with each key that it is about to judge. Ours adds nothing to what is known; so when
+    /// ssh calls KnownHostsCommand with each key that it is about to check. Ours adds nothing to what is known; so when
     /// the script has run, the key in the file is the one that the administrator's own configuration has verified.
     pub(super) fn command(&self, host: &Host, config: &Path, keys: &Path, script: &str) -> Command {
         let mut command = if self.may_ask {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use apu_debian::{compare, is_version};
 use apu_site::Failure;
 
-use crate::ground::Ground;
+use crate::context::Context;
 
 /// Where the server's own package brings apu-client along.
 const SHIPPED: &str = "/usr/share/apu-server";
@@ -43,8 +43,8 @@ pub(super) struct Debs {
 
 impl Debs {
     /// Finds apu-client, or takes `given` for it, and the newest apu-data.
-    pub(super) fn find(ground: &Ground, given: Option<&Path>) -> Result<Self, Failure> {
-        let shipped = ground.site.at(Path::new(SHIPPED));
+    pub(super) fn find(context: &Context, given: Option<&Path>) -> Result<Self, Failure> {
+        let shipped = context.site.at(Path::new(SHIPPED));
         let clients = match given {
             Some(path) => {
                 let deb = Deb::read(path.to_owned(), "apu-client").filter(|deb| deb.path.is_file());
@@ -60,7 +60,7 @@ impl Debs {
             ))
             .advise("apu bootstrap --deb apu-client_….deb HOST"));
         }
-        let archive = ground.site.at(&ground.settings.archive.path);
+        let archive = context.site.at(&context.settings.archive.path);
         let newest = packages(&archive, "apu-data")
             .into_iter()
             .max_by(|one, other| compare(&one.version, &other.version));

@@ -6,29 +6,29 @@ use apu_site::Failure;
 
 use super::{Finding, well, wrong};
 use crate::apu::remote::{asked, wait};
+use crate::context::Context;
 use crate::failure;
-use crate::ground::Ground;
 use crate::view::body::{Body, HOST};
 use crate::view::groups::{groups, set};
 use crate::view::status::left_out;
 
 /// Asks the hosts of a target; none where somebody stopped the asking.
-pub(super) fn findings(ground: &Ground, target: &[String]) -> Result<Option<Vec<Finding>>, Failure> {
-    let hosts = ground.inventory()?.resolve(target, &[]);
-    let hosts = hosts.map_err(|error| failure::target(&ground.site, error))?;
-    let ssh = ground.ssh()?;
+pub(super) fn findings(context: &Context, target: &[String]) -> Result<Option<Vec<Finding>>, Failure> {
+    let hosts = context.inventory()?.resolve(target, &[]);
+    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
+    let ssh = context.ssh()?;
     wait(async {
-        let Some(checks) = asked(&ssh, &hosts, ground, &Request::check()).await? else {
+        let Some(checks) = asked(&ssh, &hosts, context, &Request::check()).await? else {
             return Ok(None);
         };
-        let Some(states) = asked(&ssh, &hosts, ground, &Request::status()).await? else {
+        let Some(states) = asked(&ssh, &hosts, context, &Request::status()).await? else {
             return Ok(None);
         };
-        Ok(Some(judge(&checks, &states)))
+        Ok(Some(check(&checks, &states)))
     })
 }
 
-fn judge(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Finding> {
+fn check(checks: &[(HostName, Ending)], states: &[(HostName, Ending)]) -> Vec<Finding> {
     let is_ill = |(_, ending): &&(HostName, Ending)| !ending.outcome.is_well();
     let ill: Vec<_> = checks.iter().filter(is_ill).collect();
     let told = ill.iter().map(|(host, ending)| {
@@ -95,7 +95,7 @@ mod tests {
         let partly = fine().with(Answer::Status { status });
         let checks = [ended("web1", fine()), ended("web2", dead)];
         let states = [ended("web1", partly), ended("web2", fine())];
-        let findings = judge(&checks, &states);
+        let findings = check(&checks, &states);
         assert_eq!(findings.len(), 2, "{findings:?}");
         assert!(findings[0].what.starts_with("web2: "), "{findings:?}");
         assert!(findings[0].what.contains("Conflicting values"), "{findings:?}");
@@ -105,7 +105,7 @@ mod tests {
         );
         assert!(findings.iter().all(|finding| finding.advice.is_some()));
 
-        let well = judge(&[ended("web1", fine())], &[ended("web1", fine())]);
+        let well = check(&[ended("web1", fine())], &[ended("web1", fine())]);
         assert!(well.len() == 1 && well[0].advice.is_none(), "{well:?}");
     }
 }

@@ -9,7 +9,7 @@ use apu_site::Failure;
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use crate::ground::Ground;
+use crate::context::Context;
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
@@ -24,25 +24,25 @@ pub(super) struct Export {
     armor: bool,
 }
 
-pub(super) fn run(ground: &Ground, words: &Export) -> Result<u8, Failure> {
-    let path = match words.armor {
-        true => ground.site.archive_asc(),
-        false => ground.site.archive_gpg(),
+pub(super) fn run(context: &Context, args: &Export) -> Result<u8, Failure> {
+    let path = match args.armor {
+        true => context.site.archive_asc(),
+        false => context.site.archive_gpg(),
     };
     let bytes = std::fs::read(&path).map_err(|error| {
         Failure::words(format!("there is no public key {}", path.display()))
             .why(error)
             .advise("sudo apu setup")
     })?;
-    match &words.output {
+    match &args.output {
         Some(file) => write(file, &bytes)
             .map_err(|error| Failure::of_io(format!("cannot write {}", file.display()), error, file))?,
-        None if !words.armor && ground.ui.stdout().is_terminal => {
+        None if !args.armor && context.ui.stdout().is_terminal => {
             return Err(Failure::words("a terminal cannot show a binary keyring")
                 .advise("apu key export --armor, or apu key export --output FILE"));
         }
         // What cannot be written is told at the program's end.
-        None => drop(ground.ui.writer().write_all(&bytes)),
+        None => drop(context.ui.writer().write_all(&bytes)),
     }
     Ok(0)
 }

@@ -16,7 +16,7 @@ pub(super) struct Laggard {
 
 /// The hosts that did not say that they have at least apu-data `needed`.
 pub(super) fn laggards(endings: &[(HostName, Ending)], needed: u64) -> Vec<Laggard> {
-    let judge = |(host, ending): &(HostName, Ending)| {
+    let check = |(host, ending): &(HostName, Ending)| {
         let (why, advice) = lag(host, ending, needed)?;
         Some(Laggard {
             host: host.clone(),
@@ -24,7 +24,7 @@ pub(super) fn laggards(endings: &[(HostName, Ending)], needed: u64) -> Vec<Lagga
             advice,
         })
     };
-    endings.iter().filter_map(judge).collect()
+    endings.iter().filter_map(check).collect()
 }
 
 fn lag(host: &HostName, ending: &Ending, needed: u64) -> Option<(String, String)> {

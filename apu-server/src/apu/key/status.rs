@@ -11,62 +11,62 @@ use jiff::Timestamp;
 use super::lag::{Laggard, laggards};
 use super::{KINDS, name, offered_data, option, rotation};
 use crate::apu::remote::{INTERRUPTED, all_hosts, statuses, wait};
-use crate::ground::Ground;
+use crate::context::Context;
 
 /// How long before it expires a key is worth a word.
 pub(crate) const EARLY: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
-pub(super) fn run(ground: &Ground) -> Result<u8, Failure> {
-    let hosts = all_hosts(ground)?;
+pub(super) fn run(context: &Context) -> Result<u8, Failure> {
+    let hosts = all_hosts(context)?;
     let now = SystemTime::now();
     let mut worst = 0;
     for kind in KINDS {
-        let rotation = rotation(ground, kind);
+        let rotation = rotation(context, kind);
         let (line, early) = describe(kind, rotation.current(), now)?;
-        say!(ground.ui, "{:<12} {line}", name(kind));
+        say!(context.ui, "{:<12} {line}", name(kind));
         worst = worst.max(u8::from(early && !rotation.is_under_way()));
         if rotation.is_under_way() {
             say!(
-                ground.ui,
+                context.ui,
                 "{:<12} {}",
                 "  next",
                 describe(kind, rotation.next(), now)?.0
             );
             say!(
-                ground.ui,
+                context.ui,
                 "{:<12} sudo apu key rotate {}",
                 "  go on with",
                 option(kind)
             );
         } else if early {
-            say!(ground.ui, "{:<12} sudo apu key rotate {}", "  try", option(kind));
+            say!(context.ui, "{:<12} sudo apu key rotate {}", "  try", option(kind));
         }
     }
-    let Some(needed) = offered_data(ground)? else {
+    let Some(needed) = offered_data(context)? else {
         say!(
-            ground.ui,
+            context.ui,
             "{:<12} none yet; try: sudo gen-apu-data-pkg",
             "apu-data"
         );
         return Ok(1);
     };
-    say!(ground.ui, "{:<12} {needed}", "apu-data");
+    say!(context.ui, "{:<12} {needed}", "apu-data");
     if hosts.is_empty() {
         return Ok(worst);
     }
-    let ssh = ground.ssh()?;
-    let Some(endings) = wait(statuses(&ssh, &hosts, ground))? else {
+    let ssh = context.ssh()?;
+    let Some(endings) = wait(statuses(&ssh, &hosts, context))? else {
         return Ok(INTERRUPTED);
     };
     let late = laggards(&endings, needed);
     say!(
-        ground.ui,
+        context.ui,
         "{:<12} {} of {} have it",
         "hosts",
         hosts.len() - late.len(),
         hosts.len()
     );
-    show(&ground.ui, &late);
+    show(&context.ui, &late);
     Ok(worst.max(u8::from(!late.is_empty())))
 }
 

@@ -20,7 +20,7 @@ use crate::deb::{Control, Deb, Shared};
 use crate::folder::{About, Folder};
 use crate::trusted::is_trusted;
 
-/// The first line of a cache; another program version may judge a .deb differently.
+/// The first line of a cache; another program version may check a .deb differently.
 const HEAD: &str = concat!("apu-repo ", env!("CARGO_PKG_VERSION"), " 5\n");
 
 /// Known .debs by their paths.

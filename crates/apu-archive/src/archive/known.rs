@@ -35,7 +35,7 @@ pub(super) struct Known {
 impl Archive {
     /// Looks at every .deb of the archive.
     pub(super) fn known(&self) -> Result<Known, ArchiveError> {
-        self.judged(self.look()?)
+        self.checked(self.look()?)
     }
 
     /// Looks, and writes nothing.
@@ -83,7 +83,7 @@ impl Archive {
         Ok((known, refused))
     }
 
-    /// What was judged less is remembered apart.
+    /// What was checked less is remembered apart.
     fn cache(&self) -> PathBuf {
         self.own(match self.depth {
             Depth::Whole => "cache",
@@ -92,7 +92,7 @@ impl Archive {
     }
 
     /// Leaves out what may not be published; where it is to be strict, that is the end.
-    fn judged(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
+    fn checked(&self, (mut known, refused): (Known, Vec<RefusedDeb>)) -> Result<Known, ArchiveError> {
         // The good ones need not be read again when the bad ones are mended.
         self.remember(&mut known);
         for (path, error) in refused {
@@ -138,7 +138,7 @@ impl Archive {
         };
         let (looked, keys) = parallel::both(|| self.look(), keys);
         keys?;
-        let mut known = self.judged(looked?)?;
+        let mut known = self.checked(looked?)?;
         for path in std::mem::take(&mut known.to_mend) {
             if known.out.contains(&path) {
                 continue;

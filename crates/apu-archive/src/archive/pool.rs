@@ -66,7 +66,7 @@ impl Archive {
         let (mut came, mut debs, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
             let path = file.path();
-            // What is judged is the archive's own copy: the original may change under our eyes.
+            // What is checked is the archive's own copy: the original may change under our eyes.
             let copy = home.join(path.file_name().unwrap_or_default());
             let copy = file
                 .copy_beside(&self.root, &copy)

@@ -23,7 +23,7 @@ pub struct Trial {
 }
 
 impl Archive {
-    /// Judges files as [`Archive::add`] does, in their order, and changes nothing.
+    /// Checks files as [`Archive::add`] does, in their order, and changes nothing.
     pub fn try_add(&self, files: &[PathBuf]) -> Result<Vec<Trial>, ArchiveError> {
         let (mut debs, mut refused) = (Vec::new(), Vec::new());
         let read = deb::read_all(files, Depth::Whole, |file| open_regular(file));

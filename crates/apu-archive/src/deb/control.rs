@@ -1,4 +1,4 @@
-//! The control file of a .deb, its fields as they stand, and the few that everything depends on judged.
+//! The control file of a .deb, its fields as they stand, and the few that everything depends on checked.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -136,7 +136,7 @@ fn normal(text: &str) -> Result<String, ControlError> {
         }
     }
     for (line, Field { name, value, .. }) in lines.into_iter().zip(fields(&normal)) {
-        values::judge(name, value).map_err(|why| ControlError::Field {
+        values::check(name, value).map_err(|why| ControlError::Field {
             line,
             field: name.to_owned(),
             why,

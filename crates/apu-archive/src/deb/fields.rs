@@ -11,8 +11,8 @@ const NOT_IN_A_PACKAGE: &[&str] = &[
     "Triggers-Awaited",
 ];
 
-/// Judges one field's value; a value of several lines has their breaks and indents.
-pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
+/// Checks one field's value; a value of several lines has their breaks and indents.
+pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
     let is = |name: &&str| field.eq_ignore_ascii_case(name);
     let one_of = |words: &[&str]| {
         // An empty value is none.
@@ -34,7 +34,7 @@ pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
     if is(&"Description-md5") && !(value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit())) {
         return Err(format!("{:?} is no MD5 sum, and apt stops there", shown(value)));
     }
-    relation::judge(field, value)
+    relation::check(field, value)
 }
 
 /// The start of a value, for people.
@@ -44,7 +44,7 @@ fn shown(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::check;
 
     #[test]
     fn values_are_those_that_dpkg_takes() {
@@ -55,7 +55,7 @@ mod tests {
             ("Multi-Arch", "Same"),
             ("Section", "whatever"),
         ] {
-            assert_eq!(judge(field, value), Ok(()), "{field}: {value}");
+            assert_eq!(check(field, value), Ok(()), "{field}: {value}");
         }
         for (field, value) in [
             ("Essential", "true"),
@@ -66,7 +66,7 @@ mod tests {
             ("Conffiles", "x"),
             ("Description-md5", "x"),
         ] {
-            assert!(judge(field, value).is_err(), "{field}: {value}");
+            assert!(check(field, value).is_err(), "{field}: {value}");
         }
     }
 }

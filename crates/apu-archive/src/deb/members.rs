@@ -1,10 +1,10 @@
-//! The members of control.tar that dpkg parses when it unpacks a package, judged as it judges them.
+//! The members of control.tar that dpkg parses when it unpacks a package, checked as it checks them.
 
-/// Most bytes of the members that are judged here; the largest of Debian's have a tenth of this.
+/// Most bytes of the members that are checked here; the largest of Debian's have a tenth of this.
 pub(super) const LIMIT: u64 = 16 << 20;
 
-/// Judges the member `name` of control.tar; fine if dpkg does not parse it.
-pub(super) fn judge(name: &[u8], bytes: &[u8]) -> Result<(), String> {
+/// Checks the member `name` of control.tar; fine if dpkg does not parse it.
+pub(super) fn check(name: &[u8], bytes: &[u8]) -> Result<(), String> {
     let line: fn(&[u8]) -> Result<(), &'static str> = match name {
         b"conffiles" => conffile,
         b"triggers" => trigger,
@@ -27,7 +27,7 @@ pub(super) fn judge(name: &[u8], bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Whether dpkg has to be given this member.
-pub(super) fn is_judged(name: &[u8]) -> bool {
+pub(super) fn is_checked(name: &[u8]) -> bool {
     matches!(name, b"conffiles" | b"triggers")
 }
 
@@ -90,7 +90,7 @@ fn trigger(line: &[u8]) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::check;
 
     #[test]
     fn what_dpkg_parses_without_complaint_is_taken() {
@@ -105,7 +105,7 @@ mod tests {
             ("postinst", "no line break"),
         ] {
             assert_eq!(
-                judge(name.as_bytes(), text.as_bytes()),
+                check(name.as_bytes(), text.as_bytes()),
                 Ok(()),
                 "{name}: {text:?}"
             );
@@ -128,7 +128,7 @@ mod tests {
             ("triggers", "interest /a # x\n", "names no trigger"),
             ("triggers", "interest /a", "no line break"),
         ] {
-            let error = judge(name.as_bytes(), text.as_bytes()).unwrap_err();
+            let error = check(name.as_bytes(), text.as_bytes()).unwrap_err();
             assert!(error.contains(why), "{name}: {text:?}: {error}");
         }
     }

@@ -17,8 +17,8 @@ const FIELDS: &[(&str, bool)] = &[
     ("Provides", false),
 ];
 
-/// Judges the value of a field; fine if it is none with relations.
-pub(super) fn judge(field: &str, value: &str) -> Result<(), String> {
+/// Checks the value of a field; fine if it is none with relations.
+pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
     let found = FIELDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(field));
     let Some(&(_, has_alternatives)) = found else {
         return Ok(());
@@ -96,7 +96,7 @@ fn is_architecture_qualifier(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::check;
 
     #[test]
     fn what_dpkg_and_apt_take_is_taken() {
@@ -109,7 +109,7 @@ mod tests {
             ("Depends", ""),
             ("X-Depends", "( ("),
         ] {
-            assert_eq!(judge(field, value), Ok(()), "{field}: {value}");
+            assert_eq!(check(field, value), Ok(()), "{field}: {value}");
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
                 "alternatives (`|`) cannot stand in Conflicts",
             ),
         ] {
-            let error = judge(field, value).unwrap_err();
+            let error = check(field, value).unwrap_err();
             assert!(error.contains(why), "{field}: {value}: {error}");
         }
     }

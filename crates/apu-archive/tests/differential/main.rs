@@ -1,4 +1,4 @@
-//! Thousands of .debs, generated and damaged, judged here and by dpkg and apt: whatever one of them refuses is refused.
+//! Thousands of .debs, generated and damaged, checked here and by dpkg and apt: whatever one of them refuses is refused.
 //!
 //! `APU_DIFFERENTIAL` says how many (400 unless told), `APU_DIFFERENTIAL_SEED` where the sequence starts.
 

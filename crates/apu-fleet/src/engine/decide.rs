@@ -217,7 +217,7 @@ impl State {
         if !self.run.is_running(index) {
             return;
         }
-        published::judge(&mut ending, self.operation, &self.published);
+        published::mark_stale(&mut ending, self.operation, &self.published);
         let host = self.tasks[index].host.name.clone();
         if let Some(HostReason::Server(reason)) = ending.reason.as_mut()
             && matches!(reason.code, ServerCode::TimeUp | ServerCode::Interrupted)

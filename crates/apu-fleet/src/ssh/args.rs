@@ -91,7 +91,7 @@ pub(super) fn connection(
 
 /// The command that leads through a jump host as ProxyJump does, and tells what is said on the way into a file.
 ///
-/// A shell reads it: everything in it is a judged name or a path without characters that a shell knows.
+/// A shell reads it: everything in it is a checked name or a path without characters that a shell knows.
 pub(super) fn proxy_command(options: &SshOptions, config: &Path, jump: &Jump, said: &Path) -> String {
     let mut words = vec![
         options.program.display().to_string(),

@@ -1,4 +1,4 @@
-//! Values of `apu.toml` that need more than a type of the language: judged here, once.
+//! Values of `apu.toml` that need more than a type of the language: checked here, once.
 
 use serde::de::{Deserialize, Deserializer, Error};
 

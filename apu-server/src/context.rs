@@ -18,7 +18,7 @@ use crate::failure;
 const SHORT_ANSWER: Duration = Duration::from_secs(60);
 
 /// A site that is ours to work in.
-pub struct Ground {
+pub struct Context {
     /// Its paths.
     pub site: Site,
     /// Its `apu.toml`.
@@ -27,7 +27,7 @@ pub struct Ground {
     pub ui: Ui,
 }
 
-impl Ground {
+impl Context {
     /// Enters the site below `root`; for `program` to be named in advice.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Ground {
     /// The way to the clients, with other options than those of the settings.
     ///
     /// # Errors
-    /// As [`Ground::ssh`].
+    /// As [`Context::ssh`].
     pub fn ssh_by(&self, options: SshOptions) -> Result<Arc<Ssh>, Failure> {
         for key in &options.keys {
             let Err(error) = std::fs::File::open(key) else {

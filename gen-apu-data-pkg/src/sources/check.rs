@@ -26,8 +26,8 @@ fn types(stanza: &Stanza) -> Result<(), SourcesError> {
     }
 }
 
-/// Judges a stanza, and names its key; nothing comes back of one that is switched off.
-pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> {
+/// Checks a stanza, and names its key; nothing comes back of one that is switched off.
+pub(super) fn check(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> {
     let line = stanza.line;
     if let Some(value) = stanza.get("Enabled") {
         match yes_or_no(value.trim()) {
@@ -71,7 +71,7 @@ pub(super) fn judge(mut stanza: Stanza) -> Result<Option<Stanza>, SourcesError> 
         }
     }
     for uri in stanza.words("URIs") {
-        uri::judge(uri).map_err(|source| SourcesError::Uri { line, source })?;
+        uri::check(uri).map_err(|source| SourcesError::Uri { line, source })?;
     }
     suites(&stanza)?;
     let signed_by = SignedBy::parse(stanza.get("Signed-By").unwrap_or_default())
