@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible independent differential fuzz demo playground bench bench-index audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential fuzz demo playground bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -62,6 +62,11 @@ differential: deps deb
 fuzz:
 	@scripts/install-deps quick
 	@scripts/fuzz
+
+# `make demo` on fresh roots of both releases: that `scripts/install-deps` names all that is needed. Takes a compile each.
+fresh: deps
+	@scripts/fresh-root bookworm make demo
+	@scripts/fresh-root trixie make demo
 
 demo: deps deb
 	@scripts/cargo-release run -p apu-tests --bin demo
