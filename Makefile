@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible independent differential fuzz demo playground bench bench-index audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential fuzz demo playground bench bench-index audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -63,22 +63,33 @@ fuzz:
 	@scripts/install-deps quick
 	@scripts/fuzz
 
+# `make demo` on fresh roots of both releases: that `scripts/install-deps` names all that is needed. Takes a compile each.
+fresh: deps
+	@scripts/fresh-root bookworm make demo
+	@scripts/fresh-root trixie make demo
+
+# `build --workspace` here and below: with apu-tests alone chosen, smallvec gets other features than in the packages, and all that
+# uses it would be compiled once more, sequoia-openpgp too.
 demo: deps deb
-	@scripts/cargo-release run -p apu-tests --bin demo
+	@scripts/cargo-release build --workspace --bin demo
+	@target/release/demo
 
 # A shell on a server with six clients, which are there as long as the shell is.
 playground: deps deb
-	@scripts/cargo-release run -q -p apu-tests --bin playground
+	@scripts/cargo-release build -q --workspace --bin playground
+	@target/release/playground
 
 bench: deb
 	@scripts/install-deps bench
-	@scripts/cargo-release run -p apu-tests --bin bench
-	@scripts/cargo-release run -p apu-tests --bin bench_index
+	@scripts/cargo-release build --workspace --bin bench --bin bench_index
+	@target/release/bench
+	@target/release/bench_index
 
 # The archive alone. Needs no root once its packages are installed and the .debs are fetched.
 bench-index: deb
 	@scripts/install-deps bench
-	@scripts/cargo-release run -p apu-tests --bin bench_index
+	@scripts/cargo-release build --workspace --bin bench_index
+	@target/release/bench_index
 
 audit:
 	@scripts/install-deps build

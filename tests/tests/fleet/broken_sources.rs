@@ -69,9 +69,6 @@ fn is_refused(fleet: &Fleet, case: &str, sources: &str, parts: &[&str]) {
 fn on_the_server(fleet: &Fleet) {
     let server = fleet.server();
     let key = format!("[signed-by={KEYRING}]");
-    server
-        .sh("cp /usr/share/keyrings/apu-data.gpg /usr/share/keyrings/other.gpg || cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
-        .ok();
     let two = format!(
         "deb {key} {UPSTREAM} stable main\n\ndeb [signed-by=/usr/share/keyrings/other.gpg] {UPSTREAM}/ stable contrib\n"
     );
@@ -186,93 +183,111 @@ fn a_vendors_own_source(fleet: &Fleet) {
     all_work(fleet, "the vendor's source alone");
 }
 
-/// The machine's administrator names the site's own archive in another spelling.
+/// Administrators name the site's own archive in another spelling, each client's in another one; `two` has none.
 fn the_sites_archive_in_other_words(fleet: &Fleet) {
-    let one = fleet.host("one");
-    let own = "/etc/apt/sources.list.d/mine.list";
-    for (number, line) in [
+    const MINE: &str = "/etc/apt/sources.list.d/mine.list";
+    let two = fleet.host("two");
+    let clients: Vec<&Host> = fleet.clients().filter(|client| client.name() != "two").collect();
+    let lines = [
         format!("deb {SITE} /\n"),
-        format!("deb {SITE}$(BLANK) ./\n").replace("$(BLANK)", "/"),
+        format!("deb {SITE}/ ./\n"),
         format!("deb [signed-by=/usr/share/keyrings/apu-data.gpg trusted=no] {SITE} ./\n"),
         format!("deb-src {SITE} ./\n"),
         format!("deb [signed-by={KEYRING}] {SITE} ./\n"),
         "deb [signed-by=/usr/share/keyrings/apu-data.gpg check-valid-until=no] http://apu.example.org/$(ARCH)/../local ./\n"
             .to_owned(),
-    ]
-    .iter()
-    .enumerate()
-    {
-        one.write(own, line);
-        change(fleet, 4000 + u16::try_from(number).expect("few"));
-        let said = push(fleet);
-        assert!(apt_reads(one), "{line}: {said:?}");
-        for client in fleet.clients() {
-            assert_eq!(data(client), data(fleet.host("two")), "{line}: {said:?}");
-        }
-        assert_eq!(said.code, 0, "{line}: {said:?}");
-        one.sh(&format!("rm {own}; dpkg-reconfigure apu-data")).ok();
+    ];
+    assert_eq!(clients.len(), lines.len());
+    for (client, line) in clients.iter().zip(&lines) {
+        client.write(MINE, line);
+    }
+    change(fleet, 4000);
+    let before = data(two);
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_ne!(data(two), before);
+    for (client, line) in clients.iter().zip(&lines) {
+        assert!(apt_reads(client), "{line}: {said:?}");
+        assert_eq!(data(client), data(two), "{line}: {said:?}");
+        client.sh(&format!("rm {MINE}; dpkg-reconfigure apu-data")).ok();
     }
     all_work(fleet, "the site's archive in other words");
 }
 
-/// Sources of the machine's own that stop apt by themselves: apu-data arrives all the same, and says where the fault is.
+/// Sources of the machine's own that stop apt by themselves, each client's in another way: apu-data arrives all the same, and
+/// says where the fault is. `two` has none.
 fn the_machines_own_fault(fleet: &Fleet) {
-    let one = fleet.host("one");
-    for (number, (file, text, at)) in [
-        ("bad.list", "deb http://v.example.org/apt\n", "bad.list"),
+    let two = fleet.host("two");
+    let faults = [
+        ("one", "bad-one.list", "deb http://v.example.org/apt\n"),
         (
-            "bad.sources",
+            "three",
+            "bad-three.sources",
             "Types: rpm\nURIs: http://v.example.org/apt\nSuites: ./\n",
-            "bad.sources",
         ),
         (
-            "bad.list",
+            "four",
+            "bad-four.list",
             "deb [signed-by=/a.gpg] http://v.example.org/apt s a\n\ndeb [signed-by=/b.gpg] http://v.example.org/apt s b\n",
-            "bad.list",
         ),
-        ("bad.list", "deb [signed-by=a.gpg] http://v.example.org/apt s a\n", "bad.list"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let path = format!("/etc/apt/sources.list.d/{file}");
-        one.write(&path, text);
-        assert!(!apt_reads(one), "{text}");
-        change(fleet, 5000 + u16::try_from(number).expect("few"));
-        let said = push(fleet);
-        assert_eq!(said.code, 0, "{text}: {said:?}");
-        assert_eq!(data(one), data(fleet.host("two")), "{text}");
-        let told = format!("{}{}", said.stdout, said.stderr);
-        assert!(told.contains(at), "{text}: {told}");
-
-        // It stays named until its administrator has mended it.
-        let status = fleet.apu("status");
-        assert!(status.stdout.contains(at), "{text}: {}", status.stdout);
-        let doctor = fleet.apu("doctor one");
-        assert_eq!(doctor.code, 1, "{doctor:?}");
-        assert!(doctor.stdout.contains("WARN  one: "), "{}", doctor.stdout);
-        let update = fleet.apt_all("default update");
-        update.exited(1);
-        let failed: Vec<&str> = update
-            .outcomes()
-            .filter(|(_, outcome)| !["unchanged", "changed"].contains(outcome))
-            .map(|(host, _)| host)
-            .collect();
-        assert_eq!(failed, ["one"], "{text}");
-        one.sh(&format!("rm {path}; dpkg-reconfigure apu-data")).ok();
-        all_work(fleet, text);
+        (
+            "five",
+            "bad-five.list",
+            "deb [signed-by=a.gpg] http://v.example.org/apt s a\n",
+        ),
+    ];
+    let path = |file: &str| format!("/etc/apt/sources.list.d/{file}");
+    for (name, file, text) in faults {
+        let client = fleet.host(name);
+        client.write(&path(file), text);
+        assert!(!apt_reads(client), "{text}");
     }
+    change(fleet, 5000);
+    let before = data(two);
+    let said = push(fleet);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_ne!(data(two), before);
+
+    // Each stays named until its administrator has mended it.
+    let status = fleet.apu("status");
+    let doctor = fleet.apu("doctor default");
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    let told = format!("{}{}", said.stdout, said.stderr);
+    for (name, file, text) in faults {
+        assert_eq!(data(fleet.host(name)), data(two), "{text}");
+        assert!(told.contains(file), "{text}: {told}");
+        assert!(status.stdout.contains(file), "{text}: {}", status.stdout);
+        let warning = format!("WARN  {name}: ");
+        assert!(doctor.stdout.contains(&warning), "{text}: {}", doctor.stdout);
+    }
+    assert!(!doctor.stdout.contains("WARN  two: "), "{}", doctor.stdout);
+    let update = fleet.apt_all("default update");
+    update.exited(1);
+    let mut well = update
+        .outcomes()
+        .filter(|(_, outcome)| ["unchanged", "changed"].contains(outcome))
+        .map(|(host, _)| host);
+    assert_eq!(well.next(), Some("two"), "{:?}", update.finished());
+    assert_eq!(well.next(), None, "{:?}", update.finished());
+    for (name, file, _) in faults {
+        let mend = format!("rm {}; dpkg-reconfigure apu-data", path(file));
+        fleet.host(name).sh(&mend).ok();
+    }
+    all_work(fleet, "the machine's own fault");
+}
+
+/// Preferences that stop apt do not keep apu-data away either.
+fn a_broken_preference(fleet: &Fleet) {
+    let one = fleet.host("one");
     one.write(
         "/etc/apt/preferences.d/bad.pref",
         "Pin: release *\nPin-Priority: 1\n",
     );
     change(fleet, 5100);
+    let before = data(one);
     push(fleet);
-    assert_eq!(
-        data(one),
-        data(fleet.host("two")),
-        "a broken preference keeps apu-data away"
-    );
+    assert_ne!(data(one), before, "a broken preference keeps apu-data away");
+    assert_eq!(data(one), data(fleet.host("two")));
     one.sh("rm /etc/apt/preferences.d/bad.pref").ok();
     assert_eq!(fleet.apu("doctor default").code, 0);
 }
@@ -368,82 +383,97 @@ fn one_host_first(fleet: &Fleet) {
     all_work(fleet, "one host first");
 }
 
-/// The machine has an archive of apu-data's under another spelling, or its sources alone: the archive is there either way.
+/// A client has an archive of apu-data's under another spelling, or its sources alone, each in another way: the archive is
+/// there either way. `two` has none.
 fn one_archive_by_both(fleet: &Fleet, release: &str) {
     const MINE: &str = "/etc/apt/sources.list.d/mine.list";
-    let one = fleet.host("one");
-    let composed = || one.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
     let debians = format!(
         "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example.org/debian {release}-y main\n"
     );
-    for (case, theirs, ours, stays) in [
+    let ours = [
+        ("http://mirror.example.org/debian", format!("deb {debians}")),
         (
-            "its sources",
-            format!("deb-src {debians}"),
-            format!("deb {debians}"),
-            true,
-        ),
-        (
-            "itself",
-            format!("deb {debians}"),
-            format!("deb {debians}"),
-            false,
-        ),
-        (
-            "a file:///",
-            format!("deb [signed-by={KEYRING}] file:///srv/vendor ./\n"),
+            "file:/srv/vendor",
             "deb [signed-by=/usr/share/keyrings/other.gpg] file:/srv/vendor ./\n".to_owned(),
-            false,
         ),
         (
-            "an https with another key",
-            format!("deb [signed-by={KEYRING}] https://v.example.org/c/ ./\n"),
+            "https://v.example.org/c",
             "deb [signed-by=/usr/share/keyrings/other.gpg] https://v.example.org/c /\n".to_owned(),
-            // For apt, too, `./` and `/` are two places.
-            true,
         ),
-    ] {
-        one.write(MINE, &theirs);
-        fleet.server().write(LIST, &ours);
-        let said = push(fleet);
-        assert!(apt_reads(one), "{case}: {said:?}");
-        assert_eq!(data(one), data(fleet.host("two")), "{case}: {said:?}");
-        let address = ours
-            .split(' ')
-            .find(|word| word.contains(":/"))
-            .expect("an address");
-        assert_eq!(composed().contains(address), stays, "{case}: {}", composed());
-        one.sh(&format!("rm {MINE}")).ok();
-        fleet.server().write(LIST, "");
-        assert_eq!(push(fleet).code, 0, "{case}");
-        all_work(fleet, case);
+    ];
+    // With the address of ours that stays away, where one does.
+    let theirs = [
+        ("one", format!("deb-src {debians}"), None),
+        (
+            "three",
+            format!("deb {debians}"),
+            Some("http://mirror.example.org/debian"),
+        ),
+        (
+            "four",
+            format!("deb [signed-by={KEYRING}] file:///srv/vendor ./\n"),
+            Some("file:/srv/vendor"),
+        ),
+        // Another key, and for apt `./` and `/` are two places.
+        (
+            "five",
+            format!("deb [signed-by={KEYRING}] https://v.example.org/c/ ./\n"),
+            None,
+        ),
+    ];
+    for (name, line, _) in &theirs {
+        fleet.host(name).write(MINE, line);
     }
+    let sources: String = ours.iter().map(|(_, line)| line.as_str()).collect();
+    fleet.server().write(LIST, &sources);
+    let said = push(fleet);
+    for (name, line, away) in &theirs {
+        let client = fleet.host(name);
+        assert!(apt_reads(client), "{line}: {said:?}");
+        assert_eq!(data(client), data(fleet.host("two")), "{line}: {said:?}");
+        let composed = client
+            .read("/etc/apt/sources.list.d/apu.sources")
+            .expect("sources");
+        for (address, _) in &ours {
+            let stays = *away != Some(*address);
+            assert_eq!(composed.contains(address), stays, "{line}: {address}: {composed}");
+        }
+        client.sh(&format!("rm {MINE}")).ok();
+    }
+    fleet.server().write(LIST, "");
+    assert_eq!(push(fleet).code, 0);
+    all_work(fleet, "one archive by both");
 }
 
-fn up(suite: Suite) -> Fleet {
-    let fleet = Fleet::of(["one", "two"]).suite(suite).up();
+fn up<const N: usize>(suite: Suite, clients: [&str; N]) -> Fleet {
+    let fleet = Fleet::of(clients).suite(suite).up();
     let keyring = fleet.host("one").command("cat").arg(KEYRING).output().unwrap();
-    fleet.server().write_bytes(KEYRING, &keyring.stdout);
+    let server = fleet.server();
+    server.write_bytes(KEYRING, &keyring.stdout);
+    server
+        .sh("cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
+        .ok();
     fleet
 }
 
 fn none_is_locked_out(suite: Suite) {
-    let fleet = up(suite);
+    let fleet = up(suite, ["one", "two"]);
     on_the_server(&fleet);
     an_embedded_key(&fleet);
     a_vendors_own_source(&fleet);
+    drop(fleet);
+    let fleet = up(suite, ["one", "two", "three", "four", "five", "six", "seven"]);
     the_sites_archive_in_other_words(&fleet);
 }
 
 fn a_fault_is_named_and_mended(suite: Suite) {
-    let fleet = up(suite);
-    the_machines_own_fault(&fleet);
+    let fleet = up(suite, ["one", "two"]);
+    a_broken_preference(&fleet);
     one_host_first(&fleet);
-    fleet
-        .server()
-        .sh("cp /etc/apu-server/gpg/*.gpg /usr/share/keyrings/other.gpg")
-        .ok();
     sources_of_other_releases(&fleet, suite.name());
+    drop(fleet);
+    let fleet = up(suite, ["one", "two", "three", "four", "five"]);
+    the_machines_own_fault(&fleet);
     one_archive_by_both(&fleet, suite.name());
 }
 
