@@ -385,6 +385,23 @@ mod tests {
     }
 
     #[test]
+    fn a_result_that_is_not_understood_is_one_and_is_told_with_its_file() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
+            panic!("known");
+        };
+        assert_eq!(run_dir.result(), None);
+        for text in ["", "{", r#"{"outcome":"sideways"}"#] {
+            fs::write(run_dir.path("result"), text).unwrap();
+            let result = run_dir.result().expect(text);
+            let path = run_dir.path("result").display().to_string();
+            assert_eq!(result.outcome, ClientOutcome::Failed);
+            assert_eq!(result.reason.unwrap().cause, Cause::ResultNotUnderstood { path });
+        }
+    }
+
+    #[test]
     fn a_log_has_an_end_that_is_told_and_always_room_for_the_result() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());

@@ -167,6 +167,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use apu_fleet::ServerAdvice;
     use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Plan, Reason, Step, Transaction};
 
     use super::*;
@@ -193,6 +194,22 @@ mod tests {
             ["what it would change now: 1 REMOVED", "foo:amd64  REMOVED, was 1"]
         );
         assert_eq!(body.advice, "apt-all HOST upgrade");
+    }
+
+    #[test]
+    fn what_the_push_knows_beside_it_is_told() {
+        let result = RunResult::because(ClientOutcome::Drifted, Cause::Drifted);
+        let mut ending = Ending::of_result(Box::new(result), None);
+        ending.hint.other_contents = vec!["foo:amd64".parse().unwrap()];
+        ending.hint.advice = Some(ServerAdvice::Bootstrap);
+        let body = Body::of(Operation::Upgrade, &ending);
+        assert!(
+            body.headline
+                .ends_with("; the same versions as approved, with other contents: foo:amd64"),
+            "{}",
+            body.headline
+        );
+        assert_eq!(body.advice, "apu bootstrap HOST");
     }
 
     #[test]

@@ -301,6 +301,11 @@ mod tests {
         assert_eq!(later.answer, Answer::Unknown);
         let before = read(r#"{"outcome":"changed","changes":[],"broken":[],"seconds":1.5}"#).unwrap();
         assert_eq!((before.answer, before.seconds), (Answer::Unknown, 1.5));
+        let notes = r#"{"outcome":"changed","answer":"plain","notes":["a sentence",{"note":"comet","said":1},{"note":"client-ended"}]}"#;
+        assert_eq!(
+            read(notes).unwrap().notes,
+            [Note::Unknown, Note::Unknown, Note::ClientEnded]
+        );
         for wrong in [
             r#"{"outcome":"changed","answer":null}"#,
             r#"{"outcome":"changed","answer":"packages","changes":1}"#,
