@@ -122,14 +122,15 @@ impl Run {
         self
     }
 
-    /// The reason that it gave for a host's end contains this.
+    /// The reason that it gave for a host's end contains this: its facts, or the words for people.
     #[track_caller]
     pub fn because(&self, host: &str, part: &str) -> &Self {
         let end = self.end_of(host);
         // What the client suggests is in its own result, as a fact.
         let advice = serde_json::from_value::<Advice>(end["result"]["reason"]["advice"].clone());
         let advice = advice.map_or(String::new(), |advice| advice_text(&advice, host));
-        let said = format!("{}\n{}\n{advice}", text_of(&end["text"]), text_of(&end["try"]));
+        let (text, own) = (text_of(&end["text"]), text_of(&end["try"]));
+        let said = format!("{}\n{text}\n{own}\n{advice}", end["reason"]);
         assert!(
             said.contains(part),
             "no {part:?} in the reason of {host}:\n{end:#}"

@@ -112,7 +112,7 @@ fn settings_change_neither_the_form_nor_the_meaning(suite: Suite) {
     configured(web1, "DPkg::Options { \"--force-confold\"; \"--no-act\"; };\n");
     refused(
         &fleet.apt_all("web1 --yes dist-upgrade"),
-        "DPkg::Options:: \\\"--no-act\\\"",
+        "DPkg::Options:: \"--no-act\"",
     );
     configured(web1, "APT::Sources::With { \"/srv/a.deb\"; };\n");
     refused(&fleet.apt_all("web1 --yes dist-upgrade"), "APT::Sources::With");
