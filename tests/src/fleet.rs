@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
 use crate::layer::{self, Layers, SERVER, SERVER_NAME, UPSTREAM, hosts_file};
-use crate::nest::{Birth, Nest};
 use crate::product::Product;
 use crate::root::{Flavour, Suite};
 use crate::run::{Run, Running};
+use crate::sandbox::{Birth, Sandbox};
 use crate::service::Service;
 use crate::tool::Finished;
 use crate::upstream::{self, Stage};
@@ -134,7 +134,7 @@ pub struct Fleet {
     upstream: Option<Web>,
     booted_in: Duration,
     // Last: the others hold nothing that outlives it.
-    nest: Nest,
+    sandbox: Sandbox,
 }
 
 impl Fleet {
@@ -159,7 +159,7 @@ impl Fleet {
     fn boot(plan: Plan, server: Option<&Layers>, clients: &Layers) -> Result<Self> {
         let archive = upstream::archive()?;
         let begin = Instant::now();
-        let nest = Nest::new()?;
+        let sandbox = Sandbox::new()?;
         let addresses: Vec<(&str, String)> = (1..)
             .zip(&plan.names)
             .map(|(number, name)| {
@@ -175,8 +175,8 @@ impl Fleet {
         let mut births = Vec::new();
         let mut keygens = Vec::new();
         for (name, address) in &addresses {
-            let state = nest.state(name);
-            let upper = lay_out(&nest.seen_from_outside(&state), name, &hosts_text)?;
+            let state = sandbox.state(name);
+            let upper = lay_out(&sandbox.seen_from_outside(&state), name, &hosts_text)?;
             fs::create_dir_all(upper.join("etc/ssh/sshd_config.d"))?;
             fs::write(
                 upper.join("etc/ssh/sshd_config.d/10-address.conf"),
@@ -191,8 +191,8 @@ impl Fleet {
             });
         }
         if let Some(layers) = server {
-            let state = nest.state(SERVER_HOST);
-            lay_out(&nest.seen_from_outside(&state), SERVER_NAME, &hosts_text)?;
+            let state = sandbox.state(SERVER_HOST);
+            lay_out(&sandbox.seen_from_outside(&state), SERVER_NAME, &hosts_text)?;
             births.push(Birth {
                 name: SERVER_HOST.to_owned(),
                 layers: layers.0.clone(),
@@ -206,13 +206,13 @@ impl Fleet {
         let upstream = match plan.beside {
             Some(service) if service.is_web_server() => None,
             _ => Some(Web::serve(
-                nest.pid(),
+                sandbox.pid(),
                 &format!("{UPSTREAM}:80"),
                 archive.join(Stage::Before.folder()),
             )?),
         };
-        let pids = nest.boot(&births)?;
-        let trace = nest.seen_from_outside(&nest.state("trace"));
+        let pids = sandbox.boot(&births)?;
+        let trace = sandbox.seen_from_outside(&sandbox.state("trace"));
         let all = addresses
             .into_iter()
             .chain(server.map(|_| (SERVER_HOST, SERVER.to_owned())));
@@ -223,7 +223,7 @@ impl Fleet {
                 name: name.to_owned(),
                 address,
                 init,
-                keeper: nest.pid(),
+                keeper: sandbox.pid(),
                 trace: trace.clone(),
             };
             hosts.insert(name.to_owned(), host);
@@ -232,7 +232,7 @@ impl Fleet {
             hosts,
             upstream,
             booted_in: Duration::ZERO,
-            nest,
+            sandbox,
         };
         if server.is_some() {
             fleet.introduce(&plan)?;
@@ -401,7 +401,7 @@ impl Fleet {
     /// The process whose end is the fleet's.
     #[must_use]
     pub const fn keeper(&self) -> nix::unistd::Pid {
-        self.nest.pid()
+        self.sandbox.pid()
     }
 }
 

@@ -17,7 +17,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::layer::SERVER_NAME;
-use crate::nest::all_pids;
+use crate::sandbox::all_pids;
 use crate::tool::{ENVIRONMENT, Finished, run};
 use crate::watch::Watch;
 use crate::web::inside;

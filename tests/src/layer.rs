@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
-use crate::nest::{Birth, Nest};
 use crate::product::{self, Product};
 use crate::root::{self, Flavour, Suite};
+use crate::sandbox::{Birth, Sandbox};
 use crate::service::Service;
 use crate::store::{self, Inputs, word};
 use crate::upstream::{self, Stage};
@@ -134,7 +134,7 @@ fn build(
     fill: impl FnOnce(&Host) -> Result<()>,
 ) -> Result<PathBuf> {
     store::entry("layers", name, inputs, |draft| {
-        let mut nest = Nest::new()?;
+        let mut sandbox = Sandbox::new()?;
         for folder in ["upper/etc", "work", "root"] {
             fs::create_dir_all(draft.join(folder))?;
         }
@@ -146,9 +146,9 @@ fn build(
             state: draft.to_owned(),
             start: String::new(),
         };
-        let pids = nest.boot(&[birth])?;
+        let pids = sandbox.boot(&[birth])?;
         let _web = Web::serve(
-            nest.pid(),
+            sandbox.pid(),
             &format!("{UPSTREAM}:80"),
             upstream::archive()?.join(Stage::Before.folder()),
         )?;
@@ -156,11 +156,11 @@ fn build(
             name: "layer".to_owned(),
             address: SERVER.to_owned(),
             init: *pids.get("layer").context("the host is not there")?,
-            keeper: nest.pid(),
-            trace: nest.seen_from_outside(&nest.state("trace")),
+            keeper: sandbox.pid(),
+            trace: sandbox.seen_from_outside(&sandbox.state("trace")),
         };
         fill(&host)?;
-        nest.down();
+        sandbox.down();
         for folder in ["work", "root"] {
             fs::remove_dir_all(draft.join(folder))?;
         }

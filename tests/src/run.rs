@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::nest::only_child;
+use crate::sandbox::only_child;
 use crate::tool::Finished;
 
 /// An apt-all that is still at work.

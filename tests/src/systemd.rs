@@ -24,9 +24,9 @@ use janitor::Janitor;
 
 use crate::host::Host;
 use crate::layer::{self, Layers, SERVER, UPSTREAM};
-use crate::nest::{Nest, only_child};
 use crate::product::Product;
 use crate::root::{Flavour, Suite};
+use crate::sandbox::{Sandbox, only_child};
 use crate::store::word;
 use crate::tool;
 use crate::upstream::{self, Stage};
@@ -49,8 +49,8 @@ const MASKED: [&str; 5] = [
 /// One machine with systemd, until it is dropped.
 pub struct Machine {
     power: Option<Power>,
-    nest: Nest,
-    // After the nest: it ends only when the group is empty.
+    sandbox: Sandbox,
+    // After the sandbox: it ends only when the group is empty.
     janitor: Janitor,
     layers: Layers,
     /// Where there is an apu-client: the server that it follows.
@@ -99,10 +99,10 @@ impl Machine {
     }
 
     fn assemble(layers: Layers, server: Option<Server>, files: &[(&str, &str)]) -> Result<Self> {
-        let nest = Nest::new()?;
+        let sandbox = Sandbox::new()?;
         let machine = Self {
             power: None,
-            nest,
+            sandbox,
             janitor: Janitor::hire()?,
             layers,
             server,
@@ -135,9 +135,9 @@ impl Machine {
 
     /// Switches it on, and waits until everything has started.
     fn start(&mut self) -> Result<()> {
-        let state = self.nest.state(NAME);
+        let state = self.sandbox.state(NAME);
         let layers: Vec<_> = self.layers.0.iter().map(word).collect();
-        let mut boot = self.nest.command("sh");
+        let mut boot = self.sandbox.command("sh");
         boot.args(["-c", include_str!("systemd/boot.sh"), "boot", &self.janitor.group])
             .arg(state.join("boot.log"))
             .args([
@@ -151,7 +151,7 @@ impl Machine {
         let mut line = String::new();
         BufReader::new(running.stdout.take().context("no pipe")?).read_line(&mut line)?;
         if line != "up\n" {
-            // Whatever it still does ends with the nest.
+            // Whatever it still does ends with the sandbox.
             let log = fs::read_to_string(self.state().join("boot.log")).unwrap_or_default();
             bail!("the machine did not boot (this takes root and cgroup2): {log}");
         }
@@ -160,8 +160,8 @@ impl Machine {
             name: NAME.to_owned(),
             address: "127.0.0.1".to_owned(),
             init,
-            keeper: self.nest.pid(),
-            trace: self.nest.seen_from_outside(&self.nest.state("trace")),
+            keeper: self.sandbox.pid(),
+            trace: self.sandbox.seen_from_outside(&self.sandbox.state("trace")),
         };
         let archive = upstream::archive()?.join(Stage::After.folder());
         let mut webs = vec![Web::serve(init, &format!("{UPSTREAM}:80"), archive)?];
@@ -238,10 +238,10 @@ impl Machine {
     }
 
     fn state(&self) -> PathBuf {
-        self.nest.seen_from_outside(&self.nest.state(NAME))
+        self.sandbox.seen_from_outside(&self.sandbox.state(NAME))
     }
 
-    /// Where the administrator's key lies, and what else the other side of ssh has: it goes with the nest.
+    /// Where the administrator's key lies, and what else the other side of ssh has: it goes with the sandbox.
     fn desk(&self) -> PathBuf {
         self.state().join("desk")
     }

@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
 
 /// What is to be done about a key that a host shows.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum KeyState {
     /// It is pinned already.
     Known,
     /// Nothing is pinned for this host.
@@ -58,15 +58,15 @@ enum Verdict {
     Revoked,
 }
 
-fn check(pinned: &Pinned, offered: &HostKey) -> Verdict {
+fn check(pinned: &Pinned, offered: &HostKey) -> KeyState {
     if pinned.revoked.contains(offered) {
-        Verdict::Revoked
+        KeyState::Revoked
     } else if pinned.keys.contains(offered) {
-        Verdict::Known
+        KeyState::Known
     } else if pinned.keys.is_empty() {
-        Verdict::New
+        KeyState::New
     } else {
-        Verdict::Changed
+        KeyState::Changed
     }
 }
 
@@ -87,26 +87,26 @@ fn one(context: &Context, known: &KnownHosts, host: &Host, args: &Args) -> Resul
 
     let (kind, fingerprint) = (offered.algorithm(), offered.fingerprint());
     say!(context.ui, "{name}: {kind} {fingerprint}");
-    let verdict = check(&pinned, &offered);
-    match verdict {
-        Verdict::Known => {
+    let state = check(&pinned, &offered);
+    match state {
+        KeyState::Known => {
             say!(context.ui, "{name}: that is the pinned key");
             return Ok(0);
         }
-        Verdict::Revoked => {
+        KeyState::Revoked => {
             return Err(Failure::words(format!("the key of {name} is revoked"))
                 .why(format!("a line with @revoked in {} names it", file.display()))
                 .advise(format!("give {name} another host key")));
         }
-        Verdict::New if pinned.has_authority => {
+        KeyState::New if pinned.has_authority => {
             say!(
                 context.ui,
                 "{name}: an authority in {} certifies its key; one of its own would count beside that",
                 file.display()
             );
         }
-        Verdict::New => {}
-        Verdict::Changed => {
+        KeyState::New => {}
+        KeyState::Changed => {
             say!(context.ui, "{name}: THE KEY HAS CHANGED. Pinned is:");
             for key in &pinned.keys {
                 say!(context.ui, "{name}:   {} {}", key.algorithm(), key.fingerprint());
@@ -130,7 +130,7 @@ fn one(context: &Context, known: &KnownHosts, host: &Host, args: &Args) -> Resul
         .pin(name, port, &[offered])
         .map_err(|error| Failure::machine(format!("cannot write {}", file.display())).why(error))?;
     say!(context.ui, "{name}: pinned in {}", file.display());
-    if verdict == Verdict::Changed {
+    if state == KeyState::Changed {
         // What was connected under the old key must not be used any longer.
         wait(async {
             if let Ok(ssh) = context.ssh() {
@@ -186,9 +186,9 @@ mod tests {
             revoked: revoked.iter().map(|last| key(last)).collect(),
             has_authority: false,
         };
-        assert_eq!(check(&pinned(&[], &[]), &key("V8o")), Verdict::New);
-        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8o")), Verdict::Known);
-        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8s")), Verdict::Changed);
-        assert_eq!(check(&pinned(&["V8o"], &["V8o"]), &key("V8o")), Verdict::Revoked);
+        assert_eq!(check(&pinned(&[], &[]), &key("V8o")), KeyState::New);
+        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8o")), KeyState::Known);
+        assert_eq!(check(&pinned(&["V8o"], &[]), &key("V8s")), KeyState::Changed);
+        assert_eq!(check(&pinned(&["V8o"], &["V8o"]), &key("V8o")), KeyState::Revoked);
     }
 }

@@ -170,7 +170,7 @@ impl Ui {
         let mut output = self.output();
         let flushed = output.to.flush();
         let _ = output.remember(flushed);
-        let (text, status) = verdict(output.check(), status);
+        let (text, status) = final_status(output.check(), status);
         drop(output);
         self.complain(&text);
         status
@@ -214,7 +214,7 @@ macro_rules! say {
     };
 }
 
-fn verdict(written: io::Result<()>, status: u8) -> (String, u8) {
+fn final_status(written: io::Result<()>, status: u8) -> (String, u8) {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let text = format!(
@@ -315,13 +315,13 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_is_no_fault_and_a_full_disk_is() {
-        let of = |kind: ErrorKind, status| verdict(Err(kind.into()), status);
+        let of = |kind: ErrorKind, status| final_status(Err(kind.into()), status);
         assert_eq!(of(ErrorKind::BrokenPipe, 0), (String::new(), 0));
         assert_eq!(of(ErrorKind::BrokenPipe, 1), (String::new(), 1));
         let (text, status) = of(ErrorKind::StorageFull, 0);
         assert_eq!(status, 3);
         assert!(text.contains("why: no storage space"), "{text}");
         assert_eq!(of(ErrorKind::StorageFull, 130).1, 130);
-        assert_eq!(verdict(Ok(()), 1), (String::new(), 1));
+        assert_eq!(final_status(Ok(()), 1), (String::new(), 1));
     }
 }

@@ -1,4 +1,4 @@
-# Starts a machine in namespaces of its own, the control group's among them. Runs in the nest, with this machine's files.
+# Starts a machine in namespaces of its own, the control group's among them. Runs in the sandbox, with this machine's files.
 set -e
 group=$1 log=$2
 shift 2

@@ -1,6 +1,6 @@
-//! A nest: the namespaces that a fleet lives in, apart from the machine, and the hosts in it.
+//! A sandbox: the namespaces that a fleet lives in, apart from the machine, and the hosts in it.
 //!
-//! One process, the keeper, is PID 1 of the nest and holds its mounts and its network. It reads a pipe that only this
+//! One process, the keeper, is PID 1 of the sandbox and holds its mounts and its network. It reads a pipe that only this
 //! process can write to. So a fleet ends with the program that made it, also after a panic or `kill -9`, and leaves
 //! neither a process nor a mount.
 
@@ -30,7 +30,7 @@ pub(crate) struct Birth {
 }
 
 /// The namespaces of one fleet.
-pub(crate) struct Nest {
+pub(crate) struct Sandbox {
     keeper: Child,
     /// Held open: the keeper ends at its end.
     lifeline: Option<ChildStdin>,
@@ -38,7 +38,7 @@ pub(crate) struct Nest {
     mount_point: TempDir,
 }
 
-impl Nest {
+impl Sandbox {
     pub(crate) fn new() -> Result<Self> {
         let mount_point = tempfile::Builder::new().prefix("apu-fleet-").tempdir()?;
         let mut unshare = Command::new("unshare");
@@ -56,7 +56,7 @@ impl Nest {
                 "--kill-child",
                 "sh",
                 "-c",
-                include_str!("nest/keeper.sh"),
+                include_str!("sandbox/keeper.sh"),
                 "apu-fleet",
             ])
             .arg(mount_point.path())
@@ -94,7 +94,7 @@ impl Nest {
         self.pid
     }
 
-    /// A folder in the nest's own tmpfs, as the nest sees it.
+    /// A folder in the sandbox's own tmpfs, as the sandbox sees it.
     pub(crate) fn state(&self, name: &str) -> PathBuf {
         self.mount_point.path().join(name)
     }
@@ -105,7 +105,7 @@ impl Nest {
         PathBuf::from(format!("/proc/{}/root", self.pid)).join(inside)
     }
 
-    /// A command that will run in the nest's namespaces, but with the machine's files.
+    /// A command that will run in the sandbox's namespaces, but with the machine's files.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
@@ -137,7 +137,7 @@ impl Nest {
             done
         "#;
         let mut command = self.command("sh");
-        command.args(["-c", boot, "boot", include_str!("nest/init.sh")]);
+        command.args(["-c", boot, "boot", include_str!("sandbox/init.sh")]);
         for birth in births {
             let layers: Vec<_> = birth.layers.iter().map(word).collect();
             command.args([&birth.name, &word(&birth.state), &layers.join(":"), &birth.start]);
@@ -192,10 +192,10 @@ impl Nest {
         Ok(found)
     }
 
-    /// Ends everything in the nest, and waits for that.
+    /// Ends everything in the sandbox, and waits for that.
     pub(crate) fn down(&mut self) {
         drop(self.lifeline.take());
-        // PID 1 of the nest may be slow to see that its input has ended only if it is frozen.
+        // PID 1 of the sandbox may be slow to see that its input has ended only if it is frozen.
         let patience = Instant::now() + Duration::from_secs(5);
         while Instant::now() < patience {
             if matches!(self.keeper.try_wait(), Ok(Some(_)) | Err(_)) {
@@ -208,7 +208,7 @@ impl Nest {
     }
 }
 
-impl Drop for Nest {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         self.down();
     }
