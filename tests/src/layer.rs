@@ -88,7 +88,7 @@ pub(crate) fn client(suite: Suite, flavour: Flavour, product: &Product, site: &L
 
 /// The server as its package installs it: with keys, and set up for this network.
 pub(crate) fn server(product: &Product) -> Result<Layers> {
-    let base = Layers(vec![root::base(Suite::Bookworm, Flavour::Plain)?]);
+    let base = Layers(vec![root::base(Suite::of_server()?, Flavour::Plain)?]);
     let inputs = Inputs::of("recipe 1")
         .and(base.identity())
         .and_file(&product.server)?;

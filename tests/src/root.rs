@@ -24,6 +24,16 @@ impl Suite {
     /// Every suite that apu supports.
     pub const ALL: [Self; 3] = [Self::Bullseye, Self::Bookworm, Self::Trixie];
 
+    /// The suite of a root for apu-server, whose package needs the libraries of the machine that built it.
+    pub(crate) fn of_server() -> Result<Self> {
+        let release = std::fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+        let codename = release
+            .lines()
+            .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        let own = Self::ALL.into_iter().find(|suite| Some(suite.name()) == codename);
+        Ok(own.unwrap_or_default())
+    }
+
     /// Its code name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -68,13 +68,14 @@ impl Service {
         format!("/etc/init.d/{} start", self.name())
     }
 
-    /// The .debs that a plain bookworm lacks for it, from where this machine gets its own; a folder.
+    /// The .debs that a plain root of the server lacks for it, from where this machine gets its own; a folder.
     pub(crate) fn packages(self) -> Result<PathBuf> {
-        let base = root::base(Suite::Bookworm, Flavour::Plain)?;
+        let suite = Suite::of_server()?;
+        let base = root::base(suite, Flavour::Plain)?;
         let inputs = Inputs::of("recipe 1")
             .and(word(&base))
             .and(Self::ALL.map(Self::name));
-        let entry = store::entry("services", "bookworm", &inputs, |draft| fetch(&base, draft))?;
+        let entry = store::entry("services", suite.name(), &inputs, |draft| fetch(&base, draft))?;
         Ok(entry.join(self.name()))
     }
 
