@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use apu_debian::PackageKey;
 use apu_proto::{
-    Action, Advice, Answer, Cause, ClientOutcome, Operation, PackageArg, Reason, Request, RunResult, Step,
+    Action, Advice, Answer, Cause, ClientOutcome, MAX_PROVIDERS, Operation, PackageArg, Reason, Request,
+    RunResult, Step,
 };
 
 use super::refusal::Refusal;
@@ -24,8 +25,6 @@ const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// For how many packages of a request providers are looked up, and the time limit for each.
 const MAX_HINTS: usize = 8;
-/// How many providers of each are told.
-const MAX_PROVIDERS: usize = 10;
 const HINT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Packages that keep the client reachable; they are never removed.
@@ -161,7 +160,10 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
             let captured = spawn::capture(APT_CACHE, &words, &ENVIRONMENT, HINT_TIMEOUT);
             let found = captured.map_or(Vec::new(), |captured| providers(&captured.stdout, name));
             if !found.is_empty() {
-                known.insert(name.to_owned(), found.into_iter().take(MAX_PROVIDERS).collect());
+                known.insert(
+                    name.to_owned(),
+                    found.into_iter().take(MAX_PROVIDERS + 1).collect(),
+                );
             }
         }
     }

@@ -302,6 +302,13 @@ mod tests {
         RunDir::claim(paths, ID.parse().unwrap(), request).unwrap()
     }
 
+    fn new_run(paths: &ClientPaths, request: &str) -> RunDir {
+        match claim(paths, request) {
+            Claim::New(run_dir) => run_dir,
+            Claim::Existing(_) => panic!("known"),
+        }
+    }
+
     #[test]
     fn of_two_claims_on_one_id_the_first_one_wins() {
         let root = tempfile::tempdir().unwrap();
@@ -339,9 +346,7 @@ mod tests {
     fn a_run_begins_once() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
-            panic!("known");
-        };
+        let run_dir = new_run(&paths, "apu/1 update");
         assert!(!run_dir.has_begun());
         run_dir.start_log().unwrap();
         assert!(run_dir.has_begun());
@@ -355,9 +360,7 @@ mod tests {
     fn the_lock_shows_whether_somebody_works() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
-            panic!("known");
-        };
+        let run_dir = new_run(&paths, "apu/1 update");
         let held = run_dir.try_lock().unwrap();
         assert!(held.is_some());
         assert!(run_dir.try_lock().unwrap().is_none());
@@ -369,9 +372,7 @@ mod tests {
     fn a_result_reads_back_and_ends_the_log_on_a_line_of_its_own() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
-            panic!("known");
-        };
+        let run_dir = new_run(&paths, "apu/1 update");
         run_dir.start_log().unwrap();
         fs::write(run_dir.path("log"), "{\"frame\":\"li").unwrap();
         let mut log = run_dir.reopen_log().unwrap();
@@ -388,9 +389,7 @@ mod tests {
     fn a_result_that_is_not_understood_is_one_and_is_told_with_its_file() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
-            panic!("known");
-        };
+        let run_dir = new_run(&paths, "apu/1 update");
         assert_eq!(run_dir.result(), None);
         for text in ["", "{", r#"{"outcome":"sideways"}"#] {
             fs::write(run_dir.path("result"), text).unwrap();
@@ -405,9 +404,7 @@ mod tests {
     fn a_log_has_an_end_that_is_told_and_always_room_for_the_result() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let Claim::New(run_dir) = claim(&paths, "apu/1 update") else {
-            panic!("known");
-        };
+        let run_dir = new_run(&paths, "apu/1 update");
         let mut log = run_dir.start_log().unwrap();
         let text = "x".repeat(4000);
         for _ in 0..6000 {

@@ -17,10 +17,14 @@ pub fn note_text(note: &Note) -> String {
         Note::ListsFetchedApart => {
             "the lists for the next apu-data were fetched apart from the machine's".into()
         }
-        Note::ListsNotFetchedApart { said } => format!(
-            "the lists for the next apu-data could not be fetched either: {}",
-            said.join("; ")
-        ),
+        Note::ListsNotFetchedApart { said } => {
+            let said = if said.is_empty() {
+                "apt printed no error".to_owned()
+            } else {
+                said.join("; ")
+            };
+            format!("the lists for the next apu-data could not be fetched either: {said}")
+        }
         Note::HookFailed { said } => format!(
             "all lists were fetched; a hook of this machine's apt said: {}",
             said.join("; ")

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use apu_fleet::{Description, HostName, HostReason};
-use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, Progress, Reason};
+use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress, Reason};
 use jiff::Timestamp;
 
 use super::server_reason::{server_advice_text, server_reason_lines};
 
-/// Any reason as lines: the first says what and why, the others what else is known.
+/// Any reason as lines. The first line says what happened and why, the others add details.
 #[must_use]
 pub fn host_reason_lines(reason: &HostReason) -> Vec<String> {
     match reason {
@@ -32,7 +32,7 @@ pub fn describe(host: &HostName, reason: &HostReason) -> Description {
     }
 }
 
-/// A client's reason as lines: the first says what and why, the others what else is known.
+/// A client's reason as lines. The first line says what happened and why, the others add details.
 #[must_use]
 pub fn reason_lines(reason: &Reason) -> Vec<String> {
     let detail = &reason.detail;
@@ -288,7 +288,15 @@ fn incomplete(left: &Incomplete) -> Vec<String> {
 
 /// Which packages provide what was asked for.
 fn provided(providers: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let line = |(name, by): (&String, &Vec<String>)| format!("{name} is provided by {}", by.join(", "));
+    let line = |(name, by): (&String, &Vec<String>)| {
+        let shown = by[..by.len().min(MAX_PROVIDERS)].join(", ");
+        let more = if by.len() > MAX_PROVIDERS {
+            " and others"
+        } else {
+            ""
+        };
+        format!("{name} is provided by {shown}{more}")
+    };
     providers.iter().map(line).collect()
 }
 

@@ -10,7 +10,7 @@ use apu_fleet::{
 /// Why somebody hangs up before the login.
 const HUNG_UP: &str = "too many connections, or this address is being punished there";
 
-/// A reason as lines, of which the first says what and why.
+/// A reason as lines. The first line says what happened and why.
 #[must_use]
 pub fn server_reason_lines(reason: &ServerReason) -> Vec<String> {
     if let ServerCause::Stale { lists } = &reason.cause {

@@ -13,6 +13,9 @@ use crate::outcome::ReasonCode;
 use crate::run_id::RunId;
 use crate::status::Broken;
 
+/// How many providers of a package are shown. A client names one more where there are more.
+pub const MAX_PROVIDERS: usize = 10;
+
 /// Why a request ended early or badly. On the wire `cause` is its name and `parameters` are its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "cause", content = "parameters", rename_all = "kebab-case")]

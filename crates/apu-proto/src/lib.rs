@@ -21,7 +21,7 @@ mod status;
 mod transaction;
 
 pub use answer::{Answer, Change, PackageReport, RunResult};
-pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, Progress};
+pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
 pub use key::{KeyFingerprint, KeyFingerprintError};

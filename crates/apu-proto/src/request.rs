@@ -253,7 +253,7 @@ mod tests {
         ]
     }
 
-    /// Few packages of which some are the same, or about as many and as long ones as a request may have.
+    /// Either a few packages, some of them twice; or nearly as many, and nearly as long, as a request may have.
     fn packages() -> impl Strategy<Value = Vec<PackageArg>> {
         let few = [
             "vim",
