@@ -22,10 +22,7 @@ fn main() -> ExitCode {
         .map(OsString::into_vec)
         .unwrap_or_default();
     if let Err(error) = Request::parse(&line) {
-        let result = RunResult::because(
-            ClientOutcome::Refused,
-            Reason::from(Cause::Malformed).detailed(error.to_string()),
-        );
+        let result = RunResult::because(ClientOutcome::Refused, error);
         return answer(result, ExitCode::from(2));
     }
     match carry(line) {

@@ -51,12 +51,12 @@ fn findings(database: &Database, audit: &Captured, apt: &Captured) -> Option<Rea
         ..Incomplete::default()
     };
     let is_database_well = left == Incomplete::default();
-    let mut reason = Reason::from(Cause::PackagesBroken(left))
-        .detailed(&audit.stdout)
-        .detailed(&audit.stderr);
+    let mut reason = Reason::from(Cause::PackagesBroken(left));
+    // First, since an audit may be long.
     if !apt.succeeded() {
         reason = reason.detailed(errors(&apt.stderr));
     }
+    reason = reason.detailed(&audit.stdout).detailed(&audit.stderr);
     let is_well = is_database_well && reason.detail.is_empty() && apt.succeeded();
     (!is_well).then_some(reason)
 }
@@ -97,6 +97,11 @@ mod tests {
         assert_eq!(
             findings(&whole, &said("", 0), &apt).unwrap().detail,
             ["Unmet dependencies."]
+        );
+        let long = said(&"x\n".repeat(100), 0);
+        assert_eq!(
+            findings(&whole, &long, &apt).unwrap().detail[0],
+            "Unmet dependencies."
         );
         // An apt that fails without a word is no apt that finds nothing.
         assert!(findings(&whole, &said("", 0), &said("", 100)).is_some());

@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use apu_proto::{
-    Action, Advice, Cause, ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, Reason, Request,
-    RequestError, RequestOption, RunId, RunResult,
+    Action, Advice, Cause, ClientOutcome, FEATURES, Frame, Operation, PROTOCOL, Request, RequestError,
+    RequestOption, RunId, RunResult,
 };
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
@@ -184,8 +184,7 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
     };
     let asked = match request.run_id() {
         Some(_) => request.clone(),
-        None => (request.clone().with([RequestOption::RunId(id)]))
-            .map_err(|error| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string())))?,
+        None => (request.clone().with([RequestOption::RunId(id)])).map_err(Refusal::new)?,
     };
     if RunDir::find(paths, id).is_none() {
         make_room(paths, peer.user, request)?;
@@ -229,9 +228,9 @@ fn attach(
     peer: &Peer,
     request: &Request,
 ) -> Result<(), Refusal> {
-    let id = request.run_id().ok_or_else(|| {
-        Refusal::new(Reason::from(Cause::Malformed).detailed(RequestError::NoRun.to_string()))
-    })?;
+    let id = request
+        .run_id()
+        .ok_or_else(|| Refusal::new(RequestError::NoRun))?;
     syslog::log(&format!("{peer} asked: {request}"));
     let Some(run_dir) = RunDir::find(paths, id) else {
         return Err(Refusal::failed(Cause::UnknownRun { run: id }));

@@ -8,7 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Action, Cause, KeyFingerprint, MAX_REQUEST, Reason, Request, RequestError};
+use apu_proto::{Action, Cause, KeyFingerprint, MAX_REQUEST, Request, RequestError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::accounts;
@@ -65,8 +65,6 @@ pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> 
 
 /// Reads exactly one line. More after it, or a missing line end, makes it no request.
 pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
-    let malformed =
-        |error: RequestError| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string()));
     let deadline = Instant::now() + READ_TIMEOUT;
     let mut line = Vec::new();
     let mut buffer = [0; MAX_REQUEST + 2];
@@ -93,14 +91,14 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> 
         if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
             let more = end + 1 < line.len() || is_readable(socket);
             line.truncate(end);
-            let request = Request::parse(&line).map_err(malformed)?;
+            let request = Request::parse(&line).map_err(Refusal::new)?;
             if more {
                 return Err(Refusal::new(Cause::MoreThanALine));
             }
             return Ok(request);
         }
         if line.len() > MAX_REQUEST {
-            return Err(malformed(RequestError::TooLong));
+            return Err(Refusal::new(RequestError::TooLong));
         }
     }
 }

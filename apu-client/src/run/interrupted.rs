@@ -24,9 +24,17 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     let mut log = run_dir.reopen_log()?;
     let after = Database::read(&paths.dpkg())?;
     let plan = run_dir.load("plan");
-    let was_planned = plan.is_some() || run_dir.has("plan");
-    let mut result = result_from_database(run_dir.load("before"), plan, was_planned, &after);
-    result.operation = saved.operation();
+    let operation = saved.operation();
+    let progress = if plan.is_some() || run_dir.has("plan") {
+        Progress::PlanNotUnderstood
+    } else if run_dir.has("before") || operation.is_some_and(Operation::changes_packages) {
+        Progress::NotBegun
+    } else {
+        // It keeps no record of how far it has come.
+        Progress::Unknown
+    };
+    let mut result = result_from_database(run_dir.load("before"), plan, progress, &after);
+    result.operation = operation;
     result.reboot_required = paths.reboot_required();
     result.seconds = run_dir.age().as_secs_f64().round();
     if result.operation == Some(Operation::Update) {
@@ -39,20 +47,21 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     run_dir.finish(&mut log, result)
 }
 
-/// Compares the database with the plan, if the run came that far.
+/// Compares the database with the plan, if the run came that far. `progress` is how far it came where one of the two is
+/// missing or not understood.
 fn result_from_database(
     before: Option<Database>,
     plan: Option<Plan>,
-    was_planned: bool,
+    progress: Progress,
     after: &Database,
 ) -> RunResult {
     let ended = |progress, left| Cause::ClientEnded { progress, left };
     let Some(before) = before else {
         let nothing = Incomplete::default();
-        return RunResult::because(ClientOutcome::Failed, ended(Progress::NotBegun, nothing));
+        return RunResult::because(ClientOutcome::Failed, ended(progress, nothing));
     };
     let Some(plan) = plan else {
-        return result_without_plan(&before, after, was_planned);
+        return result_without_plan(&before, after, progress);
     };
     let mut result = determine_outcome(&Facts {
         before: &before,
@@ -72,7 +81,7 @@ fn result_from_database(
 
 /// Returns the result of a run that died while it repaired or planned, so that nothing that was asked for is done and a
 /// repair may have changed something; or of one whose plan is not understood.
-fn result_without_plan(before: &Database, after: &Database, was_planned: bool) -> RunResult {
+fn result_without_plan(before: &Database, after: &Database, progress: Progress) -> RunResult {
     let repaired = determine_outcome(&Facts {
         before,
         after,
@@ -85,11 +94,7 @@ fn result_without_plan(before: &Database, after: &Database, was_planned: bool) -
         _ => ClientOutcome::Failed,
     };
     let cause = Cause::ClientEnded {
-        progress: if was_planned {
-            Progress::PlanNotUnderstood
-        } else {
-            Progress::NotBegun
-        },
+        progress,
         left: repaired
             .reason
             .as_ref()
@@ -115,6 +120,8 @@ mod tests {
         let text = format!("Package: a\nVersion: {version}\nArchitecture: amd64\nStatus: {status}\n");
         Database::parse([text.as_str()]).unwrap()
     }
+
+    const PLANNED: Progress = Progress::PlanNotUnderstood;
 
     fn ended(result: RunResult) -> (Progress, Incomplete) {
         let reason = result.reason.unwrap();
@@ -142,30 +149,47 @@ mod tests {
         };
         let before = || Some(database("1", "install ok installed"));
 
-        let done = result_from_database(before(), plan(), true, &database("2", "install ok installed"));
+        let done = result_from_database(before(), plan(), PLANNED, &database("2", "install ok installed"));
         assert_eq!((done.outcome, done.notes.len()), (ClientOutcome::Changed, 1));
 
         let half = result_from_database(
             before(),
             plan(),
-            true,
+            PLANNED,
             &database("2", "install ok half-configured"),
         );
         assert_eq!(half.outcome, ClientOutcome::Failed);
         let (progress, left) = ended(half);
         assert_eq!((progress, left.broken.len()), (Progress::Planned, 1));
 
-        let unplanned = result_from_database(before(), None, false, &database("1", "install ok installed"));
+        let unplanned = result_from_database(
+            before(),
+            None,
+            Progress::NotBegun,
+            &database("1", "install ok installed"),
+        );
         assert_eq!(ended(unplanned), (Progress::NotBegun, Incomplete::default()));
 
-        let unread = result_from_database(before(), None, true, &database("2", "install ok installed"));
+        let unread = result_from_database(before(), None, PLANNED, &database("2", "install ok installed"));
         assert_eq!(ended(unread).0, Progress::PlanNotUnderstood);
+
+        // An update, or a database of before that is not understood: nothing is claimed about what was done.
+        let after = database("2", "install ok installed");
+        for (plan, progress) in [(None, Progress::Unknown), (plan(), PLANNED)] {
+            let blind = result_from_database(None, plan, progress, &after);
+            assert_eq!(ended(blind), (progress, Incomplete::default()));
+        }
     }
 
     #[test]
     fn what_a_repair_did_is_told_where_the_run_ended_in_it() {
         let before = || Some(database("1", "install ok unpacked"));
-        let mended = result_from_database(before(), None, false, &database("1", "install ok installed"));
+        let mended = result_from_database(
+            before(),
+            None,
+            Progress::NotBegun,
+            &database("1", "install ok installed"),
+        );
         assert_eq!(mended.outcome, ClientOutcome::Partial);
         assert_eq!(mended.packages().unwrap().changes.len(), 1);
         assert!(mended.broken().is_empty());
@@ -173,7 +197,7 @@ mod tests {
         let broken = result_from_database(
             before(),
             None,
-            false,
+            Progress::NotBegun,
             &database("1", "install ok half-configured"),
         );
         assert_eq!(broken.outcome, ClientOutcome::Failed);

@@ -126,21 +126,33 @@ impl Run<'_> {
             }
         };
         let mut notes = Vec::new();
-        let repair = self.repair(before, &mut notes)?;
+        match self.repair_and_plan(before, approved.as_ref(), &mut notes) {
+            Ok(prepared) => Ok(Prepared { notes, ..prepared }),
+            Err(mut refusal) => {
+                refusal.result.notes.extend(notes);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Repairs and plans again. `notes` tell of the repair, whatever comes of it.
+    fn repair_and_plan(
+        &mut self,
+        before: &Database,
+        approved: Option<&Transaction>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Prepared, Refusal> {
+        let repair = self.repair(before, notes)?;
         let now = self.database()?;
         match self.plan(&now) {
             // What could not be repaired stays broken, and everything else is done.
             Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
-                self.check_approval(&plan, approved.as_ref())
-                    .map_err(|mut refusal| {
-                        refusal.result.notes.extend(notes.iter().cloned());
-                        refusal
-                    })?;
+                self.check_approval(&plan, approved)?;
                 Ok(Prepared {
                     call,
                     plan,
                     repair,
-                    notes,
+                    notes: Vec::new(),
                 })
             }
             Err(refusal) if !now.is_dirty() => Err(Self::with_changes(refusal, before, &now)),

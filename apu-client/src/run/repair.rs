@@ -85,12 +85,39 @@ impl Run<'_> {
     /// Adds what the repair changed to the result of a request that could not be carried out afterwards.
     pub(super) fn with_changes(mut refusal: Refusal, before: &Database, now: &Database) -> Refusal {
         let changes = before.changes(now);
-        if !changes.is_empty() && refusal.result.outcome == ClientOutcome::Failed {
+        let is_nothing_done = matches!(
+            refusal.result.outcome,
+            ClientOutcome::Failed | ClientOutcome::Refused
+        );
+        if !changes.is_empty() && is_nothing_done {
             refusal.result.outcome = ClientOutcome::Partial;
         }
         let report = refusal.result.packages_mut();
         report.changes = changes;
         report.broken = now.broken();
         refusal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::Cause;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_after_a_repair_that_changed_something_is_a_partial_result() {
+        let database = |status: &str| {
+            let text = format!("Package: a\nVersion: 1\nArchitecture: amd64\nStatus: {status}\n");
+            Database::parse([text.as_str()]).unwrap()
+        };
+        let (before, now) = (database("install ok unpacked"), database("install ok installed"));
+        for refusal in [Refusal::new(Cause::OnHold), Refusal::failed(Cause::CannotPlan)] {
+            let result = Run::with_changes(refusal, &before, &now).result;
+            assert_eq!(result.outcome, ClientOutcome::Partial);
+            assert_eq!(result.packages().unwrap().changes.len(), 1);
+        }
+        let unchanged = Run::with_changes(Refusal::new(Cause::OnHold), &now, &now).result;
+        assert_eq!(unchanged.outcome, ClientOutcome::Refused);
     }
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Cause, Reason, Request, RunId, RunResult};
+use apu_proto::{Request, RunId, RunResult};
 use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
@@ -95,10 +95,7 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 
 /// Checks the request, the policy and apt's configuration again: this process trusts no other, and time has passed.
 fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
-    let request = saved
-        .request
-        .clone()
-        .map_err(|error| Refusal::new(Reason::from(Cause::Malformed).detailed(error.to_string())))?;
+    let request = saved.request.clone().map_err(Refusal::new)?;
     let policy = read_policy(paths, &request)?;
     check_apt_configuration(paths)?;
     Ok((request, policy))

@@ -91,7 +91,14 @@ impl Run<'_> {
         let result = update_result(&completed, false);
         match result.reason {
             None => refusal.result.notes.push(Note::ListsFetchedApart),
-            Some(reason) => (refusal.result.notes).push(Note::ListsNotFetchedApart { said: reason.detail }),
+            Some(reason) => {
+                let exit = match reason.cause {
+                    Cause::ListsNotFetched { exit } => exit,
+                    _ => None,
+                };
+                let said = reason.detail;
+                (refusal.result.notes).push(Note::ListsNotFetchedApart { said, exit });
+            }
         }
         refusal
     }

@@ -1,8 +1,8 @@
 //! What a plan found out: which hosts would do what.
 
 use apu_debian::PackageKey;
-use apu_fleet::{Ending, HostName};
-use apu_proto::{ClientOutcome, Plan, Transaction};
+use apu_fleet::{Ending, HostName, Outcome};
+use apu_proto::{Plan, Transaction};
 
 /// How each host ended so far.
 pub(super) type Endings = [(HostName, Ending)];
@@ -16,18 +16,16 @@ pub(super) fn plans_of(planned: &Endings) -> impl Iterator<Item = (&HostName, &P
 
 /// What a host would do, if it could answer that well.
 pub(super) fn plan_of(ending: &Ending) -> Option<&Plan> {
-    let result = ending
-        .result
-        .as_ref()
-        .filter(|result| result.outcome == ClientOutcome::Unchanged)?;
-    result.plan()
+    // The server may refuse what the client answered, as of one that is too old.
+    let is_plan = ending.outcome == Outcome::Unchanged;
+    ending.result.as_ref().filter(|_| is_plan)?.plan()
 }
 
 /// The packages that hosts mark, or would mark, as installed manually.
 pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[PackageKey])> {
     planned.iter().filter_map(|(host, ending)| {
-        let marked = ending.result.as_ref()?.marked_manual();
-        (!marked.is_empty()).then_some((host, marked))
+        let marked = &plan_of(ending)?.marked_manual;
+        (!marked.is_empty()).then_some((host, marked.as_slice()))
     })
 }
 
@@ -39,4 +37,42 @@ pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Transaction)> {
         .filter(|(host, transaction)| !transaction.steps().is_empty() || marks.contains(host))
         .map(|(host, transaction)| (host.clone(), transaction.clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{Answer, ClientOutcome, RunResult, Step};
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_the_server_refuses_is_in_no_plan() {
+        let step = Step::Remove {
+            package: "foo:amd64".parse().unwrap(),
+            old: "1".into(),
+        };
+        let plan = Plan {
+            transaction: Transaction::new(vec![step]),
+            marked_manual: vec!["bar:amd64".parse().unwrap()],
+            ..Plan::default()
+        };
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+        let good = Ending::of_result(Box::new(result), None);
+        let mut too_old = good.clone();
+        too_old.outcome = Outcome::Refused;
+        let hosts = [
+            ("web1".parse().unwrap(), good),
+            ("web2".parse().unwrap(), too_old),
+        ];
+        let named = |host: &HostName| host.as_str().to_owned();
+        assert_eq!(
+            plans_of(&hosts).map(|(host, _)| named(host)).collect::<Vec<_>>(),
+            ["web1"]
+        );
+        assert_eq!(
+            marked(&hosts).map(|(host, _)| named(host)).collect::<Vec<_>>(),
+            ["web1"]
+        );
+        assert_eq!(wanted(&hosts).len(), 1);
+    }
 }

@@ -153,12 +153,13 @@ fn result_details(result: &RunResult) -> Vec<String> {
     });
     let lists = lists.into_iter().chain(of_run.into_iter().flatten());
     let mut lines: Vec<String> = lists.flatten().collect();
-    lines.extend(
-        result
-            .notes
-            .iter()
-            .map(|note| format!("note: {}", clean(&note_text(note)))),
-    );
+    let notes = result
+        .notes
+        .iter()
+        .map(|note| format!("note: {}", clean(&note_text(note))));
+    let mut notes: Vec<String> = notes.collect();
+    notes.dedup();
+    lines.append(&mut notes);
     if result.reboot_required {
         lines.push("reboot required".to_owned());
     }
@@ -194,6 +195,13 @@ mod tests {
             ["what it would change now: 1 REMOVED", "foo:amd64  REMOVED, was 1"]
         );
         assert_eq!(body.advice, "apt-all HOST upgrade");
+    }
+
+    #[test]
+    fn notes_that_are_not_known_are_one_line() {
+        let mut result = RunResult::new(ClientOutcome::Changed);
+        result.notes = vec![Note::Unknown; 100];
+        assert_eq!(result_details(&result).len(), 1);
     }
 
     #[test]

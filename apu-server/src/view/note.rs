@@ -2,7 +2,7 @@
 
 use apu_proto::Note;
 
-use super::reason::{at_work, expired};
+use super::reason::{CLIENT_ENDED, at_work, expired, no_error};
 
 /// A note as a sentence.
 #[must_use]
@@ -17,13 +17,13 @@ pub fn note_text(note: &Note) -> String {
         Note::ListsFetchedApart => {
             "the lists for the next apu-data were fetched apart from the machine's".into()
         }
-        Note::ListsNotFetchedApart { said } => {
-            let said = if said.is_empty() {
-                "apt printed no error".to_owned()
-            } else {
+        Note::ListsNotFetchedApart { said, exit } => {
+            let exit = exit.as_deref().map(no_error);
+            let said: Vec<&str> = said.iter().map(String::as_str).chain(exit.as_deref()).collect();
+            format!(
+                "the lists for the next apu-data could not be fetched either: {}",
                 said.join("; ")
-            };
-            format!("the lists for the next apu-data could not be fetched either: {said}")
+            )
         }
         Note::HookFailed { said } => format!(
             "all lists were fetched; a hook of this machine's apt said: {}",
@@ -36,9 +36,7 @@ pub fn note_text(note: &Note) -> String {
         Note::ConffileReplaced { path } => {
             format!("{path} was replaced by the package's; this machine's lies beside it")
         }
-        Note::ClientEnded => {
-            "apu-client was ended while this run was at work; the rest is read from dpkg's database".into()
-        }
+        Note::ClientEnded => CLIENT_ENDED.into(),
         Note::UpdateUnknown => "whether the package lists were fetched is not known".into(),
         Note::JournalRepaired => "dpkg had been interrupted and was repaired first".into(),
         Note::RepairTried { packages } => {

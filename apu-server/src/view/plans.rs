@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::hash::{Hash, Hasher};
 
 use apu_fleet::HostName;
-use apu_proto::{Plan, Transaction};
+use apu_proto::{Plan, Transaction, TransactionId};
 
 use super::changes::{Counts, Listing, named};
 use super::clean::clean;
@@ -15,28 +14,13 @@ use super::paint::Paint;
 /// The most upgrades of one transaction that are shown; `-v` shows all. Everything else is always shown.
 const LONGEST: usize = 40;
 
-/// A transaction that is the same as another one where their identities are.
-#[derive(Clone)]
-struct Same<'a>(&'a Transaction);
-
-impl PartialEq for Same<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
-    }
-}
-
-impl Eq for Same<'_> {}
-
-impl Hash for Same<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id().hash(state);
-    }
-}
-
 /// The plans of these hosts as text.
 #[must_use]
 pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> String {
     let mut text = String::new();
+    let transactions: HashMap<TransactionId, &Transaction> = (planned.iter())
+        .map(|(_, plan)| (plan.transaction.id(), &plan.transaction))
+        .collect();
     let planned = planned.iter().map(|(host, plan)| {
         let kept = named("kept back", &plan.kept_back);
         let sizes = plan.sizes.as_ref().map(|sizes| {
@@ -44,11 +28,12 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             format!("to fetch: {download}; on disk: {disk}")
         });
         let listing = Listing::of_steps(&plan.transaction);
-        (host, (listing, kept, sizes, Same(&plan.transaction)))
+        (host, (listing, kept, sizes, plan.transaction.id()))
     });
     // The first hosts with a listing, and their transaction.
     let mut shown: HashMap<Listing, (&Transaction, String)> = HashMap::new();
-    for ((listing, kept, sizes, Same(transaction)), hosts) in groups(planned) {
+    for ((listing, kept, sizes, id), hosts) in groups(planned) {
+        let transaction = transactions[&id];
         let what = headline(&listing.counts, hosts.len());
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };

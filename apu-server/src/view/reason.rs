@@ -10,6 +10,10 @@ use jiff::Timestamp;
 
 use super::server_reason::{server_advice_text, server_reason_lines};
 
+/// What is said of a run that apu-client did not carry to its end.
+pub(super) const CLIENT_ENDED: &str =
+    "apu-client was ended while this run was at work; the rest is read from dpkg's database";
+
 /// Any reason as lines. The first line says what happened and why, the others add details.
 #[must_use]
 pub fn host_reason_lines(reason: &HostReason) -> Vec<String> {
@@ -35,58 +39,46 @@ pub fn describe(host: &HostName, reason: &HostReason) -> Description {
 /// A client's reason as lines. The first line says what happened and why, the others add details.
 #[must_use]
 pub fn reason_lines(reason: &Reason) -> Vec<String> {
-    let detail = &reason.detail;
-    let mut lines = match &reason.cause {
-        // The cause comes first: what apt and dpkg said, then what became of it.
-        Cause::Incomplete(left) | Cause::PackagesBroken(left) => {
-            let became = incomplete(left);
-            if matches!(reason.cause, Cause::Incomplete(_)) {
-                [detail.clone(), became].concat()
-            } else {
-                [became, detail.clone()].concat()
-            }
-        }
-        Cause::Malformed | Cause::AptFailed | Cause::LockedForApt => detail.clone(),
-        Cause::ListsNotFetched { exit: None } => detail.clone(),
-        Cause::NoCandidate { providers } => [detail.clone(), provided(providers)].concat(),
-        Cause::UnknownPackage { providers, .. } => {
-            [vec![sentence(&reason.cause)], detail.clone(), provided(providers)].concat()
-        }
-        Cause::OnHold | Cause::Downgrades => [vec![sentence(&reason.cause)], detail.clone()].concat(),
-        Cause::ListsExpired { archives } => {
-            let archives: Vec<String> = archives.iter().map(expired).collect();
-            headed("the package lists have expired", &archives)
-        }
-        Cause::ClientEnded { progress, left } => {
-            let mut lines = vec![sentence(&reason.cause)];
-            lines.extend(match progress {
-                Progress::NotBegun => Some("what was asked for was not begun".to_owned()),
-                Progress::PlanNotUnderstood => {
-                    Some("its plan is not understood, so whether all of it was done is not known".to_owned())
-                }
-                Progress::Planned => None,
-            });
-            lines.extend(incomplete(left));
-            lines
-        }
-        cause => headed(&sentence(cause), detail),
-    };
+    let mut lines = lines(&reason.cause, &reason.detail);
     if lines.is_empty() {
         lines.push("it gave no cause".to_owned());
     }
     lines
 }
 
-/// A sentence with the first line of a detail behind it, and the other lines.
-fn headed(sentence: &str, detail: &[String]) -> Vec<String> {
-    match detail.split_first() {
-        None => vec![sentence.to_owned()],
-        Some((first, others)) => [&[format!("{sentence}: {first}")], others].concat(),
-    }
-}
-
-fn sentence(cause: &Cause) -> String {
-    match cause {
+fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
+    // A cause with lines of its own returns them; for any other the detail follows a sentence.
+    let sentence = match cause {
+        Cause::Malformed | Cause::AptFailed | Cause::LockedForApt => return detail.to_vec(),
+        Cause::ListsNotFetched { exit: None } => return detail.to_vec(),
+        // What apt and dpkg said comes first, then what became of it.
+        Cause::Incomplete(left) => return [detail, &incomplete(left)].concat(),
+        Cause::PackagesBroken(left) => return [&incomplete(left), detail].concat(),
+        Cause::NoCandidate { providers } => return [detail, &provided(providers)].concat(),
+        Cause::UnknownPackage { package, providers } => {
+            let unknown = format!("no source of this client has a package {package}");
+            return [&[unknown][..], detail, &provided(providers)].concat();
+        }
+        Cause::OnHold => {
+            let held = "this would change packages that are on hold here".to_owned();
+            return [&[held], detail].concat();
+        }
+        Cause::Downgrades => return [&["this would downgrade packages".to_owned()], detail].concat(),
+        Cause::ListsExpired { archives } => {
+            let archives: Vec<String> = archives.iter().map(expired).collect();
+            return headed("the package lists have expired", &archives);
+        }
+        Cause::ClientEnded { progress, left } => {
+            let begun = match progress {
+                Progress::NotBegun => Some("what was asked for was not begun"),
+                Progress::PlanNotUnderstood => {
+                    Some("its plan is not understood, so whether all of it was done is not known")
+                }
+                Progress::Planned | Progress::Unknown => None,
+            };
+            let ended = [CLIENT_ENDED].into_iter().chain(begun).map(str::to_owned);
+            return ended.chain(incomplete(left)).collect();
+        }
         Cause::NoRequest { seconds } => format!("no request came within {seconds} s"),
         Cause::UnendedLine => "the request's line has no end".into(),
         Cause::MoreThanALine => "there is more after the request's line".into(),
@@ -128,11 +120,9 @@ fn sentence(cause: &Cause) -> String {
         }
         Cause::RemovesEssential => "this would remove packages that the system cannot work without".into(),
         Cause::RunIdReused => "this run's id was used for another request".into(),
-        Cause::OnHold => "this would change packages that are on hold here".into(),
         Cause::Downgrade { package, old, new } => {
             format!("this would downgrade {package} from {old} to {new}")
         }
-        Cause::Downgrades => "this would downgrade packages".into(),
         Cause::ForeignArchitecture {
             package,
             architecture,
@@ -146,9 +136,6 @@ fn sentence(cause: &Cause) -> String {
         }
         Cause::PackageForbidden { package } => {
             format!("this client's policy does not allow to install {package}")
-        }
-        Cause::UnknownPackage { package, .. } => {
-            format!("no source of this client has a package {package}")
         }
         Cause::NotTheCandidate {
             package,
@@ -166,14 +153,8 @@ fn sentence(cause: &Cause) -> String {
         }
         Cause::Drifted => "this client would change something else than what was approved".into(),
         Cause::NoSpace { path } => format!("there is hardly any space left on the file system of {path}"),
-        Cause::ClientEnded { .. } => {
-            "apu-client was ended while this run was at work; the rest is read from dpkg's database".into()
-        }
         Cause::ShuttingDown => "this machine is shutting down, and nothing was begun".into(),
-        Cause::ListsNotFetched { exit } => format!(
-            "apt-get update ended with {} and printed no error",
-            exit.as_deref().unwrap_or("an error")
-        ),
+        Cause::ListsNotFetched { exit: Some(exit) } => no_error(exit),
         Cause::CannotPlan => "apt cannot plan this".into(),
         Cause::NoDownloads => "apt does not say what it would download".into(),
         Cause::NoSha256 { package } => format!(
@@ -225,15 +206,21 @@ fn sentence(cause: &Cause) -> String {
             format!("this run has ended, and its result is not understood: {path}")
         }
         Cause::Fault { action, object } => fault(*action, object.as_deref()),
-        // Their lines are made by `reason_lines`.
-        Cause::Malformed
-        | Cause::LockedForApt
-        | Cause::AptFailed
-        | Cause::NoCandidate { .. }
-        | Cause::Incomplete(_)
-        | Cause::PackagesBroken(_)
-        | Cause::ListsExpired { .. }
-        | Cause::Unknown => "a reason that this version of apt-all does not know".into(),
+        Cause::Unknown => "a reason that this version of apt-all does not know".into(),
+    };
+    headed(&sentence, detail)
+}
+
+/// An apt-get update that failed without a word.
+pub(super) fn no_error(exit: &str) -> String {
+    format!("apt-get update ended with {exit} and printed no error")
+}
+
+/// A sentence with the first line of a detail behind it, and the other lines.
+fn headed(sentence: &str, detail: &[String]) -> Vec<String> {
+    match detail.split_first() {
+        None => vec![sentence.to_owned()],
+        Some((first, others)) => [&[format!("{sentence}: {first}")], others].concat(),
     }
 }
 
@@ -283,7 +270,7 @@ fn incomplete(left: &Incomplete) -> Vec<String> {
     let interrupted = left
         .interrupted
         .then(|| "dpkg was interrupted and left its journal".to_owned());
-    broken.chain(not_done).chain(interrupted).collect()
+    interrupted.into_iter().chain(broken).chain(not_done).collect()
 }
 
 /// Which packages provide what was asked for.

@@ -13,11 +13,7 @@ const HUNG_UP: &str = "too many connections, or this address is being punished t
 /// A reason as lines. The first line says what happened and why.
 #[must_use]
 pub fn server_reason_lines(reason: &ServerReason) -> Vec<String> {
-    if let ServerCause::Stale { lists } = &reason.cause {
-        let gave = |list: &StaleList| format!("{} {} gave it lists that {}", list.uri, list.suite, age(list));
-        return lists.iter().map(gave).collect();
-    }
-    vec![text(reason)]
+    text(reason).lines().map(str::to_owned).collect()
 }
 
 /// A list of a client that is older than what was published.
@@ -40,9 +36,8 @@ fn text(reason: &ServerReason) -> String {
             "it does not take the push key, and finds no cause for that".to_owned()
         }
         (ServerCause::KeyRefused, Some(found)) => format!("it does not take the push key: {found}"),
-        (ServerCause::HungUp, _) => hung_up(&reason.place, &detail),
-        (cause, None | Some("")) => placed(&reason.place, sentence(cause, &detail)),
-        (cause, Some(found)) => format!("{}; {found}", placed(&reason.place, sentence(cause, &detail))),
+        (cause, None | Some("")) => sentence(cause, &reason.place, &detail),
+        (cause, Some(found)) => format!("{}; {found}", sentence(cause, &reason.place, &detail)),
     };
     match &reason.work {
         Some(work) => format!("{text}; {}", at_work(work)),
@@ -80,8 +75,9 @@ fn jump_host(jump: Option<&str>) -> &str {
     jump.unwrap_or("the jump host")
 }
 
-fn sentence(cause: &ServerCause, detail: &str) -> String {
-    match cause {
+fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
+    let text = match cause {
+        ServerCause::HungUp => return hung_up(place, detail),
         ServerCause::ConnectionRefused => "connection refused: no sshd listens there".into(),
         ServerCause::TimedOut => "no answer: the connection timed out".into(),
         ServerCause::NoLogin { seconds } => format!("no login within {seconds} s"),
@@ -153,9 +149,13 @@ fn sentence(cause: &ServerCause, detail: &str) -> String {
             let s = if *hosts == 1 { "" } else { "s" };
             format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}")
         }
-        // Their texts are made above.
-        ServerCause::HungUp | ServerCause::Stale { .. } => String::new(),
-    }
+        ServerCause::Stale { lists } => {
+            let gave =
+                |list: &StaleList| format!("{} {} gave it lists that {}", list.uri, list.suite, age(list));
+            lists.iter().map(gave).collect::<Vec<_>>().join("\n")
+        }
+    };
+    placed(place, text)
 }
 
 fn lost_text(lost: &Lost) -> String {

@@ -251,7 +251,9 @@ impl Reply {
         let result = self.result.as_ref()?;
         let feature = task.request.missing_feature(&self.client.features)?;
         let is_grammar = (result.reason.as_ref()).is_some_and(|reason| reason.code == ReasonCode::Grammar);
-        if !(is_grammar || result.outcome == ClientOutcome::Drifted || task.request.is_dry_run()) {
+        // Another reason is the client's own, and comes first.
+        let says_nothing = task.request.is_dry_run() && result.reason.is_none();
+        if !(is_grammar || result.outcome == ClientOutcome::Drifted || says_nothing) {
             return None;
         }
         let version: Option<Version> = self.client.version.parse().ok();
@@ -325,5 +327,22 @@ mod tests {
         for (cause, features) in [(Cause::Malformed, &all[..]), (Cause::OnHold, &[])] {
             assert_eq!(why(cause.clone(), features), HostReason::Client(cause.into()));
         }
+    }
+
+    #[test]
+    fn the_reason_of_an_old_client_comes_before_its_age_where_it_has_one() {
+        let task = Task {
+            host: Host::plain("web1".parse().unwrap()),
+            request: Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap(),
+        };
+        let locked = reply(Cause::OnHold, &[]).ending(&task);
+        assert_eq!(locked.reason, Some(HostReason::Client(Cause::OnHold.into())));
+        let mut silent = reply(Cause::OnHold, &[]);
+        silent.result = Some(Box::new(RunResult::new(ClientOutcome::Unchanged)));
+        let ending = silent.ending(&task);
+        assert_eq!(ending.outcome, Outcome::Refused);
+        assert!(
+            matches!(ending.reason, Some(HostReason::Server(reason)) if reason.code == ServerCode::OldClient)
+        );
     }
 }

@@ -3,7 +3,8 @@
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
-use crate::note::Note;
+use crate::bounded::first;
+use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
 use crate::reason::Reason;
@@ -47,7 +48,7 @@ struct Wire {
     operation: Option<Operation>,
     #[serde(default)]
     reason: Option<Reason>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first::<_, _, MAX_NOTES>")]
     notes: Vec<serde_json::Value>,
     #[serde(default)]
     reboot_required: bool,
@@ -306,6 +307,11 @@ mod tests {
             read(notes).unwrap().notes,
             [Note::Unknown, Note::Unknown, Note::ClientEnded]
         );
+        let many = format!(
+            r#"{{"outcome":"changed","answer":"plain","notes":[0{}]}}"#,
+            ",0".repeat(9999)
+        );
+        assert_eq!(read(&many).unwrap().notes.len(), MAX_NOTES);
         for wrong in [
             r#"{"outcome":"changed","answer":null}"#,
             r#"{"outcome":"changed","answer":"packages","changes":1}"#,

@@ -318,6 +318,9 @@ pub enum Progress {
     Planned,
     /// It had a plan that is not understood.
     PlanNotUnderstood,
+    /// That is not known.
+    #[serde(other)]
+    Unknown,
 }
 
 /// An archive whose lists have expired.

@@ -3,6 +3,7 @@
 //! No I/O happens here. Both sides check a request with the same grammar; neither trusts that the other has.
 
 mod answer;
+mod bounded;
 mod cause;
 mod features;
 mod frame;
@@ -25,7 +26,7 @@ pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVI
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
 pub use key::{KeyFingerprint, KeyFingerprintError};
-pub use note::Note;
+pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;

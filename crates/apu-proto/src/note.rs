@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::cause::{ActiveRuns, ExpiredArchive};
 use crate::status::SourceLeftOut;
 
+/// The most notes that are read of a result.
+pub const MAX_NOTES: usize = 100;
+
 /// A fact worth a line. `said` is what apt or the system printed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "kebab-case")]
@@ -18,6 +21,9 @@ pub enum Note {
     ListsNotFetchedApart {
         /// Why.
         said: Vec<String>,
+        /// How apt-get ended, where it said nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<String>,
     },
     /// All lists were fetched, and a hook of the machine's apt failed.
     HookFailed {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::first;
 use crate::cause::Cause;
 use crate::outcome::ReasonCode;
+use crate::request::RequestError;
 
 /// The most lines of detail that a reason has.
 pub const MAX_DETAIL: usize = 40;
@@ -92,7 +94,7 @@ pub enum Advice {
 #[derive(Deserialize)]
 struct Wire {
     code: ReasonCode,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first::<_, _, MAX_DETAIL>")]
     detail: Vec<String>,
     #[serde(default)]
     advice: Option<serde_json::Value>,
@@ -106,7 +108,7 @@ impl From<Wire> for Reason {
         Self {
             code: wire.code,
             cause: serde_json::from_value(wire.rest.into()).unwrap_or(Cause::Unknown),
-            detail: wire.detail.into_iter().take(MAX_DETAIL).collect(),
+            detail: wire.detail,
             advice: advice.map(|advice| advice.unwrap_or(Advice::Unknown)),
         }
     }
@@ -120,6 +122,12 @@ impl From<Cause> for Reason {
             detail: Vec::new(),
             advice: None,
         }
+    }
+}
+
+impl From<RequestError> for Reason {
+    fn from(error: RequestError) -> Self {
+        Self::from(Cause::Malformed).detailed(error.to_string())
     }
 }
 

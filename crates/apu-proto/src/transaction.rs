@@ -177,12 +177,13 @@ impl Transaction {
             Step::Install { sha256, .. } => *sha256,
             Step::Remove { .. } => None,
         };
-        let theirs: BTreeMap<Step, DebSha256> = (other.steps.iter())
-            .filter_map(|step| Some((step.without_checksum(), checksum(step)?)))
+        let theirs: BTreeMap<Step, Option<DebSha256>> = (other.steps.iter())
+            .map(|step| (step.without_checksum(), checksum(step)))
             .collect();
+        // A checksum that one of them does not have is not known to be the same.
         let is_other = |step: &&Step| {
-            let pair = checksum(step).zip(theirs.get(&step.without_checksum()));
-            pair.is_some_and(|(ours, theirs)| ours != *theirs)
+            let theirs = theirs.get(&step.without_checksum());
+            theirs.is_some_and(|theirs| *theirs != checksum(step))
         };
         self.steps.iter().filter(is_other).map(Step::package).collect()
     }
@@ -276,6 +277,10 @@ mod tests {
         ]);
         assert_eq!(one.other_contents(&two), ["a:amd64"]);
         assert!(one.other_contents(&one).is_empty());
+        // One that names no checksum is not known to be the same.
+        let unknown = Transaction::new(two.steps().iter().map(Step::without_checksum).collect());
+        assert_eq!(unknown.other_contents(&two).len(), 3);
+        assert_eq!(two.other_contents(&unknown).len(), 3);
     }
 
     #[test]
