@@ -25,14 +25,7 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     let after = Database::read(&paths.dpkg())?;
     let plan = run_dir.load("plan");
     let operation = saved.operation();
-    let progress = if plan.is_some() || run_dir.has("plan") {
-        Progress::PlanNotUnderstood
-    } else if run_dir.has("before") || operation.is_some_and(Operation::changes_packages) {
-        Progress::NotBegun
-    } else {
-        // It keeps no record of how far it has come.
-        Progress::Unknown
-    };
+    let progress = progress(run_dir.has("plan"), operation);
     let mut result = result_from_database(run_dir.load("before"), plan, progress, &after);
     result.operation = operation;
     result.reboot_required = paths.reboot_required();
@@ -45,6 +38,16 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
         result.outcome, saved.line
     ));
     run_dir.finish(&mut log, result)
+}
+
+/// Returns how far a run came, as far as its files tell without being understood. Only a run that changes packages saves a
+/// plan before it begins.
+fn progress(has_plan: bool, operation: Option<Operation>) -> Progress {
+    match (has_plan, operation.is_some_and(Operation::changes_packages)) {
+        (true, _) => Progress::PlanNotUnderstood,
+        (false, true) => Progress::NotBegun,
+        (false, false) => Progress::Unknown,
+    }
 }
 
 /// Compares the database with the plan, if the run came that far. `progress` is how far it came where one of the two is
@@ -129,6 +132,19 @@ mod tests {
         match reason.cause {
             Cause::ClientEnded { progress, left } => (progress, left),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_not_begun_that_keeps_no_record_of_it() {
+        for (has_plan, operation, expected) in [
+            (false, Some(Operation::Upgrade), Progress::NotBegun),
+            (false, Some(Operation::Update), Progress::Unknown),
+            (false, Some(Operation::Clean), Progress::Unknown),
+            (false, None, Progress::Unknown),
+            (true, Some(Operation::Upgrade), PLANNED),
+        ] {
+            assert_eq!(progress(has_plan, operation), expected, "{operation:?}");
         }
     }
 
