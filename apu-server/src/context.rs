@@ -141,9 +141,10 @@ impl Context {
     }
 }
 
-/// Returns the time limit for one host: that of runs for a run and for `attach`, a minute at most for everything else.
+/// Returns the time limit for one host: that of runs for a run, for `attach`, and for `health`, which runs the machine's own
+/// checks; a minute at most for everything else.
 fn patience(operation: Operation, of_runs: Duration) -> Duration {
-    if operation.is_a_run() || operation == Operation::Attach {
+    if operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health) {
         of_runs
     } else {
         of_runs.min(SHORT_ANSWER)
@@ -181,7 +182,7 @@ mod tests {
                 Duration::from_secs(7)
             );
         }
-        for operation in [Operation::Upgrade, Operation::Attach] {
+        for operation in [Operation::Upgrade, Operation::Attach, Operation::Health] {
             assert_eq!(patience(operation, hour), hour);
         }
     }

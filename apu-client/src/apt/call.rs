@@ -42,7 +42,11 @@ impl Verb {
             Operation::Remove => Self::Remove,
             Operation::Autoremove => Self::Autoremove,
             Operation::Clean => Self::Clean,
-            Operation::Ping | Operation::Status | Operation::Check | Operation::Attach => return None,
+            Operation::Ping
+            | Operation::Status
+            | Operation::Check
+            | Operation::Health
+            | Operation::Attach => return None,
         })
     }
 

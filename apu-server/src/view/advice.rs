@@ -41,6 +41,7 @@ pub fn advice_text(advice: &Advice, host: &str) -> String {
                 "on the client, if that was to be expected: apt-get update --allow-releaseinfo-change{option}"
             )
         }
+        Advice::FailedUnits => on_client("systemctl --failed"),
         Advice::RestartClient => {
             on_client("systemctl restart apu-client.socket, or service apu-client restart")
         }

@@ -1,7 +1,7 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
 use apu_fleet::{Ending, HostReason, Outcome};
-use apu_proto::{Operation, RunResult};
+use apu_proto::{Cause, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
 use super::changes::{Listing, named};
@@ -121,6 +121,7 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
     match operation {
         Operation::Ping => ": answers".to_owned(),
         Operation::Check => ": no package is broken".to_owned(),
+        Operation::Health => ": every check passes".to_owned(),
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
@@ -152,7 +153,8 @@ fn result_details(result: &RunResult) -> Vec<String> {
         ]
     });
     let lists = lists.into_iter().chain(of_run.into_iter().flatten());
-    let mut lines: Vec<String> = lists.flatten().collect();
+    let mut lines: Vec<String> = check_lines(result);
+    lines.extend(lists.flatten());
     let notes = result
         .notes
         .iter()
@@ -166,10 +168,29 @@ fn result_details(result: &RunResult) -> Vec<String> {
     lines
 }
 
+/// A line for each check that does not pass, of the answer to `health` for each one. What the reason names has its lines there.
+fn check_lines(result: &RunResult) -> Vec<String> {
+    let in_reason = match result.reason.as_ref().map(|reason| &reason.cause) {
+        Some(Cause::ChecksFailed { checks } | Cause::ChecksInconclusive { checks }) => checks.as_slice(),
+        _ => &[],
+    };
+    let shows_all = result.packages().is_none();
+    let shown = result
+        .checks()
+        .iter()
+        .filter(|check| !in_reason.contains(&check.name) && (shows_all || check.verdict != Verdict::Pass));
+    let line = shown.map(|check| {
+        let first = check.detail.lines().next();
+        let said = first.map_or(String::new(), |first| format!(": {first}"));
+        clean(&format!("check {}: {}{said}", check.name, check.verdict.as_str()))
+    });
+    line.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use apu_fleet::ServerAdvice;
-    use apu_proto::{Advice, Answer, Cause, ClientOutcome, Note, Plan, Reason, Step, Transaction};
+    use apu_proto::{Advice, Answer, Check, ClientOutcome, Note, Plan, Reason, Step, Transaction};
 
     use super::*;
 
@@ -195,6 +216,41 @@ mod tests {
             ["what it would change now: 1 REMOVED", "foo:amd64  REMOVED, was 1"]
         );
         assert_eq!(body.advice, "apt-all HOST upgrade");
+    }
+
+    #[test]
+    fn a_run_tells_the_checks_that_do_not_pass_and_health_tells_all() {
+        let checks = vec![
+            Check::new("dpkg", Verdict::Pass, ""),
+            Check::new("checks.d/db", Verdict::Pass, "3 tables"),
+            Check::new("checks.d/web", Verdict::Inconclusive, "starting\n  try: reboot"),
+            Check::new("checks.d/x\n  try: reboot", Verdict::Unknown, ""),
+        ];
+        let mut result = RunResult::new(ClientOutcome::Changed);
+        result.packages_mut().checks = checks.clone();
+        let doubtful = [
+            "check checks.d/web: inconclusive: starting",
+            "check checks.d/x\u{fffd}  try: reboot: inconclusive",
+        ];
+        assert_eq!(result_details(&result), doubtful);
+
+        let passing = ["check dpkg: pass", "check checks.d/db: pass: 3 tables"];
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Health {
+            checks: checks.clone(),
+        });
+        assert_eq!(result_details(&result), [&passing[..], &doubtful[..]].concat());
+
+        let cause = Cause::ChecksInconclusive {
+            checks: Check::named(&checks, Verdict::Inconclusive),
+        };
+        let reason = Reason::from(cause).detailed("checks.d/web: starting");
+        let result = RunResult::because(ClientOutcome::Failed, reason).with(Answer::Health { checks });
+        let body = Body::of(Operation::Health, &Ending::of_result(Box::new(result), None));
+        assert_eq!(
+            body.headline,
+            "failed: checks of this client cannot tell: checks.d/web, checks.d/x"
+        );
+        assert_eq!(body.details, passing);
     }
 
     #[test]

@@ -64,6 +64,14 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
             return [&[held], detail].concat();
         }
         Cause::Downgrades => return [&["this would downgrade packages".to_owned()], detail].concat(),
+        Cause::ChecksFailed { checks } => {
+            let sentence = format!("checks of this client fail: {}", checks.join(", "));
+            return [&[sentence], detail].concat();
+        }
+        Cause::ChecksInconclusive { checks } => {
+            let sentence = format!("checks of this client cannot tell: {}", checks.join(", "));
+            return [&[sentence], detail].concat();
+        }
         Cause::ListsExpired { archives } => {
             let archives: Vec<String> = archives.iter().map(expired).collect();
             return headed("the package lists have expired", &archives);

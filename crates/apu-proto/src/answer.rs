@@ -4,6 +4,7 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
+use crate::health::{Check, MAX_CHECKS};
 use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
@@ -102,6 +103,12 @@ pub enum Answer {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         broken: Vec<Broken>,
     },
+    /// To `health`.
+    Health {
+        /// What came of each check; at most [`MAX_CHECKS`].
+        #[serde(default, deserialize_with = "first::<_, _, MAX_CHECKS>")]
+        checks: Vec<Check>,
+    },
     /// To `update`.
     Lists {
         /// When each archive's lists were made.
@@ -138,6 +145,13 @@ pub struct PackageReport {
     /// Debconf questions that nobody answered, so that their default holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions_defaulted: Vec<String>,
+    /// What came of each check of the machine's health after the run; at most [`MAX_CHECKS`], and none where nothing changed.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_CHECKS>"
+    )]
+    pub checks: Vec<Check>,
 }
 
 /// One package's change that dpkg's database shows after a run.
@@ -233,6 +247,16 @@ impl RunResult {
         }
     }
 
+    /// What came of each check of the machine's health, where checks were made.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        match &self.answer {
+            Answer::Packages(report) => &report.checks,
+            Answer::Health { checks } => checks,
+            _ => &[],
+        }
+    }
+
     /// Packages with a newer version that are not upgraded, by name.
     #[must_use]
     pub fn kept_back(&self) -> &[String] {
@@ -268,6 +292,7 @@ impl RunResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::Verdict;
 
     #[test]
     fn each_answer_reads_back_as_it_was_written() {
@@ -279,8 +304,12 @@ mod tests {
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
             Answer::Plan(Plan::default()),
+            Answer::Health {
+                checks: vec![Check::new("units", Verdict::Fail, "web.service")],
+            },
             Answer::Packages(PackageReport {
                 kept_back: vec!["linux-image-amd64".into()],
+                checks: vec![Check::new("dpkg", Verdict::Pass, "")],
                 ..PackageReport::default()
             }),
         ];
@@ -291,6 +320,24 @@ mod tests {
                 serde_json::from_str::<RunResult>(&text).unwrap(),
                 result,
                 "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn checks_are_read_of_both_answers_and_to_a_bound() {
+        let check = r#"{"name":"units","verdict":"pass"}"#;
+        let many = vec![check; 999].join(",");
+        for answer in ["health", "packages"] {
+            let text = format!(r#"{{"outcome":"changed","answer":"{answer}","checks":[{many}]}}"#);
+            let result: RunResult = serde_json::from_str(&text).unwrap();
+            assert_eq!(result.checks().len(), MAX_CHECKS, "{answer}");
+            let none = format!(r#"{{"outcome":"changed","answer":"{answer}"}}"#);
+            assert!(
+                serde_json::from_str::<RunResult>(&none)
+                    .unwrap()
+                    .checks()
+                    .is_empty()
             );
         }
     }

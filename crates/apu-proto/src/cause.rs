@@ -188,6 +188,16 @@ pub enum Cause {
         /// Which ones.
         packages: Vec<PackageKey>,
     },
+    /// Checks of the machine's health fail; the detail has their words.
+    ChecksFailed {
+        /// Their names.
+        checks: Vec<String>,
+    },
+    /// No check of the machine's health fails, and some cannot tell; the detail has their words.
+    ChecksInconclusive {
+        /// Their names.
+        checks: Vec<String>,
+    },
     /// The policy cannot be read; the detail says why.
     PolicyUnreadable,
     /// Others than root may write the policy.
@@ -437,6 +447,7 @@ impl Cause {
             | Self::SiteSourceUnused { .. }
             | Self::SiteSourceOtherKey { .. }
             | Self::NoSiteSources { .. } => ReasonCode::Configuration,
+            Self::ChecksFailed { .. } | Self::ChecksInconclusive { .. } => ReasonCode::Health,
             Self::UnknownRun { .. } => ReasonCode::UnknownRun,
             Self::SourcesNotUnderstood
             | Self::NoPlan { .. }

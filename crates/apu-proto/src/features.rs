@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::operation::Operation;
 use crate::request::Request;
 
 /// A part of the protocol that a client may have or not.
@@ -12,10 +13,12 @@ pub enum Feature {
     ListsOfSite,
     /// A plan is that of `apu-plan/1`, with the checksums of the .debs: in the answer to a dry run, and in `plan_sha256=`.
     Plan1,
+    /// The operation `health`.
+    Health,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 2] = [Feature::ListsOfSite, Feature::Plan1];
+pub const FEATURES: [Feature; 3] = [Feature::ListsOfSite, Feature::Plan1, Feature::Health];
 
 impl Feature {
     /// Its name in `hello`.
@@ -24,6 +27,7 @@ impl Feature {
         match self {
             Self::ListsOfSite => "lists-of-site",
             Self::Plan1 => "apu-plan/1",
+            Self::Health => "health",
         }
     }
 }
@@ -41,6 +45,7 @@ impl Request {
         let taken = [
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
             (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
+            (self.operation() == Operation::Health).then_some(Feature::Health),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -58,7 +63,9 @@ mod tests {
         let plan = request(&format!("upgrade plan_sha256={}", "0".repeat(64)));
         assert_eq!(lists.missing_feature(&[]), Some(Feature::ListsOfSite));
         assert_eq!(plan.missing_feature(&all[..1]), Some(Feature::Plan1));
-        for request in [&lists, &plan] {
+        let health = request("health");
+        assert_eq!(health.missing_feature(&all[..2]), Some(Feature::Health));
+        for request in [&lists, &plan, &health] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -15,6 +15,8 @@ pub enum Operation {
     Status,
     /// Is the package database whole; changes nothing.
     Check,
+    /// Are dpkg, the services and the machine's own checks well; changes nothing.
+    Health,
     /// Fetches the package lists.
     Update,
     /// Newer versions of what is installed; installs nothing new, removes nothing.
@@ -35,10 +37,11 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ping,
         Self::Status,
         Self::Check,
+        Self::Health,
         Self::Update,
         Self::Upgrade,
         Self::DistUpgrade,
@@ -56,6 +59,7 @@ impl Operation {
             Self::Ping => "ping",
             Self::Status => "status",
             Self::Check => "check",
+            Self::Health => "health",
             Self::Update => "update",
             Self::Upgrade => "upgrade",
             Self::DistUpgrade => "dist-upgrade",
@@ -74,6 +78,7 @@ impl Operation {
             Self::Ping => "Answer, and do nothing else",
             Self::Status => "Tell what is installed, pending, held and broken",
             Self::Check => "Tell which packages are broken",
+            Self::Health => "Tell whether dpkg, the services and the machine's own checks are well",
             Self::Update => "Fetch the package lists",
             Self::Upgrade => "Bring newer versions, install nothing new, remove nothing",
             Self::DistUpgrade => "Bring newer versions with what they newly need",

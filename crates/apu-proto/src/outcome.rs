@@ -52,6 +52,8 @@ pub enum ReasonCode {
     Apt,
     /// The client's own configuration is wrong (policy, sources).
     Configuration,
+    /// A check of the machine's health failed, or cannot tell.
+    Health,
     /// No run of that id.
     UnknownRun,
     /// The run ended without a result, so this was read from dpkg's database afterwards.

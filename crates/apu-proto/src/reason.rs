@@ -83,6 +83,8 @@ pub enum Advice {
         /// The changed field, such as `Label`; empty where apt named another.
         field: String,
     },
+    /// `systemctl --failed`.
+    FailedUnits,
     /// Restart apu-client, with systemd or without it.
     RestartClient,
     /// Advice of a later version.

@@ -67,6 +67,14 @@ impl Request {
         Self::unchecked(Operation::Check)
     }
 
+    /// Asks whether the machine is well; with a run's id, compared with what it was before that run.
+    #[must_use]
+    pub const fn health(run_id: Option<RunId>) -> Self {
+        let mut request = Self::unchecked(Operation::Health);
+        request.run_id = run_id;
+        request
+    }
+
     /// Asks for the output of a run from its beginning.
     #[must_use]
     pub const fn attach(run_id: RunId) -> Self {
@@ -168,7 +176,7 @@ impl Request {
         self.operation
     }
 
-    /// The run's identity; the client chooses one where it is missing.
+    /// The run's identity; the client chooses one where it is missing. Of `attach` and `health` it is that of a run before.
     #[must_use]
     pub const fn run_id(&self) -> Option<RunId> {
         self.run_id

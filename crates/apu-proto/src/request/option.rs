@@ -49,7 +49,9 @@ impl RequestOption {
     /// Whether the option means something for the operation.
     pub(super) const fn goes_with(self, operation: Operation) -> bool {
         match self {
-            Self::RunId(_) => operation.is_a_run() || matches!(operation, Operation::Attach),
+            Self::RunId(_) => {
+                operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health)
+            }
             Self::DryRun | Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::ListsOfSite => matches!(operation, Operation::Update),

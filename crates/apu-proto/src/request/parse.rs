@@ -75,6 +75,8 @@ mod tests {
             "apu/1 dist-upgrade run_id=0123456789abcdef0123456789abcdef allow_remove=yes lock_wait=600",
             "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef",
+            "apu/1 health",
+            "apu/1 health run_id=0123456789abcdef0123456789abcdef",
         ] {
             assert_eq!(parse(line).expect(line).to_string(), line);
         }
@@ -88,6 +90,8 @@ mod tests {
             "apu/1 upgrade allow_remove=yes",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
+            "apu/1 health dry_run=yes",
+            "apu/1 health run_id=0123456789abcdef0123456789abcdef lock_wait=5",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef lock_wait=5",
             "apu/1 install lists_of=site hello",
             "apu/1 dist-upgrade lists_of=site",
