@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod atomic_file;
 pub(crate) mod locks;
+pub(crate) mod os_release;
 pub(crate) mod paths;
 pub(crate) mod process;
 pub(crate) mod signals;

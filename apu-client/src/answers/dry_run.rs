@@ -1,8 +1,9 @@
 //! Answers a dry run: simulates the transaction and reports what it would change.
 
-use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult};
+use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
 
 use crate::dpkg::{Conffiles, Database};
+use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
 use crate::run::planning;
 use crate::run::preflight::preflight;
@@ -37,6 +38,10 @@ pub(crate) fn dry_run(
     }
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.broken = database.broken();
+    found.system = System {
+        release: OsRelease::read(paths).release(),
+        architecture: database.architecture,
+    };
     let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(found));
     result.notes = notes;
     result.reboot_required = paths.reboot_required();

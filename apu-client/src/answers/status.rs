@@ -1,6 +1,5 @@
 //! Answers `status`: reads the machine's state from files and asks apt for pending updates by one simulation.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use crate::apt::{
     is_security, source_options,
 };
 use crate::dpkg::{Conffiles, Database};
+use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, at_work};
@@ -35,15 +35,14 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .trim_end()
             .to_owned()
     };
-    let release = os_release(&text("/etc/os-release"));
-    let word = |name: &str| release.get(name).cloned().unwrap_or_default();
+    let release = OsRelease::read(paths);
     let targets = targets(paths);
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
     let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
-        distribution: word("ID"),
-        release: word("VERSION_ID"),
-        codename: word("VERSION_CODENAME"),
+        distribution: release.word("ID"),
+        release: release.word("VERSION_ID"),
+        codename: release.word("VERSION_CODENAME"),
         architecture: database.architecture.clone(),
         held: database.held(),
         broken: database.broken(),
@@ -141,15 +140,6 @@ fn pending(plan: &Plan) -> Vec<Pending> {
     pending
 }
 
-/// Reads os-release(5): `NAME=value` lines, the value optionally in quotes.
-fn os_release(text: &str) -> BTreeMap<String, String> {
-    let assignment = |line: &str| {
-        let (name, value) = line.trim().split_once('=')?;
-        Some((name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
-    };
-    text.lines().filter_map(assignment).collect()
-}
-
 /// Returns the free space of each file system that packages are installed to.
 fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
     let mut seen = Vec::new();
@@ -183,14 +173,6 @@ fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn os_release_is_read_with_and_without_quotes() {
-        let release = os_release("ID=debian\nVERSION_ID=\"12\"\n# no\nVERSION_CODENAME='bookworm'\n");
-        assert_eq!(release["ID"], "debian");
-        assert_eq!(release["VERSION_ID"], "12");
-        assert_eq!(release["VERSION_CODENAME"], "bookworm");
-    }
 
     #[test]
     fn pending_are_upgrades_and_not_what_comes_with_them() {

@@ -38,7 +38,9 @@ pub use request::{
 };
 pub use run_id::{RunId, RunIdError};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
-pub use transaction::{DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, Transaction, TransactionId};
+pub use transaction::{
+    DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, System, Transaction, TransactionId,
+};
 
 /// The protocol versions that this crate speaks.
 pub const PROTOCOL: [u32; 1] = [1];

@@ -71,7 +71,9 @@ impl Step {
         }
     }
 
-    const fn package(&self) -> &PackageKey {
+    /// The package.
+    #[must_use]
+    pub const fn package(&self) -> &PackageKey {
         match self {
             Self::Install { package, .. } | Self::Remove { package, .. } => package,
         }
@@ -200,11 +202,24 @@ impl Transaction {
     }
 }
 
+/// What a client is, as far as it matters for what packages do there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct System {
+    /// `ID`, `VERSION_ID` and `VERSION_CODENAME` of os-release(5), such as `debian 12 bookworm`.
+    pub release: String,
+    /// dpkg's architecture, such as `amd64`.
+    pub architecture: String,
+}
+
 /// What one client would do, and what is to be known of it before a yes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The changes.
     pub transaction: Transaction,
+    /// What the client is.
+    #[serde(default)]
+    pub system: System,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
