@@ -3,8 +3,11 @@
 mod duration;
 mod error;
 mod max_failures;
+mod number_or_text;
 mod value;
+mod wave_size;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -16,11 +19,12 @@ use apu_debian::{PackageName, UserName};
 use serde::Deserialize;
 
 pub use duration::duration;
-use duration::{seconds, seconds_or_off};
+use duration::{seconds, seconds_or_off, some_seconds_or_off};
 pub use error::SettingsError;
 pub use max_failures::MaxFailures;
 use value::url_or_none;
 pub use value::{KeyExchange, Url};
+pub use wave_size::{Canary, WaveSize, WaveSizes};
 
 use crate::{Failure, Site, io_advice};
 
@@ -32,6 +36,8 @@ pub struct Settings {
     pub ssh: Ssh,
     /// `[run]`
     pub run: Run,
+    /// `[rollout.CLASS]`, by the class; `all` holds for every target.
+    pub rollout: BTreeMap<String, Rollout>,
     /// `[client]`
     pub client: Client,
     /// `[archive]`
@@ -104,6 +110,19 @@ impl Default for Run {
             max_failures: None,
         }
     }
+}
+
+/// `[rollout.CLASS]`: in which order the hosts of a class change. Without a key, that of `[rollout.all]` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rollout {
+    /// Which hosts change first; without it, one host for each distinct transaction.
+    pub canary: Option<Canary>,
+    /// The sizes of the waves; without it, the canaries and then all others.
+    pub waves: Option<WaveSizes>,
+    /// How long the hosts of a wave have to stay well before the next one starts.
+    #[serde(deserialize_with = "some_seconds_or_off")]
+    pub soak: Option<Duration>,
 }
 
 /// `[client]`: what apu-data brings to the clients.
@@ -216,6 +235,18 @@ impl Settings {
         Ok(settings)
     }
 
+    /// How the hosts of a target change: as its own class says, and as `all` says where that says nothing.
+    #[must_use]
+    pub fn rollout(&self, target: &str) -> Rollout {
+        let of = |name: &str| self.rollout.get(name).cloned().unwrap_or_default();
+        let (own, all) = (of(target.trim()), of("all"));
+        Rollout {
+            canary: own.canary.or(all.canary),
+            waves: own.waves.or(all.waves),
+            soak: own.soak.or(all.soak),
+        }
+    }
+
     fn check_archives(&self) -> Result<(), SettingsError> {
         for (number, archive) in self.archives.iter().enumerate() {
             let before = &self.archives[..number];
@@ -312,6 +343,36 @@ mod tests {
         assert_eq!(extra.components()[0].as_str(), "main");
         assert_eq!(extra.architectures[0].as_str(), "arm64");
         assert!(extra.contents && !settings.archive.contents);
+    }
+
+    #[test]
+    fn a_class_has_its_own_rollout_and_the_rest_of_it_from_all() {
+        let settings = Settings::parse(
+            "[rollout.all]\nsoak = '5m'\nwaves = '1,10%'\n[rollout.web]\nsoak = 0\ncanary = 2\n[rollout.db]\ncanary = 'db1,db2'\n",
+        )
+        .unwrap();
+        let words = |target: &str| {
+            let rollout = settings.rollout(target);
+            (
+                rollout
+                    .canary
+                    .map(|canary| canary.to_string())
+                    .unwrap_or_default(),
+                rollout.waves.map(|waves| waves.to_string()).unwrap_or_default(),
+                rollout.soak.unwrap().as_secs(),
+            )
+        };
+        assert_eq!(words("web"), ("2".into(), "1,10%".into(), 0));
+        assert_eq!(words("db"), ("db1,db2".into(), "1,10%".into(), 300));
+        assert_eq!(words("web db"), (String::new(), "1,10%".into(), 300));
+        for text in [
+            "[rollout.web]\nwave = 1\n",
+            "[rollout]\nsoak = 1\n",
+            "[rollout.web]\nwaves = '0'\n",
+            "[rollout.web]\ncanary = 0\n",
+        ] {
+            assert!(Settings::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Durations as people write them: `90`, `90s`, `5m`, `1h30m`, `2d`.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error};
+
+use super::number_or_text::number_or_text;
 
 /// About three years.
 const MOST: u64 = 100_000_000;
@@ -53,29 +54,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// A number of seconds, or a duration as text.
 pub(super) fn seconds_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    struct Either;
+    number_or_text(deserializer, "seconds, or a duration such as \"5m\"", duration)
+}
 
-    impl Visitor<'_> for Either {
-        type Value = Duration;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("seconds, or a duration such as \"5m\"")
-        }
-
-        fn visit_u64<E: Error>(self, seconds: u64) -> Result<Duration, E> {
-            duration(&seconds.to_string()).map_err(E::custom)
-        }
-
-        fn visit_i64<E: Error>(self, seconds: i64) -> Result<Duration, E> {
-            duration(&seconds.to_string()).map_err(E::custom)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-            duration(text).map_err(E::custom)
-        }
-    }
-
-    deserializer.deserialize_any(Either)
+/// The same, where it is given.
+pub(super) fn some_seconds_or_off<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    seconds_or_off(deserializer).map(Some)
 }
 
 /// The same, and at least one second.

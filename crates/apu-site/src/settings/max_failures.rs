@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer};
+
+use super::number_or_text::number_or_text;
 
 /// How many hosts of a push may fail: `3`, or `10%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,29 +64,8 @@ impl fmt::Display for MaxFailures {
 
 impl<'de> Deserialize<'de> for MaxFailures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = MaxFailures;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of hosts, or a percentage such as \"10%\"")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<MaxFailures, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<MaxFailures, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<MaxFailures, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(Either)
+        let expected = "a number of hosts, or a percentage such as \"10%\"";
+        number_or_text(deserializer, expected, str::parse)
     }
 }
 
