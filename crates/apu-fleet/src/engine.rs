@@ -114,7 +114,7 @@ impl<T: Transport> Workers<'_, T> {
         for action in actions {
             match action {
                 Action::Emit(event) => sinks.take(&event, state.run()),
-                Action::Start(index) => self.start(index, state.task(index).clone()),
+                Action::Start(index) => self.start(index, state.task(index).clone(), state.soak(index)),
                 Action::Leave(index) => {
                     if let Some(handle) = self.handles.remove(&index) {
                         handle.abort();
@@ -126,13 +126,13 @@ impl<T: Transport> Workers<'_, T> {
         ControlFlow::Continue(())
     }
 
-    fn start(&mut self, index: usize, task: Task) {
+    fn start(&mut self, index: usize, task: Task, soak: Option<Duration>) {
         let (transport, timeout) = (self.transport.clone(), self.timeout);
         let reporter = Reporter {
             index,
             to: self.to.clone(),
         };
-        let work = async move { run_host(&*transport, &task, timeout, &reporter).await };
+        let work = async move { run_host(&*transport, &task, timeout, soak, &reporter).await };
         let handle = self.tasks.spawn(work);
         self.indices.insert(handle.id(), index);
         self.handles.insert(index, handle);

@@ -88,6 +88,23 @@ impl Phase {
     }
 }
 
+/// What became of a wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaveVerdict {
+    /// Its hosts are well, but for those that could not be reached: the next wave starts.
+    Passed,
+    /// Too many of its hosts did not end well.
+    Failed,
+    /// Whether its hosts are well cannot be told.
+    Inconclusive,
+    /// An administrator's Ctrl-C came before it had passed.
+    Interrupted,
+    /// One that a later version knows.
+    #[serde(other)]
+    Unknown,
+}
+
 /// What an administrator said to a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -211,6 +228,33 @@ pub enum Event {
         /// How many of its hosts ended how.
         outcomes: BTreeMap<Outcome, usize>,
     },
+    /// Hosts of a wave may start. There are waves only in a phase with more than one.
+    WaveStarted {
+        /// Which, counted from 1.
+        wave: usize,
+        /// Of how many.
+        waves: usize,
+        /// Its hosts, in the order of their turns.
+        hosts: Vec<HostName>,
+        /// For how many seconds they have to stay well before the next wave starts.
+        soak: f64,
+    },
+    /// A host has made its change, and its health is watched before it has an outcome.
+    Checking {
+        /// The host.
+        host: HostName,
+        /// For how many seconds it has to stay well.
+        soak: f64,
+    },
+    /// All hosts of a wave have ended.
+    WaveFinished {
+        /// Which, counted from 1.
+        wave: usize,
+        /// Of how many.
+        waves: usize,
+        /// Whether the next one may start.
+        verdict: WaveVerdict,
+    },
     /// Last: how the push ended.
     PushFinished {
         /// The exit status.
@@ -270,7 +314,7 @@ mod tests {
                 .event
         };
         assert_eq!(
-            read(r#""event":"wave-started","wave":{"number":2}}"#),
+            read(r#""event":"rocket-started","rocket":{"number":2}}"#),
             Event::Unknown
         );
         assert_eq!(
@@ -348,6 +392,7 @@ mod tests {
                     older_by: None,
                 }];
                 ending.garbage = 1;
+                ending.health = Some(apu_proto::Verdict::Pass);
                 Event::HostFinished {
                     host: host(),
                     seconds: 1.0,
@@ -363,7 +408,22 @@ mod tests {
                 seconds: 1.0,
                 outcomes: [(Outcome::Changed, 1)].into(),
             },
-            Some(Event::PhaseFinished { .. }) => Event::PushFinished {
+            Some(Event::PhaseFinished { .. }) => Event::WaveStarted {
+                wave: 1,
+                waves: 2,
+                hosts: vec![host()],
+                soak: 60.0,
+            },
+            Some(Event::WaveStarted { .. }) => Event::Checking {
+                host: host(),
+                soak: 60.0,
+            },
+            Some(Event::Checking { .. }) => Event::WaveFinished {
+                wave: 1,
+                waves: 2,
+                verdict: WaveVerdict::Passed,
+            },
+            Some(Event::WaveFinished { .. }) => Event::PushFinished {
                 status: 0,
                 seconds: 1.0,
                 outcomes: [(Outcome::Changed, 1)].into(),
@@ -396,7 +456,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 14);
+        assert_eq!(number, 17);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

@@ -6,6 +6,7 @@ mod event;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod health;
 mod host;
 mod inventory;
 mod known_hosts;
@@ -16,6 +17,7 @@ mod push_id;
 mod range;
 mod reader;
 mod reason;
+mod rollout;
 mod run_state;
 mod runner;
 mod session;
@@ -30,7 +32,7 @@ mod words;
 
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Batch, Limits};
-pub use event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, package_words};
+pub use event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, WaveVerdict, package_words};
 pub use host::Host;
 pub use inventory::Inventory;
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
@@ -44,6 +46,7 @@ pub use reason::{
     Code, HostReason, Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerCode, ServerReason,
     StaleList, Work, WorkKind,
 };
+pub use rollout::{Canaries, Item, Rollout, Tested, Trial, WaveOptions, touches_login, waves};
 pub use run_state::{HostState, RunState, Stage};
 pub use runner::{Announcement, Runner};
 pub use session::Task;

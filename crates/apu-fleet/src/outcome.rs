@@ -3,7 +3,7 @@
 use std::fmt;
 
 use apu_debian::PackageKey;
-use apu_proto::{ClientOutcome, RunId, RunResult};
+use apu_proto::{ClientOutcome, RunId, RunResult, Verdict, overall};
 use serde::{Deserialize, Serialize};
 
 use crate::reason::{HostReason, ServerAdvice, StaleList};
@@ -123,6 +123,9 @@ pub struct Ending {
     /// Lines of the answer that were no frames.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub garbage: u64,
+    /// What came of watching its health after the change, where it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Verdict>,
     /// What this push knows beside it. It is no part of an event.
     #[serde(skip)]
     pub hint: Hint,
@@ -155,8 +158,22 @@ impl Ending {
             run,
             stale: Vec::new(),
             garbage: 0,
+            health: None,
             hint: Hint::default(),
         }
+    }
+
+    /// Whether the host is well after its change, as its own checks say and as the watch saw; none where nothing was checked.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        let checks = self.result.as_ref().map_or(&[][..], |result| result.checks());
+        let of_checks = (!checks.is_empty()).then(|| overall(checks));
+        let verdicts = self.health.into_iter().chain(of_checks);
+        verdicts.reduce(|one, other| match (one, other) {
+            (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
+            (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
+            _ => Verdict::Inconclusive,
+        })
     }
 
     /// An end that only the server can see.
@@ -169,6 +186,7 @@ impl Ending {
             run,
             stale: Vec::new(),
             garbage: 0,
+            health: None,
             hint: Hint::default(),
         }
     }

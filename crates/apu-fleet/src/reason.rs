@@ -2,9 +2,11 @@
 //!
 //! They are facts. The server's views make sentences of them.
 
-use apu_debian::PackageName;
+use apu_debian::{PackageKey, PackageName};
 use apu_proto::{Operation, Reason, ReasonCode, RunId};
 use serde::{Deserialize, Serialize};
+
+use crate::name::HostName;
 
 /// Why a request did not end well on a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +105,12 @@ pub enum ServerCode {
     Interrupted,
     /// More hosts failed than may.
     MaxFailures,
+    /// A wave that it had to wait for did not pass.
+    Wave,
+    /// No canary has tested what it would do.
+    Untested,
+    /// It changed, and is not well afterwards.
+    Health,
 }
 
 /// What the server found out. On the wire of events `cause` is its name and `parameters` are its fields.
@@ -200,6 +208,40 @@ pub enum ServerCause {
         /// How many may.
         allowed: usize,
     },
+    /// Hosts of an earlier wave did not end well.
+    WaveFailed {
+        /// Which wave, counted from 1.
+        wave: usize,
+        /// Of how many.
+        waves: usize,
+        /// The hosts, the first of them.
+        hosts: Vec<HostName>,
+        /// How many more.
+        more: usize,
+    },
+    /// Whether hosts of an earlier wave are well could not be told.
+    WaveInconclusive {
+        /// Which wave, counted from 1.
+        wave: usize,
+        /// Of how many.
+        waves: usize,
+        /// The hosts, the first of them.
+        hosts: Vec<HostName>,
+        /// How many more.
+        more: usize,
+    },
+    /// No canary has tested what it would do.
+    Untested {
+        /// The packages, the first of them.
+        packages: Vec<PackageKey>,
+        /// How many more.
+        more: usize,
+    },
+    /// It made its change, and no new login was possible afterwards; `why` is the last cause.
+    NoLoginAfterChange {
+        /// Why the last try failed.
+        why: Box<ServerReason>,
+    },
 }
 
 /// A connection that ended without a result.
@@ -289,6 +331,8 @@ pub enum WorkKind {
     Download,
     /// It installed.
     Install,
+    /// It had changed, and its health was watched.
+    Checking,
 }
 
 /// What an administrator may try; commands are typed on the server where nothing else is said.
@@ -325,6 +369,22 @@ pub enum ServerAdvice {
     Attach {
         /// The run.
         run: RunId,
+    },
+    /// Look at the checks of other hosts, and then the same on this host.
+    LookAndRepeat {
+        /// The other hosts.
+        hosts: Vec<HostName>,
+        /// The operation.
+        operation: Operation,
+        /// Its packages.
+        packages: Vec<String>,
+    },
+    /// The same on this host alone, which is then its own canary.
+    RepeatAlone {
+        /// The operation.
+        operation: Operation,
+        /// Its packages.
+        packages: Vec<String>,
     },
     /// Mend what failed, and then the same on this host.
     MendAndRepeat {
@@ -377,6 +437,9 @@ impl ServerCause {
             Self::Stale { .. } => ServerCode::Stale,
             Self::NotStarted | Self::LeftAtWork => ServerCode::Interrupted,
             Self::MaxFailures { .. } => ServerCode::MaxFailures,
+            Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
+            Self::Untested { .. } => ServerCode::Untested,
+            Self::NoLoginAfterChange { .. } => ServerCode::Health,
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum Stage {
     },
     /// Being asked again after a lost connection.
     Reconnecting,
+    /// Its change is made, and its health is watched.
+    Checking,
 }
 
 impl Stage {
@@ -84,6 +86,7 @@ impl Stage {
         Some(match self {
             Self::Reconnecting => return None,
             Self::Connecting => (WorkKind::Connecting, ""),
+            Self::Checking => (WorkKind::Checking, ""),
             Self::Asked => (WorkKind::Silent, ""),
             Self::Waiting { holder } => (WorkKind::Waiting, holder),
             Self::Progress {
@@ -117,6 +120,8 @@ pub struct RunState {
     pub phase: Option<Phase>,
     /// What the hosts of that phase are asked for.
     pub operation: Option<Operation>,
+    /// The wave of that phase that began last, counted from 1, and the number of waves; none where all hosts are one wave.
+    pub wave: Option<(usize, usize)>,
     /// How often Ctrl-C was pressed.
     pub interrupts: u32,
     /// How long the hosts were at work: all phases that have ended, but for the time in which an answer was waited for.
@@ -138,6 +143,7 @@ impl RunState {
             push,
             phase: None,
             operation: None,
+            wave: None,
             interrupts: 0,
             seconds: 0.0,
             status: None,
@@ -163,6 +169,7 @@ impl RunState {
                 hosts,
             } => {
                 self.phase = Some(*phase);
+                self.wave = None;
                 self.operation = Some(*operation);
                 let places = hosts.iter().filter_map(|host| self.places.get(host));
                 self.part = places.copied().collect();
@@ -209,6 +216,8 @@ impl RunState {
                 );
             }
             Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
+            Event::Checking { host, .. } => self.at(host, Stage::Checking, timed.at),
+            Event::WaveStarted { wave, waves, .. } => self.wave = Some((*wave, *waves)),
             Event::HostFinished {
                 host,
                 seconds,
@@ -237,7 +246,7 @@ impl RunState {
                     self.interrupts += 1;
                 }
             }
-            Event::Line { .. } | Event::Unknown => {}
+            Event::WaveFinished { .. } | Event::Line { .. } | Event::Unknown => {}
         }
     }
 
@@ -298,6 +307,25 @@ impl RunState {
         states
             .filter(|(_, state)| matches!(state, HostState::Running { .. }))
             .count()
+    }
+
+    /// How many hosts are at work, without those whose change is made and whose health is watched.
+    pub(crate) fn busy(&self) -> usize {
+        let states = self.phase_hosts();
+        states
+            .filter(|(_, state)| match state {
+                HostState::Running { at, .. } => *at != Stage::Checking,
+                _ => false,
+            })
+            .count()
+    }
+
+    /// Every host of this phase in the order of their turns, with how it ended, once it has.
+    pub(crate) fn phase_endings(&self) -> impl ExactSizeIterator<Item = (&HostName, Option<&Ending>)> {
+        self.phase_hosts().map(|(host, state)| match state {
+            HostState::Ended { ending, .. } => (host, Some(&**ending)),
+            _ => (host, None),
+        })
     }
 
     /// The first host of this phase whose turn has not come.

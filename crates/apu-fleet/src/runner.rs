@@ -13,6 +13,7 @@ use crate::event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, package_w
 use crate::host::Host;
 use crate::name::HostName;
 use crate::push_id::PushId;
+use crate::rollout::Rollout;
 use crate::run_state::RunState;
 use crate::session::Task;
 use crate::sink::Sinks;
@@ -54,11 +55,13 @@ impl Batch {
         let task = |host: &Host| Task {
             host: host.clone(),
             request: request.clone(),
+            trial: None,
         };
         Self {
             phase,
             operation: request.operation(),
             tasks: hosts.iter().map(task).collect(),
+            rollout: Rollout::default(),
             published: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Runs one request on one host: sends it, streams the reply, and attaches again for as long as the time limit allows when
 //! the connection breaks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use apu_debian::Version;
@@ -8,10 +9,12 @@ use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunId, Run
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::health::watch_health;
 use crate::host::Host;
 use crate::outcome::{Ending, Outcome};
 use crate::reader::FrameReader;
 use crate::reason::{Lost, ServerAdvice, ServerCause, ServerCode, ServerReason};
+use crate::rollout::Trial;
 use crate::transport::{Answer, Transport};
 
 /// The first pause before a run whose connection broke is asked for again: sshd may just be restarting.
@@ -26,14 +29,20 @@ pub struct Task {
     pub host: Host,
     /// What is asked.
     pub request: Request,
+    /// What the host is to do, where that was planned.
+    pub trial: Option<Arc<Trial>>,
 }
 
 /// What is told about a host while it works.
 #[derive(Debug, Clone)]
 pub(crate) enum Report {
-    Connected { reused: bool },
+    Connected {
+        reused: bool,
+    },
     Frame(Frame),
     Reconnecting(String),
+    /// The change is made, and ended so; the host's health is watched.
+    Applied(Box<Ending>),
     Ended(Box<Ending>),
 }
 
@@ -50,7 +59,14 @@ impl Reporter {
     }
 }
 
-pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, limit: Duration, reporter: &Reporter) {
+/// Runs a host to its end. With a soak time its health is watched after a change, before it has an outcome.
+pub(crate) async fn run_host<T: Transport>(
+    transport: &T,
+    task: &Task,
+    limit: Duration,
+    soak: Option<Duration>,
+    reporter: &Reporter,
+) {
     let run = task.request.run_id();
     let mut trouble = None;
     let exchange = send_request(transport, task, reporter, &mut trouble);
@@ -65,6 +81,13 @@ pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, limit: Du
             let reason = ServerReason::from(cause).advise(attach_advice(run));
             Ending::without_result(Outcome::TimedOut, reason, run)
         }
+    };
+    let ending = match (soak, ending.run) {
+        (Some(soak), Some(run)) if ending.outcome == Outcome::Changed => {
+            reporter.tell(Report::Applied(Box::new(ending.clone()))).await;
+            watch_health(transport, &task.host, run, ending, soak, limit).await
+        }
+        _ => ending,
     };
     reporter.tell(Report::Ended(Box::new(ending))).await;
 }
@@ -311,6 +334,7 @@ mod tests {
         let task = Task {
             host: Host::plain("web1".parse().unwrap()),
             request: Request::new(Operation::Update, [RequestOption::ListsOfSite], []).unwrap(),
+            trial: None,
         };
         let all = FEATURES.map(|feature| feature.to_string());
         let why = |cause, features: &[String]| {
@@ -334,6 +358,7 @@ mod tests {
         let task = Task {
             host: Host::plain("web1".parse().unwrap()),
             request: Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap(),
+            trial: None,
         };
         let locked = reply(Cause::OnHold, &[]).ending(&task);
         assert_eq!(locked.reason, Some(HostReason::Client(Cause::OnHold.into())));

@@ -175,6 +175,19 @@ impl Ssh {
             to_close,
         })
     }
+    /// Sends a request over a connection that was just made.
+    async fn over_new(&self, socket: &Path, line: &str) -> Result<SshAnswer, ServerReason> {
+        match timeout(self.options.connect_timeout, self.over(socket, line, false)).await {
+            Ok(Ok(answer)) => {
+                self.let_go_of_the_oldest().await;
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                Err(ServerReason::from(ServerCause::ConnectedAndFailed).detailed(error.to_string()))
+            }
+            Err(_) => Err(ServerCause::ConnectedAndSilent.into()),
+        }
+    }
 }
 
 /// A key as a file: where it lies, and which of those that ever lay there it is.
@@ -215,16 +228,13 @@ impl Transport for Ssh {
                 Ok(answer) = reuse => return Ok(answer),
             },
         }
-        match timeout(self.options.connect_timeout, self.over(&socket, &line, false)).await {
-            Ok(Ok(answer)) => {
-                self.let_go_of_the_oldest().await;
-                Ok(answer)
-            }
-            Ok(Err(error)) => {
-                Err(ServerReason::from(ServerCause::ConnectedAndFailed).detailed(error.to_string()))
-            }
-            Err(_) => Err(ServerCause::ConnectedAndSilent.into()),
-        }
+        self.over_new(&socket, &line).await
+    }
+
+    async fn ask_anew(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
+        let socket = self.socket(host);
+        self.launch(host, &socket).await?;
+        self.over_new(&socket, &request.to_string()).await
     }
 }
 

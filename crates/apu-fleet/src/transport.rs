@@ -21,6 +21,13 @@ pub trait Transport: Send + Sync + 'static {
         host: &Host,
         request: &Request,
     ) -> impl Future<Output = Result<Self::Answer, ServerReason>> + Send;
+
+    /// Brings the request to the host over a connection that is made for it: a login that works now, and not one of before.
+    fn ask_anew(
+        &self,
+        host: &Host,
+        request: &Request,
+    ) -> impl Future<Output = Result<Self::Answer, ServerReason>> + Send;
 }
 
 /// What comes back from a host.

@@ -7,6 +7,7 @@ use apu_proto::Operation;
 
 use crate::event::Phase;
 use crate::published::PublishedArchive;
+use crate::rollout::Rollout;
 use crate::session::Task;
 
 /// How much at once, and how long.
@@ -29,6 +30,8 @@ pub struct Batch {
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
     pub tasks: Vec<Task>,
+    /// The waves in which the hosts take their turns.
+    pub rollout: Rollout,
     /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
     pub published: Vec<PublishedArchive>,
 }

@@ -1,16 +1,19 @@
 //! Decides what happens next in a phase of a push: a function of its state, an input and the time, without I/O or a clock.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use apu_proto::{Frame, Operation};
+use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
 use super::batch::Batch;
-use super::schedule::{Next, Schedule, StopReason};
-use crate::event::{Event, Phase, TimedEvent, package_words};
+use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
+use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
+use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
+use crate::rollout::{Rollout, Tested, touches_login};
 use crate::run_state::RunState;
 use crate::session::{Report, Task, attach_advice};
 
@@ -57,12 +60,21 @@ pub(super) struct State {
     phase: Phase,
     tasks: Vec<Task>,
     operation: Operation,
+    rollout: Rollout,
+    /// The wave whose hosts may start, counted from 0.
+    wave: usize,
+    /// What the canaries have tested.
+    tested: Tested,
+    /// How the changes ended of the hosts whose health is watched.
+    applied: HashMap<usize, Ending>,
     published: Vec<PublishedArchive>,
     /// When the phase began, as [`Moment::elapsed`].
     begun: Duration,
     /// When each host started, the same way.
     started: Vec<Duration>,
     may_start: bool,
+    /// Why no host starts any more.
+    stopped: Option<StopReason>,
     is_over: bool,
 }
 
@@ -73,6 +85,7 @@ impl State {
             phase,
             operation,
             tasks,
+            rollout,
             published,
         } = batch;
         let mut state = Self {
@@ -83,8 +96,13 @@ impl State {
             started: vec![now.elapsed; tasks.len()],
             tasks,
             operation,
+            rollout,
+            wave: 0,
+            tested: Tested::default(),
+            applied: HashMap::new(),
             published,
             may_start: false,
+            stopped: None,
             is_over: false,
         };
         let started = Event::PhaseStarted {
@@ -94,6 +112,7 @@ impl State {
         };
         let mut actions = Vec::new();
         state.emit(started, now, &mut actions);
+        state.announce_wave(now, &mut actions);
         (state, actions)
     }
 
@@ -103,7 +122,7 @@ impl State {
         if self.is_over {
             return actions;
         }
-        let only_tells = matches!(&input, Input::Report(_, report) if !matches!(report, Report::Ended(_)));
+        let only_tells = matches!(&input, Input::Report(_, report) if !matches!(report, Report::Applied(_) | Report::Ended(_)));
         match input {
             Input::Go => self.may_start = true,
             Input::Report(host, report) => self.hear(host, report, now, &mut actions),
@@ -114,6 +133,7 @@ impl State {
             Input::Interrupt => {
                 let times = self.run.interrupts + 1;
                 self.emit(Event::Interrupted { times }, now, &mut actions);
+                self.stop_watching(now, &mut actions);
                 if times > 1 {
                     self.leave(now, &mut actions);
                 }
@@ -149,19 +169,91 @@ impl State {
         actions.push(Action::Emit(event));
     }
 
+    /// For how long the health of a host is watched after its change, before it has an outcome; none where its own word is
+    /// enough.
+    pub(super) fn soak(&self, host: usize) -> Option<Duration> {
+        if self.rollout.wave_of(host) + 1 < self.rollout.number() {
+            return Some(self.rollout.soak);
+        }
+        let trial = self.tasks[host].trial.as_ref()?;
+        touches_login(&trial.transaction).then_some(Duration::ZERO)
+    }
+
+    fn current_wave(&self) -> Wave {
+        Wave {
+            hosts: self.rollout.range(self.wave, self.tasks.len()),
+            is_last: self.wave + 1 == self.rollout.number(),
+        }
+    }
+
+    fn announce_wave(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if self.rollout.is_at_once() {
+            return;
+        }
+        let wave = self.current_wave();
+        let started = Event::WaveStarted {
+            wave: self.wave + 1,
+            waves: self.rollout.number(),
+            soak: if wave.is_last {
+                0.0
+            } else {
+                seconds(self.rollout.soak)
+            },
+            hosts: (self.tasks[wave.hosts].iter())
+                .map(|task| task.host.name.clone())
+                .collect(),
+        };
+        self.emit(started, now, actions);
+    }
+
+    /// What became of the wave in which the phase ends.
+    fn last_verdict(&self) -> WaveVerdict {
+        match &self.stopped {
+            Some(StopReason::Interrupted) => WaveVerdict::Interrupted,
+            Some(StopReason::Failures { .. } | StopReason::WaveFailed(_)) => WaveVerdict::Failed,
+            Some(StopReason::Inconclusive(_)) => WaveVerdict::Inconclusive,
+            // Nothing waits for the last wave: it is over as it is.
+            None if hosts_of(&self.run, &self.current_wave(), fails_wave).is_empty() => WaveVerdict::Passed,
+            None => WaveVerdict::Failed,
+        }
+    }
+
+    /// Ends the current wave, all of whose hosts have ended.
+    fn finish_wave(&mut self, verdict: WaveVerdict, now: Moment, actions: &mut Vec<Action>) {
+        if self.rollout.is_at_once() {
+            return;
+        }
+        let finished = Event::WaveFinished {
+            wave: self.wave + 1,
+            waves: self.rollout.number(),
+            verdict,
+        };
+        self.emit(finished, now, actions);
+    }
+
     /// Starts what may start, ends what will not start any more, and stops when all hosts have ended.
     fn advance(&mut self, now: Moment, actions: &mut Vec<Action>) {
         loop {
-            match self.schedule.next(&self.run) {
-                Next::Start(host) => self.start(host, now, actions),
+            match self.schedule.next(&self.run, &self.current_wave()) {
+                Next::Start(host) => match self.untested(host) {
+                    Some(why) => self.skip(host, why, now, actions),
+                    None => self.start(host, now, actions),
+                },
                 Next::Stop(reason) => {
-                    self.skip_queued(reason, now, actions);
+                    self.skip_queued(&reason, now, actions);
+                    self.stopped = Some(reason);
                     break;
+                }
+                Next::Advance => {
+                    self.finish_wave(WaveVerdict::Passed, now, actions);
+                    self.wave += 1;
+                    self.announce_wave(now, actions);
                 }
                 Next::Wait => break,
             }
         }
         if self.run.next_queued().is_none() && self.run.running() == 0 {
+            self.finish_wave(self.last_verdict(), now, actions);
             let finished = Event::PhaseFinished {
                 phase: self.phase,
                 seconds: seconds(now.elapsed.saturating_sub(self.begun)),
@@ -171,6 +263,30 @@ impl State {
             actions.push(Action::Stop);
             self.is_over = true;
         }
+    }
+
+    /// Why a host of a later wave does not start: no canary has tested what it would do.
+    fn untested(&self, host: usize) -> Option<ServerReason> {
+        if self.wave == 0 {
+            return None;
+        }
+        let task = &self.tasks[host];
+        // What a host would do is known where there are waves; one of which it is not known has nothing that was tested.
+        let missing = match &task.trial {
+            Some(trial) => self.tested.missing(trial),
+            None => Vec::new(),
+        };
+        if missing.is_empty() && task.trial.is_some() {
+            return None;
+        }
+        let cause = ServerCause::Untested {
+            more: missing.len().saturating_sub(MOST_NAMED),
+            packages: missing.into_iter().take(MOST_NAMED).cloned().collect(),
+        };
+        Some(ServerReason::from(cause).advise(ServerAdvice::RepeatAlone {
+            operation: task.request.operation(),
+            packages: package_words(task.request.packages()),
+        }))
     }
 
     fn start(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) {
@@ -185,12 +301,19 @@ impl State {
     }
 
     fn hear(&mut self, index: usize, report: Report, now: Moment, actions: &mut Vec<Action>) {
-        if !self.run.is_running(index) {
+        // A host whose change is made tells nothing more before it ends.
+        let is_over = self.applied.contains_key(&index) && !matches!(report, Report::Ended(_));
+        if is_over || !self.run.is_running(index) {
             return;
         }
         let host = self.tasks[index].host.name.clone();
         let event = match report {
             Report::Ended(ending) => return self.end(index, *ending, now, actions),
+            Report::Applied(ending) => {
+                self.applied.insert(index, *ending);
+                let soak = seconds(self.soak(index).unwrap_or_default());
+                Event::Checking { host, soak }
+            }
             Report::Connected { reused } => Event::Connected { host, reused },
             Report::Reconnecting(text) => Event::Reconnecting { host, text },
             Report::Frame(frame) => match frame {
@@ -217,7 +340,16 @@ impl State {
         if !self.run.is_running(index) {
             return;
         }
+        self.applied.remove(&index);
         published::mark_stale(&mut ending, self.operation, &self.published);
+        let is_canary = self.wave == 0 && !self.rollout.is_at_once();
+        if is_canary
+            && ending.outcome == Outcome::Changed
+            && ending.verdict() == Some(Verdict::Pass)
+            && let Some(trial) = &self.tasks[index].trial
+        {
+            self.tested.add(trial);
+        }
         let host = self.tasks[index].host.name.clone();
         if let Some(HostReason::Server(reason)) = ending.reason.as_mut()
             && matches!(reason.code, ServerCode::TimeUp | ServerCode::Interrupted)
@@ -232,15 +364,31 @@ impl State {
         self.emit(finished, now, actions);
     }
 
-    fn skip_queued(&mut self, reason: StopReason, now: Moment, actions: &mut Vec<Action>) {
+    fn skip(&mut self, index: usize, why: ServerReason, now: Moment, actions: &mut Vec<Action>) {
+        let skipped = Event::HostFinished {
+            host: self.tasks[index].host.name.clone(),
+            seconds: 0.0,
+            ending: Box::new(Ending::without_result(Outcome::Skipped, why, None)),
+        };
+        self.emit(skipped, now, actions);
+    }
+
+    fn skip_queued(&mut self, reason: &StopReason, now: Moment, actions: &mut Vec<Action>) {
+        let of = (self.wave + 1, self.rollout.number());
         while let Some(index) = self.run.next_queued() {
-            let why = not_started(reason, &self.tasks[index]);
-            let skipped = Event::HostFinished {
-                host: self.tasks[index].host.name.clone(),
-                seconds: 0.0,
-                ending: Box::new(Ending::without_result(Outcome::Skipped, why, None)),
-            };
-            self.emit(skipped, now, actions);
+            let why = not_started(reason, of, &self.tasks[index]);
+            self.skip(index, why, now, actions);
+        }
+    }
+
+    /// Ends the hosts whose change is made: nobody waits for their health any more.
+    fn stop_watching(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let mut applied: Vec<(usize, Ending)> = self.applied.drain().collect();
+        applied.sort_by_key(|(index, _)| *index);
+        for (index, mut ending) in applied {
+            actions.push(Action::Leave(index));
+            ending.health = Some(Verdict::Inconclusive);
+            self.end(index, ending, now, actions);
         }
     }
 
@@ -259,8 +407,16 @@ impl State {
     }
 }
 
-/// Why a host was not started, and what to do about it.
-fn not_started(reason: StopReason, task: &Task) -> ServerReason {
+/// How many hosts or packages a reason names.
+const MOST_NAMED: usize = 5;
+
+/// Why a host was not started, in which wave of how many, and what to do about it.
+fn not_started(reason: &StopReason, (wave, waves): (usize, usize), task: &Task) -> ServerReason {
+    let (operation, packages) = (task.request.operation(), package_words(task.request.packages()));
+    let first = |hosts: &[HostName]| {
+        let more = hosts.len().saturating_sub(MOST_NAMED);
+        (hosts.iter().take(MOST_NAMED).cloned().collect(), more)
+    };
     match reason {
         StopReason::Interrupted => ServerCause::NotStarted.into(),
         StopReason::Failures {
@@ -268,15 +424,38 @@ fn not_started(reason: StopReason, task: &Task) -> ServerReason {
             hosts,
             allowed,
         } => {
+            let (failed, hosts, allowed) = (*failed, *hosts, *allowed);
             let cause = ServerCause::MaxFailures {
                 failed,
                 hosts,
                 allowed,
             };
-            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat {
-                operation: task.request.operation(),
-                packages: package_words(task.request.packages()),
-            })
+            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat { operation, packages })
+        }
+        StopReason::WaveFailed(failed) => {
+            let (hosts, more) = first(failed);
+            let cause = ServerCause::WaveFailed {
+                wave,
+                waves,
+                hosts,
+                more,
+            };
+            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat { operation, packages })
+        }
+        StopReason::Inconclusive(unclear) => {
+            let (hosts, more): (Vec<HostName>, usize) = first(unclear);
+            let advice = ServerAdvice::LookAndRepeat {
+                hosts: hosts.clone(),
+                operation,
+                packages,
+            };
+            let cause = ServerCause::WaveInconclusive {
+                wave,
+                waves,
+                hosts,
+                more,
+            };
+            ServerReason::from(cause).advise(advice)
         }
     }
 }

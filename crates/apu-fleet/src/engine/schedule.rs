@@ -1,7 +1,12 @@
 //! Says which host may start next, or why no more may: the one place that knows the limits of a push.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
+use apu_proto::Verdict;
+
+use crate::name::HostName;
+use crate::outcome::{Ending, Outcome};
 use crate::run_state::RunState;
 
 /// The limits on starting hosts.
@@ -9,23 +14,34 @@ use crate::run_state::RunState;
 pub(super) struct Schedule {
     /// Hosts at work at once.
     pub(super) parallel: NonZeroUsize,
-    /// So many hosts of the push may fail; without it, every host has its turn.
+    /// So many hosts of the push may fail; without it, every host of the last wave has its turn.
     pub(super) max_failures: Option<usize>,
 }
 
+/// The wave whose hosts may start.
+#[derive(Debug, Clone)]
+pub(super) struct Wave {
+    /// Its hosts, counted in the order of the phase.
+    pub(super) hosts: Range<usize>,
+    /// Whether no other follows.
+    pub(super) is_last: bool,
+}
+
 /// What may happen next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// This host may start.
     Start(usize),
     /// No host may start now; what is at work goes on.
     Wait,
+    /// The wave has passed: those of the next one may start.
+    Advance,
     /// No host will start any more.
     Stop(StopReason),
 }
 
 /// Why no host will start any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StopReason {
     /// An administrator's Ctrl-C.
     Interrupted,
@@ -38,11 +54,15 @@ pub(super) enum StopReason {
         /// So many may.
         allowed: usize,
     },
+    /// Hosts of a wave that others wait for did not end well.
+    WaveFailed(Vec<HostName>),
+    /// Whether hosts of such a wave are well cannot be told.
+    Inconclusive(Vec<HostName>),
 }
 
 impl Schedule {
     /// What may happen next in this state.
-    pub(super) fn next(self, run: &RunState) -> Next {
+    pub(super) fn next(self, run: &RunState, wave: &Wave) -> Next {
         if run.interrupts > 0 {
             return Next::Stop(StopReason::Interrupted);
         }
@@ -54,9 +74,39 @@ impl Schedule {
                 allowed,
             });
         }
-        if run.running() >= self.parallel.get() {
-            return Next::Wait;
+        if !wave.is_last && self.max_failures.is_none() {
+            let failed = hosts_of(run, wave, fails_wave);
+            if !failed.is_empty() {
+                return Next::Stop(StopReason::WaveFailed(failed));
+            }
         }
-        run.next_queued().map_or(Next::Wait, Next::Start)
+        let queued = run.next_queued().filter(|host| *host < wave.hosts.end);
+        match queued {
+            Some(host) if run.busy() < self.parallel.get() => Next::Start(host),
+            Some(_) => Next::Wait,
+            None if wave.is_last || run.running() > 0 => Next::Wait,
+            None => {
+                let unclear = hosts_of(run, wave, |ending| {
+                    ending.verdict() == Some(Verdict::Inconclusive)
+                });
+                if unclear.is_empty() {
+                    Next::Advance
+                } else {
+                    Next::Stop(StopReason::Inconclusive(unclear))
+                }
+            }
+        }
     }
+}
+
+/// Whether a host of a wave that others wait for stops them. One that could not be reached says nothing of the change.
+pub(super) fn fails_wave(ending: &Ending) -> bool {
+    ending.outcome.is_failure() && ending.outcome != Outcome::Unreachable
+}
+
+/// The hosts of a wave that ended so.
+pub(super) fn hosts_of(run: &RunState, wave: &Wave, is_so: impl Fn(&Ending) -> bool) -> Vec<HostName> {
+    let hosts = run.phase_endings().skip(wave.hosts.start).take(wave.hosts.len());
+    let hosts = hosts.filter(|(_, ending)| ending.is_some_and(&is_so));
+    hosts.map(|(host, _)| host.clone()).collect()
 }

@@ -17,6 +17,8 @@ use crate::reason::{HostReason, Lost, ServerAdvice, ServerCause, ServerReason, W
 use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
+mod waves;
+
 /// What a host does with one request after the other.
 #[derive(Clone)]
 enum Act {
@@ -104,6 +106,10 @@ impl Transport for Script {
             panic!("a worker breaks, as a bug would do it");
         }
         Ok(Scripted(ours, self.running.clone()))
+    }
+
+    async fn ask_anew(&self, host: &Host, request: &Request) -> Result<Scripted, ServerReason> {
+        self.ask(host, request).await
     }
 }
 

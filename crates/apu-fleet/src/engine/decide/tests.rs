@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use apu_proto::{ClientOutcome, Request, RunResult};
+use apu_proto::{ClientOutcome, Request, RunResult, Step, System, Transaction};
 use proptest::prelude::*;
 
 use super::*;
 use crate::host::Host;
 use crate::push_id::PushId;
+use crate::rollout::Trial;
 
 const NOW: Moment = Moment {
     at: Timestamp::UNIX_EPOCH,
@@ -19,12 +21,26 @@ fn name(index: usize) -> crate::name::HostName {
     format!("h{index}").parse().unwrap()
 }
 
+/// Tasks of which none is planned.
 fn tasks(hosts: impl Iterator<Item = usize>) -> Vec<Task> {
     let task = |index| Task {
         host: Host::plain(name(index)),
         request: Request::new(Operation::Upgrade, [], []).unwrap(),
+        trial: None,
     };
     hosts.map(task).collect()
+}
+
+/// What a host is to do: hosts with the same number do the same.
+fn trial(number: usize) -> Trial {
+    let step = Step::Remove {
+        package: format!("p{number}:amd64").parse().unwrap(),
+        old: "1".into(),
+    };
+    Trial {
+        system: System::default(),
+        transaction: Transaction::new(vec![step]),
+    }
 }
 
 /// A push of these hosts of which nothing has happened yet.
@@ -44,72 +60,169 @@ fn pushed(hosts: usize) -> RunState {
     run
 }
 
+/// What a push of the tests is like.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Case {
+    hosts: usize,
+    parallel: usize,
+    allowed: Option<usize>,
+    /// The sizes of the waves.
+    waves: Vec<usize>,
+    /// Which hosts do the same.
+    trials: Vec<usize>,
+}
+
+impl Case {
+    fn at_once(hosts: usize, parallel: usize, allowed: Option<usize>) -> Self {
+        Self {
+            hosts,
+            parallel,
+            allowed,
+            waves: Vec::new(),
+            trials: vec![0; hosts],
+        }
+    }
+
+    fn rollout(&self) -> Rollout {
+        Rollout {
+            waves: self.waves.clone(),
+            soak: Duration::from_secs(60),
+        }
+    }
+
+    fn begin(&self) -> (State, Vec<Action>) {
+        let schedule = Schedule {
+            parallel: NonZeroUsize::new(self.parallel).unwrap(),
+            max_failures: self.allowed,
+        };
+        let mut tasks = tasks(0..self.hosts);
+        for (task, number) in tasks.iter_mut().zip(&self.trials) {
+            task.trial = Some(Arc::new(trial(*number)));
+        }
+        let batch = Batch {
+            phase: Phase::Apply,
+            operation: Operation::Upgrade,
+            tasks,
+            rollout: self.rollout(),
+            published: Vec::new(),
+        };
+        State::begin(pushed(self.hosts), batch, schedule, NOW)
+    }
+}
+
 fn begin(hosts: usize, parallel: usize, max_failures: Option<usize>) -> (State, Vec<Action>) {
-    let schedule = Schedule {
-        parallel: NonZeroUsize::new(parallel).unwrap(),
-        max_failures,
-    };
-    let batch = Batch {
-        phase: Phase::Apply,
-        operation: Operation::Upgrade,
-        tasks: tasks(0..hosts),
-        published: Vec::new(),
-    };
-    State::begin(pushed(hosts), batch, schedule, NOW)
+    Case::at_once(hosts, parallel, max_failures).begin()
+}
+
+fn changed(health: Option<Verdict>) -> Ending {
+    Ending {
+        health,
+        ..Ending::of_result(Box::new(RunResult::new(ClientOutcome::Changed)), None)
+    }
 }
 
 fn ended(index: usize, outcome: Outcome) -> Input {
     let ending = match outcome {
-        Outcome::Changed => Ending::of_result(Box::new(RunResult::new(ClientOutcome::Changed)), None),
+        Outcome::Changed => changed(Some(Verdict::Pass)),
         outcome => Ending::without_result(outcome, ServerCause::ConnectionRefused, None),
     };
     Input::Report(index, Report::Ended(Box::new(ending)))
 }
 
+/// Its change is made, and whether it is well cannot be told.
+fn unclear(index: usize) -> Input {
+    Input::Report(
+        index,
+        Report::Ended(Box::new(changed(Some(Verdict::Inconclusive)))),
+    )
+}
+
+/// Its change is made, and its health is watched.
+fn applied(index: usize) -> Input {
+    Input::Report(index, Report::Applied(Box::new(changed(None))))
+}
+
 /// What an observer knows who sees the inputs and the actions, and nothing of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Observer {
-    parallel: usize,
-    allowed: Option<usize>,
+    case: Case,
     has_begun: bool,
     interrupts: u32,
     started: Vec<bool>,
-    ended: Vec<Option<Outcome>>,
+    checking: Vec<bool>,
+    /// Each host's outcome, and whether its health was told.
+    ended: Vec<Option<(Outcome, Option<Verdict>)>>,
+    /// How many waves were announced, and how many have ended.
+    waves: (usize, usize),
     is_done: bool,
     has_stopped: bool,
 }
 
 impl Observer {
-    fn new(hosts: usize, parallel: usize, allowed: Option<usize>) -> Self {
+    fn new(case: &Case) -> Self {
         Self {
-            parallel,
-            allowed,
+            case: case.clone(),
             has_begun: false,
             interrupts: 0,
-            started: vec![false; hosts],
-            ended: vec![None; hosts],
+            started: vec![false; case.hosts],
+            checking: vec![false; case.hosts],
+            ended: vec![None; case.hosts],
+            waves: (usize::from(case.waves.len() > 1), 0),
             is_done: false,
             has_stopped: false,
         }
     }
 
-    fn hosts(&self) -> usize {
-        self.started.len()
+    fn wave_of(&self, index: usize) -> usize {
+        self.case.rollout().wave_of(index)
     }
 
-    fn at_work(&self) -> usize {
-        let both = self.started.iter().zip(&self.ended);
-        both.filter(|(started, ended)| **started && ended.is_none())
-            .count()
+    /// The hosts at work, with or without those whose health is watched.
+    fn at_work(&self, with_checking: bool) -> usize {
+        let is_at_work = |index: &usize| {
+            self.started[*index] && self.ended[*index].is_none() && (with_checking || !self.checking[*index])
+        };
+        (0..self.case.hosts).filter(is_at_work).count()
     }
 
     fn failed(&self) -> usize {
         let ended = self.ended.iter().flatten();
-        ended.filter(|outcome| outcome.is_failure()).count()
+        ended.filter(|(outcome, _)| outcome.is_failure()).count()
     }
 
-    fn may_start(&self) -> bool {
-        self.interrupts == 0 && self.allowed.is_none_or(|allowed| self.failed() <= allowed)
+    /// Whether a host of the wave, or of one before it, stops those that come later.
+    fn stops(&self, index: usize) -> bool {
+        let is_canary_wave = self.wave_of(index) + 1 < self.case.waves.len();
+        let fails = |outcome: Outcome| outcome.is_failure() && outcome != Outcome::Unreachable;
+        is_canary_wave
+            && self.case.allowed.is_none()
+            && self.ended[index].is_some_and(|(outcome, _)| fails(outcome))
+    }
+
+    /// Whether no host may start any more, whichever.
+    fn is_over_for_all(&self) -> bool {
+        let unclear = |index: &usize| {
+            let is_so = |(_, health)| health == Some(Verdict::Inconclusive);
+            self.wave_of(*index) + 1 < self.case.waves.len() && self.ended[*index].is_some_and(is_so)
+        };
+        let wave_is_over = |wave: usize| {
+            let mut hosts = (0..self.case.hosts).filter(|index| self.wave_of(*index) == wave);
+            hosts.all(|index| self.ended[index].is_some())
+        };
+        self.interrupts > 0
+            || self.case.allowed.is_some_and(|allowed| self.failed() > allowed)
+            || (0..self.case.hosts).any(|index| self.stops(index))
+            || (0..self.case.hosts).any(|index| unclear(&index) && wave_is_over(self.wave_of(index)))
+    }
+
+    /// Whether what a host does was done by a canary that is well.
+    fn is_tested(&self, index: usize) -> bool {
+        let is_canary = |other: &usize| {
+            self.wave_of(*other) == 0
+                && self.case.trials[*other] == self.case.trials[index]
+                && self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Pass)))
+        };
+        self.wave_of(index) == 0 || (0..self.case.hosts).any(|other| is_canary(&other))
     }
 
     /// Sees one step; panics where it breaks a promise.
@@ -125,7 +238,8 @@ impl Observer {
             match action {
                 Action::Start(index) => self.sees_start(*index),
                 Action::Leave(index) => {
-                    assert!(self.interrupts > 1, "a host is left after the second interrupt");
+                    let may_leave = self.interrupts > 1 || self.interrupts == 1 && self.checking[*index];
+                    assert!(may_leave, "a host is left after the second interrupt");
                     assert!(self.started[*index] && self.ended[*index].is_none());
                 }
                 Action::Emit(stamped) => self.sees_event(&stamped.event),
@@ -133,14 +247,22 @@ impl Observer {
             }
         }
         if self.has_begun && !self.has_stopped {
-            assert!(self.at_work() > 0, "nobody is at work, and it is not over");
-            let waits = self.started.iter().zip(&self.ended);
-            let waits = waits.filter(|(started, ended)| !**started && ended.is_none());
-            let (waiting, is_full) = (waits.count(), self.at_work() == self.parallel);
             assert!(
-                waiting == 0 || is_full && self.may_start(),
-                "hosts wait for nothing"
+                self.at_work(true) > 0,
+                "nobody is at work, and it is not over: {self:?}"
             );
+            // The next in turn waits for a place, or for its wave.
+            if let Some(next) =
+                (0..self.case.hosts).find(|index| !self.started[*index] && self.ended[*index].is_none())
+            {
+                let is_full = self.at_work(false) == self.case.parallel;
+                let waits_for_wave = (0..next)
+                    .any(|before| self.wave_of(before) < self.wave_of(next) && self.ended[before].is_none());
+                assert!(
+                    !self.is_over_for_all() && (is_full || waits_for_wave),
+                    "h{next} waits for nothing: {self:?}"
+                );
+            }
         }
         if self.has_stopped {
             assert!(self.is_done, "the last event is there");
@@ -148,34 +270,43 @@ impl Observer {
                 self.ended.iter().all(Option::is_some),
                 "every host has an outcome: {self:?}"
             );
+            assert_eq!(self.waves.0, self.waves.1, "every wave that began has ended");
         }
     }
 
     fn sees_start(&mut self, index: usize) {
         assert!(self.has_begun, "h{index} starts before the first start");
         assert!(
-            self.interrupts == 0,
-            "h{index} starts after an interrupt: {self:?}"
-        );
-        assert!(
-            self.may_start(),
-            "h{index} starts after the limit of failures: {self:?}"
+            !self.is_over_for_all(),
+            "h{index} starts after what stops all: {self:?}"
         );
         assert!(!self.started[index], "h{index} starts twice");
-        let before = self.started.iter().filter(|started| **started).count();
-        assert_eq!(index, before, "hosts start in the order of their class");
+        assert!(
+            (0..index).all(|before| self.started[before] || self.ended[before].is_some()),
+            "hosts start in the order of the phase"
+        );
+        assert!(
+            (0..index)
+                .all(|before| self.wave_of(before) == self.wave_of(index) || self.ended[before].is_some()),
+            "h{index} starts before the wave before it has ended: {self:?}"
+        );
+        assert!(
+            self.is_tested(index),
+            "h{index} does what nobody has tested: {self:?}"
+        );
         self.started[index] = true;
         assert!(
-            self.at_work() <= self.parallel,
+            self.at_work(false) <= self.case.parallel,
             "more at once than allowed: {self:?}"
         );
     }
 
     fn sees_event(&mut self, event: &Event) {
         assert!(!self.is_done, "nothing is told after the last event: {event:?}");
+        let place = |host: &HostName| host.as_str()[1..].parse::<usize>().unwrap();
         match event {
             Event::HostFinished { host, ending, .. } => {
-                let index: usize = host.as_str()[1..].parse().unwrap();
+                let index = place(host);
                 assert_eq!(self.ended[index], None, "{host} has one outcome");
                 let is_skipped = ending.outcome == Outcome::Skipped;
                 assert_eq!(
@@ -183,15 +314,41 @@ impl Observer {
                     "{host} is skipped or was started"
                 );
                 assert!(
-                    !is_skipped || !self.may_start(),
+                    !is_skipped || self.is_over_for_all() || !self.is_tested(index),
                     "{host} is skipped without a cause"
                 );
-                self.ended[index] = Some(ending.outcome);
+                self.ended[index] = Some((ending.outcome, ending.verdict()));
+            }
+            Event::Checking { host, .. } => self.checking[place(host)] = true,
+            Event::WaveStarted { wave, waves, .. } => {
+                self.waves.0 += 1;
+                assert_eq!((*wave, *waves), (self.waves.0, self.case.waves.len()));
+            }
+            Event::WaveFinished { wave, verdict, .. } => {
+                self.waves.1 += 1;
+                assert_eq!(*wave, self.waves.1, "waves end in order");
+                let is_last = *wave == self.case.waves.len();
+                assert_eq!(
+                    *verdict == WaveVerdict::Passed,
+                    is_last
+                        && !(0..self.case.hosts).any(|index| self.fails_last(index))
+                        && self.interrupts == 0
+                        && !self.is_over_for_all()
+                        || !is_last && !self.is_over_for_all(),
+                    "{verdict:?}: {self:?}"
+                );
             }
             Event::Interrupted { times } => assert_eq!(*times, self.interrupts),
             Event::PhaseFinished { .. } => self.is_done = true,
             _ => {}
         }
+    }
+
+    /// Whether a host of the last wave did not end well.
+    fn fails_last(&self, index: usize) -> bool {
+        self.wave_of(index) + 1 == self.case.waves.len()
+            && self.ended[index]
+                .is_some_and(|(outcome, _)| outcome.is_failure() && outcome != Outcome::Unreachable)
     }
 }
 
@@ -201,20 +358,29 @@ fn inputs(observer: &Observer) -> Vec<Input> {
     if observer.interrupts < 3 {
         inputs.push(Input::Interrupt);
     }
-    for index in 0..observer.hosts() {
-        inputs.push(Input::Report(index, Report::Connected { reused: false }));
+    let has_waves = observer.case.waves.len() > 1;
+    for index in 0..observer.case.hosts {
         inputs.push(ended(index, Outcome::Changed));
         inputs.push(ended(index, Outcome::Unreachable));
         inputs.push(Input::WorkerDied(index));
+        if has_waves {
+            inputs.push(applied(index));
+            inputs.push(unclear(index));
+        } else {
+            inputs.push(Input::Report(index, Report::Connected { reused: false }));
+        }
     }
     inputs
 }
 
 /// Visits every state that a run can reach; returns the number of steps and of states.
-fn explore(hosts: usize, parallel: usize, allowed: Option<usize>) -> (usize, usize) {
-    let (state, actions) = begin(hosts, parallel, allowed);
-    assert_eq!(actions.len(), 1, "nothing starts before the first start");
-    let mut queue = std::collections::VecDeque::from([(state, Observer::new(hosts, parallel, allowed))]);
+fn explore(case: &Case) -> (usize, usize) {
+    let (state, actions) = case.begin();
+    assert!(
+        actions.iter().all(|action| matches!(action, Action::Emit(_))),
+        "nothing starts before the first start"
+    );
+    let mut queue = std::collections::VecDeque::from([(state, Observer::new(case))]);
     let (mut seen, mut steps) = (HashSet::new(), 0);
     while let Some((state, observer)) = queue.pop_front() {
         for input in inputs(&observer) {
@@ -222,9 +388,14 @@ fn explore(hosts: usize, parallel: usize, allowed: Option<usize>) -> (usize, usi
             let actions = state.on(input.clone(), NOW);
             observer.sees(&input, &actions);
             steps += 1;
-            let hosts: Vec<_> = state.run.hosts().collect();
-            let of_state = (state.may_start, state.is_over, state.run.interrupts);
-            if seen.insert((format!("{hosts:?}{of_state:?}"), observer.clone())) {
+            let of_state = (
+                state.may_start,
+                state.is_over,
+                state.run.interrupts,
+                state.wave,
+                state.applied.len(),
+            );
+            if seen.insert((of_state, observer.clone())) {
                 queue.push_back((state, observer));
             }
         }
@@ -238,7 +409,36 @@ fn every_state_of_up_to_four_hosts_keeps_every_promise() {
     for hosts in 0..=4 {
         for parallel in [1, 2, 4] {
             for allowed in [None, Some(0), Some(1), Some(2)] {
-                let (more_steps, more_states) = explore(hosts, parallel, allowed);
+                let (more_steps, more_states) = explore(&Case::at_once(hosts, parallel, allowed));
+                steps += more_steps;
+                states += more_states;
+            }
+        }
+    }
+    assert!(steps >= 100_000, "{steps} steps, {states} states");
+}
+
+#[test]
+fn every_state_of_up_to_four_hosts_in_waves_keeps_every_promise() {
+    let (mut steps, mut states) = (0, 0);
+    for (waves, trials) in [
+        (vec![1, 1], vec![0, 0]),
+        (vec![1, 2], vec![0, 1, 0]),
+        (vec![2, 1], vec![0, 1, 1]),
+        (vec![1, 1, 1], vec![0, 0, 0]),
+        (vec![1, 3], vec![0, 0, 0, 1]),
+        (vec![2, 2], vec![0, 1, 0, 1]),
+    ] {
+        for parallel in [1, 2] {
+            for allowed in [None, Some(0), Some(1)] {
+                let case = Case {
+                    hosts: trials.len(),
+                    parallel,
+                    allowed,
+                    waves: waves.clone(),
+                    trials: trials.clone(),
+                };
+                let (more_steps, more_states) = explore(&case);
                 steps += more_steps;
                 states += more_states;
             }
@@ -254,11 +454,21 @@ proptest! {
         hosts in 1usize..30,
         parallel in 1usize..8,
         allowed in proptest::option::of(0usize..10),
+        waves in proptest::collection::vec(1usize..8, 0..4),
+        trials in proptest::collection::vec(0usize..3, 30),
         early in 0usize..2,
-        history in proptest::collection::vec((0u8..40, 0usize..30), 0..200),
+        history in proptest::collection::vec((0u8..44, 0usize..30), 0..200),
     ) {
-        let (mut state, _) = begin(hosts, parallel, allowed);
-        let mut observer = Observer::new(hosts, parallel, allowed);
+        // Sizes of which each wave has a host.
+        let waves = if waves.iter().sum::<usize>() < hosts {
+            let rest = hosts - waves.iter().sum::<usize>();
+            waves.into_iter().chain([rest]).collect()
+        } else {
+            Vec::new()
+        };
+        let case = Case { hosts, parallel, allowed, waves, trials };
+        let (mut state, _) = case.begin();
+        let mut observer = Observer::new(&case);
         let mut step = |input: Input, observer: &mut Observer| {
             let actions = state.on(input.clone(), NOW);
             observer.sees(&input, &actions);
@@ -271,16 +481,18 @@ proptest! {
             let index = index % hosts;
             let input = match kind {
                 0 => Input::Interrupt,
-                1..4 => Input::WorkerDied(index),
-                4..12 => ended(index, Outcome::Failed),
-                12..30 => ended(index, Outcome::Changed),
-                30..35 => Input::Report(index, Report::Reconnecting("cut".into())),
+                1..3 => Input::WorkerDied(index),
+                3..6 => ended(index, Outcome::Failed),
+                6..8 => unclear(index),
+                8..28 => ended(index, Outcome::Changed),
+                28..34 => Input::Report(index, Report::Reconnecting("cut".into())),
+                34..40 => applied(index),
                 _ => Input::Report(index, Report::Connected { reused: true }),
             };
             step(input, &mut observer);
         }
         // Whatever is still at work ends one day.
-        for index in (0..hosts).chain(0..hosts) {
+        for index in (0..hosts).chain(0..hosts).chain(0..hosts).chain(0..hosts) {
             step(ended(index, Outcome::Changed), &mut observer);
         }
         prop_assert!(observer.has_stopped, "{observer:?}");
@@ -308,6 +520,7 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
         phase,
         operation: Operation::Upgrade,
         tasks: tasks(hosts),
+        rollout: Rollout::default(),
         published: Vec::new(),
     };
     let schedule = |max_failures| Schedule {
@@ -358,6 +571,7 @@ fn after_an_interrupt_a_later_phase_starts_nobody() {
         phase: Phase::Apply,
         operation: Operation::Upgrade,
         tasks: tasks(0..2),
+        rollout: Rollout::default(),
         published: Vec::new(),
     };
     let (mut apply, _) = State::begin(plan.into_run(), batch, no_limits(), NOW);
@@ -371,4 +585,76 @@ fn no_limits() -> Schedule {
         parallel: NonZeroUsize::MIN,
         max_failures: None,
     }
+}
+
+/// The cause of each host that was skipped.
+fn causes(actions: &[Action]) -> Vec<&ServerCause> {
+    skipped(actions).into_iter().map(|reason| &reason.cause).collect()
+}
+
+#[test]
+fn a_canary_that_fails_or_is_unclear_stops_the_others_and_one_that_is_not_reached_leaves_them_untested() {
+    let case = Case {
+        waves: vec![1, 2],
+        ..Case::at_once(3, 3, None)
+    };
+    let after = |input: Input| {
+        let (mut state, _) = case.begin();
+        state.on(Input::Go, NOW);
+        state.on(input, NOW)
+    };
+    let h0 = || vec![name(0)];
+    let failed = after(ended(0, Outcome::Partial));
+    let (wave, waves, more) = (1, 2, 0);
+    assert_eq!(
+        causes(&failed),
+        [&ServerCause::WaveFailed {
+            wave,
+            waves,
+            hosts: h0(),
+            more
+        }; 2]
+    );
+    let unclear = after(unclear(0));
+    assert_eq!(
+        causes(&unclear),
+        [&ServerCause::WaveInconclusive {
+            wave,
+            waves,
+            hosts: h0(),
+            more
+        }; 2]
+    );
+    let lost = after(ended(0, Outcome::Lost));
+    assert!(matches!(causes(&lost)[..], [ServerCause::WaveFailed { .. }, _]));
+    let packages = vec!["p0:amd64".parse().unwrap()];
+    let not_reached = after(ended(0, Outcome::Unreachable));
+    assert_eq!(
+        causes(&not_reached),
+        [&ServerCause::Untested { packages, more }; 2]
+    );
+    let well = after(ended(0, Outcome::Changed));
+    assert!(well.contains(&Action::Start(1)) && well.contains(&Action::Start(2)));
+}
+
+#[test]
+fn an_interrupt_ends_the_watch_of_a_host_whose_change_is_made() {
+    let case = Case {
+        waves: vec![1, 1],
+        ..Case::at_once(2, 2, None)
+    };
+    let (mut state, _) = case.begin();
+    assert_eq!(state.soak(0), Some(Duration::from_secs(60)));
+    assert_eq!(state.soak(1), None);
+    state.on(Input::Go, NOW);
+    state.on(applied(0), NOW);
+    let actions = state.on(Input::Interrupt, NOW);
+    assert!(actions.contains(&Action::Leave(0)));
+    assert_eq!(actions.last(), Some(&Action::Stop));
+    let ending = state.run.ending(&name(0)).unwrap();
+    assert_eq!(
+        (ending.outcome, ending.health),
+        (Outcome::Changed, Some(Verdict::Inconclusive))
+    );
+    assert_eq!(causes(&actions), [&ServerCause::NotStarted]);
 }

@@ -1,0 +1,170 @@
+//! Waves on hosts that follow a script: the watch of canaries' health decides over the others.
+
+use apu_proto::{Step, System, Transaction, Verdict};
+
+use super::*;
+use crate::rollout::{Rollout, Trial};
+use crate::session::Task;
+
+/// What a healthy client answers to `health`.
+const WELL: &str = "{\"frame\":\"result\",\"outcome\":\"unchanged\",\"answer\":\"health\",\
+    \"checks\":[{\"name\":\"dpkg\",\"verdict\":\"pass\"}]}\n";
+const UNWELL: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"health\",\
+    \"checks\":[{\"name\":\"dpkg\",\"verdict\":\"pass\"},{\"name\":\"units\",\"verdict\":\"fail\",\"detail\":\"web.service\"}]}\n";
+/// A client of before there was `health`.
+const UNKNOWN: &str = "{\"frame\":\"result\",\"outcome\":\"refused\",\"answer\":\"plain\",\"reason\":{\"code\":\"grammar\",\"cause\":\"caller\"}}\n";
+
+/// Pushes an upgrade to these hosts in waves, and what they do is all the same.
+async fn roll_out<const N: usize>(
+    acts: [(&'static str, Vec<Act>); N],
+    waves: &[usize],
+    soak: Duration,
+) -> Ran {
+    let step = Step::Remove {
+        package: "p:amd64".parse().unwrap(),
+        old: "1".into(),
+    };
+    let trial = Arc::new(Trial {
+        system: System::default(),
+        transaction: Transaction::new(vec![step]),
+    });
+    let hosts: Vec<Host> = acts
+        .iter()
+        .map(|(name, _)| Host::plain(name.parse().unwrap()))
+        .collect();
+    let script = Arc::new(Script {
+        acts: acts.into(),
+        ..Script::default()
+    });
+    let request = Request::new(Operation::Upgrade, [RequestOption::RunId(run_id())], []).unwrap();
+    let task = |host: &Host| Task {
+        host: host.clone(),
+        request: request.clone(),
+        trial: Some(trial.clone()),
+    };
+    let batch = Batch {
+        tasks: hosts.iter().map(task).collect(),
+        rollout: Rollout {
+            waves: waves.to_vec(),
+            soak,
+        },
+        ..Batch::of(Phase::Apply, &hosts, &request)
+    };
+    let mut events = Vec::new();
+    let sinks = Sinks::default().with(Names(&mut events));
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    // Nobody interrupts.
+    let (_stop, stopped) = mpsc::unbounded_channel();
+    let mut runner = Runner::start(&script, stopped, sinks, announcement);
+    runner.phase(batch, LIMITS).await;
+    let run_state = runner.finish(0);
+    Ran {
+        run_state,
+        events,
+        script,
+    }
+}
+
+impl Ran {
+    fn health(&self, host: &str) -> Option<Verdict> {
+        self.run_state.ending(&host.parse().unwrap()).expect(host).health
+    }
+
+    fn outcomes<const N: usize>(&self, hosts: [&str; N]) -> [Outcome; N] {
+        hosts.map(|host| self.outcome(host))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_others_follow_a_canary_that_is_well() {
+    let acts = [
+        ("a", vec![Act::Says(CHANGED), Act::Says(WELL)]),
+        ("b", vec![]),
+        ("c", vec![]),
+    ];
+    let ran = roll_out(acts, &[1, 2], Duration::ZERO).await;
+    assert_eq!(ran.outcomes(["a", "b", "c"]), [Outcome::Changed; 3]);
+    let health = format!("apu/1 health run_id={}", run_id());
+    assert_eq!(ran.asked("a")[1..], [health]);
+    assert_eq!((ran.health("a"), ran.health("b")), (Some(Verdict::Pass), None));
+    // The last wave's own word is enough.
+    assert_eq!(ran.asked("b").len(), 1);
+    let named = |name: &str| ran.events.iter().position(|event| event == name).expect(name);
+    assert!(named("checking a") < named("host-finished a"));
+    assert!(
+        named("host-finished a") < named("wave-finished") && named("wave-finished") < named("host-started b")
+    );
+    assert_eq!(
+        ran.events.iter().filter(|event| *event == "wave-started").count(),
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_stays_well_for_the_whole_soak_before_the_others_start() {
+    let mut seen = vec![Act::Says(CHANGED)];
+    // Well for 54 s, then not: it begins again.
+    seen.extend(vec![Act::Says(WELL); 10]);
+    seen.push(Act::Says(UNWELL));
+    seen.extend(vec![Act::Says(WELL); 11]);
+    let before = tokio::time::Instant::now();
+    let ran = roll_out([("a", seen), ("b", vec![])], &[1, 1], Duration::from_secs(60)).await;
+    assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Changed; 2]);
+    let took = before.elapsed();
+    assert!(
+        took > Duration::from_secs(126) && took < Duration::from_secs(140),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_whose_checks_fail_or_whose_sshd_is_gone_stops_the_others() {
+    let mut unwell = vec![Act::Says(CHANGED)];
+    unwell.extend(vec![Act::Says(UNWELL); 60]);
+    let ran = roll_out([("a", unwell), ("b", vec![])], &[1, 1], Duration::ZERO).await;
+    assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Partial, Outcome::Skipped]);
+    let ending = ran.run_state.ending(&"a".parse().unwrap()).unwrap();
+    let Some(HostReason::Client(reason)) = &ending.reason else {
+        panic!("{:?}", ending.reason)
+    };
+    assert_eq!(
+        reason.cause,
+        apu_proto::Cause::ChecksFailed {
+            checks: vec!["units".into()]
+        }
+    );
+    assert!(matches!(ran.why("b").cause, ServerCause::WaveFailed { .. }));
+    assert!(ran.asked("b").is_empty());
+
+    let mut gone = vec![Act::Says(CHANGED)];
+    gone.extend(vec![Act::Unreachable; 60]);
+    let ran = roll_out([("a", gone), ("b", vec![])], &[1, 1], Duration::ZERO).await;
+    assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Partial, Outcome::Skipped]);
+    let why = ServerReason::from(ServerCause::ConnectionRefused);
+    assert_eq!(
+        ran.why("a").cause,
+        ServerCause::NoLoginAfterChange { why: Box::new(why) }
+    );
+    assert_eq!(ran.why("a").advice, Some(ServerAdvice::Attach { run: run_id() }));
+    assert!(ran.asked("b").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_does_not_say_whether_it_is_well_stops_the_others_and_has_changed() {
+    for act in [Act::Says(UNKNOWN), Act::Says(CHANGED)] {
+        let mut unclear = vec![Act::Says(CHANGED)];
+        unclear.extend(vec![act; 60]);
+        let ran = roll_out([("a", unclear), ("b", vec![])], &[1, 1], Duration::ZERO).await;
+        assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Changed, Outcome::Skipped]);
+        assert_eq!(ran.health("a"), Some(Verdict::Inconclusive));
+        assert!(matches!(ran.why("b").cause, ServerCause::WaveInconclusive { .. }));
+        assert!(ran.asked("b").is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_is_silent_about_its_health_is_not_waited_for_without_end() {
+    let acts = [("a", vec![Act::Says(CHANGED), Act::Hangs("")]), ("b", vec![])];
+    let ran = roll_out(acts, &[1, 1], Duration::ZERO).await;
+    assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Partial, Outcome::Skipped]);
+}

@@ -1,0 +1,115 @@
+//! Watches the health of a host after its change: logs in anew and asks for its checks, until it has stayed well for the soak
+//! time.
+
+use std::time::Duration;
+
+use apu_proto::{Cause, Check, Frame, Operation, Reason, Request, RequestOption, RunId, Verdict, overall};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::host::Host;
+use crate::outcome::{Ending, Outcome};
+use crate::reader::FrameReader;
+use crate::reason::{HostReason, ServerCause, ServerReason};
+use crate::rollout::{Next, Watch};
+use crate::session::attach_advice;
+use crate::transport::{Answer, Transport};
+
+/// What one look at a host showed.
+struct Seen {
+    verdict: Verdict,
+    /// What the host says itself; empty where it said nothing.
+    checks: Vec<Check>,
+    /// Why it said nothing.
+    reason: Option<HostReason>,
+}
+
+/// Watches a host whose run ended as `changed`, and returns how it ended after all. One answer may take as long as `limit`.
+pub(crate) async fn watch_health<T: Transport>(
+    transport: &T,
+    host: &Host,
+    run: RunId,
+    changed: Ending,
+    soak: Duration,
+    limit: Duration,
+) -> Ending {
+    let begun = Instant::now();
+    let mut watch = Watch::new(soak);
+    loop {
+        let asked = begun.elapsed();
+        let seen = look(transport, host, run, limit).await;
+        match watch.see(seen.verdict, asked, begun.elapsed()) {
+            Next::LookAgain(pause) => sleep(pause).await,
+            Next::Ended(verdict) => return judged(changed, verdict, seen),
+        }
+    }
+}
+
+async fn look<T: Transport>(transport: &T, host: &Host, run: RunId, limit: Duration) -> Seen {
+    let unclear = |reason| Seen {
+        verdict: Verdict::Inconclusive,
+        checks: Vec::new(),
+        reason,
+    };
+    let no_login = |why| Seen {
+        verdict: Verdict::Fail,
+        checks: Vec::new(),
+        reason: Some(ServerReason::from(ServerCause::NoLoginAfterChange { why: Box::new(why) }).into()),
+    };
+    let Ok(request) = Request::new(Operation::Health, [RequestOption::RunId(run)], []) else {
+        return unclear(Some(ServerCause::Bug.into()));
+    };
+    let asked = timeout(limit, async {
+        let mut answer = transport.ask_anew(host, &request).await?;
+        let mut frames = FrameReader::new(answer.bytes());
+        while let Some(frame) = frames.next().await {
+            if let Frame::Result(result) = frame {
+                answer.finish().await;
+                return Ok(Some(result));
+            }
+        }
+        Ok(None)
+    });
+    match asked.await {
+        Err(_) => no_login(ServerCause::ConnectedAndSilent.into()),
+        Ok(Err(why)) => no_login(why),
+        Ok(Ok(None)) => no_login(ServerCause::ConnectedAndFailed.into()),
+        // Without checks it does not say: its policy forbids it, it is too old, or it is too busy.
+        Ok(Ok(Some(result))) if result.checks().is_empty() => unclear(result.reason.map(HostReason::Client)),
+        Ok(Ok(Some(result))) => Seen {
+            verdict: overall(result.checks()),
+            checks: result.checks().to_vec(),
+            reason: None,
+        },
+    }
+}
+
+/// The ending of a host whose change is made, with what was seen last.
+fn judged(changed: Ending, verdict: Verdict, seen: Seen) -> Ending {
+    let mut ending = Ending {
+        health: Some(verdict),
+        ..changed
+    };
+    if !seen.checks.is_empty()
+        && let Some(result) = &mut ending.result
+    {
+        result.packages_mut().checks.clone_from(&seen.checks);
+    }
+    match verdict {
+        Verdict::Fail => {
+            let failed = || seen.checks.iter().filter(|check| check.verdict == Verdict::Fail);
+            let detail: Vec<&str> = failed().map(|check| check.detail.as_str()).collect();
+            let checks = failed().map(|check| check.name.clone()).collect();
+            let told = || Reason::from(Cause::ChecksFailed { checks }).detailed(detail.join("\n"));
+            let reason = seen.reason.unwrap_or_else(|| HostReason::Client(told()));
+            // Something was changed and something is wrong.
+            ending.outcome = Outcome::Partial;
+            ending.reason = Some(match reason {
+                HostReason::Server(reason) => reason.advise(attach_advice(ending.run)).into(),
+                told => told,
+            });
+        }
+        Verdict::Inconclusive => ending.reason = seen.reason,
+        _ => {}
+    }
+    ending
+}
