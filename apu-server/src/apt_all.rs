@@ -8,6 +8,7 @@ mod planned;
 mod push;
 mod question;
 mod refresh_lists;
+mod rollout;
 mod show;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apu_archive::quote;
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
 use apu_site::Failure;
-use apu_site::settings::MaxFailures;
+use apu_site::settings::{Canary, MaxFailures, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 
@@ -40,7 +40,7 @@ pub struct Args {
     pub exclude: Vec<String>,
 
     /// How many hosts work at once [default: 50, or what apu.toml says].
-    #[arg(long, value_name = "N")]
+    #[arg(short = 'P', long, value_name = "N")]
     pub parallel: Option<NonZeroUsize>,
 
     /// How long to wait for one host; what it has begun goes on there as in 90s, 5m or 1h30m [default: 3600s, or what apu.toml says].
@@ -56,11 +56,25 @@ pub struct Args {
     #[arg(long, value_name = "N|N%")]
     pub max_failures: Option<MaxFailures>,
 
+    /// Which hosts change first, as a number or as hosts and classes; the others follow when these are well [default: one host for
+    /// each distinct change, where more than three hosts change, or what apu.toml says].
+    #[arg(long, value_name = "N|TARGET")]
+    pub canary: Option<Canary>,
+
+    /// How many hosts change in each wave, as numbers or percentages of those that change; the last one repeats. 1,10% is one, then
+    /// a tenth at a time; 100% is all at once. See apu-rollout(7) [default: the canaries and then the rest, or what apu.toml says].
+    #[arg(long, value_name = "SIZES")]
+    pub waves: Option<WaveSizes>,
+
+    /// How long the hosts of a wave have to stay well before the next one starts, as in 30m [default: 0, or what apu.toml says].
+    #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
+    pub soak: Option<Duration>,
+
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
     pub list_hosts: bool,
 
-    /// Do not show and ask first.
+    /// Do not show and ask first; do what the hosts plan.
     #[arg(short, long, conflicts_with = "dry_run")]
     pub yes: bool,
 
@@ -68,7 +82,7 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// Let dist-upgrade and install remove packages. A client does that only as a plan says, so one is made even with --yes.
+    /// Let dist-upgrade and install remove packages. What is removed is shown even with --yes.
     #[arg(long)]
     pub allow_remove: bool,
 
@@ -120,14 +134,16 @@ fn at_least_a_second(text: &str) -> Result<Duration, String> {
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Course {
-    /// Do it.
+    /// Do it: no package changes, so there is no plan.
     Straight,
-    /// Show it.
+    /// Plan and show it.
     Show,
-    /// Show it, ask, and then do exactly that.
+    /// Plan and show it, ask, and then do exactly that.
     ShowAndAsk,
-    /// Show it, and then do exactly that: a client removes packages only as a plan says.
+    /// Plan and show it, and then do exactly that.
     ShowAndDo,
+    /// Plan it, and then do exactly that.
+    Do,
 }
 
 /// Whether a word of the packages is a file: no package's name has a slash, and none ends like that.
@@ -182,6 +198,17 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --dry-run"))
                 .advise("leave it out: it changes no packages"));
         }
+        let of_waves = [
+            (self.canary.is_some(), "--canary"),
+            (self.waves.is_some(), "--waves"),
+            (self.soak.is_some(), "--soak"),
+        ];
+        if let Some((_, option)) = of_waves.iter().find(|(given, _)| *given)
+            && !operation.changes_packages()
+        {
+            return Err(Failure::words(format!("{operation} has no {option}"))
+                .advise("leave it out: it changes no packages"));
+        }
         if self.max_failures.is_some() && !operation.is_a_run() {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
@@ -215,11 +242,15 @@ impl Args {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
-        if self.operation.changes_packages() && self.yes && self.allow_remove {
-            return Ok(Course::ShowAndDo);
-        }
-        if !self.operation.changes_packages() || self.yes {
+        if !self.operation.changes_packages() {
             return Ok(Course::Straight);
+        }
+        if self.yes {
+            return Ok(if self.allow_remove {
+                Course::ShowAndDo
+            } else {
+                Course::Do
+            });
         }
         if self.dry_run {
             return Ok(Course::Show);
@@ -350,6 +381,9 @@ mod tests {
                 "apt-all web status --max-failures 1",
                 "status has no --max-failures",
             ),
+            ("apt-all web update --canary 1", "update has no --canary"),
+            ("apt-all web clean --waves 1", "clean has no --waves"),
+            ("apt-all web status --soak 1m", "status has no --soak"),
         ] {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
@@ -377,10 +411,7 @@ mod tests {
             words("apt-all web upgrade").course(true).unwrap(),
             Course::ShowAndAsk
         );
-        assert_eq!(
-            words("apt-all web upgrade -y").course(false).unwrap(),
-            Course::Straight
-        );
+        assert_eq!(words("apt-all web upgrade -y").course(false).unwrap(), Course::Do);
         assert_eq!(
             words("apt-all web upgrade -n").course(false).unwrap(),
             Course::Show
@@ -398,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_remove_packages_is_planned_even_with_yes() {
+    fn what_may_remove_packages_is_shown_even_with_yes() {
         for (line, course) in [
             ("apt-all web dist-upgrade --yes --allow-remove", Course::ShowAndDo),
             (

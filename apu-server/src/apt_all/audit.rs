@@ -46,6 +46,11 @@ impl Record {
                 .filter(|(given, _)| *given)
                 .map(|(_, option)| (*option).to_owned()),
         );
+        let waves = [
+            args.canary.as_ref().map(|canary| format!("--canary {canary}")),
+            args.waves.as_ref().map(|waves| format!("--waves {waves}")),
+        ];
+        request.extend(waves.into_iter().flatten());
         Self {
             who: Who::here(),
             target: args.target.clone(),

@@ -1,8 +1,8 @@
 //! What a plan found out: which hosts would do what.
 
 use apu_debian::PackageKey;
-use apu_fleet::{Ending, HostName, Outcome};
-use apu_proto::{Plan, Transaction};
+use apu_fleet::{Ending, HostName, Outcome, Trial};
+use apu_proto::Plan;
 
 /// How each host ended so far.
 pub(super) type Endings = [(HostName, Ending)];
@@ -29,19 +29,23 @@ pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[Pa
     })
 }
 
-/// The hosts on which something would change: a step of a transaction, or a package that becomes installed manually.
-pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Transaction)> {
-    let marks: Vec<&HostName> = marked(planned).map(|(host, _)| host).collect();
+/// The hosts on which something would change: a step of a transaction, or a package that becomes installed manually; each with
+/// what that is.
+pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Trial)> {
+    let is_wanted = |plan: &Plan| !plan.transaction.steps().is_empty() || !plan.marked_manual.is_empty();
+    let trial = |plan: &Plan| Trial {
+        system: plan.system.clone(),
+        transaction: plan.transaction.clone(),
+    };
     plans_of(planned)
-        .map(|(host, plan)| (host, &plan.transaction))
-        .filter(|(host, transaction)| !transaction.steps().is_empty() || marks.contains(host))
-        .map(|(host, transaction)| (host.clone(), transaction.clone()))
+        .filter(|(_, plan)| is_wanted(plan))
+        .map(|(host, plan)| (host.clone(), trial(plan)))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Answer, ClientOutcome, RunResult, Step};
+    use apu_proto::{Answer, ClientOutcome, RunResult, Step, Transaction};
 
     use super::*;
 

@@ -2,23 +2,23 @@
 //! and asks where packages change, does it, and shows how it ended.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Runner, Sinks,
-    Task, random_bits,
+    Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Rollout,
+    Runner, Sinks, Task, Trial, random_bits,
 };
-use apu_proto::{
-    MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId, Transaction,
-};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
 use apu_site::{Failure, Site, Ui, say};
 
 use super::args::{Args, Course};
 use super::audit::Record;
 use super::planned::{marked, wanted};
 use super::question::ask;
+use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
 use crate::interrupt::stops;
@@ -53,6 +53,8 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         .resolve(std::slice::from_ref(&args.target), &args.exclude)
         .map_err(|error| failure::target(&context.site, error))?;
     let course = args.course(ui.can_ask())?;
+    let of_target = context.settings.rollout(&args.target);
+    let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
     let ssh = context.ssh()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
@@ -79,6 +81,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let output = OutputOptions {
         paint: Paint::for_stream(ui.stdout()),
         verbose: args.verbose,
+        quiet: args.quiet,
         live: ui.stderr().is_terminal,
     };
     let sinks = if args.json {
@@ -101,6 +104,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
             local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
             may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
+            waves,
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -141,7 +145,8 @@ pub(super) struct Push<'a> {
     /// What of the site's archive clients prefer to Debian's.
     pub(super) may_replace: &'a [PackageName],
     /// What each host was approved to do.
-    pub(super) approved: HashMap<HostName, Transaction>,
+    pub(super) approved: HashMap<HostName, Arc<Trial>>,
+    waves: Waves,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
@@ -158,7 +163,7 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
         if course == Course::Straight {
-            self.apply(request, &hosts).await?;
+            self.apply(request, &hosts, Rollout::default()).await?;
             return Ok(self.show(&[]));
         }
 
@@ -170,18 +175,27 @@ impl Push<'_> {
         }
         let wanted = wanted(&self.endings());
         self.record
-            .planned(wanted.iter().map(|(_, transaction)| transaction.id()));
+            .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
+        let arranged = self.waves.arrange(&wanted);
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
+            if course == Course::Do {
+                return Ok(self.show(&[]));
+            }
             self.ui.show(&self.plan(self.output.paint));
+            if let Some(outlook) = arranged.outlook().filter(|_| !self.args.json) {
+                say!(self.ui, "in waves: {outlook}");
+            }
             return Ok(self.close());
         }
         // Where too many have failed already, there is nothing to agree to: no host will start.
-        let answer = if course == Course::ShowAndDo || self.is_limit_exceeded(&[]) {
+        let answer = if course == Course::Do {
+            Approval::Yes
+        } else if course == Course::ShowAndDo || self.is_limit_exceeded(&[]) {
             self.ui.show(&self.plan(self.output.paint));
             self.ui.all_written()?;
             Approval::Yes
         } else {
-            self.approve(&wanted).await?
+            self.approve(&wanted, &arranged).await?
         };
         if answer != Approval::Yes {
             say!(self.ui, "nothing was done{}", self.what_stays());
@@ -193,34 +207,41 @@ impl Push<'_> {
             });
         }
 
-        let (told, plans) = {
-            let plans: HashMap<HostName, Transaction> = wanted.into_iter().collect();
-            let hosts = self.runner.state().hosts();
-            // What was settled by the plan was told before the question.
-            let told = hosts
-                .map(|(host, _)| host)
-                .filter(|host| !plans.contains_key(host));
-            (told.cloned().collect::<Vec<HostName>>(), plans)
-        };
-        let hosts: Vec<Host> = hosts
-            .into_iter()
-            .filter(|host| plans.contains_key(&host.name))
+        self.approved = (wanted.into_iter())
+            .map(|(host, trial)| (host, Arc::new(trial)))
             .collect();
-        self.approved = plans;
-        self.apply(request, &hosts).await?;
+        // What was settled by the plan was told with it.
+        let told: Vec<HostName> = match course {
+            Course::Do => Vec::new(),
+            _ => (self.runner.state().hosts())
+                .map(|(host, _)| host)
+                .filter(|host| !self.approved.contains_key(host))
+                .cloned()
+                .collect(),
+        };
+        let Arranged {
+            hosts: order,
+            rollout,
+        } = arranged;
+        let mut by_name: HashMap<HostName, Host> =
+            hosts.into_iter().map(|host| (host.name.clone(), host)).collect();
+        let hosts: Vec<Host> = order.iter().filter_map(|name| by_name.remove(name)).collect();
+        self.apply(request, &hosts, rollout).await?;
         Ok(self.show(&told))
     }
 
     /// Has the hosts do it, each as its plan says where there is one.
-    async fn apply(&mut self, request: Request, hosts: &[Host]) -> Result<(), Failure> {
+    async fn apply(&mut self, request: Request, hosts: &[Host], rollout: Rollout) -> Result<(), Failure> {
         // No run begins where no host will start.
         let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
         let request = if starts { self.begin_run(request)? } else { request };
         let task = |host: &Host| {
-            let plan = self.approved.get(&host.name).map(Transaction::id);
+            let trial = self.approved.get(&host.name);
+            let plan = trial.map(|trial| RequestOption::Plan(trial.transaction.id()));
             Ok(Task {
                 host: host.clone(),
-                request: request.clone().with(plan.map(RequestOption::Plan))?,
+                request: request.clone().with(plan)?,
+                trial: trial.cloned(),
             })
         };
         let tasks: Result<Vec<Task>, RequestError> = hosts.iter().map(task).collect();
@@ -228,6 +249,7 @@ impl Push<'_> {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
             tasks: tasks.map_err(not_a_request)?,
+            rollout,
             published: self.published.clone(),
         };
         let limits = Limits {
@@ -258,9 +280,13 @@ impl Push<'_> {
 
     /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
     /// plan after the answer, so that nothing comes between the question and the cursor.
-    async fn approve(&mut self, wanted: &[(HostName, Transaction)]) -> Result<Approval, Failure> {
+    async fn approve(
+        &mut self,
+        wanted: &[(HostName, Trial)],
+        arranged: &Arranged,
+    ) -> Result<Approval, Failure> {
         let marked = marked(&self.endings()).map(|(_, packages)| packages.len()).sum();
-        let question = question(wanted, marked);
+        let question = question(wanted, marked, arranged.outlook().as_deref());
         let is_seen = self.ui.stdout().is_terminal;
         if is_seen {
             self.ui.show(&self.plan(self.output.paint));

@@ -55,7 +55,7 @@ impl Push<'_> {
     fn explain(&self, host: &HostName, ending: &mut Ending) {
         let found = ending.result.as_ref().and_then(|result| result.plan());
         let other = self.approved.get(host).zip(found);
-        let other = other.map(|(approved, found)| found.transaction.other_contents(approved));
+        let other = other.map(|(approved, found)| found.transaction.other_contents(&approved.transaction));
         ending.hint = Hint {
             other_contents: other.unwrap_or_default().into_iter().cloned().collect(),
             advice: (ending.reason.as_ref()).and_then(|reason| advice(reason, &self.local, self.may_replace)),

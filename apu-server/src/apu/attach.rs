@@ -52,6 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let ssh = context.ssh()?;
     let request = Request::attach(run);
     let output = OutputOptions {
+        quiet: false,
         paint: Paint::for_stream(context.ui.stdout()),
         verbose: !args.quiet,
         live: context.ui.stderr().is_terminal,

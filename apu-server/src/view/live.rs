@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use apu_fleet::{Event, HostName, HostState, Phase, RunState, Sink, Sinks, Stage, TimedEvent};
+use apu_fleet::{Event, HostName, HostState, Phase, RunState, Sink, Sinks, Stage, TimedEvent, WaveVerdict};
 use apu_proto::Phase as Activity;
 use apu_site::Ui;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +21,8 @@ pub struct OutputOptions {
     pub paint: Paint,
     /// Also what apt prints, and every host's end.
     pub verbose: bool,
+    /// Only what needs a hand.
+    pub quiet: bool,
     /// On a terminal that people watch: hosts at work are shown.
     pub live: bool,
 }
@@ -44,6 +46,23 @@ impl OutputOptions {
             }
             Event::Reconnecting { host, text } if self.verbose => {
                 format!("{host}: the connection was lost, asking again: {}", clean(text))
+            }
+            Event::WaveStarted {
+                wave, waves, hosts, ..
+            } if !self.quiet => {
+                let hosts: Vec<&HostName> = hosts.iter().collect();
+                format!("wave {wave} of {waves}: {}", set(&hosts))
+            }
+            Event::WaveFinished {
+                wave,
+                waves,
+                verdict: verdict @ (WaveVerdict::Failed | WaveVerdict::Inconclusive),
+            } if wave < waves => {
+                let why = match verdict {
+                    WaveVerdict::Failed => "did not pass",
+                    _ => "cannot be told to be well",
+                };
+                format!("wave {wave} of {waves} {why}: no other host starts")
             }
             Event::Interrupted { times: 1 } => {
                 "nothing new is begun; Ctrl-C once more leaves, and the clients go on".to_owned()
@@ -162,6 +181,9 @@ fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec<String>) {
         run.phase_hosts().len(),
         running.len()
     );
+    if let Some((wave, waves)) = run.wave {
+        head = format!("wave {wave} of {waves}: {head}");
+    }
     if !unwell.is_empty() {
         head += &format!(", {} not well: {}", unwell.len(), set(&unwell));
     }
@@ -181,6 +203,7 @@ fn stage(stage: &Stage) -> String {
         Stage::Connecting => "connecting".to_owned(),
         Stage::Asked => "asked".to_owned(),
         Stage::Reconnecting => "asking again".to_owned(),
+        Stage::Checking => "changed; its health is watched".to_owned(),
         Stage::Waiting { holder } if holder.is_empty() => "waits for a lock".to_owned(),
         Stage::Waiting { holder } => format!("waits for {}", clean(holder)),
         Stage::Progress {
@@ -302,6 +325,7 @@ mod tests {
     }
 
     const QUIET: OutputOptions = OutputOptions {
+        quiet: false,
         paint: Paint {
             colour: false,
             unicode: true,

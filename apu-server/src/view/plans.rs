@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use apu_fleet::HostName;
+use apu_fleet::{HostName, Trial};
 use apu_proto::{Plan, Transaction, TransactionId};
 
 use super::changes::{Counts, Listing, named};
@@ -64,13 +64,13 @@ pub fn outlook(transaction: &Transaction) -> String {
     headline(&Listing::of_steps(transaction).counts, 1)
 }
 
-/// What is asked before all of this is done, with the number of packages that become manually installed; without a line
-/// end.
+/// What is asked before all of this is done, with the number of packages that become manually installed and the waves, where
+/// there is more than one; without a line end.
 #[must_use]
-pub fn question(planned: &[(HostName, Transaction)], marked: usize) -> String {
+pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str>) -> String {
     let mut all = Counts::default();
-    for (_, transaction) in planned {
-        all.add(&Listing::of_steps(transaction).counts);
+    for (_, trial) in planned {
+        all.add(&Listing::of_steps(&trial.transaction).counts);
     }
     let hosts = match planned.len() {
         1 => "1 host".to_owned(),
@@ -82,7 +82,8 @@ pub fn question(planned: &[(HostName, Transaction)], marked: usize) -> String {
         (0, _) => marks,
         _ => format!("{all}, {marks}"),
     };
-    format!("Altogether {parts}. Go on with {hosts}? [y/N] ")
+    let waves = waves.map_or_else(String::new, |waves| format!(", {waves}"));
+    format!("Altogether {parts}. Go on with {hosts}{waves}? [y/N] ")
 }
 
 #[cfg(test)]
@@ -199,19 +200,32 @@ mod tests {
         assert!(text.contains("  n159:amd64  new, 1 "), "{text}");
         assert_eq!(lines[102], "  … and 60 more upgrades, which -v shows");
         assert_eq!(lines[103], "  kept back: kept");
-        let twice = ["web1", "web2"].map(|name| (host(name), long.transaction.clone()));
+        let trial = Trial {
+            system: apu_proto::System::default(),
+            transaction: long.transaction.clone(),
+        };
+        let twice = ["web1", "web2"].map(|name| (host(name), trial.clone()));
         assert_eq!(
-            question(&twice, 0),
+            question(&twice, 0, None),
             "Altogether 2 REMOVED, 120 new, 200 upgraded. Go on with 2 hosts? [y/N] "
         );
-        assert!(question(&twice[..1], 0).ends_with(". Go on with 1 host? [y/N] "));
+        assert!(question(&twice[..1], 0, None).ends_with(". Go on with 1 host? [y/N] "));
+        let waves = question(&twice, 0, Some("first web1, then 1"));
+        assert!(
+            waves.ends_with(". Go on with 2 hosts, first web1, then 1? [y/N] "),
+            "{waves}"
+        );
     }
 
     #[test]
     fn a_mark_is_counted_where_no_package_changes() {
-        let none = [(host("web1"), Transaction::default())];
+        let nothing = Trial {
+            system: apu_proto::System::default(),
+            transaction: Transaction::default(),
+        };
+        let none = [(host("web1"), nothing)];
         assert_eq!(
-            question(&none, 1),
+            question(&none, 1, None),
             "Altogether 1 marked as installed manually. Go on with 1 host? [y/N] "
         );
     }

@@ -3,8 +3,10 @@
 //! What hosts said is in them: what comes out of here is cleaned where it is shown.
 
 use apu_archive::quote;
+use apu_debian::PackageKey;
 use apu_fleet::{
-    Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerReason, StaleList, Work, WorkKind, span,
+    HostName, Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerReason, StaleList, Work, WorkKind,
+    fold, span,
 };
 
 /// Why somebody hangs up before the login.
@@ -76,7 +78,7 @@ fn jump_host(jump: Option<&str>) -> &str {
 }
 
 fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
-    let text = match cause {
+    let said = match cause {
         ServerCause::HungUp => return hung_up(place, detail),
         ServerCause::ConnectionRefused => "connection refused: no sshd listens there".into(),
         ServerCause::TimedOut => "no answer: the connection timed out".into(),
@@ -149,13 +151,42 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
             let s = if *hosts == 1 { "" } else { "s" };
             format!("{failed} of {hosts} host{s} failed, --max-failures is {allowed}")
         }
+        ServerCause::WaveFailed {
+            wave, waves, hosts, more,
+        } => format!(
+            "not started: {} of wave {wave} of {waves} did not end well",
+            and_more(&fold(hosts.iter().map(HostName::as_str)), *more)
+        ),
+        ServerCause::WaveInconclusive {
+            wave, waves, hosts, more,
+        } => format!(
+            "not started: whether {} of wave {wave} of {waves} is well cannot be told",
+            and_more(&fold(hosts.iter().map(HostName::as_str)), *more)
+        ),
+        ServerCause::Untested { packages, more } => {
+            let packages: Vec<&str> = packages.iter().map(PackageKey::as_str).collect();
+            match packages.join(", ") {
+                none if none.is_empty() => "not started: no canary has tested what it would do".into(),
+                some => format!("not started: no canary has tested {}", and_more(&some, *more)),
+            }
+        }
+        ServerCause::NoLoginAfterChange { why } => {
+            format!("changed, and no new login was possible then: {}", text(why))
+        }
         ServerCause::Stale { lists } => {
             let gave =
                 |list: &StaleList| format!("{} {} gave it lists that {}", list.uri, list.suite, age(list));
             lists.iter().map(gave).collect::<Vec<_>>().join("\n")
         }
     };
-    placed(place, text)
+    placed(place, said)
+}
+
+fn and_more(some: &str, more: usize) -> String {
+    match more {
+        0 => some.to_owned(),
+        _ => format!("{some} and {more} more"),
+    }
 }
 
 fn lost_text(lost: &Lost) -> String {
@@ -174,6 +205,7 @@ fn at_work(work: &Work) -> String {
     let what = match work.kind {
         WorkKind::Connecting => "it has not been reached".to_owned(),
         WorkKind::Silent => "it has been asked and is silent".to_owned(),
+        WorkKind::Checking => "it has changed and its health is watched".to_owned(),
         WorkKind::Waiting if about.is_empty() => "it waits for a lock".to_owned(),
         WorkKind::Waiting => format!("it waits for {about}"),
         WorkKind::Repair => format!("it repairs what an interrupted dpkg left {about}"),
@@ -181,6 +213,14 @@ fn at_work(work: &Work) -> String {
         WorkKind::Install => format!("it installs {about}"),
     };
     format!("{}, for {} by then", what.trim_end(), span(work.seconds))
+}
+
+/// Packages as words behind an operation.
+fn words(packages: &[String]) -> String {
+    packages
+        .iter()
+        .map(|package| format!(" {}", quote(package)))
+        .collect()
 }
 
 /// Advice as a text, for this host.
@@ -207,11 +247,23 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
         ServerAdvice::GiveAddress => format!("write `{host} address=…` in its class"),
         ServerAdvice::Attach { run } => format!("apu attach {host} {run}"),
         ServerAdvice::MendAndRepeat { operation, packages } => {
-            let packages: String = packages
-                .iter()
-                .map(|package| format!(" {}", quote(package)))
-                .collect();
+            let packages = words(packages);
             format!("mend what failed, and then: apt-all {host} {operation}{packages}")
+        }
+        ServerAdvice::LookAndRepeat {
+            hosts,
+            operation,
+            packages,
+        } => format!(
+            "see why: apt-all {} health, and then: apt-all {host} {operation}{}",
+            quote(&fold(hosts.iter().map(HostName::as_str))),
+            words(packages)
+        ),
+        ServerAdvice::RepeatAlone { operation, packages } => {
+            format!(
+                "apt-all {host} {operation}{}, which tests it there",
+                words(packages)
+            )
         }
         ServerAdvice::CompareRelease { uri } => {
             format!("on the client: curl -s {uri}/InRelease | grep Date")

@@ -1,0 +1,160 @@
+//! The waves of a push: which hosts change first, by the words of the command line and by apu.toml.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use apu_fleet::{Canaries, HostName, Inventory, Rollout, Trial, WaveOptions, waves};
+use apu_site::settings::{self, Canary};
+use apu_site::{Failure, Site};
+
+use super::args::Args;
+use crate::failure;
+use crate::view::groups::set;
+
+/// What was said about the waves of a push.
+#[derive(Debug)]
+pub(super) struct Waves {
+    canaries: Option<Canaries>,
+    sizes: Option<settings::WaveSizes>,
+    soak: Duration,
+}
+
+/// The hosts that change, wave after wave.
+#[derive(Debug, PartialEq)]
+pub(super) struct Arranged {
+    /// In the order of their turns.
+    pub(super) hosts: Vec<HostName>,
+    /// The sizes of the waves.
+    pub(super) rollout: Rollout,
+}
+
+impl Waves {
+    /// What the command line says, and apu.toml where that says nothing.
+    ///
+    /// # Errors
+    /// For canaries that no class has.
+    pub(super) fn of(
+        args: &Args,
+        site: &Site,
+        settings: &settings::Rollout,
+        inventory: &Inventory,
+    ) -> Result<Self, Failure> {
+        // Who says how many hosts a wave has does not mean the canaries of a file.
+        let of_file = settings.canary.as_ref().filter(|_| args.waves.is_none());
+        let canaries = match args.canary.as_ref().or(of_file) {
+            None => None,
+            Some(Canary::Number(number)) => Some(Canaries::Number(number.get())),
+            Some(Canary::Target(target)) => {
+                let hosts = inventory.resolve(std::slice::from_ref(target), &[]);
+                let hosts = hosts.map_err(|error| failure::target(site, error))?;
+                let names: HashSet<HostName> = hosts.into_iter().map(|host| host.name).collect();
+                Some(Canaries::Hosts(names))
+            }
+        };
+        Ok(Self {
+            canaries,
+            sizes: args.waves.clone().or_else(|| settings.waves.clone()),
+            soak: args.soak.or(settings.soak).unwrap_or_default(),
+        })
+    }
+
+    /// Arranges the hosts that change.
+    pub(super) fn arrange(&self, wanted: &[(HostName, Trial)]) -> Arranged {
+        let sizes = self
+            .sizes
+            .as_ref()
+            .map_or_else(Vec::new, |sizes| sizes.of(wanted.len()));
+        let options = WaveOptions {
+            canaries: self.canaries.clone(),
+            sizes,
+        };
+        let arranged = waves(wanted, &options);
+        Arranged {
+            rollout: Rollout {
+                waves: arranged.iter().map(Vec::len).collect(),
+                soak: self.soak,
+            },
+            hosts: arranged
+                .concat()
+                .into_iter()
+                .map(|place| wanted[place].0.clone())
+                .collect(),
+        }
+    }
+}
+
+impl Arranged {
+    /// The waves in words: `first web01, then 9, then 90`; nothing where all hosts change at once.
+    pub(super) fn outlook(&self) -> Option<String> {
+        if self.rollout.is_at_once() {
+            return None;
+        }
+        let (first, others) = self.rollout.waves.split_first()?;
+        let names: Vec<&HostName> = self.hosts.iter().take(*first).collect();
+        let mut text = format!("first {}", set(&names));
+        // Many waves are told by their number.
+        const MOST: usize = 4;
+        if others.len() > MOST {
+            let all: usize = others.iter().sum();
+            text += &format!(", then {all} more in {} waves", others.len());
+        } else {
+            text.extend(others.iter().map(|size| format!(", then {size}")));
+        }
+        if !self.rollout.soak.is_zero() {
+            text += &format!(
+                ", each {} after the one before is well",
+                apu_fleet::span(self.rollout.soak.as_secs())
+            );
+        }
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{Step, System, Transaction};
+    use clap::Parser;
+
+    use super::*;
+
+    fn wanted(hosts: usize) -> Vec<(HostName, Trial)> {
+        let step = Step::Remove {
+            package: "p:amd64".parse().unwrap(),
+            old: "1".into(),
+        };
+        let trial = Trial {
+            system: System::default(),
+            transaction: Transaction::new(vec![step]),
+        };
+        (1..=hosts)
+            .map(|number| (format!("web{number:02}").parse().unwrap(), trial.clone()))
+            .collect()
+    }
+
+    fn outlook(line: &str, toml: &str, hosts: usize) -> Option<String> {
+        let args = Args::try_parse_from(format!("apt-all web upgrade {line}").split_whitespace()).unwrap();
+        let settings = apu_site::Settings::parse(toml).unwrap().rollout("web");
+        let inventory = Inventory::default();
+        let waves = Waves::of(&args, &Site::below("/"), &settings, &inventory).unwrap();
+        waves.arrange(&wanted(hosts)).outlook()
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file_and_the_file_before_the_default() {
+        assert_eq!(outlook("", "", 3), None);
+        assert_eq!(outlook("", "", 100).unwrap(), "first web01, then 99");
+        assert_eq!(outlook("--waves 100%", "", 100), None);
+        assert_eq!(
+            outlook("", "[rollout.web]\nwaves = '1,50%'\nsoak = '5m'\n", 5).unwrap(),
+            "first web01, then 3, then 1, each 5 min after the one before is well"
+        );
+        let file = "[rollout.all]\ncanary = 2\n";
+        assert_eq!(outlook("", file, 5).unwrap(), "first web[01-02], then 3");
+        assert_eq!(outlook("--canary 1", file, 5).unwrap(), "first web01, then 4");
+        assert_eq!(outlook("--waves 100%", file, 5), None);
+        assert_eq!(
+            outlook("--waves 1,10%", "", 100).unwrap(),
+            "first web01, then 99 more in 10 waves"
+        );
+    }
+}
