@@ -1,7 +1,8 @@
-//! Answers that need no run directory and change nothing: `status`, `check` and dry runs.
+//! Answers that need no run directory and change nothing: `status`, `check`, `health` and dry runs.
 
 mod check;
 mod dry_run;
+pub(crate) mod health;
 mod kernel;
 mod security;
 mod status;
@@ -12,9 +13,13 @@ use crate::os::paths::ClientPaths;
 use crate::run::preflight::{check_apt_configuration, read_policy};
 use crate::run::refusal::Refusal;
 
-/// Checks the policy and apt's configuration, then answers `status`, `check` or a dry run.
+/// Checks the policy and apt's configuration, then answers `status`, `check`, `health` or a dry run.
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     let policy = read_policy(paths, request)?;
+    if request.operation() == Operation::Health {
+        // No apt is asked.
+        return health::health(paths, request);
+    }
     check_apt_configuration(paths)?;
     match request.operation() {
         Operation::Status => status::status(paths),

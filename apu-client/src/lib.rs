@@ -1,7 +1,7 @@
 //! The program apu-client: the part of apu that runs as root on a client.
 //!
-//! `handle` answers one connection, `listen` accepts connections where systemd does not, and `run` carries out one run,
-//! independently of any connection.
+//! `handle` answers one connection, `listen` accepts connections where systemd does not, and `run` and `health` carry out one
+//! run, or the checks that a connection asked for, independently of it.
 
 mod answers;
 mod apt;
@@ -25,6 +25,7 @@ apu-client: the root side of a client of apu
   apu-client handle      answer the connection that is standard input (started for each connection)
   apu-client listen      stand behind /run/apu/apu.sock where systemd does not
   apu-client run ID      carry out the run ID (started by handle)
+  apu-client health ID   make the checks that a handler asked for (started by handle)
   apu-client --version
   apu-client --help
 
@@ -44,6 +45,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         ["listen"] => boundary::listen::listen(&paths),
         ["run", id] => match id.parse() {
             Ok(id) => run::supervise::supervise(&paths, id),
+            Err(error) => return usage(&format!("{error}")),
+        },
+        ["health", id] => match id.parse() {
+            Ok(id) => answers::health::carry_out(&paths, id),
             Err(error) => return usage(&format!("{error}")),
         },
         ["--version"] => print(&format!("apu-client {}\n", env!("CARGO_PKG_VERSION"))),

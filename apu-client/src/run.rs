@@ -6,6 +6,7 @@ mod context;
 mod debconf;
 mod exec;
 pub(crate) mod follow;
+pub(crate) mod health;
 mod interrupted;
 mod outcome;
 mod packages;

@@ -8,6 +8,8 @@ mod activation;
 mod hardening;
 #[path = "systemd/harness.rs"]
 mod harness;
+#[path = "systemd/health.rs"]
+mod health;
 #[path = "systemd/lifetime.rs"]
 mod lifetime;
 #[path = "systemd/power.rs"]

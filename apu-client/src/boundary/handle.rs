@@ -2,8 +2,7 @@
 //!
 //! This process (`apu-client handle`) runs as root and is the boundary to everybody who can write to the socket.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use crate::os::syslog;
 use crate::run::follow::{self, BEGIN_TIMEOUT};
 use crate::run::preflight::read_policy;
 use crate::run::refusal::Refusal;
-use crate::run::run_dir::{Claim, RunDir};
+use crate::run::run_dir::{Claim, RunDir, random_id};
 
 /// How long a peer that does not read may block this process.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -180,7 +179,7 @@ fn send_answer(
 fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Request) -> Result<(), Refusal> {
     let id = match request.run_id() {
         Some(id) => id,
-        None => new_id().map_err(|error| Refusal::fault(Action::MakeRunId, &error))?,
+        None => random_id().map_err(|error| Refusal::fault(Action::MakeRunId, &error))?,
     };
     let asked = match request.run_id() {
         Some(_) => request.clone(),
@@ -243,12 +242,6 @@ fn attach(
             BEGIN_TIMEOUT.saturating_sub(run_dir.age()),
         )
     })
-}
-
-fn new_id() -> io::Result<RunId> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(RunId::from_bytes(bytes))
 }
 
 /// Starts the run's supervisor so that it outlives this connection: in a unit of its own under systemd, else as a

@@ -10,6 +10,11 @@ pub(crate) fn user_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>
     Ok(numeric_id(&read(paths, "/etc/passwd")?, name))
 }
 
+/// Returns the user id of `name` and the id of its own group; none where there is no such user.
+pub(crate) fn login(paths: &ClientPaths, name: &str) -> io::Result<Option<(u32, u32)>> {
+    Ok(login_ids(&read(paths, "/etc/passwd")?, name))
+}
+
 /// Returns the group id of `name`; none where there is no such group.
 pub(crate) fn group_id(paths: &ClientPaths, name: &str) -> io::Result<Option<u32>> {
     Ok(numeric_id(&read(paths, "/etc/group")?, name))
@@ -26,6 +31,14 @@ fn numeric_id(text: &str, name: &str) -> Option<u32> {
     fields.nth(1)?.parse().ok()
 }
 
+/// Returns the third and the fourth field of the first line whose first field is `name`, as in passwd(5).
+fn login_ids(text: &str, name: &str) -> Option<(u32, u32)> {
+    let mut lines = text.lines().map(|line| line.split(':'));
+    let mut fields = lines.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+    let user = fields.nth(1)?.parse().ok()?;
+    Some((user, fields.next()?.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +50,7 @@ mod tests {
         assert_eq!(numeric_id(text, "apu"), Some(998));
         assert_eq!(numeric_id(text, "ap"), None);
         assert_eq!(numeric_id("apu:x:", "apu"), None);
+        assert_eq!(login_ids(text, "apu"), Some((998, 997)));
+        assert_eq!(login_ids("apu:x:998:", "apu"), None);
     }
 }

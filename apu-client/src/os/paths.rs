@@ -135,6 +135,11 @@ impl ClientPaths {
         self.path("/etc/apu-client/policy.toml")
     }
 
+    /// The directory of the administrator's own checks of this machine.
+    pub(crate) fn checks(&self) -> PathBuf {
+        self.path("/etc/apu-client/checks.d")
+    }
+
     /// The state directory of apu-client, for root only.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("/var/lib/apu-client")
@@ -142,6 +147,11 @@ impl ClientPaths {
 
     pub(crate) fn runs(&self) -> PathBuf {
         self.state().join("runs")
+    }
+
+    /// The directory of requests and results of `health` that are at work.
+    pub(crate) fn health(&self) -> PathBuf {
+        self.state().join("health")
     }
 
     pub(crate) fn run(&self, id: RunId) -> PathBuf {

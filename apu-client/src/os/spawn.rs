@@ -70,6 +70,28 @@ pub(crate) fn spawn<S: AsRef<str>>(
     environment: &[&str],
     streams: Streams<'_>,
 ) -> io::Result<Pid> {
+    start(program, arguments, environment, streams, PosixSpawnFlags::empty())
+}
+
+/// The same, as the leader of a process group of its own.
+pub(crate) fn spawn_leader<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    streams: Streams<'_>,
+) -> io::Result<Pid> {
+    // The group's number is 0 unless another is set: that of the new process.
+    let flags = PosixSpawnFlags::POSIX_SPAWN_SETPGROUP;
+    start(program, arguments, environment, streams, flags)
+}
+
+fn start<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    streams: Streams<'_>,
+    flags: PosixSpawnFlags,
+) -> io::Result<Pid> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let mut actions = PosixSpawnFileActions::init()?;
     for (fd, stream) in [streams.stdin, streams.stdout, streams.stderr]
@@ -90,7 +112,8 @@ pub(crate) fn spawn<S: AsRef<str>>(
     defaults.remove(Signal::SIGSTOP);
     attributes.set_sigdefault(&defaults)?;
     attributes.set_sigmask(&SigSet::empty())?;
-    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    let signals = PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
+    attributes.set_flags(flags | signals)?;
 
     let words = |words: Vec<&str>| {
         let words: Result<Vec<CString>, _> = words.into_iter().map(CString::new).collect();

@@ -4,6 +4,7 @@ use std::io;
 
 use apu_proto::{Cause, ClientOutcome, Incomplete, Note, Operation, Plan, Progress, Reason, RunResult};
 
+use super::health;
 use super::outcome::{Facts, determine_outcome};
 use super::run_dir::RunDir;
 use crate::dpkg::Database;
@@ -27,6 +28,9 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
     let operation = saved.operation();
     let progress = progress(run_dir.has("plan"), operation);
     let mut result = result_from_database(run_dir.load("before"), plan, progress, &after);
+    if result.packages().is_some_and(|report| !report.changes.is_empty()) {
+        result.packages_mut().checks = health::unmade(&after);
+    }
     result.operation = operation;
     result.reboot_required = paths.reboot_required();
     result.seconds = run_dir.age().as_secs_f64().round();

@@ -7,6 +7,7 @@ use super::conffiles::{self, Leftovers};
 use super::context::Run;
 use super::debconf::{self, Questions};
 use super::exec::Completed;
+use super::health::{self, Before as HealthBefore};
 use super::outcome::{Facts, determine_outcome};
 use super::planning;
 use super::preflight::check_free_space;
@@ -59,6 +60,9 @@ impl Run<'_> {
         check_free_space(self.paths)?;
         self.ensure_not_shutting_down()?;
 
+        self.save_baseline()?;
+        self.ensure_not_shutting_down()?;
+        // The machine's own checks may have taken a while.
         let database = self.database()?;
         self.save("before", &database)?;
         let before = Before {
@@ -79,7 +83,47 @@ impl Run<'_> {
         };
         let mut result = self.build_result(&before, prepared, completed)?;
         self.report_marks(&automatic, &mut result)?;
+        self.judge_health(&mut result);
         Ok(result)
+    }
+
+    /// Saves what the machine's health is before anything changes. Its own checks run only where there is something to do, so
+    /// that a plan is made before them: what it refuses is refused without them.
+    fn save_baseline(&mut self) -> Result<(), Refusal> {
+        let with_scripts = health::has_scripts(self.paths) && self.has_work()?;
+        let (signals, id) = (&mut self.signals, self.request.run_id());
+        let mut is_stopped = || signals.poll_stop_request();
+        health::save_baseline(self.paths, self.run_dir, id, with_scripts, &mut is_stopped)
+            .map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
+    }
+
+    /// Whether the run would change anything, a repair included.
+    fn has_work(&self) -> Result<bool, Refusal> {
+        let database = self.database()?;
+        match self.plan(&database) {
+            Ok((_, plan)) => {
+                self.check_approval(&plan, None)?;
+                let automatic = planning::automatically_installed(&self.request, &database)?;
+                Ok(database.is_dirty() || !plan.steps.is_empty() || !automatic.is_empty())
+            }
+            Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !database.is_dirty() => {
+                Err(refusal)
+            }
+            Err(_) => Ok(true),
+        }
+    }
+
+    /// Makes the checks after a run that changed or broke packages. A run that went well is partial where one fails.
+    fn judge_health(&mut self, result: &mut RunResult) {
+        let report = result.packages_mut();
+        if report.changes.is_empty() && report.broken.is_empty() {
+            return;
+        }
+        let (signals, id) = (&mut self.signals, self.request.run_id());
+        let mut is_stopped = || signals.poll_stop_request();
+        let before = HealthBefore::of_run(self.run_dir);
+        report.checks = health::checks(self.paths, id, &before, &mut is_stopped);
+        health::apply(result);
     }
 
     /// Reports which packages are newly marked as manually installed. That alone is a change, since `autoremove` no

@@ -2,11 +2,11 @@
 //!
 //! Its files: `request` is what was asked for, `caller` the user who asked, `lock` is held while a supervisor works,
 //! `turn` exists from the moment that no other run is at work, `log` has the frames of the answer, `before` and `plan`
-//! are there to determine the outcome, `process` names the running call of apt, and `result` is written last. Files are
+//! are there to determine the outcome, `baseline` is what the machine's health was before, `process` names the running call of apt, and `result` is written last. Files are
 //! replaced atomically, except for those that are only appended to.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -290,6 +290,13 @@ pub(crate) fn make_state_private(paths: &ClientPaths) -> io::Result<()> {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode))?;
     }
     Ok(())
+}
+
+/// Returns an id that nobody has used or guesses.
+pub(crate) fn random_id() -> io::Result<RunId> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(RunId::from_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod dead;
 mod events;
 mod full_disk;
 mod harness;
+mod health;
 mod howto;
 mod hurting;
 mod kept;

@@ -81,10 +81,12 @@ fn every_unit_has_bounds_and_every_directive_is_known() {
         }
         machine.write(&format!("/root/units/{unit}"), &text);
     }
-    machine.write(
-        "/root/units/apu-run@.service",
-        &shipped("apu-client.apu-run@.service"),
-    );
+    for unit in ["apu-run@.service", "apu-health@.service"] {
+        machine.write(
+            &format!("/root/units/{unit}"),
+            &shipped(&format!("apu-client.{unit}")),
+        );
+    }
     let verified = machine.sh("cd /root/units && systemd-analyze verify --man=no *.service *.slice");
     assert_eq!((verified.code, verified.stderr.as_str()), (0, ""), "{verified:?}");
 }
