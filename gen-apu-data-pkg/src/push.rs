@@ -132,7 +132,8 @@ impl Programs {
             return Ok(0);
         }
         Err(self
-            .apt_all(&self.install(args, &["--exclude", &first], target, deb))
+            // They have had their canary.
+            .apt_all(&self.install(args, &["--waves", "100%", "--exclude", &first], target, deb))
             .exec())
     }
 

@@ -9,9 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::host::Host;
 use crate::outcome::{Ending, Outcome};
 use crate::reader::FrameReader;
-use crate::reason::{HostReason, ServerCause, ServerReason};
+use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerReason};
 use crate::rollout::{Next, Watch};
-use crate::session::attach_advice;
 use crate::transport::{Answer, Transport};
 
 /// What one look at a host showed.
@@ -104,7 +103,7 @@ fn judged(changed: Ending, verdict: Verdict, seen: Seen) -> Ending {
             // Something was changed and something is wrong.
             ending.outcome = Outcome::Partial;
             ending.reason = Some(match reason {
-                HostReason::Server(reason) => reason.advise(attach_advice(ending.run)).into(),
+                HostReason::Server(reason) => reason.advise(ServerAdvice::attach(ending.run)).into(),
                 told => told,
             });
         }

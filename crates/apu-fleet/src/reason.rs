@@ -412,6 +412,13 @@ pub enum ServerAdvice {
     },
 }
 
+impl ServerAdvice {
+    /// To look for a run later, where there is one.
+    pub(crate) fn attach(run: Option<RunId>) -> Option<Self> {
+        run.map(|run| Self::Attach { run })
+    }
+}
+
 impl ServerCause {
     /// The code under which programs know it, where it happens at the host itself.
     #[must_use]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apu_debian::Version;
-use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunId, RunResult};
+use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunResult};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -78,7 +78,7 @@ pub(crate) async fn run_host<T: Transport>(
                 goes_on: run.is_some(),
                 lost: trouble,
             };
-            let reason = ServerReason::from(cause).advise(attach_advice(run));
+            let reason = ServerReason::from(cause).advise(ServerAdvice::attach(run));
             Ending::without_result(Outcome::TimedOut, reason, run)
         }
     };
@@ -90,11 +90,6 @@ pub(crate) async fn run_host<T: Transport>(
         _ => ending,
     };
     reporter.tell(Report::Ended(Box::new(ending))).await;
-}
-
-/// The advice to look for a run later.
-pub(crate) fn attach_advice(run: Option<RunId>) -> Option<ServerAdvice> {
-    run.map(|run| ServerAdvice::Attach { run })
 }
 
 /// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`
@@ -141,7 +136,8 @@ async fn send_request<T: Transport>(
                         ..lost.clone()
                     };
                     if !passes {
-                        let reason = ServerReason::from(ServerCause::Lost(lost)).advise(attach_advice(run));
+                        let reason =
+                            ServerReason::from(ServerCause::Lost(lost)).advise(ServerAdvice::attach(run));
                         return Ending::without_result(Outcome::Lost, reason, run);
                     }
                     *trouble = Some(lost);
@@ -294,7 +290,7 @@ impl Reply {
         let mut ending = match self.result {
             Some(result) => Ending::of_result(result, run),
             None => {
-                let reason = ServerReason::from(ServerCause::Lost(lost)).advise(attach_advice(run));
+                let reason = ServerReason::from(ServerCause::Lost(lost)).advise(ServerAdvice::attach(run));
                 Ending::without_result(Outcome::Lost, reason, run)
             }
         };

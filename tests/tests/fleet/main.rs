@@ -38,5 +38,6 @@ mod silent;
 mod sitting;
 mod suites;
 mod trust;
+mod waves;
 mod ways;
 mod web_servers;

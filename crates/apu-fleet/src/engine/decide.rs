@@ -15,7 +15,7 @@ use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
 use crate::rollout::{Rollout, Tested, touches_login};
 use crate::run_state::RunState;
-use crate::session::{Report, Task, attach_advice};
+use crate::session::{Report, Task};
 
 /// The time, as both clocks have it.
 #[derive(Debug, Clone, Copy)]
@@ -400,7 +400,8 @@ impl State {
             }
             actions.push(Action::Leave(index));
             let request = &self.tasks[index].request;
-            let reason = ServerReason::from(ServerCause::LeftAtWork).advise(attach_advice(request.run_id()));
+            let reason =
+                ServerReason::from(ServerCause::LeftAtWork).advise(ServerAdvice::attach(request.run_id()));
             let ending = Ending::without_result(Outcome::Lost, reason, request.run_id());
             self.end(index, ending, now, actions);
         }

@@ -1,0 +1,150 @@
+//! Waves: what a canary got and was well with is what the others get, and nothing else.
+
+use apu_tests::{Fleet, Host, Run, Stage};
+
+use crate::sitting::Sitting;
+
+/// Six hosts with the same upgrade.
+fn with_an_upgrade() -> Fleet {
+    let fleet = Fleet::of((1..=6).map(|number| format!("web{number}")))
+        .in_class("web")
+        .up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    fleet
+}
+
+/// A check of the client's own administrator.
+fn check(host: &Host, script: &str) {
+    let path = "/etc/apu-client/checks.d/site";
+    host.write(path, &format!("#!/bin/sh\n{script}\n"));
+    host.sh(&format!("chmod 755 {path}")).ok();
+}
+
+/// Which of the six have the new version.
+fn upgraded(fleet: &Fleet) -> Vec<&str> {
+    let is_new = |host: &&Host| host.version_of("pkg-a").as_deref() == Some("2.0");
+    fleet.clients().filter(is_new).map(Host::name).collect()
+}
+
+/// The hosts of each wave, in order, with what became of it.
+fn waves(run: &Run) -> Vec<(Vec<&str>, &str)> {
+    let of = |name: &'static str| run.events().iter().filter(move |event| event["event"] == name);
+    let hosts = of("wave-started").map(|event| {
+        let hosts = event["hosts"].as_array().unwrap().iter();
+        hosts.map(|host| host.as_str().unwrap()).collect()
+    });
+    let verdicts = of("wave-finished").map(|event| event["verdict"].as_str().unwrap());
+    hosts.zip(verdicts).collect()
+}
+
+const OTHERS: [&str; 5] = ["web2", "web3", "web4", "web5", "web6"];
+
+#[test]
+fn the_others_wait_for_a_canary_and_follow_once_it_is_well() {
+    let fleet = with_an_upgrade();
+    // Well before the upgrade, and not after it.
+    check(
+        fleet.host("web1"),
+        "dpkg-query -W pkg-a | grep -q '1.0$' || { echo 'HTTP 503'; exit 1; }",
+    );
+    let run = fleet.apt_all("web upgrade --yes");
+    run.ended("web1", "partial").because("web1", "HTTP 503").exited(1);
+    for name in OTHERS {
+        run.ended(name, "skipped")
+            .because(name, "\"cause\":\"wave-failed\"")
+            .because(name, "not started: web1 of wave 1 of 2 did not end well");
+    }
+    assert_eq!(waves(&run), [(vec!["web1"], "failed")]);
+    assert_eq!(upgraded(&fleet), ["web1"]);
+
+    // Once the cause is mended, the same command goes on with those that are left.
+    let run = fleet.apt_all("web upgrade --yes");
+    run.ended("web1", "unchanged").exited(0);
+    assert_eq!(
+        waves(&run),
+        [(vec!["web2"], "passed"), (OTHERS[1..].to_vec(), "passed")]
+    );
+    assert_eq!(run.end_of("web2")["health"], "pass");
+    assert_eq!(upgraded(&fleet).len(), 6);
+}
+
+#[test]
+fn a_canary_whose_script_fails_or_whose_check_cannot_tell_leaves_the_others_as_they_were() {
+    let fleet = with_an_upgrade();
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-failing";
+    fleet.host("web1").sh(install).ok();
+    let run = fleet.apt_all("web upgrade --yes");
+    // Its transaction is another one, and so there are two canaries.
+    assert_eq!(waves(&run), [(vec!["web1", "web2"], "failed")], "{run:?}");
+    run.ended("web1", "partial").ended("web2", "changed").exited(1);
+    for name in &OTHERS[1..] {
+        run.ended(name, "skipped");
+    }
+    assert_eq!(upgraded(&fleet), ["web1", "web2"]);
+
+    check(fleet.host("web3"), "echo 'is being started'; exit 75");
+    let run = fleet.apt_all("web upgrade --yes --exclude web1");
+    assert_eq!(waves(&run), [(vec!["web3"], "inconclusive")]);
+    run.ended("web3", "changed").exited(1);
+    assert_eq!(run.end_of("web3")["health"], "inconclusive");
+    for name in &OTHERS[2..] {
+        run.ended(name, "skipped")
+            .because(name, "\"cause\":\"wave-inconclusive\"");
+    }
+    assert_eq!(upgraded(&fleet), ["web1", "web2", "web3"]);
+}
+
+#[test]
+fn a_canary_that_breaks_while_it_is_watched_or_that_lets_nobody_in_stops_the_others() {
+    let fleet = with_an_upgrade();
+    // Well before, after, and once more; then never again.
+    check(
+        fleet.host("web1"),
+        "n=$(cat /run/times 2>/dev/null || echo 0); echo $((n + 1)) >/run/times; [ $n -lt 3 ] || { echo gone; exit 1; }",
+    );
+    let run = fleet.apt_all("web upgrade --yes --soak 4s");
+    run.ended("web1", "partial").because("web1", "gone").exited(1);
+    assert_eq!(run.end_of("web1")["health"], "fail");
+    assert_eq!(upgraded(&fleet), ["web1"]);
+
+    // The run goes on, and nobody can log in afterwards.
+    check(
+        fleet.host("web2"),
+        "dpkg-query -W pkg-a | grep -q '2.0$' || exit 0\nfor process in /proc/[0-9]*; do\n\
+         grep -q 'sshd.*listener' $process/cmdline && kill ${process#/proc/}\ndone\nexit 0",
+    );
+    let run = fleet.apt_all("web upgrade --yes --exclude web1");
+    run.ended("web2", "partial")
+        .because("web2", "\"cause\":\"no-login-after-change\"")
+        .exited(1);
+    for name in &OTHERS[1..] {
+        run.ended(name, "skipped");
+    }
+    assert_eq!(upgraded(&fleet), ["web1", "web2"]);
+}
+
+#[test]
+fn what_no_canary_has_tested_starts_nowhere_and_all_at_once_has_to_be_said() {
+    let fleet = with_an_upgrade();
+    let mut sitting = Sitting::down(fleet.server(), "apt-all web upgrade");
+    sitting.sees("Go on with 6 hosts, first web1, then 5? [y/N] ");
+    fleet.host("web1").kill_sshd();
+    sitting.types("y\n");
+    sitting.sees("wave 1 of 2: web1");
+    sitting.sees("web[2-6]: skipped: not started: no canary has tested pkg-a:amd64");
+    sitting.sees("try: apt-all 'web[2-6]' upgrade, which tests it there");
+    sitting.leaves(1);
+    assert!(upgraded(&fleet).is_empty());
+
+    let shown = fleet.plain_apt_all("web upgrade --dry-run --canary web4,web5 --exclude web1");
+    assert!(
+        shown.stdout.contains("in waves: first web[4-5], then 3\n"),
+        "{}",
+        shown.stdout
+    );
+    let run = fleet.apt_all("web upgrade --yes --exclude web1 --waves 100%");
+    assert!(waves(&run).is_empty());
+    run.exited(0);
+    assert_eq!(upgraded(&fleet), OTHERS);
+}
