@@ -1,5 +1,7 @@
 //! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
+use std::time::Instant;
+
 use apu_debian::PackageKey;
 use apu_proto::{Action, Cause, ClientOutcome, Note, Reason, RunResult, Transaction};
 
@@ -91,10 +93,13 @@ impl Run<'_> {
     /// that a plan is made before them: what it refuses is refused without them.
     fn save_baseline(&mut self) -> Result<(), Refusal> {
         let with_scripts = health::has_scripts(self.paths) && self.has_work()?;
+        let begun = Instant::now();
         let (signals, id) = (&mut self.signals, self.request.run_id());
         let mut is_stopped = || signals.poll_stop_request();
-        health::save_baseline(self.paths, self.run_dir, id, with_scripts, &mut is_stopped)
-            .map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
+        let saved = health::save_baseline(self.paths, self.run_dir, id, with_scripts, &mut is_stopped);
+        // The time to wait for locks is not that of the checks.
+        self.lock_deadline += begun.elapsed();
+        saved.map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
     }
 
     /// Whether the run would change anything, a repair included.
