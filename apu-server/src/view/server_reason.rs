@@ -163,6 +163,9 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
             "not started: whether {} of wave {wave} of {waves} is well cannot be told",
             and_more(&fold(hosts.iter().map(HostName::as_str)), *more)
         ),
+        ServerCause::GroupAtWork { group, by } => {
+            format!("not started: {by}, of the same exclusive group {group}, may still be at work")
+        }
         ServerCause::Untested { packages, more } => {
             let packages: Vec<&str> = packages.iter().map(PackageKey::as_str).collect();
             match packages.join(", ") {

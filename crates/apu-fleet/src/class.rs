@@ -11,7 +11,7 @@ use crate::range::{RangeError, expand};
 use crate::text::{TextError, lines};
 
 /// What may follow a host.
-const OPTIONS: [&str; 4] = ["address", "port", "user", "jump"];
+const OPTIONS: [&str; 5] = ["address", "port", "user", "jump", "exclusive"];
 
 /// What a class file says, and what of it cannot be understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum Fault {
     #[error("{0:?} is not an option; a line has one host, and options such as port=2222")]
     NoOption(String),
     /// An option that there is not.
-    #[error("there is no option {key:?}{}; the options are address, port, user and jump", meant(.nearest))]
+    #[error("there is no option {key:?}{}; the options are address, port, user, jump and exclusive", meant(.nearest))]
     UnknownOption {
         /// As it stands there.
         key: String,
@@ -195,6 +195,7 @@ fn parse_line(line: usize, text: &str) -> Result<Vec<Entry>, Fault> {
             "port" => host.port = Some(parse_port(value)?),
             "user" => host.user = Some(value.parse().map_err(NameError::User)?),
             "jump" => host.jump = Some(value.parse()?),
+            "exclusive" => host.exclusive = Some(value.parse()?),
             _ => {
                 let nearest = nearest(key, OPTIONS).map(str::to_owned);
                 let key = key.to_owned();
@@ -223,12 +224,12 @@ mod tests {
     #[test]
     fn a_line_is_a_host_with_its_options_or_a_range_or_another_class() {
         let text = "# all of them\n\nWEB1 # the first\ndb[01-02].example.org port=2222 user=push\n\
-                    nas address=192.168.1.9 jump=me@gate:22\n@laptops\n";
+                    nas address=192.168.1.9 jump=me@gate:22 exclusive=db\n@laptops\n";
         let expected = [
             "web1",
             "db01.example.org port=2222 user=push",
             "db02.example.org port=2222 user=push",
-            "nas address=192.168.1.9 jump=me@gate:22",
+            "nas address=192.168.1.9 jump=me@gate:22 exclusive=db",
             "6@laptops",
         ];
         assert_eq!(hosts(text), expected);
@@ -249,7 +250,7 @@ mod tests {
             ),
             (
                 "web1 prot=22",
-                "line 1: there is no option \"prot\" (`port`?); the options are address, port, user and jump",
+                "line 1: there is no option \"prot\" (`port`?); the options are address, port, user, jump and exclusive",
             ),
             ("web1 port=0", "line 1: \"0\" is not a port"),
             ("web1 port=1 port=2", "line 1: the option port stands here twice"),
@@ -296,10 +297,11 @@ mod tests {
             "db1.example.org",
             "nas address=192.168.1.9 port=2222",
             "lab1 jump=gate.example.org",
-            "6@laptops",
+            "db2 exclusive=db",
+            "7@laptops",
         ];
         let hosts = hosts(&text);
-        assert_eq!(hosts.len(), 25, "{text}");
+        assert_eq!(hosts.len(), 27, "{text}");
         for host in expected {
             assert!(hosts.iter().any(|other| other == host), "{host} in {hosts:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::name::{HostName, Jump};
+use crate::name::{ClassName, HostName, Jump};
 use apu_debian::UserName;
 
 /// A host and what the inventory says about reaching it; what is missing comes from the settings.
@@ -18,6 +18,8 @@ pub struct Host {
     pub user: Option<UserName>,
     /// The way through other hosts.
     pub jump: Option<Jump>,
+    /// A group of hosts of which no two change at once.
+    pub exclusive: Option<ClassName>,
 }
 
 impl Host {
@@ -30,6 +32,7 @@ impl Host {
             port: None,
             user: None,
             jump: None,
+            exclusive: None,
         }
     }
 }
@@ -49,6 +52,9 @@ impl fmt::Display for Host {
         }
         if let Some(jump) = &self.jump {
             write!(f, " jump={jump}")?;
+        }
+        if let Some(group) = &self.exclusive {
+            write!(f, " exclusive={group}")?;
         }
         Ok(())
     }

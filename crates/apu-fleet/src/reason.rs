@@ -107,6 +107,8 @@ pub enum ServerCode {
     MaxFailures,
     /// A wave that it had to wait for did not pass.
     Wave,
+    /// Another host of its exclusive group may still be at work.
+    Exclusive,
     /// No canary has tested what it would do.
     Untested,
     /// It changed, and is not well afterwards.
@@ -229,6 +231,13 @@ pub enum ServerCause {
         hosts: Vec<HostName>,
         /// How many more.
         more: usize,
+    },
+    /// Another host of its exclusive group may still be at work: its connection was lost, or it was not waited for.
+    GroupAtWork {
+        /// The group.
+        group: String,
+        /// The other host.
+        by: HostName,
     },
     /// No canary has tested what it would do.
     Untested {
@@ -445,6 +454,7 @@ impl ServerCause {
             Self::NotStarted | Self::LeftAtWork => ServerCode::Interrupted,
             Self::MaxFailures { .. } => ServerCode::MaxFailures,
             Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
+            Self::GroupAtWork { .. } => ServerCode::Exclusive,
             Self::Untested { .. } => ServerCode::Untested,
             Self::NoLoginAfterChange { .. } => ServerCode::Health,
         }

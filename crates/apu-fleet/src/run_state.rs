@@ -328,10 +328,15 @@ impl RunState {
         })
     }
 
+    /// The hosts of this phase whose turn has not come, in order.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = usize> {
+        let hosts = self.phase_hosts().enumerate();
+        hosts.filter_map(|(index, (_, state))| (*state == HostState::Queued).then_some(index))
+    }
+
     /// The first host of this phase whose turn has not come.
     pub(crate) fn next_queued(&self) -> Option<usize> {
-        self.phase_hosts()
-            .position(|(_, state)| *state == HostState::Queued)
+        self.queued().next()
     }
 
     /// How many hosts of the push count as failures: those that have failed, and are to do nothing more.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apu_debian::Version;
-use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunResult};
+use apu_proto::{ClientOutcome, Frame, ReasonCode, Request, RunResult};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -106,7 +106,8 @@ async fn send_request<T: Transport>(
         Err(why) => return Ending::without_result(Outcome::Unreachable, why, None),
     };
     let mut last = read_reply(answer, reporter).await;
-    let Some(run_id) = run.filter(|_| task.request.operation() != Operation::Attach) else {
+    // A request about a run is none itself: what the run ended with is no answer to it.
+    let Some(run_id) = run.filter(|_| task.request.operation().is_a_run()) else {
         return last.ending(task);
     };
 
@@ -305,7 +306,7 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Cause, FEATURES, RequestOption};
+    use apu_proto::{Cause, FEATURES, Operation, RequestOption};
 
     use crate::reason::HostReason;
 

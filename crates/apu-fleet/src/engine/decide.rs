@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
-use crate::name::HostName;
+use crate::name::{ClassName, HostName};
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
@@ -61,6 +61,8 @@ pub(super) struct State {
     tasks: Vec<Task>,
     operation: Operation,
     rollout: Rollout,
+    /// The exclusive group of each host; empty where no package changes.
+    groups: Vec<Option<ClassName>>,
     /// The wave whose hosts may start, counted from 0.
     wave: usize,
     /// What the canaries have tested.
@@ -88,6 +90,11 @@ impl State {
             rollout,
             published,
         } = batch;
+        let groups = if phase == Phase::Apply && operation.changes_packages() {
+            tasks.iter().map(|task| task.host.exclusive.clone()).collect()
+        } else {
+            Vec::new()
+        };
         let mut state = Self {
             run,
             schedule,
@@ -97,6 +104,7 @@ impl State {
             tasks,
             operation,
             rollout,
+            groups,
             wave: 0,
             tested: Tested::default(),
             applied: HashMap::new(),
@@ -179,10 +187,11 @@ impl State {
         touches_login(&trial.transaction).then_some(Duration::ZERO)
     }
 
-    fn current_wave(&self) -> Wave {
+    fn current_wave(&self) -> Wave<'_> {
         Wave {
             hosts: self.rollout.range(self.wave, self.tasks.len()),
             is_last: self.wave + 1 == self.rollout.number(),
+            groups: &self.groups,
         }
     }
 
@@ -239,6 +248,10 @@ impl State {
                     Some(why) => self.skip(host, why, now, actions),
                     None => self.start(host, now, actions),
                 },
+                Next::Blocked { host, by } => {
+                    let why = self.blocked(host, by);
+                    self.skip(host, why, now, actions);
+                }
                 Next::Stop(reason) => {
                     self.skip_queued(&reason, now, actions);
                     self.stopped = Some(reason);
@@ -263,6 +276,24 @@ impl State {
             actions.push(Action::Stop);
             self.is_over = true;
         }
+    }
+
+    /// Why a host does not start: another one of its exclusive group may be at work.
+    fn blocked(&self, host: usize, by: usize) -> ServerReason {
+        let task = &self.tasks[host];
+        let by = self.tasks[by].host.name.clone();
+        let advice = ServerAdvice::LookAndRepeat {
+            hosts: vec![by.clone()],
+            operation: task.request.operation(),
+            packages: package_words(task.request.packages()),
+        };
+        let group = task
+            .host
+            .exclusive
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice)
     }
 
     /// Why a host of a later wave does not start: no canary has tested what it would do.

@@ -1,13 +1,14 @@
 //! Says which host may start next, or why no more may: the one place that knows the limits of a push.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use apu_proto::Verdict;
 
-use crate::name::HostName;
+use crate::name::{ClassName, HostName};
 use crate::outcome::{Ending, Outcome};
-use crate::run_state::RunState;
+use crate::run_state::{HostState, RunState};
 
 /// The limits on starting hosts.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +21,13 @@ pub(super) struct Schedule {
 
 /// The wave whose hosts may start.
 #[derive(Debug, Clone)]
-pub(super) struct Wave {
+pub(super) struct Wave<'a> {
     /// Its hosts, counted in the order of the phase.
     pub(super) hosts: Range<usize>,
     /// Whether no other follows.
     pub(super) is_last: bool,
+    /// The exclusive group of each host of the phase; empty where they do not matter.
+    pub(super) groups: &'a [Option<ClassName>],
 }
 
 /// What may happen next.
@@ -32,6 +35,13 @@ pub(super) struct Wave {
 pub(super) enum Next {
     /// This host may start.
     Start(usize),
+    /// This host will not start: another one of its exclusive group may still be at work.
+    Blocked {
+        /// The host.
+        host: usize,
+        /// The other one.
+        by: usize,
+    },
     /// No host may start now; what is at work goes on.
     Wait,
     /// The wave has passed: those of the next one may start.
@@ -62,7 +72,7 @@ pub(super) enum StopReason {
 
 impl Schedule {
     /// What may happen next in this state.
-    pub(super) fn next(self, run: &RunState, wave: &Wave) -> Next {
+    pub(super) fn next(self, run: &RunState, wave: &Wave<'_>) -> Next {
         if run.interrupts > 0 {
             return Next::Stop(StopReason::Interrupted);
         }
@@ -80,12 +90,20 @@ impl Schedule {
                 return Next::Stop(StopReason::WaveFailed(failed));
             }
         }
-        let queued = run.next_queued().filter(|host| *host < wave.hosts.end);
-        match queued {
-            Some(host) if run.busy() < self.parallel.get() => Next::Start(host),
-            Some(_) => Next::Wait,
-            None if wave.is_last || run.running() > 0 => Next::Wait,
-            None => {
+        let blocking = blocking(run, wave.groups);
+        let by = |host: usize| {
+            let group = wave.groups.get(host)?.as_ref()?;
+            blocking.get(group).copied()
+        };
+        let mut queued = run.queued().take_while(|host| *host < wave.hosts.end).peekable();
+        let first = queued.peek().copied();
+        match (queued.find(|host| by(*host).is_none()), first) {
+            (Some(host), _) if run.busy() < self.parallel.get() => Next::Start(host),
+            (Some(_), _) => Next::Wait,
+            _ if run.running() > 0 => Next::Wait,
+            (None, Some(host)) => by(host).map_or(Next::Wait, |by| Next::Blocked { host, by }),
+            (None, None) if wave.is_last => Next::Wait,
+            (None, None) => {
                 let unclear = hosts_of(run, wave, |ending| {
                     ending.verdict() == Some(Verdict::Inconclusive)
                 });
@@ -99,13 +117,28 @@ impl Schedule {
     }
 }
 
+/// The host of each exclusive group that is at work, or may be: its connection was lost, or it was not waited for.
+fn blocking<'a>(run: &RunState, groups: &'a [Option<ClassName>]) -> HashMap<&'a ClassName, usize> {
+    let may_be_at_work = |state: &HostState| match state {
+        HostState::Queued => false,
+        HostState::Running { .. } => true,
+        HostState::Ended { ending, .. } => matches!(ending.outcome, Outcome::Lost | Outcome::TimedOut),
+    };
+    let hosts = groups.iter().zip(run.phase_hosts()).enumerate();
+    let of_host =
+        |(index, (group, (_, state))): (usize, (&'a Option<ClassName>, (&HostName, &HostState)))| {
+            Some((group.as_ref().filter(|_| may_be_at_work(state))?, index))
+        };
+    hosts.filter_map(of_host).collect()
+}
+
 /// Whether a host of a wave that others wait for stops them. One that could not be reached says nothing of the change.
 pub(super) fn fails_wave(ending: &Ending) -> bool {
     ending.outcome.is_failure() && ending.outcome != Outcome::Unreachable
 }
 
 /// The hosts of a wave that ended so.
-pub(super) fn hosts_of(run: &RunState, wave: &Wave, is_so: impl Fn(&Ending) -> bool) -> Vec<HostName> {
+pub(super) fn hosts_of(run: &RunState, wave: &Wave<'_>, is_so: impl Fn(&Ending) -> bool) -> Vec<HostName> {
     let hosts = run.phase_endings().skip(wave.hosts.start).take(wave.hosts.len());
     let hosts = hosts.filter(|(_, ending)| ending.is_some_and(&is_so));
     hosts.map(|(host, _)| host.clone()).collect()

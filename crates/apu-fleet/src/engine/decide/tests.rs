@@ -70,6 +70,8 @@ struct Case {
     waves: Vec<usize>,
     /// Which hosts do the same.
     trials: Vec<usize>,
+    /// Which hosts are of one exclusive group; 0 is none.
+    groups: Vec<usize>,
 }
 
 impl Case {
@@ -80,6 +82,7 @@ impl Case {
             allowed,
             waves: Vec::new(),
             trials: vec![0; hosts],
+            groups: vec![0; hosts],
         }
     }
 
@@ -96,8 +99,9 @@ impl Case {
             max_failures: self.allowed,
         };
         let mut tasks = tasks(0..self.hosts);
-        for (task, number) in tasks.iter_mut().zip(&self.trials) {
+        for (task, (number, group)) in tasks.iter_mut().zip(self.trials.iter().zip(&self.groups)) {
             task.trial = Some(Arc::new(trial(*number)));
+            task.host.exclusive = (*group > 0).then(|| format!("g{group}").parse().unwrap());
         }
         let batch = Batch {
             phase: Phase::Apply,
@@ -215,6 +219,18 @@ impl Observer {
             || (0..self.case.hosts).any(|index| unclear(&index) && wave_is_over(self.wave_of(index)))
     }
 
+    /// The other hosts of an exclusive group that are at work or may be.
+    fn blocks(&self, index: usize) -> bool {
+        let group = self.case.groups[index];
+        let may_be_at_work = |other: &usize| match self.ended[*other] {
+            None => self.started[*other],
+            Some((outcome, _)) => outcome == Outcome::Lost,
+        };
+        let mut others =
+            (0..self.case.hosts).filter(|other| *other != index && self.case.groups[*other] == group);
+        group > 0 && others.any(|other| may_be_at_work(&other))
+    }
+
     /// Whether what a host does was done by a canary that is well.
     fn is_tested(&self, index: usize) -> bool {
         let is_canary = |other: &usize| {
@@ -259,7 +275,7 @@ impl Observer {
                 let waits_for_wave = (0..next)
                     .any(|before| self.wave_of(before) < self.wave_of(next) && self.ended[before].is_none());
                 assert!(
-                    !self.is_over_for_all() && (is_full || waits_for_wave),
+                    !self.is_over_for_all() && (is_full || waits_for_wave || self.blocks(next)),
                     "h{next} waits for nothing: {self:?}"
                 );
             }
@@ -282,7 +298,12 @@ impl Observer {
         );
         assert!(!self.started[index], "h{index} starts twice");
         assert!(
-            (0..index).all(|before| self.started[before] || self.ended[before].is_some()),
+            !self.blocks(index),
+            "h{index} starts beside one of its group: {self:?}"
+        );
+        assert!(
+            (0..index)
+                .all(|before| self.started[before] || self.ended[before].is_some() || self.blocks(before)),
             "hosts start in the order of the phase"
         );
         assert!(
@@ -314,7 +335,7 @@ impl Observer {
                     "{host} is skipped or was started"
                 );
                 assert!(
-                    !is_skipped || self.is_over_for_all() || !self.is_tested(index),
+                    !is_skipped || self.is_over_for_all() || !self.is_tested(index) || self.blocks(index),
                     "{host} is skipped without a cause"
                 );
                 self.ended[index] = Some((ending.outcome, ending.verdict()));
@@ -421,13 +442,14 @@ fn every_state_of_up_to_four_hosts_keeps_every_promise() {
 #[test]
 fn every_state_of_up_to_four_hosts_in_waves_keeps_every_promise() {
     let (mut steps, mut states) = (0, 0);
-    for (waves, trials) in [
-        (vec![1, 1], vec![0, 0]),
-        (vec![1, 2], vec![0, 1, 0]),
-        (vec![2, 1], vec![0, 1, 1]),
-        (vec![1, 1, 1], vec![0, 0, 0]),
-        (vec![1, 3], vec![0, 0, 0, 1]),
-        (vec![2, 2], vec![0, 1, 0, 1]),
+    for (waves, trials, groups) in [
+        (vec![1, 1], vec![0, 0], vec![0, 0]),
+        (vec![1, 2], vec![0, 1, 0], vec![0, 0, 0]),
+        (vec![2, 1], vec![0, 1, 1], vec![1, 1, 0]),
+        (vec![1, 1, 1], vec![0, 0, 0], vec![0, 0, 0]),
+        (vec![1, 3], vec![0, 0, 0, 1], vec![0, 1, 1, 0]),
+        (vec![2, 2], vec![0, 1, 0, 1], vec![0, 0, 0, 0]),
+        (vec![], vec![0, 0, 0, 0], vec![1, 2, 1, 1]),
     ] {
         for parallel in [1, 2] {
             for allowed in [None, Some(0), Some(1)] {
@@ -437,6 +459,7 @@ fn every_state_of_up_to_four_hosts_in_waves_keeps_every_promise() {
                     allowed,
                     waves: waves.clone(),
                     trials: trials.clone(),
+                    groups: groups.clone(),
                 };
                 let (more_steps, more_states) = explore(&case);
                 steps += more_steps;
@@ -456,6 +479,7 @@ proptest! {
         allowed in proptest::option::of(0usize..10),
         waves in proptest::collection::vec(1usize..8, 0..4),
         trials in proptest::collection::vec(0usize..3, 30),
+        groups in proptest::collection::vec(0usize..6, 30),
         early in 0usize..2,
         history in proptest::collection::vec((0u8..44, 0usize..30), 0..200),
     ) {
@@ -466,7 +490,7 @@ proptest! {
         } else {
             Vec::new()
         };
-        let case = Case { hosts, parallel, allowed, waves, trials };
+        let case = Case { hosts, parallel, allowed, waves, trials, groups };
         let (mut state, _) = case.begin();
         let mut observer = Observer::new(&case);
         let mut step = |input: Input, observer: &mut Observer| {
@@ -492,7 +516,7 @@ proptest! {
             step(input, &mut observer);
         }
         // Whatever is still at work ends one day.
-        for index in (0..hosts).chain(0..hosts).chain(0..hosts).chain(0..hosts) {
+        for index in std::iter::repeat_n(0..hosts, 40).flatten() {
             step(ended(index, Outcome::Changed), &mut observer);
         }
         prop_assert!(observer.has_stopped, "{observer:?}");
