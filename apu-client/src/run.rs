@@ -10,6 +10,7 @@ pub(crate) mod health;
 mod interrupted;
 mod outcome;
 mod packages;
+mod plan_cache;
 pub(crate) mod planning;
 pub(crate) mod policy;
 pub(crate) mod preflight;

@@ -22,8 +22,20 @@ pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
         source_list: path("Dir::Etc::sourcelist"),
         source_parts: path("Dir::Etc::sourceparts"),
         overrides,
+        settings: settings.to_string(),
+        inputs: INPUTS.iter().map(|name| path(name)).collect(),
     });
 }
+
+/// What apt reads for a plan, by the names of the settings that say where it is; the lists and sources are apart.
+const INPUTS: [&str; 6] = [
+    "Dir::State::status",
+    "Dir::State::extended_states",
+    "Dir::Etc::preferences",
+    "Dir::Etc::preferencesparts",
+    "Dir::Etc::main",
+    "Dir::Etc::parts",
+];
 
 /// Returns the option that makes phased updates the same on all machines of a site. apt decides by `APT::Machine-ID`
 /// (apt_preferences(5)), so the id is computed from what these machines have in common: the addresses of the site's

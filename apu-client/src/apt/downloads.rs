@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use apu_debian::{PackageKey, hex};
 use apu_proto::{DebSha256, Sizes};
+use serde::{Deserialize, Serialize};
 
 /// The .debs of a transaction, and how much they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(crate) struct Downloads {
 }
 
 /// One .deb that would be downloaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Download {
     /// The file's name in apt's cache.
     pub(crate) file: String,

@@ -2,6 +2,7 @@
 
 use apu_debian::PackageKey;
 use apu_proto::{Sizes, Step, Transaction};
+use serde::{Deserialize, Serialize};
 
 use super::downloads::{Download, Downloads};
 
@@ -11,7 +12,7 @@ use super::downloads::{Download, Downloads};
 pub(crate) struct UnknownStep(pub(crate) String);
 
 /// What apt would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Names of packages that have a newer version and that apt would not upgrade.

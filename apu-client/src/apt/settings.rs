@@ -2,6 +2,7 @@
 //!
 //! The format is fixed to `NAME=VALUE`, both percent-encoded by apt, so that no value can look like another line.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +32,15 @@ pub(crate) struct Setting {
     /// In lower case, and without the scope `Binary::apt-get`, which overrides all others for apt-get.
     pub(crate) name: String,
     pub(crate) value: String,
+}
+
+/// All settings as apt prints them, a line each.
+impl fmt::Display for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|setting| writeln!(formatter, "{:?}={:?}", setting.shown, setting.value))
+    }
 }
 
 impl Settings {

@@ -31,6 +31,10 @@ pub(crate) struct AptConfiguration {
     pub(crate) source_parts: PathBuf,
     /// Options that undo settings of this machine alone.
     pub(crate) overrides: Vec<String>,
+    /// All settings, as apt prints them.
+    pub(crate) settings: String,
+    /// Files and directories that apt reads beside those above when it plans.
+    pub(crate) inputs: Vec<PathBuf>,
 }
 
 /// The options that make apt read the checked sources and nothing else.
@@ -67,6 +71,16 @@ impl ClientPaths {
     /// Returns the options that every call on this machine has.
     pub(crate) fn apt_overrides(&self) -> &[String] {
         self.apt.get().map_or(&[], |apt| &apt.overrides)
+    }
+
+    /// Returns all of apt's settings in one text; none before apt was asked.
+    pub(crate) fn apt_settings(&self) -> Option<&str> {
+        self.apt.get().map(|apt| apt.settings.as_str())
+    }
+
+    /// Returns what apt reads for a plan, beside its lists and sources.
+    pub(crate) fn apt_inputs(&self) -> &[PathBuf] {
+        self.apt.get().map_or(&[], |apt| &apt.inputs)
     }
 
     /// Returns the options that make apt read the checked sources; none before the check.
@@ -143,6 +157,11 @@ impl ClientPaths {
     /// The state directory of apu-client, for root only.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("/var/lib/apu-client")
+    }
+
+    /// The last plan that was made.
+    pub(crate) fn kept_plan(&self) -> PathBuf {
+        self.state().join("plan")
     }
 
     pub(crate) fn runs(&self) -> PathBuf {

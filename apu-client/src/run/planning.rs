@@ -10,6 +10,7 @@ use apu_proto::{
     RunResult, Step,
 };
 
+use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
@@ -63,6 +64,15 @@ pub(crate) fn plan(
     {
         return Err(refusal);
     }
+    // What cannot be looked at may have changed.
+    let inputs = || Inputs::of(paths, request, conffiles).ok().flatten();
+    let before = inputs();
+    if let (Some(approved), Some(before)) = (request.plan(), &before)
+        && let Some(plan) = plan_cache::find(paths, before)
+        && plan.transaction().id() == approved
+    {
+        return Ok((call, plan));
+    }
     let captured = spawn::capture(
         APT_GET,
         &call.simulation(),
@@ -79,6 +89,9 @@ pub(crate) fn plan(
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
     if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
+    }
+    if let Some(inputs) = inputs().filter(|now| request.is_dry_run() && before.as_ref() == Some(now)) {
+        plan_cache::keep(paths, inputs, &plan);
     }
     Ok((call, plan))
 }

@@ -29,13 +29,16 @@ pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[Pa
     })
 }
 
-/// The hosts on which something would change: a step of a transaction, or a package that becomes installed manually; each with
-/// what that is.
+/// The hosts on which something would change: a step of a transaction, a package that becomes installed manually, or a broken package,
+/// which every run tries to repair first; each with what that is.
 pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Trial)> {
-    let is_wanted = |plan: &Plan| !plan.transaction.steps().is_empty() || !plan.marked_manual.is_empty();
+    let is_wanted = |plan: &Plan| {
+        !(plan.transaction.steps().is_empty() && plan.marked_manual.is_empty() && plan.broken.is_empty())
+    };
     let trial = |plan: &Plan| Trial {
         system: plan.system.clone(),
         transaction: plan.transaction.clone(),
+        is_broken: !plan.broken.is_empty(),
     };
     plans_of(planned)
         .filter(|(_, plan)| is_wanted(plan))
@@ -78,5 +81,28 @@ mod tests {
             ["web1"]
         );
         assert_eq!(wanted(&hosts).len(), 1);
+    }
+
+    #[test]
+    fn a_host_that_has_broken_packages_has_something_to_do() {
+        let plan = |broken: bool| {
+            let broken = broken.then(|| apu_proto::Broken {
+                package: "foo:amd64".parse().unwrap(),
+                state: "half-configured".into(),
+            });
+            let plan = Plan {
+                broken: broken.into_iter().collect(),
+                ..Plan::default()
+            };
+            let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+            Ending::of_result(Box::new(result), None)
+        };
+        let endings = [
+            ("web1".parse().unwrap(), plan(false)),
+            ("web2".parse().unwrap(), plan(true)),
+        ];
+        let wanted = wanted(&endings);
+        assert_eq!(wanted.len(), 1);
+        assert!(wanted[0].0 == "web2".parse().unwrap() && wanted[0].1.is_broken);
     }
 }

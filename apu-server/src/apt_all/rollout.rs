@@ -125,6 +125,7 @@ mod tests {
         let trial = Trial {
             system: System::default(),
             transaction: Transaction::new(vec![step]),
+            is_broken: false,
         };
         (1..=hosts)
             .map(|number| (format!("web{number:02}").parse().unwrap(), trial.clone()))

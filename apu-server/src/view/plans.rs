@@ -76,12 +76,16 @@ pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str
         1 => "1 host".to_owned(),
         number => format!("{number} hosts"),
     };
-    let marks = format!("{marked} marked as installed manually");
-    let parts = match (all.all(), marked) {
-        (_, 0) => all.to_string(),
-        (0, _) => marks,
-        _ => format!("{all}, {marks}"),
-    };
+    let broken = planned.iter().filter(|(_, trial)| trial.is_broken).count();
+    let parts = [
+        (all.all(), all.to_string()),
+        (marked, format!("{marked} marked as installed manually")),
+        (broken, format!("{broken} with broken packages to repair")),
+    ];
+    let parts: Vec<String> = (parts.into_iter().filter(|(number, _)| *number > 0))
+        .map(|(_, part)| part)
+        .collect();
+    let parts = parts.join(", ");
     let waves = waves.map_or_else(String::new, |waves| format!(", {waves}"));
     format!("Altogether {parts}. Go on with {hosts}{waves}? [y/N] ")
 }
@@ -203,6 +207,7 @@ mod tests {
         let trial = Trial {
             system: apu_proto::System::default(),
             transaction: long.transaction.clone(),
+            is_broken: false,
         };
         let twice = ["web1", "web2"].map(|name| (host(name), trial.clone()));
         assert_eq!(
@@ -222,7 +227,16 @@ mod tests {
         let nothing = Trial {
             system: apu_proto::System::default(),
             transaction: Transaction::default(),
+            is_broken: false,
         };
+        let repair = Trial {
+            is_broken: true,
+            ..nothing.clone()
+        };
+        assert_eq!(
+            question(&[(host("web1"), repair)], 0, None),
+            "Altogether 1 with broken packages to repair. Go on with 1 host? [y/N] "
+        );
         let none = [(host("web1"), nothing)];
         assert_eq!(
             question(&none, 1, None),

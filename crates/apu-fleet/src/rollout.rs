@@ -21,6 +21,8 @@ pub struct Trial {
     pub system: System,
     /// What it is to do.
     pub transaction: Transaction,
+    /// Whether it has broken packages before: what fails there says little about the others.
+    pub is_broken: bool,
 }
 
 /// The waves of one phase. The hosts of a phase take their turns in the order of its tasks, wave after wave.

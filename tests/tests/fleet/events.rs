@@ -112,7 +112,13 @@ fn a_push_is_one_stream_and_every_line_of_it_is_a_known_event() {
         other => panic!("the first event is {other:?}"),
     }
     ends_with(&events, 0, &[(Outcome::Changed, 2)]);
-    assert_eq!(phases_of(&events), [(Phase::Apply, vec!["web1", "web2"])]);
+    assert_eq!(
+        phases_of(&events),
+        [
+            (Phase::Plan, vec!["web1", "web2"]),
+            (Phase::Apply, vec!["web1", "web2"])
+        ]
+    );
     let starts = |events: &[TimedEvent]| {
         let is_start = |timed: &&TimedEvent| matches!(timed.event, Event::HostStarted { run: Some(_), .. });
         events.iter().filter(is_start).count()

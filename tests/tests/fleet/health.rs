@@ -50,7 +50,7 @@ fn a_check_after_an_upgrade_makes_the_outcome_and_doubt_leaves_it() {
     );
 
     let begun = Instant::now();
-    let run = fleet.apt_all("web upgrade --yes");
+    let run = fleet.apt_all("web upgrade --yes --waves 100%");
     assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());
     run.ended("web1", "partial")
         .because("web1", "\"cause\":\"checks-failed\"")

@@ -69,9 +69,10 @@ fn run_of(run: &Run, host: &str) -> String {
     let start = run
         .events()
         .iter()
-        .find(|event| event["event"] == "host-started" && event["host"] == host);
+        .filter(|event| event["event"] == "host-started" && event["host"] == host);
     start
-        .and_then(|event| event["run"].as_str())
+        .filter_map(|event| event["run"].as_str())
+        .next()
         .expect("a run")
         .to_owned()
 }

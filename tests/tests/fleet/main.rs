@@ -35,6 +35,7 @@ mod real_reader;
 mod republish;
 mod rotation;
 mod silent;
+mod simulations;
 mod sitting;
 mod suites;
 mod trust;

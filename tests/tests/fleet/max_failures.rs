@@ -49,17 +49,27 @@ fn with_the_failure_above_the_limit_nothing_new_starts_and_what_is_at_work_goes_
     }
     upgraded(&fleet, [false, false, false]);
 
-    let run = fleet.apt_all("web upgrade --yes --parallel 2 --max-failures 0");
-    run.ended("web1", "unreachable")
-        .ended("web2", "changed")
-        .ended("web3", "skipped")
+    // One fails at once, and the other is at work then.
+    for (name, script) in [
+        ("web2", "dpkg-query -W pkg-a | grep -q '1.0$'"),
+        ("web3", "sleep 3"),
+    ] {
+        let path = "/etc/apu-client/checks.d/site";
+        let host = fleet.host(name);
+        host.write(path, &format!("#!/bin/sh\n{script}\n"));
+        host.sh(&format!("chmod 755 {path}")).ok();
+    }
+    let run = fleet.apt_all("web upgrade --yes --exclude web1 --parallel 2 --max-failures 0 --waves 100%");
+    run.ended("web2", "partial")
+        .ended("web3", "changed")
         .ended("web4", "skipped")
+        .because("web4", "1 of 3 hosts failed, --max-failures is 0")
         .exited(1);
-    upgraded(&fleet, [true, false, false]);
+    upgraded(&fleet, [true, true, false]);
 
     let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 25%");
     run.ended("web1", "unreachable")
-        .ended("web3", "changed")
+        .ended("web2", "unchanged")
         .ended("web4", "changed")
         .exited(1);
 }

@@ -73,6 +73,7 @@ mod tests {
         Trial {
             system,
             transaction: Transaction::new(steps),
+            is_broken: false,
         }
     }
 

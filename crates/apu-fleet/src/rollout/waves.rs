@@ -69,14 +69,17 @@ pub fn waves(hosts: &[(HostName, Trial)], options: &WaveOptions) -> Vec<Vec<usiz
     waves
 }
 
-/// The first host of each distinct transaction of each system.
+/// A host of each distinct transaction of each system: the first that has no broken packages, where there is one. A host that only
+/// repairs what is broken there tests nothing for the others.
 fn distinct(hosts: &[(HostName, Trial)], places: &[usize]) -> Vec<usize> {
     let mut seen: HashSet<(&System, TransactionId)> = HashSet::new();
     let is_new = |place: &usize| {
         let trial = &hosts[*place].1;
-        seen.insert((&trial.system, trial.transaction.id()))
+        !trial.transaction.steps().is_empty() && seen.insert((&trial.system, trial.transaction.id()))
     };
-    places.iter().copied().filter(is_new).collect()
+    let (broken, sound): (Vec<usize>, Vec<usize>) =
+        places.iter().partition(|place| hosts[**place].1.is_broken);
+    sound.into_iter().chain(broken).filter(is_new).collect()
 }
 
 /// Takes so many hosts out of `left`: those whose transactions are different first, then others, in order.
@@ -118,6 +121,7 @@ mod tests {
                 Trial {
                     system,
                     transaction: Transaction::new(vec![step]),
+                    is_broken: false,
                 },
             )
         };
@@ -137,6 +141,18 @@ mod tests {
         assert_eq!(arranged("abcd", None, &[]), [vec![0, 1, 2, 3]]);
         assert_eq!(arranged("aaa", None, &[]), [vec![0, 1, 2]]);
         assert!(arranged("", None, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_host_that_is_broken_already_is_a_canary_only_where_no_other_is_there_and_one_that_only_repairs_never()
+     {
+        let mut hosts = hosts("aabac");
+        for place in [0, 2, 4] {
+            hosts[place].1.is_broken = true;
+        }
+        hosts[4].1.transaction = Transaction::default();
+        let arranged = waves(&hosts, &WaveOptions::default());
+        assert_eq!(arranged, [vec![1, 2], vec![0, 3, 4]]);
     }
 
     #[test]

@@ -40,6 +40,7 @@ fn trial(number: usize) -> Trial {
     Trial {
         system: System::default(),
         transaction: Transaction::new(vec![step]),
+        is_broken: false,
     }
 }
 

@@ -27,6 +27,7 @@ async fn roll_out<const N: usize>(
     let trial = Arc::new(Trial {
         system: System::default(),
         transaction: Transaction::new(vec![step]),
+        is_broken: false,
     });
     let hosts: Vec<Host> = acts
         .iter()
