@@ -18,6 +18,8 @@ use clap::{CommandFactory, Parser};
 
 pub use args::Args;
 pub(crate) use command_line::operation_of;
+pub(crate) use push::apply_stored;
+pub(crate) use rollout::outlook;
 
 use crate::program::{failed, finished};
 

@@ -8,6 +8,7 @@ mod generate;
 mod host_key;
 mod hosts;
 mod key;
+mod plans;
 mod remote;
 mod status;
 
@@ -38,6 +39,9 @@ enum Command {
     HostKey(host_key::Args),
     Bootstrap(bootstrap::Args),
     Attach(attach::Args),
+    Plans(plans::ListArgs),
+    Show(plans::ShowArgs),
+    Apply(plans::ApplyArgs),
     Key(key::Args),
     Doctor(doctor::Args),
     Status(status::Args),
@@ -69,6 +73,9 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::HostKey(args) => host_key::run(&enter()?, args),
         Command::Bootstrap(args) => bootstrap::run(&enter()?, args),
         Command::Attach(args) => attach::run(&enter()?, args),
+        Command::Plans(args) => plans::list(&enter()?, args),
+        Command::Show(args) => plans::show(&enter()?, args),
+        Command::Apply(args) => plans::apply(&enter()?, args),
         Command::Key(args) => key::run(&enter()?, args),
         Command::Doctor(args) => doctor::run(&enter()?, args),
         Command::Status(args) => status::run(&enter()?, args),

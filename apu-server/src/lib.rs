@@ -12,6 +12,7 @@ pub mod repo;
 pub mod runs;
 pub mod serve;
 pub mod setup;
+pub mod stored_plans;
 pub mod syslog;
 pub mod view;
 mod who;

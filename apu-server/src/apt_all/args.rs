@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::stored_plans::StoredPlan;
 use apu_archive::quote;
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
 use apu_site::Failure;
@@ -82,6 +83,10 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Show what would be done and keep it as a plan, which apu apply carries out; a plan is valid for 7 days.
+    #[arg(long, conflicts_with_all = ["yes", "dry_run"])]
+    pub plan: bool,
+
     /// Let dist-upgrade and install remove packages. What is removed is shown even with --yes.
     #[arg(long)]
     pub allow_remove: bool,
@@ -152,6 +157,31 @@ fn is_file(word: &str) -> bool {
 }
 
 impl Args {
+    /// The words that carry out a plan which was kept.
+    pub(super) fn of(plan: &StoredPlan, (json, verbose, quiet): (bool, bool, bool)) -> Self {
+        Self {
+            target: plan.target.clone(),
+            operation: plan.operation,
+            packages: plan.packages.clone(),
+            exclude: Vec::new(),
+            parallel: None,
+            timeout: None,
+            max_failures: None,
+            canary: None,
+            waves: None,
+            soak: None,
+            list_hosts: false,
+            yes: true,
+            dry_run: false,
+            plan: false,
+            allow_remove: plan.allow_remove,
+            json,
+            verbose,
+            quiet,
+            root: "/".into(),
+        }
+    }
+
     /// The files among the words.
     ///
     /// # Errors
@@ -194,16 +224,14 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --allow-remove"))
                 .advise("leave it out: only dist-upgrade and install remove packages on the way"));
         }
-        if self.dry_run && !operation.changes_packages() {
-            return Err(Failure::words(format!("{operation} has no --dry-run"))
-                .advise("leave it out: it changes no packages"));
-        }
-        let of_waves = [
+        let of_changes = [
+            (self.dry_run, "--dry-run"),
+            (self.plan, "--plan"),
             (self.canary.is_some(), "--canary"),
             (self.waves.is_some(), "--waves"),
             (self.soak.is_some(), "--soak"),
         ];
-        if let Some((_, option)) = of_waves.iter().find(|(given, _)| *given)
+        if let Some((_, option)) = of_changes.iter().find(|(given, _)| *given)
             && !operation.changes_packages()
         {
             return Err(Failure::words(format!("{operation} has no {option}"))
@@ -252,7 +280,7 @@ impl Args {
                 Course::Do
             });
         }
-        if self.dry_run {
+        if self.dry_run || self.plan {
             return Ok(Course::Show);
         }
         if can_ask && !self.json {
@@ -381,6 +409,7 @@ mod tests {
                 "apt-all web status --max-failures 1",
                 "status has no --max-failures",
             ),
+            ("apt-all web update --plan", "update has no --plan"),
             ("apt-all web update --canary 1", "update has no --canary"),
             ("apt-all web clean --waves 1", "clean has no --waves"),
             ("apt-all web status --soak 1m", "status has no --soak"),

@@ -35,14 +35,9 @@ pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Trial)> {
     let is_wanted = |plan: &Plan| {
         !(plan.transaction.steps().is_empty() && plan.marked_manual.is_empty() && plan.broken.is_empty())
     };
-    let trial = |plan: &Plan| Trial {
-        system: plan.system.clone(),
-        transaction: plan.transaction.clone(),
-        is_broken: !plan.broken.is_empty(),
-    };
     plans_of(planned)
         .filter(|(_, plan)| is_wanted(plan))
-        .map(|(host, plan)| (host.clone(), trial(plan)))
+        .map(|(host, plan)| (host.clone(), Trial::of(plan)))
         .collect()
 }
 

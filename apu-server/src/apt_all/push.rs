@@ -11,12 +11,13 @@ use apu_fleet::{
     Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Rollout,
     Runner, Sinks, Task, Trial, random_bits,
 };
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Plan, Request, RequestError, RequestOption, RunId};
 use apu_site::{Failure, Site, Ui, say};
+use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
-use super::planned::{marked, wanted};
+use super::planned::{marked, plans_of, wanted};
 use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -26,6 +27,7 @@ use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
 use crate::runs;
+use crate::stored_plans::{self, StoredPlan};
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::plans::question;
@@ -34,11 +36,13 @@ use crate::view::reason::describe;
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
+    let inventory = context.inventory()?;
+    let hosts = || {
+        let hosts = inventory.resolve(std::slice::from_ref(&args.target), &args.exclude);
+        hosts.map_err(|error| failure::target(&context.site, error))
+    };
     if args.list_hosts {
-        let hosts = context
-            .inventory()?
-            .resolve(std::slice::from_ref(&args.target), &args.exclude);
-        for host in hosts.map_err(|error| failure::target(&context.site, error))? {
+        for host in hosts()? {
             say!(ui, "{host}");
         }
         return Ok(0);
@@ -48,10 +52,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         files => Some(Local::check(ui, &context.site, &context.settings, files)?),
     };
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
-    let inventory = context.inventory()?;
-    let hosts = inventory
-        .resolve(std::slice::from_ref(&args.target), &args.exclude)
-        .map_err(|error| failure::target(&context.site, error))?;
+    let hosts = hosts()?;
     let course = args.course(ui.can_ask())?;
     let of_target = context.settings.rollout(&args.target);
     let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
@@ -69,7 +70,57 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         }
         tell(&local.publish(ui, &context.site)?);
     }
+    let local = local.map_or_else(Vec::new, |local| local.packages().to_vec());
+    carry_out(
+        &context,
+        &ssh,
+        args,
+        hosts,
+        local,
+        async move |push: &mut Push<'_>, hosts| push.carry_out(request, hosts, course, &waves).await,
+    )
+}
 
+/// Carries out a plan that was kept; `shown` is whether events are printed, everything, or only what needs a hand.
+///
+/// # Errors
+/// Where a host of it is none any more, and as [`push`].
+pub(crate) fn apply_stored(
+    context: &Context,
+    plan: &StoredPlan,
+    shown: (bool, bool, bool),
+) -> Result<u8, Failure> {
+    let args = Args::of(plan, shown);
+    let request = args.request(&[])?;
+    let names: Vec<String> = plan.hosts.iter().map(|(host, _)| host.to_string()).collect();
+    let hosts = context.inventory()?.resolve(&names, &[]);
+    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
+    let ssh = context.ssh()?;
+    carry_out(
+        context,
+        &ssh,
+        &args,
+        hosts,
+        Vec::new(),
+        async move |push: &mut Push<'_>, hosts| {
+            push.apply_approved(request, hosts, plan.trials(), Arranged::of(plan))
+                .await?;
+            Ok(push.show(&[]))
+        },
+    )
+}
+
+/// Does the work of a push between its first event and its last.
+fn carry_out(
+    context: &Context,
+    ssh: &Arc<Ssh>,
+    args: &Args,
+    hosts: Vec<Host>,
+    local: Vec<PackageArg>,
+    work: impl AsyncFnOnce(&mut Push<'_>, Vec<Host>) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    let ui = &context.ui;
+    let request = args.request(&local)?;
     let run = &context.settings.run;
     let usual = context.limits(request.operation());
     // Read before a host is asked: what is published meanwhile may come too late for some.
@@ -99,12 +150,11 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
             ui,
             args,
             site: &context.site,
-            runner: Runner::start(&ssh, stops(), sinks, announcement),
+            runner: Runner::start(ssh, stops(), sinks, announcement),
             record: &mut record,
-            local: local.map_or_else(Vec::new, |local| local.packages().to_vec()),
+            local,
             may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
-            waves,
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -121,7 +171,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
                 .min(MAX_LOCK_WAIT),
             output,
         };
-        let done = push.carry_out(request, hosts, course).await;
+        let done = work(&mut push, hosts).await;
         let status = match &done {
             Ok(status) => *status,
             Err(failure) => failure.kind().exit_status(),
@@ -146,7 +196,6 @@ pub(super) struct Push<'a> {
     pub(super) may_replace: &'a [PackageName],
     /// What each host was approved to do.
     pub(super) approved: HashMap<HostName, Arc<Trial>>,
-    waves: Waves,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
@@ -157,7 +206,13 @@ pub(super) struct Push<'a> {
 }
 
 impl Push<'_> {
-    async fn carry_out(&mut self, request: Request, hosts: Vec<Host>, course: Course) -> Result<u8, Failure> {
+    async fn carry_out(
+        &mut self,
+        request: Request,
+        hosts: Vec<Host>,
+        course: Course,
+        waves: &Waves,
+    ) -> Result<u8, Failure> {
         let hosts = self.refresh_lists(hosts).await?;
         if hosts.is_empty() {
             return Ok(self.show(&[]));
@@ -176,7 +231,7 @@ impl Push<'_> {
         let wanted = wanted(&self.endings());
         self.record
             .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
-        let arranged = self.waves.arrange(&wanted);
+        let arranged = waves.arrange(&wanted);
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
             if course == Course::Do {
                 return Ok(self.show(&[]));
@@ -184,6 +239,9 @@ impl Push<'_> {
             self.ui.show(&self.plan(self.output.paint));
             if let Some(outlook) = arranged.outlook().filter(|_| !self.args.json) {
                 say!(self.ui, "in waves: {outlook}");
+            }
+            if self.args.plan && !self.is_interrupted() {
+                self.keep_plan(&request, &arranged)?;
             }
             return Ok(self.close());
         }
@@ -207,27 +265,68 @@ impl Push<'_> {
             });
         }
 
-        self.approved = (wanted.into_iter())
-            .map(|(host, trial)| (host, Arc::new(trial)))
-            .collect();
         // What was settled by the plan was told with it.
         let told: Vec<HostName> = match course {
             Course::Do => Vec::new(),
             _ => (self.runner.state().hosts())
                 .map(|(host, _)| host)
-                .filter(|host| !self.approved.contains_key(host))
+                .filter(|host| wanted.iter().all(|(other, _)| other != *host))
                 .cloned()
                 .collect(),
         };
-        let Arranged {
-            hosts: order,
-            rollout,
-        } = arranged;
+        self.apply_approved(request, hosts, wanted, arranged).await?;
+        Ok(self.show(&told))
+    }
+
+    /// Has each of these hosts do what was approved, in waves.
+    async fn apply_approved(
+        &mut self,
+        request: Request,
+        hosts: Vec<Host>,
+        approved: Vec<(HostName, Trial)>,
+        arranged: Arranged,
+    ) -> Result<(), Failure> {
+        self.approved = (approved.into_iter())
+            .map(|(host, trial)| (host, Arc::new(trial)))
+            .collect();
         let mut by_name: HashMap<HostName, Host> =
             hosts.into_iter().map(|host| (host.name.clone(), host)).collect();
-        let hosts: Vec<Host> = order.iter().filter_map(|name| by_name.remove(name)).collect();
-        self.apply(request, &hosts, rollout).await?;
-        Ok(self.show(&told))
+        let hosts = arranged.hosts.iter().filter_map(|name| by_name.remove(name));
+        let hosts: Vec<Host> = hosts.collect();
+        self.apply(request, &hosts, arranged.rollout).await
+    }
+
+    /// Keeps what the hosts have planned, to be carried out later.
+    fn keep_plan(&mut self, request: &Request, arranged: &Arranged) -> Result<(), Failure> {
+        let endings = self.endings();
+        let mut plans: HashMap<&HostName, &Plan> = plans_of(&endings).collect();
+        let hosts = arranged.hosts.iter();
+        let stored = StoredPlan {
+            at: Timestamp::now().as_duration().as_secs_f64(),
+            by: self.record.by().to_owned(),
+            target: self.args.target.clone(),
+            operation: request.operation(),
+            packages: request.packages().iter().map(ToString::to_string).collect(),
+            allow_remove: request.allows_removal(),
+            hosts: hosts
+                .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
+                .collect(),
+            waves: arranged.rollout.waves.clone(),
+            soak: arranged.rollout.soak.as_secs(),
+        };
+        if stored.hosts.is_empty() {
+            self.ui.complain("no plan was kept: nothing would change\n");
+            return Ok(());
+        }
+        let number = stored_plans::keep(self.site, &stored)
+            .map_err(|error| Failure::of_io("cannot keep the plan".to_owned(), error, &self.site.plans()))?;
+        // Standard output is the events' where they are asked for.
+        let text = format!("plan {number} is kept; to carry it out: apu apply {number}\n");
+        match self.args.json {
+            true => self.ui.complain(&text),
+            false => self.ui.show(&text),
+        }
+        Ok(())
     }
 
     /// Has the hosts do it, each as its plan says where there is one.

@@ -9,6 +9,7 @@ use apu_site::{Failure, Site};
 
 use super::args::Args;
 use crate::failure;
+use crate::stored_plans::StoredPlan;
 use crate::view::groups::set;
 
 /// What was said about the waves of a push.
@@ -84,6 +85,14 @@ impl Waves {
 }
 
 impl Arranged {
+    /// The waves of a plan that was kept, as they were fixed when it was made.
+    pub(super) fn of(plan: &StoredPlan) -> Self {
+        Self {
+            hosts: plan.hosts.iter().map(|(host, _)| host.clone()).collect(),
+            rollout: plan.rollout(),
+        }
+    }
+
     /// The waves in words: `first web01, then 9, then 90`; nothing where all hosts change at once.
     pub(super) fn outlook(&self) -> Option<String> {
         if self.rollout.is_at_once() {
@@ -108,6 +117,11 @@ impl Arranged {
         }
         Some(text)
     }
+}
+
+/// The waves of a plan that was kept, in words; nothing where all hosts change at once.
+pub(crate) fn outlook(plan: &StoredPlan) -> Option<String> {
+    Arranged::of(plan).outlook()
 }
 
 #[cfg(test)]

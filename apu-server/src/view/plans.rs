@@ -64,18 +64,25 @@ pub fn outlook(transaction: &Transaction) -> String {
     headline(&Listing::of_steps(transaction).counts, 1)
 }
 
-/// What is asked before all of this is done, with the number of packages that become manually installed and the waves, where
-/// there is more than one; without a line end.
+/// What these hosts would do in numbers: `6 hosts, 1 REMOVED, 30 upgraded`.
 #[must_use]
-pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str>) -> String {
+pub fn counted(planned: &[(HostName, Trial)]) -> String {
+    format!("{}, {}", hosts(planned), changes(planned, 0))
+}
+
+fn hosts(planned: &[(HostName, Trial)]) -> String {
+    match planned.len() {
+        1 => "1 host".to_owned(),
+        number => format!("{number} hosts"),
+    }
+}
+
+/// All changes in numbers, with the number of packages that become manually installed.
+fn changes(planned: &[(HostName, Trial)], marked: usize) -> String {
     let mut all = Counts::default();
     for (_, trial) in planned {
         all.add(&Listing::of_steps(&trial.transaction).counts);
     }
-    let hosts = match planned.len() {
-        1 => "1 host".to_owned(),
-        number => format!("{number} hosts"),
-    };
     let broken = planned.iter().filter(|(_, trial)| trial.is_broken).count();
     let parts = [
         (all.all(), all.to_string()),
@@ -85,9 +92,16 @@ pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str
     let parts: Vec<String> = (parts.into_iter().filter(|(number, _)| *number > 0))
         .map(|(_, part)| part)
         .collect();
-    let parts = parts.join(", ");
+    parts.join(", ")
+}
+
+/// What is asked before all of this is done, with the number of packages that become manually installed and the waves, where
+/// there is more than one; without a line end.
+#[must_use]
+pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str>) -> String {
+    let (hosts, changes) = (hosts(planned), changes(planned, marked));
     let waves = waves.map_or_else(String::new, |waves| format!(", {waves}"));
-    format!("Altogether {parts}. Go on with {hosts}{waves}? [y/N] ")
+    format!("Altogether {changes}. Go on with {hosts}{waves}? [y/N] ")
 }
 
 #[cfg(test)]

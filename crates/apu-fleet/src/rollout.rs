@@ -8,7 +8,7 @@ mod waves;
 
 use std::time::Duration;
 
-use apu_proto::{System, Transaction};
+use apu_proto::{Plan, System, Transaction};
 
 pub use self::tested::{Item, Tested};
 pub(crate) use self::watch::{Next, Watch};
@@ -23,6 +23,18 @@ pub struct Trial {
     pub transaction: Transaction,
     /// Whether it has broken packages before: what fails there says little about the others.
     pub is_broken: bool,
+}
+
+impl Trial {
+    /// What a host has planned.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            system: plan.system.clone(),
+            transaction: plan.transaction.clone(),
+            is_broken: !plan.broken.is_empty(),
+        }
+    }
 }
 
 /// The waves of one phase. The hosts of a phase take their turns in the order of its tasks, wave after wave.

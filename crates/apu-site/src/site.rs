@@ -76,6 +76,8 @@ impl Site {
         state = "var/lib/apu-server";
         /// The runs that it has begun, 0700.
         runs = "var/lib/apu-server/runs";
+        /// The plans that are kept to be carried out, 0700.
+        plans = "var/lib/apu-server/plans";
         /// What the server needs while it runs, 0700.
         run = "run/apu-server";
     }

@@ -37,6 +37,7 @@ mod rotation;
 mod silent;
 mod simulations;
 mod sitting;
+mod stored_plans;
 mod suites;
 mod trust;
 mod waves;

@@ -1,0 +1,211 @@
+//! The plans that are kept on this server: a file for each, with what every host would change, to be carried out later as it is.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apu_archive::atomic_file;
+use apu_fleet::{HostName, Rollout, Trial};
+use apu_proto::{Operation, Plan};
+use apu_site::Site;
+use serde::{Deserialize, Serialize};
+
+/// How long a plan may be carried out.
+pub const VALID: Duration = Duration::from_secs(7 * 86_400);
+
+/// How many are kept.
+const MOST: usize = 100;
+
+/// The most bytes of one file: a plan of 3,000 hosts with 200 packages each has about as many.
+const LONGEST: u64 = 256 << 20;
+
+/// A plan as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredPlan {
+    /// When it was made, in seconds since 1970.
+    pub at: f64,
+    /// Who made it.
+    pub by: String,
+    /// The words of its target.
+    pub target: String,
+    /// The operation.
+    pub operation: Operation,
+    /// Its packages, as a request has them.
+    pub packages: Vec<String>,
+    /// Whether packages may be removed.
+    pub allow_remove: bool,
+    /// The hosts on which something would change, in the order of their turns, with what that is.
+    pub hosts: Vec<(HostName, Plan)>,
+    /// The sizes of the waves.
+    pub waves: Vec<usize>,
+    /// How long the hosts of a wave have to stay well, in seconds.
+    pub soak: u64,
+}
+
+impl StoredPlan {
+    /// How many seconds ago it was made, as of `now` in seconds since 1970.
+    #[must_use]
+    pub fn age(&self, now: f64) -> u64 {
+        // Rounded down, and none where the clock was set back.
+        (now - self.at).max(0.0) as u64
+    }
+
+    /// Whether it may still be carried out.
+    #[must_use]
+    pub fn is_valid(&self, now: f64) -> bool {
+        // One that comes from the future was made by a clock that is not to be trusted.
+        self.at <= now + 60.0 && self.age(now) < VALID.as_secs()
+    }
+
+    /// Its waves.
+    #[must_use]
+    pub fn rollout(&self) -> Rollout {
+        Rollout {
+            waves: self.waves.clone(),
+            soak: Duration::from_secs(self.soak),
+        }
+    }
+
+    /// What each host is to do.
+    #[must_use]
+    pub fn trials(&self) -> Vec<(HostName, Trial)> {
+        let trial = |(host, plan): &(HostName, Plan)| (host.clone(), Trial::of(plan));
+        self.hosts.iter().map(trial).collect()
+    }
+}
+
+/// Keeps a plan, and lets the oldest ones go. Returns its number.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn keep(site: &Site, plan: &StoredPlan) -> io::Result<u32> {
+    let directory = site.plans();
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    let text = serde_json::to_vec(plan)?;
+    let mut number = numbers(site)?.last().copied().unwrap_or(0);
+    loop {
+        number += 1;
+        // Whoever makes the file has the number.
+        match File::create_new(path(site, number)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => {
+                made?;
+                break;
+            }
+        }
+    }
+    atomic_file::replace(&path(site, number), &text, 0o600)?;
+    let all = numbers(site).unwrap_or_default();
+    for old in all.iter().take(all.len().saturating_sub(MOST)) {
+        // One that another program let go meanwhile stops nothing.
+        let _ = fs::remove_file(path(site, *old));
+    }
+    Ok(number)
+}
+
+/// A plan by its number; none where it is not known, or not understood.
+///
+/// # Errors
+/// Where it is there and cannot be read.
+pub fn find(site: &Site, number: u32) -> io::Result<Option<StoredPlan>> {
+    let file = match File::open(path(site, number)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// The numbers of all plans, the oldest first.
+///
+/// # Errors
+/// Where they cannot be listed.
+pub fn numbers(site: &Site) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(site.plans()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        numbers.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok()),
+        );
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn path(site: &Site, number: u32) -> PathBuf {
+    site.plans().join(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use apu_proto::{Step, System, Transaction};
+
+    use super::*;
+
+    fn plan() -> StoredPlan {
+        let step = Step::Remove {
+            package: "foo:amd64".parse().unwrap(),
+            old: "1".into(),
+        };
+        let plan = Plan {
+            transaction: Transaction::new(vec![step]),
+            system: System {
+                release: "debian 12".into(),
+                architecture: "amd64".into(),
+            },
+            ..Plan::default()
+        };
+        StoredPlan {
+            at: 1_000_000.0,
+            by: "alice".into(),
+            target: "web".into(),
+            operation: Operation::DistUpgrade,
+            packages: Vec::new(),
+            allow_remove: true,
+            hosts: vec![("web1".parse().unwrap(), plan)],
+            waves: vec![1],
+            soak: 60,
+        }
+    }
+
+    #[test]
+    fn a_plan_is_found_again_by_its_number_by_root_alone_and_the_oldest_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        assert!(numbers(&site).unwrap().is_empty());
+        for number in 1..=102 {
+            assert_eq!(keep(&site, &plan()).unwrap(), number);
+        }
+        assert_eq!(numbers(&site).unwrap(), (3..=102).collect::<Vec<u32>>());
+        assert_eq!(find(&site, 102).unwrap(), Some(plan()));
+        assert_eq!(find(&site, 1).unwrap(), None);
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(site.plans()), mode(path(&site, 102))), (0o700, 0o600));
+        // A file that was changed is no plan: its transaction has another identity.
+        let text = fs::read_to_string(path(&site, 102)).unwrap();
+        fs::write(path(&site, 102), text.replace("foo:amd64", "bar:amd64")).unwrap();
+        assert_eq!(find(&site, 102).unwrap(), None);
+    }
+
+    #[test]
+    fn a_plan_expires() {
+        let plan = plan();
+        for (seconds, is_valid) in [(0.0, true), (604_799.0, true), (604_800.0, false), (-61.0, false)] {
+            assert_eq!(plan.is_valid(plan.at + seconds), is_valid, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Plans that are kept: what was shown is what is carried out later, and nothing else.
+
+use apu_tests::{Fleet, Stage};
+
+#[test]
+fn a_plan_that_was_kept_is_carried_out_as_it_is_and_a_host_that_would_do_something_else_is_drifted() {
+    let fleet = Fleet::of(["web1", "web2"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+
+    let made = fleet.plain_apt_all("web upgrade --plan");
+    assert_eq!(made.code, 0, "{made:?}");
+    let kept = "plan 1 is kept; to carry it out: apu apply 1\n";
+    assert!(
+        made.stdout.contains("pkg-a:amd64  1.0 → 2.0") && made.stdout.ends_with(kept),
+        "{made:?}"
+    );
+    let listed = fleet.apu("plans");
+    let line = "by root: apt-all web upgrade; 2 hosts, 10 upgraded; expires in ";
+    assert!(
+        listed.stdout.starts_with("1: ") && listed.stdout.contains(line),
+        "{listed:?}"
+    );
+    let shown = fleet.apu("show 1");
+    assert!(
+        shown.stdout.contains("web[1-2]: the same 5 changes: 5 upgraded"),
+        "{shown:?}"
+    );
+    for name in ["web1", "web2"] {
+        assert_eq!(fleet.host(name).version_of("pkg-a").as_deref(), Some("1.0"));
+    }
+
+    // The administrator of one machine keeps a package back meanwhile.
+    let web2 = fleet.host("web2");
+    web2.sh("apt-mark hold pkg-a").ok();
+    let applied = fleet.apu("apply 1");
+    assert_eq!(applied.code, 1, "{applied:?}");
+    assert!(
+        applied.stdout.contains("web1: changed: 5 packages"),
+        "{applied:?}"
+    );
+    assert!(applied.stdout.contains("web2: drifted"), "{applied:?}");
+    assert_eq!(fleet.host("web1").version_of("pkg-a").as_deref(), Some("2.0"));
+    for package in ["pkg-a", "pkg-b"] {
+        assert_eq!(web2.version_of(package).as_deref(), Some("1.0"));
+    }
+}
+
+#[test]
+fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
+    let fleet = Fleet::of(["web1"]).up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web1 update").exited(0);
+    let missing = fleet.apu("apply 1");
+    assert_eq!(missing.code, 2, "{missing:?}");
+    assert!(missing.stderr.contains("there is no plan 1"), "{missing:?}");
+
+    fleet.plain_apt_all("web1 upgrade --plan").ok();
+    let server = fleet.server();
+    let file = "/var/lib/apu-server/plans/1";
+    server
+        .sh(&format!("sed -i 's/\"at\":[0-9.]*/\"at\":1000000/' {file}"))
+        .ok();
+    let expired = fleet.apu("apply 1");
+    assert_eq!(expired.code, 2, "{expired:?}");
+    for part in ["plan 1 has expired", "try: apt-all web1 upgrade --plan"] {
+        assert!(expired.stderr.contains(part), "{expired:?}");
+    }
+    assert!(fleet.apu("plans").stdout.contains("; expired\n"));
+    assert_eq!(fleet.host("web1").version_of("pkg-a").as_deref(), Some("1.0"));
+
+    // With nothing to do there is nothing to keep.
+    fleet.apt_all("web1 upgrade --yes").exited(0);
+    let none = fleet.plain_apt_all("web1 upgrade --plan");
+    assert!(
+        none.stderr.contains("no plan was kept: nothing would change"),
+        "{none:?}"
+    );
+}
