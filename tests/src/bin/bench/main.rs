@@ -146,7 +146,10 @@ fn main() -> Result<()> {
                     tool.name(),
                     setup.name()
                 ));
-                bench.upgrade(tool, setup, &mut report)?;
+                bench.upgrade(tool, setup, Task::Upgrade, &mut report)?;
+                if tool == Tool::AptAll {
+                    bench.upgrade(tool, setup, Task::Rollout, &mut report)?;
+                }
             }
             report.keep(Path::new(KEPT))?;
         }
@@ -209,13 +212,13 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn upgrade(&self, tool: Tool, setup: Setup, report: &mut Report) -> Result<()> {
+    fn upgrade(&self, tool: Tool, setup: Setup, task: Task, report: &mut Report) -> Result<()> {
         self.forget_connections(tool, setup)?;
         clients::reset(self.fleet)?;
-        let command = call(tool, setup, Task::Upgrade, self.fleet, self.desk);
+        let command = call(tool, setup, task, self.fleet, self.desk);
         let cost = Meter::beside(self.group)?.measure(&command, &self.output)?;
         clients::verify_upgraded(self.fleet, tool.name())?;
-        report.add(Key::cold(tool, setup, Task::Upgrade), cost);
+        report.add(Key::cold(tool, setup, task), cost);
         Ok(())
     }
 

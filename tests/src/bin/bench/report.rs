@@ -223,6 +223,14 @@ impl fmt::Display for Report {
                 }
             }
         }
+        let of = |task| self.wall(Key::cold(Tool::AptAll, Setup::Stock, task));
+        if let (Some(at_once), Some(rollout)) = (of(Task::Upgrade), of(Task::Rollout)) {
+            let more = rollout - at_once;
+            writeln!(
+                f,
+                "\nthe upgrade by apt-all, to a canary first: {rollout:.2} s, {more:.2} s more than to all at once"
+            )?;
+        }
         writeln!(f, "\ntargets")?;
         for target in self.targets() {
             writeln!(f, "{target}")?;

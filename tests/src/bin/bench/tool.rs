@@ -107,8 +107,10 @@ pub(crate) enum Task {
     Smallest,
     /// What an upgrade would bring: `apt-all status`, the peers' simulated upgrade.
     Look,
-    /// A real upgrade of five packages.
+    /// A real upgrade of five packages, on all hosts at once.
     Upgrade,
+    /// The same, to a canary first, as apt-all does by itself; no peer has that.
+    Rollout,
 }
 
 impl Task {
@@ -117,6 +119,7 @@ impl Task {
             Self::Smallest => "smallest",
             Self::Look => "look",
             Self::Upgrade => "upgrade",
+            Self::Rollout => "rollout",
         }
     }
 
@@ -125,7 +128,7 @@ impl Task {
         match self {
             Self::Smallest => "ping",
             Self::Look => "status",
-            Self::Upgrade => "upgrade",
+            Self::Upgrade | Self::Rollout => "upgrade",
         }
     }
 
@@ -134,7 +137,9 @@ impl Task {
         match self {
             Self::Smallest => "true",
             Self::Look => "apt-get -qq --simulate upgrade",
-            Self::Upgrade => "DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade </dev/null",
+            Self::Upgrade | Self::Rollout => {
+                "DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade </dev/null"
+            }
         }
     }
 }
@@ -148,8 +153,10 @@ pub(crate) fn call(tool: Tool, setup: Setup, task: Task, fleet: &Fleet, desk: &D
         Tool::AptAll => {
             let mut command = fleet.server().command("apt-all");
             command.args(["default", task.operation()]);
-            if task == Task::Upgrade {
-                command.arg("--yes");
+            match task {
+                Task::Smallest | Task::Look => {}
+                Task::Upgrade => _ = command.args(["--yes", "--waves", "100%"]),
+                Task::Rollout => _ = command.arg("--yes"),
             }
             command
         }
