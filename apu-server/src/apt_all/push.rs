@@ -233,7 +233,8 @@ impl Push<'_> {
             .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
         let arranged = waves.arrange(&wanted);
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
-            if course == Course::Do {
+            // After Ctrl-C nothing is done: then a plan is a plan, and not how a host ended.
+            if course == Course::Do && !self.is_interrupted() {
                 return Ok(self.show(&[]));
             }
             self.ui.show(&self.plan(self.output.paint));

@@ -46,10 +46,20 @@ pub fn waves(hosts: &[(HostName, Trial)], options: &WaveOptions) -> Vec<Vec<usiz
         }
         (Some(Canaries::Hosts(names)), sizes) => {
             let is_named = |place: &usize| names.contains(&hosts[*place].0);
-            let (named, others) = left.iter().copied().partition(is_named);
+            let (named, others): (Vec<usize>, Vec<usize>) = left.iter().copied().partition(is_named);
             left = others;
+            // Where none of them changes, somebody else has to go first.
+            let named = if named.is_empty() {
+                let distinct = distinct(hosts, &left).len();
+                take_different(hosts, &mut left, distinct)
+            } else {
+                named
+            };
             waves.push(named);
-            sizes
+            match sizes {
+                [] => &[usize::MAX],
+                sizes => sizes,
+            }
         }
         (None, sizes) => sizes,
     };
@@ -194,7 +204,8 @@ mod tests {
             arranged("aaaa", named(&["h2"]), &[1]),
             [vec![2], vec![0], vec![1], vec![3]]
         );
-        assert_eq!(arranged("aaaa", named(&["other"]), &[]), [vec![0, 1, 2, 3]]);
+        // None of these changes: that is no reason to change all at once.
+        assert_eq!(arranged("aaba", named(&["other"]), &[]), [vec![0, 2], vec![1, 3]]);
     }
 
     proptest! {
