@@ -1,7 +1,8 @@
 //! .debs made to break what reads them: refused by name, within bounds of memory, and nothing changes.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -301,4 +302,40 @@ fn a_description_that_stops_every_clients_apt_is_refused() {
         "{error}"
     );
     assert_eq!(server.as_a_client_sees_it(), before);
+}
+
+/// An apt that calls its cache corrupted as soon as it reads this package stands for whatever apt stumbles over next.
+#[test]
+fn a_deb_that_apt_cannot_read_is_refused_whichever_way_it_comes() {
+    let server = Server::new();
+    server.good(&["add", &server.deb("good", "1")]);
+    let before = server.as_a_client_sees_it();
+    let programs = server.dir.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let apt = programs.join("apt-cache");
+    fs::write(
+        &apt,
+        "#!/bin/sh\n! grep -q '^Package: odd$' Packages || { echo 'E: The package cache file is corrupted'; exit 100; }\n",
+    )
+    .unwrap();
+    fs::set_permissions(&apt, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+
+    let odd = server.deb("odd", "1");
+    let in_it = server.archive("odd_1_all.deb");
+    for (words, status) in [(&["add", &odd][..], 2), (&["publish"], 1)] {
+        if words == ["publish"] {
+            fs::copy(&odd, &in_it).unwrap();
+        }
+        let output = server.command(words).env("PATH", &path).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {error}");
+        assert!(
+            error.contains(
+                "odd_1_all.deb: apt cannot read an index with it: The package cache file is corrupted"
+            ),
+            "{words:?}: {error}"
+        );
+        assert_eq!(server.as_a_client_sees_it(), before, "{words:?}");
+    }
 }

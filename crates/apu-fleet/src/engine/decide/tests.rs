@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::host::Host;
 use crate::push_id::PushId;
+use crate::reason::{Work, WorkKind};
 use crate::rollout::Trial;
 
 const NOW: Moment = Moment {
@@ -682,4 +683,45 @@ fn an_interrupt_ends_the_watch_of_a_host_whose_change_is_made() {
         (Outcome::Changed, Some(Verdict::Inconclusive))
     );
     assert_eq!(causes(&actions), [&ServerCause::NotStarted]);
+}
+
+#[test]
+fn a_host_whose_time_is_up_is_told_with_the_package_that_it_is_at_and_since_when() {
+    let at = |second: u32| Moment {
+        at: Timestamp::from_second(second.into()).unwrap(),
+        elapsed: Duration::from_secs(second.into()),
+    };
+    let installs = |package: &str| {
+        let frame = Frame::Progress {
+            phase: apu_proto::Phase::Install,
+            percent: 50.0,
+            package: package.into(),
+        };
+        Input::Report(0, Report::Frame(frame))
+    };
+    let work_at_the_end = |cause: ServerCause| {
+        let (mut state, _) = begin(1, 1, None);
+        state.on(Input::Go, NOW);
+        state.on(installs("before"), at(2));
+        state.on(installs("hangs"), at(10));
+        let ending = Ending::without_result(Outcome::TimedOut, cause, None);
+        state.on(Input::Report(0, Report::Ended(Box::new(ending))), at(70));
+        let reason = state.run.ending(&name(0)).unwrap().reason.clone();
+        let Some(HostReason::Server(reason)) = reason else {
+            panic!("{reason:?}");
+        };
+        reason.work
+    };
+    let time_up = ServerCause::TimeUp {
+        seconds: 70.0,
+        goes_on: true,
+        lost: None,
+    };
+    let work = Work {
+        kind: WorkKind::Install,
+        about: "hangs".into(),
+        seconds: 60,
+    };
+    assert_eq!(work_at_the_end(time_up), Some(work));
+    assert_eq!(work_at_the_end(ServerCause::ConnectionRefused), None);
 }
