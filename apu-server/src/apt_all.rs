@@ -10,6 +10,7 @@ mod question;
 mod refresh_lists;
 mod rollout;
 mod show;
+mod stored;
 
 use std::process::ExitCode;
 
@@ -18,8 +19,8 @@ use clap::{CommandFactory, Parser};
 
 pub use args::Args;
 pub(crate) use command_line::operation_of;
-pub(crate) use push::apply_stored;
 pub(crate) use rollout::outlook;
+pub(crate) use stored::apply_stored;
 
 use crate::program::{failed, finished};
 

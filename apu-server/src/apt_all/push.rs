@@ -11,13 +11,12 @@ use apu_fleet::{
     Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Rollout,
     Runner, Sinks, Task, Trial, random_bits,
 };
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Plan, Request, RequestError, RequestOption, RunId};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
 use apu_site::{Failure, Site, Ui, say};
-use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
-use super::planned::{marked, plans_of, wanted};
+use super::planned::{marked, wanted};
 use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -27,7 +26,6 @@ use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
 use crate::runs;
-use crate::stored_plans::{self, StoredPlan};
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::plans::question;
@@ -71,7 +69,7 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         tell(&local.publish(ui, &context.site)?);
     }
     let local = local.map_or_else(Vec::new, |local| local.packages().to_vec());
-    carry_out(
+    run_push(
         &context,
         &ssh,
         args,
@@ -81,37 +79,11 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     )
 }
 
-/// Carries out a plan that was kept; `shown` is whether events are printed, everything, or only what needs a hand.
+/// Does the work of a push between its first event and its last.
 ///
 /// # Errors
-/// Where a host of it is none any more, and as [`push`].
-pub(crate) fn apply_stored(
-    context: &Context,
-    plan: &StoredPlan,
-    shown: (bool, bool, bool),
-) -> Result<u8, Failure> {
-    let args = Args::of(plan, shown);
-    let request = args.request(&[])?;
-    let names: Vec<String> = plan.hosts.iter().map(|(host, _)| host.to_string()).collect();
-    let hosts = context.inventory()?.resolve(&names, &[]);
-    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
-    let ssh = context.ssh()?;
-    carry_out(
-        context,
-        &ssh,
-        &args,
-        hosts,
-        Vec::new(),
-        async move |push: &mut Push<'_>, hosts| {
-            push.apply_approved(request, hosts, plan.trials(), Arranged::of(plan))
-                .await?;
-            Ok(push.show(&[]))
-        },
-    )
-}
-
-/// Does the work of a push between its first event and its last.
-fn carry_out(
+/// Whatever the work says.
+pub(super) fn run_push(
     context: &Context,
     ssh: &Arc<Ssh>,
     args: &Args,
@@ -187,7 +159,7 @@ fn carry_out(
 pub(super) struct Push<'a> {
     pub(super) ui: &'a Ui,
     pub(super) args: &'a Args,
-    site: &'a Site,
+    pub(super) site: &'a Site,
     pub(super) runner: Runner<'a, Ssh>,
     pub(super) record: &'a mut Record,
     /// What was published for this push.
@@ -280,7 +252,7 @@ impl Push<'_> {
     }
 
     /// Has each of these hosts do what was approved, in waves.
-    async fn apply_approved(
+    pub(super) async fn apply_approved(
         &mut self,
         request: Request,
         hosts: Vec<Host>,
@@ -295,39 +267,6 @@ impl Push<'_> {
         let hosts = arranged.hosts.iter().filter_map(|name| by_name.remove(name));
         let hosts: Vec<Host> = hosts.collect();
         self.apply(request, &hosts, arranged.rollout).await
-    }
-
-    /// Keeps what the hosts have planned, to be carried out later.
-    fn keep_plan(&mut self, request: &Request, arranged: &Arranged) -> Result<(), Failure> {
-        let endings = self.endings();
-        let mut plans: HashMap<&HostName, &Plan> = plans_of(&endings).collect();
-        let hosts = arranged.hosts.iter();
-        let stored = StoredPlan {
-            at: Timestamp::now().as_duration().as_secs_f64(),
-            by: self.record.by().to_owned(),
-            target: self.args.target.clone(),
-            operation: request.operation(),
-            packages: request.packages().iter().map(ToString::to_string).collect(),
-            allow_remove: request.allows_removal(),
-            hosts: hosts
-                .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
-                .collect(),
-            waves: arranged.rollout.waves.clone(),
-            soak: arranged.rollout.soak.as_secs(),
-        };
-        if stored.hosts.is_empty() {
-            self.ui.complain("no plan was kept: nothing would change\n");
-            return Ok(());
-        }
-        let number = stored_plans::keep(self.site, &stored)
-            .map_err(|error| Failure::of_io("cannot keep the plan".to_owned(), error, &self.site.plans()))?;
-        // Standard output is the events' where they are asked for.
-        let text = format!("plan {number} is kept; to carry it out: apu apply {number}\n");
-        match self.args.json {
-            true => self.ui.complain(&text),
-            false => self.ui.show(&text),
-        }
-        Ok(())
     }
 
     /// Has the hosts do it, each as its plan says where there is one.

@@ -79,7 +79,8 @@ fn a_canary_whose_script_fails_or_whose_check_cannot_tell_leaves_the_others_as_t
     web1.sh(&format!("chmod 755 {script}")).ok();
     let run = fleet.apt_all("web upgrade --yes");
     assert_eq!(waves(&run), [(vec!["web1"], "failed")], "{run:?}");
-    run.because("web1", "there is no script in the new version").exited(1);
+    run.because("web1", "there is no script in the new version")
+        .exited(1);
     for name in OTHERS {
         run.ended(name, "skipped");
     }
