@@ -18,7 +18,7 @@ use crate::stored_plans::{self, StoredPlan};
 /// Carries out a plan that was kept; `shown` is whether events are printed, everything, or only what needs a hand.
 ///
 /// # Errors
-/// Where a host of it is none any more, and as [`push`].
+/// Where a host of it is none any more, and where any push cannot begin.
 pub(crate) fn apply_stored(
     context: &Context,
     plan: &StoredPlan,
@@ -37,7 +37,10 @@ pub(crate) fn apply_stored(
         hosts,
         Vec::new(),
         async move |push: &mut Push<'_>, hosts| {
-            push.apply_approved(request, hosts, plan.trials(), Arranged::of(plan))
+            let approved = plan.trials();
+            let transactions = approved.iter().map(|(_, trial)| trial.transaction.id());
+            push.record.planned(transactions);
+            push.apply_approved(request, hosts, approved, Arranged::of(plan))
                 .await?;
             Ok(push.show(&[]))
         },
