@@ -373,8 +373,8 @@ impl State {
         }
         self.applied.remove(&index);
         published::mark_stale(&mut ending, self.operation, &self.published);
-        let is_canary = self.wave == 0 && !self.rollout.is_at_once();
-        if is_canary
+        // A host of a later wave adds nothing: all that it does was tested before it started.
+        if !self.rollout.is_at_once()
             && ending.outcome == Outcome::Changed
             && ending.verdict() == Some(Verdict::Pass)
             && let Some(trial) = &self.tasks[index].trial

@@ -134,7 +134,8 @@ fn blocking<'a>(run: &RunState, groups: &'a [Option<ClassName>]) -> HashMap<&'a 
 
 /// Whether a host of a wave that others wait for stops them. One that could not be reached says nothing of the change.
 pub(super) fn fails_wave(ending: &Ending) -> bool {
-    ending.outcome.is_failure() && ending.outcome != Outcome::Unreachable
+    let has_failed = ending.outcome.is_failure() && ending.outcome != Outcome::Unreachable;
+    has_failed || ending.verdict() == Some(Verdict::Fail)
 }
 
 /// The hosts of a wave that ended so.

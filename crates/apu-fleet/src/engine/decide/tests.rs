@@ -143,6 +143,11 @@ fn unclear(index: usize) -> Input {
     )
 }
 
+/// Its change is made, and this is what is known of its health: a client may say anything.
+fn changed_and(index: usize, health: Option<Verdict>) -> Input {
+    Input::Report(index, Report::Ended(Box::new(changed(health))))
+}
+
 /// Its change is made, and its health is watched.
 fn applied(index: usize) -> Input {
     Input::Report(index, Report::Applied(Box::new(changed(None))))
@@ -199,10 +204,15 @@ impl Observer {
     /// Whether a host of the wave, or of one before it, stops those that come later.
     fn stops(&self, index: usize) -> bool {
         let is_canary_wave = self.wave_of(index) + 1 < self.case.waves.len();
-        let fails = |outcome: Outcome| outcome.is_failure() && outcome != Outcome::Unreachable;
-        is_canary_wave
-            && self.case.allowed.is_none()
-            && self.ended[index].is_some_and(|(outcome, _)| fails(outcome))
+        is_canary_wave && self.case.allowed.is_none() && self.ended_badly(index)
+    }
+
+    /// Whether a host failed after it was reached, or is known not to be well.
+    fn ended_badly(&self, index: usize) -> bool {
+        self.ended[index].is_some_and(|(outcome, health)| {
+            let has_failed = outcome.is_failure() && outcome != Outcome::Unreachable;
+            has_failed || health == Some(Verdict::Fail)
+        })
     }
 
     /// Whether no host may start any more, whichever.
@@ -369,9 +379,7 @@ impl Observer {
 
     /// Whether a host of the last wave did not end well.
     fn fails_last(&self, index: usize) -> bool {
-        self.wave_of(index) + 1 == self.case.waves.len()
-            && self.ended[index]
-                .is_some_and(|(outcome, _)| outcome.is_failure() && outcome != Outcome::Unreachable)
+        self.wave_of(index) + 1 == self.case.waves.len() && self.ended_badly(index)
     }
 }
 
@@ -389,6 +397,8 @@ fn inputs(observer: &Observer) -> Vec<Input> {
         if has_waves {
             inputs.push(applied(index));
             inputs.push(unclear(index));
+            inputs.push(changed_and(index, None));
+            inputs.push(changed_and(index, Some(Verdict::Fail)));
         } else {
             inputs.push(Input::Report(index, Report::Connected { reused: false }));
         }
