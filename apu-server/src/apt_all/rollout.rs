@@ -163,6 +163,12 @@ mod tests {
             outlook("", "[rollout.web]\nwaves = '1,50%'\nsoak = '5m'\n", 5).unwrap(),
             "first web01, then 3, then 1, each 5 min after the one before is well"
         );
+        let file = "[rollout.all]\nwaves = '1,50%'\nsoak = '5m'\n";
+        assert_eq!(
+            outlook("--soak 1m --waves 2,rest", file, 5).unwrap(),
+            "first web[01-02], then 3, each 60 s after the one before is well"
+        );
+        assert_eq!(outlook("--soak 0", file, 3).unwrap(), "first web01, then 2");
         let file = "[rollout.all]\ncanary = 2\n";
         assert_eq!(outlook("", file, 5).unwrap(), "first web[01-02], then 3");
         assert_eq!(outlook("--canary 1", file, 5).unwrap(), "first web01, then 4");
