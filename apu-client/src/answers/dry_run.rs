@@ -2,6 +2,7 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
 
+use crate::apt::Plan;
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
@@ -24,11 +25,17 @@ pub(crate) fn dry_run(
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
-    let planned = planning::plan(paths, request, conffiles, &database);
-    let (_, plan) = planned.map_err(|mut refusal| {
-        refusal.result.notes.splice(0..0, notes.iter().cloned());
-        refusal
-    })?;
+    let plan = match planning::plan(paths, request, conffiles, &database) {
+        Ok((_, plan)) => plan,
+        // A run repairs first, as the same condition says there, and plans then.
+        Err(refusal) if refusal.result.outcome == ClientOutcome::Failed && database.is_dirty() => {
+            Plan::default()
+        }
+        Err(mut refusal) => {
+            refusal.result.notes.splice(0..0, notes);
+            return Err(refusal);
+        }
+    };
     let mut found = planning::report(&plan);
     if request
         .plan()
@@ -38,6 +45,7 @@ pub(crate) fn dry_run(
     }
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.broken = database.broken();
+    found.repair = database.is_dirty();
     found.system = System {
         release: OsRelease::read(paths).release(),
         architecture: database.architecture,

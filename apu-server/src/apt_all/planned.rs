@@ -29,12 +29,11 @@ pub(super) fn marked(planned: &Endings) -> impl Iterator<Item = (&HostName, &[Pa
     })
 }
 
-/// The hosts on which something would change: a step of a transaction, a package that becomes installed manually, or a broken package,
-/// which every run tries to repair first; each with what that is.
+/// The hosts on which something would change: a step of a transaction, a package that becomes installed manually, or a package
+/// database that a run repairs first; each with what that is.
 pub(super) fn wanted(planned: &Endings) -> Vec<(HostName, Trial)> {
-    let is_wanted = |plan: &Plan| {
-        !(plan.transaction.steps().is_empty() && plan.marked_manual.is_empty() && plan.broken.is_empty())
-    };
+    let is_wanted =
+        |plan: &Plan| !(plan.transaction.steps().is_empty() && plan.marked_manual.is_empty()) || plan.repair;
     plans_of(planned)
         .filter(|(_, plan)| is_wanted(plan))
         .map(|(host, plan)| (host.clone(), Trial::of(plan)))
@@ -79,14 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_has_broken_packages_has_something_to_do() {
-        let plan = |broken: bool| {
-            let broken = broken.then(|| apu_proto::Broken {
-                package: "foo:amd64".parse().unwrap(),
-                state: "half-configured".into(),
-            });
+    fn a_host_whose_package_database_is_broken_has_something_to_do() {
+        let plan = |repair: bool| {
             let plan = Plan {
-                broken: broken.into_iter().collect(),
+                repair,
                 ..Plan::default()
             };
             let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));

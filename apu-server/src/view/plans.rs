@@ -28,16 +28,23 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             format!("to fetch: {download}; on disk: {disk}")
         });
         let listing = Listing::of_steps(&plan.transaction);
-        (host, (listing, kept, sizes, plan.transaction.id()))
+        let repair = plan
+            .repair
+            .then(|| "its package database is broken, and is repaired first".to_owned());
+        (host, (listing, repair, kept, sizes, plan.transaction.id()))
     });
     // The first hosts with a listing, and their transaction.
     let mut shown: HashMap<Listing, (&Transaction, String)> = HashMap::new();
-    for ((listing, kept, sizes, id), hosts) in groups(planned) {
+    for ((listing, repair, kept, sizes, id), hosts) in groups(planned) {
         let transaction = transactions[&id];
-        let what = headline(&listing.counts, hosts.len());
+        let what = match (listing.counts.all(), &repair) {
+            (0, Some(_)) => "nothing but a repair".to_owned(),
+            _ => headline(&listing.counts, hosts.len()),
+        };
         let _ = writeln!(text, "{}: {what}", paint.strong(&set(&hosts)));
         let longest = if verbose { usize::MAX } else { LONGEST };
-        for line in listing.lines(longest).into_iter().chain(kept).chain(sizes) {
+        let lines = listing.lines(longest).into_iter();
+        for line in repair.into_iter().chain(lines).chain(kept).chain(sizes) {
             let _ = writeln!(text, "  {}", paint.change(&line));
         }
         let (first, others) = shown.entry(listing).or_insert_with(|| (transaction, set(&hosts)));
@@ -87,7 +94,7 @@ fn changes(planned: &[(HostName, Trial)], marked: usize) -> String {
     let parts = [
         (all.all(), all.to_string()),
         (marked, format!("{marked} marked as installed manually")),
-        (broken, format!("{broken} with broken packages to repair")),
+        (broken, format!("{broken} to repair")),
     ];
     let parts: Vec<String> = (parts.into_iter().filter(|(number, _)| *number > 0))
         .map(|(_, part)| part)
@@ -173,6 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn a_repair_is_told_before_the_changes() {
+        let plan = |steps| Plan {
+            transaction: Transaction::new(steps),
+            repair: true,
+            ..Plan::default()
+        };
+        let (alone, before) = (plan(Vec::new()), plan(vec![remove("foo:amd64")]));
+        assert_eq!(
+            plans(&[(host("web1"), &alone), (host("web2"), &before)], PLAIN, false),
+            "web1: nothing but a repair\n\
+             \x20 its package database is broken, and is repaired first\n\
+             web2: 1 change: 1 REMOVED\n\
+             \x20 its package database is broken, and is repaired first\n\
+             \x20 foo:amd64  REMOVED, was 1\n"
+        );
+    }
+
+    #[test]
     fn other_bytes_under_the_same_versions_are_told() {
         let plan = |sha256: u8| {
             let mut step = upgrade("a:amd64");
@@ -249,7 +274,7 @@ mod tests {
         };
         assert_eq!(
             question(&[(host("web1"), repair)], 0, None),
-            "Altogether 1 with broken packages to repair. Go on with 1 host? [y/N] "
+            "Altogether 1 to repair. Go on with 1 host? [y/N] "
         );
         let none = [(host("web1"), nothing)];
         assert_eq!(

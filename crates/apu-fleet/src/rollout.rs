@@ -32,7 +32,7 @@ impl Trial {
         Self {
             system: plan.system.clone(),
             transaction: plan.transaction.clone(),
-            is_broken: !plan.broken.is_empty(),
+            is_broken: plan.repair,
         }
     }
 }

@@ -229,6 +229,9 @@ pub struct Plan {
     /// Packages that are neither installed nor gone now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<Broken>,
+    /// Whether the run repairs the package database first. Where apt can plan only after that, the transaction is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
     /// What it fetches and needs on disk, where the client could say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<Sizes>,

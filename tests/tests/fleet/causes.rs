@@ -119,3 +119,27 @@ fn what_was_installed_automatically_is_manual_once_it_is_asked_for() {
         .ended("web1", "unchanged")
         .exited(0);
 }
+
+#[test]
+fn a_database_that_was_left_broken_is_repaired_by_a_push_whether_apt_can_plan_on_it_or_not() {
+    let fleet = Fleet::of(["web1", "web2"]).in_class("web").up();
+    // dpkg was ended in the middle: its journal is there.
+    let web1 = fleet.host("web1");
+    let journal = "/var/lib/dpkg/updates/0001";
+    web1.sh(&format!("dpkg-query -s pkg-c >{journal}")).ok();
+    // A package was unpacked and what it needs is gone: apt plans nothing before that is mended.
+    let web2 = fleet.host("web2");
+    web2.sh("sed -i '/^Package: pkg-d$/,/^$/ { s/install ok installed/install ok unpacked/; s/^Version:.*/&\\nDepends: pkg-x/ }' /var/lib/dpkg/status")
+        .ok();
+    web2.sh("! apt-get -s upgrade").ok();
+
+    let plan = fleet.apt_all("web upgrade --dry-run");
+    for name in ["web1", "web2"] {
+        plan.ended(name, "unchanged");
+        assert_eq!(plan.answer(name)["repair"], true, "{:#}", plan.answer(name));
+    }
+    let run = fleet.apt_all("web upgrade --yes");
+    assert!(web1.read(journal).is_none(), "{run:?}");
+    assert_eq!(web2.version_of("pkg-d").as_deref(), Some("1.0"), "{run:?}");
+    fleet.apt_all("web check").all_ended("unchanged").exited(0);
+}
