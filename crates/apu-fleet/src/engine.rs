@@ -3,6 +3,7 @@
 
 mod batch;
 mod decide;
+mod not_started;
 mod schedule;
 
 use std::collections::HashMap;

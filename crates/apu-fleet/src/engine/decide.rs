@@ -7,9 +7,10 @@ use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
 use super::batch::Batch;
+use super::not_started::{MOST_NAMED, not_started};
 use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
-use crate::name::{ClassName, HostName};
+use crate::name::ClassName;
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
@@ -435,59 +436,6 @@ impl State {
                 ServerReason::from(ServerCause::LeftAtWork).advise(ServerAdvice::attach(request.run_id()));
             let ending = Ending::without_result(Outcome::Lost, reason, request.run_id());
             self.end(index, ending, now, actions);
-        }
-    }
-}
-
-/// How many hosts or packages a reason names.
-const MOST_NAMED: usize = 5;
-
-/// Why a host was not started, in which wave of how many, and what to do about it.
-fn not_started(reason: &StopReason, (wave, waves): (usize, usize), task: &Task) -> ServerReason {
-    let (operation, packages) = (task.request.operation(), package_words(task.request.packages()));
-    let first = |hosts: &[HostName]| {
-        let more = hosts.len().saturating_sub(MOST_NAMED);
-        (hosts.iter().take(MOST_NAMED).cloned().collect(), more)
-    };
-    match reason {
-        StopReason::Interrupted => ServerCause::NotStarted.into(),
-        StopReason::Failures {
-            failed,
-            hosts,
-            allowed,
-        } => {
-            let (failed, hosts, allowed) = (*failed, *hosts, *allowed);
-            let cause = ServerCause::MaxFailures {
-                failed,
-                hosts,
-                allowed,
-            };
-            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat { operation, packages })
-        }
-        StopReason::WaveFailed(failed) => {
-            let (hosts, more) = first(failed);
-            let cause = ServerCause::WaveFailed {
-                wave,
-                waves,
-                hosts,
-                more,
-            };
-            ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat { operation, packages })
-        }
-        StopReason::Inconclusive(unclear) => {
-            let (hosts, more): (Vec<HostName>, usize) = first(unclear);
-            let advice = ServerAdvice::LookAndRepeat {
-                hosts: hosts.clone(),
-                operation,
-                packages,
-            };
-            let cause = ServerCause::WaveInconclusive {
-                wave,
-                waves,
-                hosts,
-                more,
-            };
-            ServerReason::from(cause).advise(advice)
         }
     }
 }

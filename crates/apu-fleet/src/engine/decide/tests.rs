@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::Host;
+use crate::name::HostName;
 use crate::push_id::PushId;
 use crate::reason::{Work, WorkKind};
 use crate::rollout::Trial;
