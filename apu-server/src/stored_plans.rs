@@ -87,7 +87,7 @@ pub fn keep(site: &Site, plan: &StoredPlan) -> io::Result<u32> {
     let mut number = numbers(site)?.last().copied().unwrap_or(0);
     loop {
         number += 1;
-        // Whoever makes the file has the number.
+        // The file is created only if there is none: so no two plans get one number.
         match File::create_new(path(site, number)) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             made => {

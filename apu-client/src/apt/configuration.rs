@@ -23,7 +23,12 @@ pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
         source_parts: path("Dir::Etc::sourceparts"),
         overrides,
         settings: settings.to_string(),
-        inputs: INPUTS.iter().map(|name| path(name)).collect(),
+        // An empty setting names no file, and not the root directory.
+        inputs: (INPUTS
+            .iter()
+            .filter(|name| !settings.path(name).as_os_str().is_empty()))
+        .map(|name| path(name))
+        .collect(),
     });
 }
 

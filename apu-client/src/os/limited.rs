@@ -14,6 +14,9 @@ use nix::unistd::{Pid, pipe2};
 
 use super::spawn::{self, Exit, Streams};
 
+/// How long a killed program is waited for.
+const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The limits of a program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -108,18 +111,22 @@ fn has_ended(leader: Pid) -> bool {
 }
 
 fn reap(leader: Pid) -> Exit {
+    let deadline = Instant::now() + REAP_TIMEOUT;
     loop {
         if let Some(exit) = spawn::poll(leader) {
             return exit;
         }
-        // Killed, and not gone yet.
+        // In a system call that no signal ends, such as on a dead disk: it is left, and reaped by PID 1 once we are gone.
+        if Instant::now() >= deadline {
+            return Exit::Unknown;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 /// What a program printed so far.
 struct Output {
-    /// None once nobody can print any more.
+    /// The reading end of the pipe; none after the end of the output.
     reader: Option<File>,
     bytes: Vec<u8>,
     most: usize,

@@ -196,7 +196,13 @@ impl Run<'_> {
         match self.plan(&now) {
             // What could not be repaired stays broken, and everything else is done.
             Ok((call, plan)) if !now.is_dirty() || (!now.interrupted && !plan.steps.is_empty()) => {
-                self.check_approval(&plan, approved)?;
+                // Nothing but the repair was approved, since apt could plan nothing before it.
+                let plan = if self.request.plan() == Some(Transaction::default().id()) {
+                    Plan::default()
+                } else {
+                    self.check_approval(&plan, approved)?;
+                    plan
+                };
                 Ok(Prepared {
                     call,
                     plan,

@@ -59,6 +59,16 @@ impl Inputs {
             fs::read_to_string(paths.path("/proc/sys/kernel/osrelease"))?,
             configuration.to_owned(),
         ];
+        inputs.extend(paths.apt_overrides().iter().cloned());
+        // The sources that apt is shown are copies: their text counts, since the files may have changed after it was taken.
+        for option in paths.checked_source_options() {
+            let copy = ["Dir::Etc::SourceList=", "Dir::Etc::SourceParts="]
+                .iter()
+                .find_map(|name| option.strip_prefix(name));
+            if let Some(copy) = copy {
+                add_text(&mut inputs, Path::new(copy))?;
+            }
+        }
         let mut files = vec![
             paths.dpkg(),
             paths.dpkg().join("updates"),
@@ -78,8 +88,12 @@ impl Inputs {
                 .iter()
                 .filter_map(|option| option.strip_prefix("Dir::State::lists=").map(PathBuf::from)),
         );
+        let (dpkg, lists) = (paths.dpkg(), paths.lists());
+        let is_other = |path: &Path| {
+            (path.parent() == Some(&*dpkg) || path.parent() == Some(&*lists)) && is_no_input(path)
+        };
         for file in files {
-            add(&mut inputs, &file)?;
+            add(&mut inputs, &file, &is_other)?;
         }
         Ok(Some(Self(inputs)))
     }
@@ -92,8 +106,39 @@ fn what_is_asked(request: &Request) -> String {
     asked.map_or_else(|_| request.to_string(), |asked| asked.to_string())
 }
 
-/// Adds a file, or a directory and what is directly in it, or in a directory of it.
-fn add(inputs: &mut Vec<String>, path: &Path) -> io::Result<()> {
+/// Whether a file of dpkg's directory, or of that of the lists, is no input: what is being fetched, locks, and `info`, which changes
+/// with dpkg's status.
+fn is_no_input(path: &Path) -> bool {
+    let names = ["partial", "lock", "lock-frontend", "info", "auxfiles"];
+    names
+        .iter()
+        .any(|name| path.file_name().is_some_and(|own| own == *name))
+}
+
+/// Adds the text of a file, or of the files in a directory, whose own names and times are new in each process.
+fn add_text(inputs: &mut Vec<String>, path: &Path) -> io::Result<()> {
+    let mut files = match metadata(path)? {
+        None => Vec::new(),
+        Some(metadata) if metadata.is_dir() => fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<PathBuf>>>()?,
+        Some(_) => vec![path.to_owned()],
+    };
+    files.sort();
+    for file in files {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        inputs.push(name);
+        inputs.push(String::from_utf8_lossy(&fs::read(&file)?).into_owned());
+    }
+    Ok(())
+}
+
+/// Adds a file, or a directory with everything below it but what is no input.
+fn add(inputs: &mut Vec<String>, path: &Path, is_other: &dyn Fn(&Path) -> bool) -> io::Result<()> {
     let Some(metadata) = metadata(path)? else {
         inputs.push(format!("{} is not there", path.display()));
         return Ok(());
@@ -107,11 +152,7 @@ fn add(inputs: &mut Vec<String>, path: &Path) -> io::Result<()> {
         .collect::<io::Result<_>>()?;
     below.sort();
     for path in below {
-        // What is fetched or locked there is no input; /var/lib/dpkg/info is what packages brought, and changes with status.
-        let is_other = ["partial", "lock", "lock-frontend", "info", "auxfiles"]
-            .iter()
-            .any(|name| path.file_name().is_some_and(|own| own == *name));
-        if is_other {
+        if is_other(&path) {
             continue;
         }
         if inputs.len() > MAX_FILES {
@@ -121,7 +162,7 @@ fn add(inputs: &mut Vec<String>, path: &Path) -> io::Result<()> {
             continue;
         };
         if metadata.is_dir() {
-            add(inputs, &path)?;
+            add(inputs, &path, is_other)?;
         } else {
             inputs.push(line(&path, &metadata));
         }
@@ -145,8 +186,8 @@ fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-/// A file as it is now. Nobody can set the time of the last change of its inode. Of a directory only its name counts: what is in
-/// it is listed, and locks and caches come and go there.
+/// Describes a file by its place on disk, its size and its times. The last of these, ctime, cannot be set by a program. A directory
+/// is described by its name alone: the files in it are listed, and its own times change with each lock that is taken there.
 fn line(path: &Path, metadata: &Metadata) -> String {
     if metadata.is_dir() {
         return format!("{}/", path.display());
@@ -194,24 +235,26 @@ mod tests {
     use super::*;
     use crate::os::paths::AptConfiguration;
 
-    /// A client with a file of each kind that apt reads.
+    /// A file of each kind that apt reads.
+    const FILES: [&str; 11] = [
+        "/var/lib/dpkg/status",
+        "/var/lib/dpkg/arch",
+        "/var/lib/dpkg/updates/0001",
+        "/var/lib/apt/lists/x_Packages",
+        "/var/lib/apt/extended_states",
+        "/etc/apt/sources.list",
+        "/etc/apt/sources.list.d/a.sources",
+        "/etc/apt/preferences.d/pin",
+        "/etc/apt/apt.conf.d/50x",
+        "/etc/elsewhere/preferences",
+        "/etc/machine-id",
+    ];
+
+    /// A client with all of them.
     fn client() -> (tempfile::TempDir, ClientPaths) {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        for file in [
-            "/var/lib/dpkg/status",
-            "/var/lib/dpkg/arch",
-            "/var/lib/dpkg/updates/0001",
-            "/var/lib/apt/lists/x_Packages",
-            "/var/lib/apt/extended_states",
-            "/etc/apt/sources.list",
-            "/etc/apt/sources.list.d/a.sources",
-            "/etc/apt/preferences.d/pin",
-            "/etc/apt/apt.conf.d/50x",
-            "/etc/elsewhere/preferences",
-            "/etc/machine-id",
-            "/proc/sys/kernel/osrelease",
-        ] {
+        for file in FILES.into_iter().chain(["/proc/sys/kernel/osrelease"]) {
             let path = paths.path(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "before\n").unwrap();
@@ -277,19 +320,7 @@ mod tests {
         let (_root, paths) = client();
         let before = inputs(&paths, "upgrade");
         assert_eq!(inputs(&paths, "upgrade"), before);
-        for file in [
-            "/var/lib/dpkg/status",
-            "/var/lib/dpkg/arch",
-            "/var/lib/dpkg/updates/0001",
-            "/var/lib/apt/lists/x_Packages",
-            "/var/lib/apt/extended_states",
-            "/etc/apt/sources.list",
-            "/etc/apt/sources.list.d/a.sources",
-            "/etc/apt/preferences.d/pin",
-            "/etc/apt/apt.conf.d/50x",
-            "/etc/elsewhere/preferences",
-            "/etc/machine-id",
-        ] {
+        for file in FILES {
             let before = inputs(&paths, "upgrade");
             // The kernel's clock has a grain.
             sleep(Duration::from_millis(20));
@@ -306,6 +337,8 @@ mod tests {
         }
         for change in [
             |paths: &ClientPaths| fs::write(paths.path("/etc/apt/preferences"), "new").unwrap(),
+            // A name that is a lock elsewhere is a file of pins here.
+            |paths: &ClientPaths| fs::write(paths.path("/etc/apt/preferences.d/lock"), "new").unwrap(),
             |paths: &ClientPaths| fs::remove_file(paths.path("/var/lib/dpkg/updates/0001")).unwrap(),
             |paths: &ClientPaths| fs::write(paths.path("/proc/sys/kernel/osrelease"), "6.2").unwrap(),
             |paths: &ClientPaths| symlink("/dev/null", paths.path("/etc/apt/sources.list.d/b.list")).unwrap(),

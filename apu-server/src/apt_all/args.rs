@@ -84,7 +84,7 @@ pub struct Args {
     pub dry_run: bool,
 
     /// Show what would be done and keep it as a plan, which apu apply carries out; a plan is valid for 7 days.
-    #[arg(long, conflicts_with_all = ["yes", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["yes", "dry_run", "parallel", "timeout", "max_failures"])]
     pub plan: bool,
 
     /// Let dist-upgrade and install remove packages. What is removed is shown even with --yes.

@@ -29,6 +29,12 @@ pub(crate) fn apply_stored(
     let names: Vec<String> = plan.hosts.iter().map(|(host, _)| host.to_string()).collect();
     let hosts = context.inventory()?.resolve(&names, &[]);
     let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
+    let is_other = |name: &String| hosts.iter().all(|host| host.name.as_str() != name);
+    if hosts.len() != names.len() || names.iter().any(is_other) {
+        return Err(Failure::words("the classes no longer mean the hosts of the plan")
+            .why("a name of the plan is the name of a class now, or of several hosts")
+            .advise("make the plan again"));
+    }
     let ssh = context.ssh()?;
     run_push(
         context,

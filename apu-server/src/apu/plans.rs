@@ -69,7 +69,7 @@ pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
             context.ui,
             "{number}: {} ago, by {}: {}; {}; {state}",
             span(plan.age(now)),
-            plan.by,
+            quote(&plan.by),
             command(&plan),
             counted(&plan.trials()),
         );
@@ -90,7 +90,7 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<u8, Failure> {
         "{}, {} ago, by {}",
         command(&plan),
         span(plan.age(now())),
-        plan.by
+        quote(&plan.by)
     );
     context.ui.show(&plans(&hosts, paint, args.verbose));
     if let Some(outlook) = apt_all::outlook(&plan) {

@@ -164,7 +164,7 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
             and_more(&fold(hosts.iter().map(HostName::as_str)), *more)
         ),
         ServerCause::GroupAtWork { group, by } => {
-            format!("not started: {by}, of the same exclusive group {group}, may still be at work")
+            format!("not started: {by}, of the same exclusive group {group}, is not known to be well")
         }
         ServerCause::Untested { packages, more } => {
             let packages: Vec<&str> = packages.iter().map(PackageKey::as_str).collect();

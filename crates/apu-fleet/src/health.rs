@@ -57,24 +57,28 @@ async fn look<T: Transport>(transport: &T, host: &Host, run: RunId, limit: Durat
     let Ok(request) = Request::new(Operation::Health, [RequestOption::RunId(run)], []) else {
         return unclear(Some(ServerCause::Bug.into()));
     };
-    let asked = timeout(limit, async {
-        let mut answer = transport.ask_anew(host, &request).await?;
+    let mut answer = match timeout(limit, transport.ask_anew(host, &request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(why)) => return no_login(why),
+        Err(_) => return no_login(ServerCause::ConnectedAndSilent.into()),
+    };
+    let answered = timeout(limit, async {
         let mut frames = FrameReader::new(answer.bytes());
         while let Some(frame) = frames.next().await {
             if let Frame::Result(result) = frame {
                 answer.finish().await;
-                return Ok(Some(result));
+                return Some(result);
             }
         }
-        Ok(None)
+        None
     });
-    match asked.await {
-        Err(_) => no_login(ServerCause::ConnectedAndSilent.into()),
-        Ok(Err(why)) => no_login(why),
-        Ok(Ok(None)) => no_login(ServerCause::ConnectedAndFailed.into()),
+    match answered.await {
+        // It let us in, and its checks take longer than we wait.
+        Err(_) => unclear(Some(ServerCause::ConnectedAndSilent.into())),
+        Ok(None) => no_login(ServerCause::ConnectedAndFailed.into()),
         // Without checks it does not say: its policy forbids it, it is too old, or it is too busy.
-        Ok(Ok(Some(result))) if result.checks().is_empty() => unclear(result.reason.map(HostReason::Client)),
-        Ok(Ok(Some(result))) => Seen {
+        Ok(Some(result)) if result.checks().is_empty() => unclear(result.reason.map(HostReason::Client)),
+        Ok(Some(result)) => Seen {
             verdict: overall(result.checks()),
             checks: result.checks().to_vec(),
             reason: None,

@@ -18,7 +18,7 @@ pub struct Host {
     pub user: Option<UserName>,
     /// The way through other hosts.
     pub jump: Option<Jump>,
-    /// A group of hosts of which no two change at once.
+    /// Its exclusive group: the hosts of a group change one after the other.
     pub exclusive: Option<ClassName>,
 }
 

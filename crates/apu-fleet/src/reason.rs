@@ -232,7 +232,7 @@ pub enum ServerCause {
         /// How many more.
         more: usize,
     },
-    /// Another host of its exclusive group may still be at work: its connection was lost, or it was not waited for.
+    /// Another host of its exclusive group is not known to be well after its turn.
     GroupAtWork {
         /// The group.
         group: String,

@@ -233,6 +233,8 @@ impl Transport for Ssh {
 
     async fn ask_anew(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
         let socket = self.socket(host);
+        // The one before goes when its last channel is closed: else each new login would leave one behind.
+        close(socket.clone()).await;
         self.launch(host, &socket).await?;
         self.over_new(&socket, &request.to_string()).await
     }

@@ -111,7 +111,7 @@ fn a_canary_that_breaks_while_it_is_watched_or_that_lets_nobody_in_stops_the_oth
     assert_eq!(run.end_of("web1")["health"], "fail");
     assert_eq!(upgraded(&fleet), ["web1"]);
 
-    // The run goes on, and nobody can log in afterwards.
+    // The upgrade succeeds, and no new login is possible after it.
     check(
         fleet.host("web2"),
         "dpkg-query -W pkg-a | grep -q '2.0$' || exit 0\nfor process in /proc/[0-9]*; do\n\

@@ -303,7 +303,7 @@ impl State {
             return None;
         }
         let task = &self.tasks[host];
-        // What a host would do is known where there are waves; one of which it is not known has nothing that was tested.
+        // Without a plan of the host, nothing of what it would do counts as tested.
         let missing = match &task.trial {
             Some(trial) => self.tested.missing(trial),
             None => Vec::new(),
@@ -366,6 +366,9 @@ impl State {
             },
         };
         self.emit(event, now, actions);
+        if self.run.interrupts > 0 {
+            self.stop_watching(now, actions);
+        }
     }
 
     fn end(&mut self, index: usize, mut ending: Ending, now: Moment, actions: &mut Vec<Action>) {
@@ -378,7 +381,9 @@ impl State {
         if !self.rollout.is_at_once()
             && ending.outcome == Outcome::Changed
             && ending.verdict() == Some(Verdict::Pass)
-            && let Some(trial) = &self.tasks[index].trial
+            && let Some(trial) = self.tasks[index].trial.as_ref()
+            // What a repair did there is not what the others do.
+            && !trial.is_broken
         {
             self.tested.add(trial);
         }

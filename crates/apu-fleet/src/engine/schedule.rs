@@ -117,17 +117,24 @@ impl Schedule {
     }
 }
 
-/// The host of each exclusive group that is at work, or may be: its connection was lost, or it was not waited for.
+/// The host of each exclusive group that is at work, or is not known to be well after its turn: no other of the group changes then.
 fn blocking<'a>(run: &RunState, groups: &'a [Option<ClassName>]) -> HashMap<&'a ClassName, usize> {
-    let may_be_at_work = |state: &HostState| match state {
+    let may_be_down = |state: &HostState| match state {
         HostState::Queued => false,
         HostState::Running { .. } => true,
-        HostState::Ended { ending, .. } => matches!(ending.outcome, Outcome::Lost | Outcome::TimedOut),
+        HostState::Ended { ending, .. } => match ending.outcome {
+            // Nothing was done there.
+            Outcome::Skipped | Outcome::Refused | Outcome::Drifted => false,
+            Outcome::Unchanged | Outcome::Changed => {
+                ending.verdict().is_some_and(|verdict| verdict != Verdict::Pass)
+            }
+            _ => true,
+        },
     };
     let hosts = groups.iter().zip(run.phase_hosts()).enumerate();
     let of_host =
         |(index, (group, (_, state))): (usize, (&'a Option<ClassName>, (&HostName, &HostState)))| {
-            Some((group.as_ref().filter(|_| may_be_at_work(state))?, index))
+            Some((group.as_ref().filter(|_| may_be_down(state))?, index))
         };
     hosts.filter_map(of_host).collect()
 }

@@ -23,7 +23,7 @@ fn name(index: usize) -> crate::name::HostName {
     format!("h{index}").parse().unwrap()
 }
 
-/// Tasks of which none is planned.
+/// Tasks without a plan.
 fn tasks(hosts: impl Iterator<Item = usize>) -> Vec<Task> {
     let task = |index| Task {
         host: Host::plain(name(index)),
@@ -235,13 +235,15 @@ impl Observer {
     /// The other hosts of an exclusive group that are at work or may be.
     fn blocks(&self, index: usize) -> bool {
         let group = self.case.groups[index];
-        let may_be_at_work = |other: &usize| match self.ended[*other] {
+        let may_be_down = |other: &usize| match self.ended[*other] {
             None => self.started[*other],
-            Some((outcome, _)) => outcome == Outcome::Lost,
+            Some((Outcome::Skipped, _)) => false,
+            Some((Outcome::Changed, health)) => health.is_some_and(|health| health != Verdict::Pass),
+            Some(_) => true,
         };
         let mut others =
             (0..self.case.hosts).filter(|other| *other != index && self.case.groups[*other] == group);
-        group > 0 && others.any(|other| may_be_at_work(&other))
+        group > 0 && others.any(|other| may_be_down(&other))
     }
 
     /// Whether what a host does was done by a canary that is well.
@@ -496,7 +498,7 @@ proptest! {
         early in 0usize..2,
         history in proptest::collection::vec((0u8..44, 0usize..30), 0..200),
     ) {
-        // Sizes of which each wave has a host.
+        // No wave is empty.
         let waves = if waves.iter().sum::<usize>() < hosts {
             let rest = hosts - waves.iter().sum::<usize>();
             waves.into_iter().chain([rest]).collect()
@@ -685,9 +687,17 @@ fn an_interrupt_ends_the_watch_of_a_host_whose_change_is_made() {
     assert_eq!(state.soak(1), None);
     state.on(Input::Go, NOW);
     state.on(applied(0), NOW);
+    let mut late = state.clone();
     let actions = state.on(Input::Interrupt, NOW);
     assert!(actions.contains(&Action::Leave(0)));
     assert_eq!(actions.last(), Some(&Action::Stop));
+    // The same for a change that is made after the interrupt.
+    let (mut other, _) = case.begin();
+    other.on(Input::Go, NOW);
+    other.on(Input::Interrupt, NOW);
+    assert_eq!(other.on(applied(0), NOW).last(), Some(&Action::Stop));
+    late.on(ended(0, Outcome::Changed), NOW);
+    assert!(late.run.is_running(1));
     let ending = state.run.ending(&name(0)).unwrap();
     assert_eq!(
         (ending.outcome, ending.health),
