@@ -173,6 +173,9 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
                 some => format!("not started: no canary has tested {}", and_more(&some, *more)),
             }
         }
+        ServerCause::NotRecorded { why } => {
+            format!("not asked: this machine could not write down what it was about to do: {why}")
+        }
         ServerCause::NoLoginAfterChange { why } => {
             format!("changed, and no new login was possible then: {}", text(why))
         }

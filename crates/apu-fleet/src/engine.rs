@@ -20,6 +20,8 @@ pub use self::batch::{Batch, Limits};
 pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
+use crate::outcome::{Ending, Outcome};
+use crate::reason::ServerCause;
 use crate::run_state::RunState;
 use crate::session::{Report, Reporter, Task, run_host};
 use crate::sink::Sinks;
@@ -110,12 +112,21 @@ struct Workers<'a, T> {
 }
 
 impl<T: Transport> Workers<'_, T> {
-    /// Does what was decided; breaks where the phase has ended.
+    /// Does what was decided; breaks where the phase has ended. No host is asked before every sink has what it must not lose.
     fn carry_out(&mut self, actions: Vec<Action>, state: &State, sinks: &mut Sinks<'_>) -> ControlFlow<()> {
+        for action in &actions {
+            if let Action::Emit(event) = action {
+                sinks.take(event, state.run());
+            }
+        }
+        let settled = sinks.settle();
         for action in actions {
             match action {
-                Action::Emit(event) => sinks.take(&event, state.run()),
-                Action::Start(index) => self.start(index, state.task(index).clone(), state.soak(index)),
+                Action::Emit(_) => {}
+                Action::Start(index) => match &settled {
+                    Ok(()) => self.start(index, state.task(index).clone(), state.soak(index)),
+                    Err(why) => self.refuse(index, why.clone()),
+                },
                 Action::Leave(index) => {
                     if let Some(handle) = self.handles.remove(&index) {
                         handle.abort();
@@ -129,11 +140,27 @@ impl<T: Transport> Workers<'_, T> {
 
     fn start(&mut self, index: usize, task: Task, soak: Option<Duration>) {
         let (transport, timeout) = (self.transport.clone(), self.timeout);
-        let reporter = Reporter {
+        let reporter = self.reporter(index);
+        self.spawn(index, async move {
+            run_host(&*transport, &task, timeout, soak, &reporter).await;
+        });
+    }
+
+    /// Ends a host that was about to be asked.
+    fn refuse(&mut self, index: usize, why: String) {
+        let reporter = self.reporter(index);
+        let ending = Ending::without_result(Outcome::Failed, ServerCause::NotRecorded { why }, None);
+        self.spawn(index, async move { reporter.end(ending).await });
+    }
+
+    fn reporter(&self, index: usize) -> Reporter {
+        Reporter {
             index,
             to: self.to.clone(),
-        };
-        let work = async move { run_host(&*transport, &task, timeout, soak, &reporter).await };
+        }
+    }
+
+    fn spawn(&mut self, index: usize, work: impl Future<Output = ()> + Send + 'static) {
         let handle = self.tasks.spawn(work);
         self.indices.insert(handle.id(), index);
         self.handles.insert(index, handle);

@@ -111,6 +111,8 @@ pub enum ServerCode {
     Exclusive,
     /// No canary has tested what it would do.
     Untested,
+    /// The server could not write down what it was about to do.
+    NotRecorded,
     /// It changed, and is not well afterwards.
     Health,
 }
@@ -238,6 +240,11 @@ pub enum ServerCause {
         group: String,
         /// The other host.
         by: HostName,
+    },
+    /// That the host was about to be asked could not be written down, so it was not asked.
+    NotRecorded {
+        /// What could not write it, and why.
+        why: String,
     },
     /// No canary has tested what it would do.
     Untested {
@@ -456,6 +463,7 @@ impl ServerCause {
             Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
             Self::GroupAtWork { .. } => ServerCode::Exclusive,
             Self::Untested { .. } => ServerCode::Untested,
+            Self::NotRecorded { .. } => ServerCode::NotRecorded,
             Self::NoLoginAfterChange { .. } => ServerCode::Health,
         }
     }

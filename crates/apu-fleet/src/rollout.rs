@@ -9,13 +9,14 @@ mod waves;
 use std::time::Duration;
 
 use apu_proto::{Plan, System, Transaction};
+use serde::{Deserialize, Serialize};
 
 pub use self::tested::{Item, Tested};
 pub(crate) use self::watch::{Next, Watch};
 pub use self::waves::{Canaries, WaveOptions, waves};
 
 /// What a host is to do, and on what: what a canary tests for the others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The release and architecture of the host.
     pub system: System,
@@ -38,7 +39,7 @@ impl Trial {
 }
 
 /// The waves of one phase. The hosts of a phase take their turns in the order of its tasks, wave after wave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// How many hosts each wave has, in order; empty where all hosts are one wave.
     pub waves: Vec<usize>,

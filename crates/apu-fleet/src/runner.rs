@@ -165,6 +165,8 @@ impl<'a, T: Transport> Runner<'a, T> {
             seconds: seconds(self.begun.elapsed()),
             outcomes: self.run.outcomes(),
         });
+        // No host is asked any more: a sink that must know says itself whether it has written all.
+        let _ = self.sinks.settle();
         self.run
     }
 

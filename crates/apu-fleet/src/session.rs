@@ -57,6 +57,11 @@ impl Reporter {
     async fn tell(&self, report: Report) {
         let _ = self.to.send((self.index, report)).await;
     }
+
+    /// Tells how the host ended: its last report.
+    pub(crate) async fn end(&self, ending: Ending) {
+        self.tell(Report::Ended(Box::new(ending))).await;
+    }
 }
 
 /// Runs a host to its end. With a soak time its health is watched after a change, before it has an outcome.
@@ -89,7 +94,7 @@ pub(crate) async fn run_host<T: Transport>(
         }
         _ => ending,
     };
-    reporter.tell(Report::Ended(Box::new(ending))).await;
+    reporter.end(ending).await;
 }
 
 /// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`

@@ -21,6 +21,15 @@ pub trait Sink {
     /// For whatever makes it useless from now on.
     fn take(&mut self, event: &TimedEvent, run: &RunState) -> io::Result<()>;
 
+    /// Called after the events of one moment and before anything follows from them: what has to be on the disk by then is written
+    /// there.
+    ///
+    /// # Errors
+    /// Where it is not. Then no host is asked for anything.
+    fn settle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Called a few times a second while nothing else may happen: for those that show time passing.
     fn tick(&mut self, _run: &RunState) {}
 }
@@ -55,6 +64,18 @@ impl<'a> Sinks<'a> {
 }
 
 impl Sinks<'_> {
+    /// Has every sink write what must not be lost.
+    ///
+    /// # Errors
+    /// Where one cannot; which, and why.
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        for sink in &mut self.sinks {
+            sink.settle()
+                .map_err(|error| format!("{}: {error}", sink.name()))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn tick(&mut self, run: &RunState) {
         self.sinks.iter_mut().for_each(|sink| sink.tick(run));
     }

@@ -468,3 +468,68 @@ async fn the_plan_of_an_old_client_is_never_taken_for_nothing_to_do() {
     let expected = ServerReason::from(too_old).advise(ServerAdvice::NewerClient);
     assert_eq!(ending.reason, Some(expected.into()));
 }
+
+/// A sink that must know what is about to happen, on a disk that is full from the second start on.
+struct Disk {
+    starts: Vec<String>,
+}
+
+impl crate::sink::Sink for Disk {
+    fn name(&self) -> &str {
+        "the ledger"
+    }
+
+    fn take(&mut self, event: &TimedEvent, _: &RunState) -> std::io::Result<()> {
+        if let crate::event::Event::HostStarted { host, .. } = &event.event {
+            self.starts.push(host.to_string());
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> std::io::Result<()> {
+        match self.starts.len() {
+            0 | 1 => Ok(()),
+            _ => Err(std::io::ErrorKind::StorageFull.into()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_host_is_asked_before_that_is_written_down() {
+    let script = Arc::new(Script::default());
+    let limits = Limits {
+        parallel: NonZeroUsize::new(1).unwrap(),
+        timeout: Duration::from_secs(60),
+        max_failures: None,
+    };
+    let (_stop, stops) = mpsc::unbounded_channel();
+    let sinks = Sinks::default().with(Disk { starts: Vec::new() });
+    let run = update(&script, &["web1", "web2", "web3"], limits, stops, sinks).await;
+    let asked: Vec<String> = script
+        .asked
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(host, _)| host.clone())
+        .collect();
+    assert_eq!(asked, ["web1"]);
+    let ends: Vec<(Outcome, bool)> = run
+        .endings()
+        .map(|(_, ending)| {
+            let is_about_it = matches!(
+                &ending.reason,
+                Some(HostReason::Server(ServerReason { cause: ServerCause::NotRecorded { why }, .. }))
+                    if why.starts_with("the ledger: ")
+            );
+            (ending.outcome, is_about_it)
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (Outcome::Changed, false),
+            (Outcome::Failed, true),
+            (Outcome::Failed, true)
+        ]
+    );
+}
