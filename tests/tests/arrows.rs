@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apu-debian", &[]),
     ("apu-proto", &["apu-debian"]),
     ("apu-fleet", &["apu-debian", "apu-proto"]),
+    ("apu-ledger", &["apu-fleet", "apu-proto"]),
     ("apu-archive", &["apu-debian"]),
     ("apu-site", &["apu-archive", "apu-debian"]),
     (
@@ -17,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "apu-archive",
             "apu-debian",
             "apu-fleet",
+            "apu-ledger",
             "apu-proto",
             "apu-site",
             "gen-apu-data-pkg",

@@ -1,0 +1,113 @@
+//! Begins a run: its number, its hosts and their leases are on the disk before a host is asked.
+
+use apu_fleet::{HostName, PushId};
+use apu_proto::RunId;
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::error::LedgerError;
+use crate::lease::{self, Lease};
+use crate::ledger::Ledger;
+use crate::owner::Owner;
+use crate::run::RunNumber;
+use crate::work::Work;
+
+/// A run that is about to begin.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// The identity of its push.
+    pub push: PushId,
+    /// The run that it goes on with, or repeats.
+    pub parent: Option<RunNumber>,
+    /// The operation as it was typed, with packages and options.
+    pub operation: String,
+    /// The words of its target.
+    pub target: String,
+    /// Who pressed the button.
+    pub by: String,
+    /// When.
+    pub begun: Timestamp,
+    /// Every host, in the order of their turns.
+    pub hosts: Vec<HostName>,
+}
+
+/// Why a run does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// Hosts are at work for other runs, or what became of them there is not known.
+    #[error("{} of the hosts are at work for other runs", .0.len())]
+    Held(Vec<Lease>),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<rusqlite::Error> for BeginError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
+impl Ledger {
+    /// Writes a run down, this process being at work on it.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub(crate) fn begin(&mut self, new: &NewRun) -> Result<RunNumber, LedgerError> {
+        let owner = Owner::this_process()?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute(
+            "INSERT INTO run (push, parent, operation, target, by, owner, begun) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                new.push.to_string(),
+                new.parent.map(|parent| parent.0),
+                new.operation,
+                new.target,
+                new.by,
+                owner.to_string(),
+                new.begun.as_millisecond(),
+            ],
+        )?;
+        let run = RunNumber(transaction.last_insert_rowid());
+        {
+            let mut add = transaction.prepare("INSERT INTO attempt (run, turn, host) VALUES (?, ?, ?)")?;
+            for (turn, host) in (0_i64..).zip(&new.hosts) {
+                add.execute(params![run.0, turn, host.as_str()])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(run)
+    }
+
+    /// Writes down what the hosts are about to be asked, and takes their leases.
+    ///
+    /// # Errors
+    /// Where a host is held for another run, and where the ledger cannot be written: nothing is taken then.
+    pub(crate) fn set_work(
+        &mut self,
+        (run, parent): (RunNumber, Option<RunNumber>),
+        client_run: RunId,
+        work: &Work,
+        now: Timestamp,
+    ) -> Result<(), BeginError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let held = lease::take(&transaction, run, parent, work.hosts.iter(), now)?;
+        if !held.is_empty() {
+            return Err(BeginError::Held(held));
+        }
+        set(&transaction, run, client_run, work)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+fn set(connection: &Connection, run: RunNumber, client_run: RunId, work: &Work) -> Result<(), LedgerError> {
+    connection.execute(
+        "UPDATE run SET client_run = ?, work = ? WHERE number = ?",
+        params![client_run.to_string(), work.pack()?, run.0],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Proves that a ledger holds together: what must be true of every run, whatever happened to the process that wrote it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use apu_fleet::{Event, HostName, Outcome, Phase, RunState, Tested, TimedEvent, WaveVerdict};
+
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::read::Attempt;
+use crate::run::{Run, RunStatus};
+use crate::work::Work;
+
+impl Ledger {
+    /// Returns what does not hold, a sentence each; nothing where all is well.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn check(&self) -> Result<Vec<String>, LedgerError> {
+        let mut wrong = Vec::new();
+        let integrity: String = self
+            .connection
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if integrity != "ok" {
+            wrong.push(format!("the file is damaged: {integrity}"));
+        }
+        for run in self.runs(u32::MAX)? {
+            let (events, attempts, work) = (
+                self.events(&run)?,
+                self.attempts(run.number)?,
+                self.work(run.number)?,
+            );
+            let found = check_run(&run, &events, &attempts, work.as_ref());
+            wrong.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("run {}: {what}", run.number)),
+            );
+        }
+        let mut query = self.connection.prepare(
+            "SELECT lease.host FROM lease JOIN run ON run.number = lease.run WHERE run.ended IS NOT NULL",
+        )?;
+        let kept = query.query_map([], |row| row.get::<_, String>(0))?;
+        for host in kept {
+            wrong.push(format!("{} is held for a run that has ended", host?));
+        }
+        Ok(wrong)
+    }
+}
+
+/// What does not hold in a run.
+fn check_run(run: &Run, events: &[TimedEvent], attempts: &[Attempt], work: Option<&Work>) -> Vec<String> {
+    let mut seen = Seen {
+        work,
+        trials: work.map(Work::trials).unwrap_or_default().into_iter().collect(),
+        ..Seen::default()
+    };
+    let mut state = RunState::new(run.push);
+    for event in events {
+        state.apply(event);
+        seen.event(&event.event);
+    }
+    let mut wrong = seen.wrong;
+    let ends: HashMap<&HostName, Outcome> = state
+        .endings()
+        .map(|(host, ending)| (host, ending.outcome))
+        .collect();
+    for attempt in attempts {
+        let told = ends.get(&attempt.host).copied();
+        let is_over = matches!(run.status, RunStatus::Ended(_));
+        // A run that goes on may still give the host another turn.
+        if (is_over || attempt.outcome.is_some()) && attempt.outcome != told {
+            let word = |outcome: Option<Outcome>| outcome.map_or("nothing", Outcome::as_str);
+            wrong.push(format!(
+                "{} ended {} by the table and {} by the events",
+                attempt.host,
+                word(attempt.outcome),
+                word(told)
+            ));
+        }
+    }
+    wrong
+}
+
+/// What the events of a run have told so far.
+#[derive(Default)]
+struct Seen<'a> {
+    work: Option<&'a Work>,
+    trials: HashMap<HostName, apu_fleet::Trial>,
+    phase: Option<Phase>,
+    /// The hosts that are at work.
+    running: HashSet<HostName>,
+    ended: HashSet<HostName>,
+    failed: usize,
+    waves: BTreeMap<usize, WaveVerdict>,
+    /// The wave of each host.
+    wave_of: HashMap<HostName, usize>,
+    tested: Tested,
+    wrong: Vec<String>,
+}
+
+impl Seen<'_> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::PhaseStarted { phase, .. } => self.phase = Some(*phase),
+            Event::WaveStarted { wave, hosts, .. } => {
+                self.wave_of
+                    .extend(hosts.iter().map(|host| (host.clone(), *wave)));
+            }
+            Event::WaveFinished { wave, verdict, .. } => _ = self.waves.insert(*wave, *verdict),
+            Event::HostStarted { host, .. } if self.phase == Some(Phase::Apply) => self.start(host),
+            Event::HostFinished { host, ending, .. } if self.phase == Some(Phase::Apply) => {
+                self.running.remove(host);
+                if !self.ended.insert(host.clone()) {
+                    self.wrong.push(format!("{host} ended twice"));
+                }
+                self.failed += usize::from(ending.outcome.is_failure());
+                if let Some(trial) = self.trials.get(host)
+                    && ending.outcome == Outcome::Changed
+                    && ending.verdict() == Some(apu_proto::Verdict::Pass)
+                    && !trial.is_broken
+                {
+                    self.tested.add(trial);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, host: &HostName) {
+        let wave = self.wave_of.get(host).copied().unwrap_or(1);
+        if self.ended.contains(host) || !self.running.insert(host.clone()) {
+            self.wrong.push(format!("{host} started twice"));
+        }
+        if wave > 1 && self.waves.get(&(wave - 1)) != Some(&WaveVerdict::Passed) {
+            self.wrong.push(format!(
+                "{host} of wave {wave} started before the wave before had passed"
+            ));
+        }
+        let Some(work) = self.work else {
+            self.wrong
+                .push(format!("{host} started, and nothing says what it was to do"));
+            return;
+        };
+        if self.running.len() > work.parallel {
+            self.wrong
+                .push(format!("{host} started beside {} others", self.running.len() - 1));
+        }
+        if work
+            .max_failures
+            .is_some_and(|most| self.failed + work.failed_before > most)
+        {
+            self.wrong
+                .push(format!("{host} started after too many had failed"));
+        }
+        if wave > 1
+            && let Some(trial) = self.trials.get(host)
+            && !self.tested.missing(trial).is_empty()
+        {
+            self.wrong
+                .push(format!("{host} started with packages that no canary had tested"));
+        }
+    }
+}

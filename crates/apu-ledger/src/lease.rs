@@ -1,0 +1,118 @@
+//! Leases: a host is at work for one run at a time.
+
+use apu_fleet::HostName;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::read::{host_name, time};
+use crate::run::{Run, RunNumber, RunStatus};
+
+/// A host that is held for a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    /// The host.
+    pub host: HostName,
+    /// The run.
+    pub run: Run,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether the host was asked to do it, and how that ended is not known here.
+    pub is_open: bool,
+}
+
+impl Lease {
+    /// Whether another run has to leave the host alone: it is at work, or what became of it is not known.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        match self.run.status {
+            RunStatus::Running => true,
+            RunStatus::BrokenOff => self.is_open,
+            RunStatus::Ended(_) => false,
+        }
+    }
+}
+
+/// Takes the hosts for a run; returns the leases that are in the way, and takes none then. A run that goes on with another one
+/// takes that one's.
+pub(crate) fn take<'a>(
+    connection: &Connection,
+    run: RunNumber,
+    parent: Option<RunNumber>,
+    hosts: impl Iterator<Item = &'a HostName> + Clone,
+    now: Timestamp,
+) -> Result<Vec<Lease>, LedgerError> {
+    let mut held = Vec::new();
+    for host in hosts.clone() {
+        let lease = find(connection, host)?;
+        let is_of_parent =
+            |lease: &Lease| Some(lease.run.number) == parent && lease.run.status == RunStatus::BrokenOff;
+        held.extend(lease.filter(|lease| lease.run.number != run && lease.holds() && !is_of_parent(lease)));
+    }
+    if held.is_empty() {
+        let mut take =
+            connection.prepare("INSERT OR REPLACE INTO lease (host, run, since) VALUES (?, ?, ?)")?;
+        for host in hosts {
+            take.execute(params![host.as_str(), run.0, now.as_millisecond()])?;
+        }
+    }
+    Ok(held)
+}
+
+const COLUMNS: &str = "SELECT lease.host, lease.run, lease.since, \
+    attempt.started IS NOT NULL AND attempt.outcome IS NULL FROM lease \
+    LEFT JOIN attempt ON attempt.run = lease.run AND attempt.host = lease.host";
+
+type Row = (String, i64, i64, bool);
+
+fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn lease(connection: &Connection, (host, run, since, is_open): Row) -> Result<Lease, LedgerError> {
+    Ok(Lease {
+        host: host_name(run, &host)?,
+        run: crate::read::run_of(connection, RunNumber(run))?,
+        since: time(run, since)?,
+        is_open,
+    })
+}
+
+fn find(connection: &Connection, host: &HostName) -> Result<Option<Lease>, LedgerError> {
+    let found = connection
+        .prepare(&format!("{COLUMNS} WHERE lease.host = ?"))?
+        .query_row([host.as_str()], columns)
+        .optional()?;
+    found.map(|row| lease(connection, row)).transpose()
+}
+
+impl Ledger {
+    /// Every host that a run has to leave alone, by name.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        let mut query = self
+            .connection
+            .prepare(&format!("{COLUMNS} ORDER BY lease.host"))?;
+        let rows = query
+            .query_map([], columns)?
+            .collect::<rusqlite::Result<Vec<Row>>>()?;
+        let leases = rows.into_iter().map(|row| lease(&self.connection, row));
+        let mut leases = leases.collect::<Result<Vec<Lease>, LedgerError>>()?;
+        leases.retain(Lease::holds);
+        Ok(leases)
+    }
+
+    /// Lets a host go that a run holds. Returns whether one held it.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn unlock(&self, host: &HostName) -> Result<bool, LedgerError> {
+        let gone = self
+            .connection
+            .execute("DELETE FROM lease WHERE host = ?", [host.as_str()])?;
+        Ok(gone > 0)
+    }
+}

@@ -1,0 +1,328 @@
+//! Writes the events of a push into the ledger, as one of its sinks.
+//!
+//! What decides is on the disk before anything follows from it: that a host is about to be asked, and how it ended. The rest is
+//! written a few times a second.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+
+use apu_fleet::{Approval, Event, HostName, Outcome, Phase, RunState, Sink, TimedEvent};
+use apu_proto::{Answer, RunId};
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::begin::{BeginError, NewRun};
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::output::{self, MOST, PART};
+use crate::run::RunNumber;
+use crate::work::Work;
+
+/// Records a push. Its clones are one recorder: the push begins its run with one, and gives events to another.
+#[derive(Debug, Clone)]
+pub struct Recorder(Rc<RefCell<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    ledger: Ledger,
+    /// What is written once a host is to be asked.
+    new: NewRun,
+    number: Option<RunNumber>,
+    /// The places of the hosts.
+    turns: HashMap<HostName, i64>,
+    phase: Option<Phase>,
+    /// Events that are not on the disk yet, each with the phase that it belongs to.
+    pending: Vec<(Option<Phase>, TimedEvent)>,
+    /// Whether one of them has to be there before anything follows from it.
+    is_urgent: bool,
+    /// The number of the next event.
+    next: i64,
+    outputs: HashMap<i64, Output>,
+    /// Whether the administrator said no: then nothing was done that is worth a number.
+    was_declined: bool,
+    /// Who told the run to begin nothing more.
+    aborted: Option<String>,
+    /// How the hosts ended, once the push has.
+    ends: Vec<(i64, Outcome)>,
+}
+
+/// What a host printed that is not on the disk yet.
+#[derive(Debug, Default)]
+struct Output {
+    text: Vec<u8>,
+    /// How much there is of it already, in bytes.
+    length: usize,
+    /// The number of the next part.
+    part: i64,
+}
+
+impl Recorder {
+    /// A recorder of a push of which nothing is written yet.
+    #[must_use]
+    pub fn new(ledger: Ledger, new: NewRun) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            ledger,
+            turns: new.hosts.iter().cloned().zip(0..).collect(),
+            new,
+            number: None,
+            phase: None,
+            pending: Vec::new(),
+            is_urgent: false,
+            next: 0,
+            outputs: HashMap::new(),
+            was_declined: false,
+            aborted: None,
+            ends: Vec::new(),
+        })))
+    }
+
+    /// Begins the run, or goes on with it, and returns its number. With `work` the hosts of it are held for this run.
+    ///
+    /// # Errors
+    /// Where a host is held for another run, and where the ledger cannot be written.
+    pub fn begin(&self, work: Option<(RunId, &Work)>) -> Result<RunNumber, BeginError> {
+        let mut inner = self.0.borrow_mut();
+        let inner = &mut *inner;
+        let number = match inner.number {
+            Some(number) => number,
+            None => {
+                let number = inner.ledger.begin(&inner.new)?;
+                inner.number = Some(number);
+                number
+            }
+        };
+        if let Some((run, work)) = work {
+            let now = Timestamp::now();
+            let taken = inner.ledger.set_work((number, inner.new.parent), run, work, now);
+            if let Err(BeginError::Held(_)) = &taken {
+                inner.withdraw(number)?;
+            }
+            taken?;
+        }
+        inner.flush(true)?;
+        Ok(number)
+    }
+
+    /// The number of the run, once it has begun.
+    #[must_use]
+    pub fn number(&self) -> Option<RunNumber> {
+        self.0.borrow().number
+    }
+
+    /// Writes what is left, at the end of the push; the number of its run, where it has one.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub fn close(&self) -> Result<Option<RunNumber>, LedgerError> {
+        let mut inner = self.0.borrow_mut();
+        inner.flush(true)?;
+        Ok(inner.number)
+    }
+
+    /// Who told the run to begin nothing more, if anybody has since the last call.
+    #[must_use]
+    pub fn take_abort(&self) -> Option<String> {
+        let mut inner = self.0.borrow_mut();
+        let number = inner.number.filter(|_| inner.aborted.is_none())?;
+        let by = inner.ledger.abort_of(number).ok().flatten()?;
+        inner.aborted = Some(by.clone());
+        Some(by)
+    }
+}
+
+impl Inner {
+    fn take(&mut self, event: &TimedEvent) {
+        match &event.event {
+            Event::PhaseStarted { phase, .. } => self.phase = Some(*phase),
+            Event::Answered { answer } => self.was_declined = *answer != Approval::Yes,
+            // Nothing of these is worth to be kept: the next one replaces it.
+            Event::Progress { .. } | Event::Connected { .. } | Event::Hello { .. } => return,
+            Event::Line { host, text } => return self.print(host, text),
+            _ => {}
+        }
+        self.is_urgent |= matches!(
+            event.event,
+            Event::HostStarted { .. }
+                | Event::HostFinished { .. }
+                | Event::Checking { .. }
+                | Event::WaveFinished { .. }
+                | Event::PushFinished { .. }
+        );
+        self.pending.push((self.phase, kept(event)));
+    }
+
+    /// Takes back the number of a run that did not begin, where no host has been asked for it.
+    fn withdraw(&mut self, number: RunNumber) -> Result<(), LedgerError> {
+        let gone = self.ledger.connection.execute(
+            "DELETE FROM run WHERE number = ?1 AND client_run IS NULL AND NOT EXISTS (SELECT 1 FROM event WHERE run = ?1)",
+            [number.0],
+        )?;
+        if gone > 0 {
+            self.number = None;
+            self.was_declined = true;
+        }
+        Ok(())
+    }
+
+    /// Takes note of the end of the push. One in which no run began, and to which nobody said no, gets its number now.
+    fn end(&mut self, run: &RunState) -> Result<(), LedgerError> {
+        let turns = &self.turns;
+        let ends = run
+            .endings()
+            .filter_map(|(host, ending)| Some((*turns.get(host)?, ending.outcome)));
+        self.ends = ends.collect();
+        if self.number.is_none() && !self.was_declined {
+            self.number = Some(self.ledger.begin(&self.new)?);
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, host: &HostName, text: &str) {
+        let Some(turn) = self.turns.get(host) else { return };
+        let output = self.outputs.entry(*turn).or_default();
+        if output.length < MOST {
+            output.length += text.len() + 1;
+            output.text.extend_from_slice(text.as_bytes());
+            output.text.push(b'\n');
+        }
+    }
+
+    /// Writes what is not written yet; with `is_sure` it survives the loss of power.
+    fn flush(&mut self, is_sure: bool) -> Result<(), LedgerError> {
+        let Some(run) = self.number else { return Ok(()) };
+        let is_waiting = |output: &Output| output.text.len() >= PART || (is_sure && !output.text.is_empty());
+        if self.pending.is_empty() && !self.outputs.values().any(is_waiting) {
+            return Ok(());
+        }
+        let connection = &mut self.ledger.connection;
+        let level = if is_sure { "FULL" } else { "NORMAL" };
+        connection.pragma_update(None, "synchronous", level)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut next = self.next;
+        for (phase, event) in &self.pending {
+            write(&transaction, (run, next), *phase, &self.turns, event)?;
+            next += 1;
+        }
+        for (turn, outcome) in &self.ends {
+            transaction.execute(
+                "UPDATE attempt SET outcome = ? WHERE run = ? AND turn = ? AND outcome IS NULL",
+                params![outcome.as_str(), run.0, turn],
+            )?;
+        }
+        let mut written = Vec::new();
+        for (turn, output) in self.outputs.iter().filter(|(_, output)| is_waiting(output)) {
+            transaction.execute(
+                "INSERT INTO output (run, turn, part, text) VALUES (?, ?, ?, ?)",
+                params![run.0, turn, output.part, output::pack(&output.text)?],
+            )?;
+            written.push(*turn);
+        }
+        transaction.commit()?;
+        self.next = next;
+        self.pending.clear();
+        self.ends.clear();
+        self.is_urgent = false;
+        for turn in written {
+            let output = self.outputs.entry(turn).or_default();
+            output.text.clear();
+            output.part += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Recorder {
+    fn name(&self) -> &str {
+        "the ledger"
+    }
+
+    fn take(&mut self, event: &TimedEvent, run: &RunState) -> io::Result<()> {
+        let mut inner = self.0.borrow_mut();
+        inner.take(event);
+        if matches!(event.event, Event::PushFinished { .. }) {
+            inner.end(run).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        let mut inner = self.0.borrow_mut();
+        if inner.is_urgent {
+            inner.flush(true).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &RunState) {
+        // What fails here fails again where it matters.
+        let _ = self.0.borrow_mut().flush(false);
+    }
+}
+
+/// The event as it is kept: what a plan found out stands in the run's work.
+fn kept(event: &TimedEvent) -> TimedEvent {
+    let mut event = event.clone();
+    if let Event::HostFinished { ending, .. } = &mut event.event
+        && let Some(result) = &mut ending.result
+        && matches!(result.answer, Answer::Plan(_))
+    {
+        result.answer = Answer::Plain;
+    }
+    event
+}
+
+/// Writes an event, and what follows from it for the host.
+fn write(
+    connection: &Connection,
+    (run, seq): (RunNumber, i64),
+    phase: Option<Phase>,
+    turns: &HashMap<HostName, i64>,
+    event: &TimedEvent,
+) -> Result<(), LedgerError> {
+    let at = event.at.as_millisecond();
+    let body = serde_json::to_string(&event.event).map_err(io::Error::other)?;
+    connection.execute(
+        "INSERT INTO event (run, seq, at, body) VALUES (?, ?, ?, ?)",
+        params![run.0, seq, at, body],
+    )?;
+    match &event.event {
+        Event::HostStarted { host, .. } if phase == Some(Phase::Apply) => {
+            connection.execute(
+                "UPDATE attempt SET started = ? WHERE run = ? AND turn = ?",
+                params![at, run.0, turns.get(host)],
+            )?;
+        }
+        Event::HostFinished {
+            host,
+            seconds,
+            ending,
+        } if phase == Some(Phase::Apply) => {
+            connection.execute(
+                "UPDATE attempt SET ended = ?, outcome = ?, seconds = ?, event = ? WHERE run = ? AND turn = ?",
+                params![at, ending.outcome.as_str(), seconds, seq, run.0, turns.get(host)],
+            )?;
+            connection.execute(
+                "DELETE FROM lease WHERE host = ? AND run = ?",
+                params![host.as_str(), run.0],
+            )?;
+        }
+        // The host may have another turn, or it has ended with that.
+        Event::HostFinished { host, seconds, .. } => {
+            connection.execute(
+                "UPDATE attempt SET ended = ?, seconds = ?, event = ? WHERE run = ? AND turn = ? AND outcome IS NULL",
+                params![at, seconds, seq, run.0, turns.get(host)],
+            )?;
+        }
+        Event::PushFinished { status, .. } => {
+            connection.execute(
+                "UPDATE run SET ended = ?, status = ? WHERE number = ?",
+                params![at, status, run.0],
+            )?;
+            connection.execute("DELETE FROM lease WHERE run = ?", [run.0])?;
+        }
+        _ => {}
+    }
+    Ok(())
+}

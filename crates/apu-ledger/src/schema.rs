@@ -1,0 +1,119 @@
+//! The tables, and how a ledger of an earlier form becomes one of this form.
+
+use rusqlite::Connection;
+
+use crate::error::LedgerError;
+
+/// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
+const STEPS: [&str; 1] = ["
+    CREATE TABLE run (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        push TEXT NOT NULL UNIQUE,          -- its identity, 32 hexadecimal digits
+        client_run TEXT,                    -- what its hosts know it by, the same way
+        parent INTEGER,                     -- the run that this one goes on with, or repeats
+        operation TEXT NOT NULL,            -- as it was typed, with packages and options
+        target TEXT NOT NULL,
+        by TEXT NOT NULL,
+        owner TEXT NOT NULL,                -- the process that works on it
+        begun INTEGER NOT NULL,             -- all times are milliseconds since 1970
+        ended INTEGER,
+        status INTEGER,                     -- the exit status
+        work BLOB                           -- what was approved, JSON in zstd
+    ) STRICT;
+    CREATE TABLE attempt (
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        turn INTEGER NOT NULL,              -- its place among the hosts of the run
+        host TEXT NOT NULL,
+        started INTEGER,                    -- when it was about to be asked to do it
+        ended INTEGER,
+        outcome TEXT,
+        seconds REAL,
+        event INTEGER,                      -- the event with how it ended
+        PRIMARY KEY (run, turn)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX attempt_of_run ON attempt(run, host);
+    CREATE INDEX attempt_of_host ON attempt(host, run);
+    CREATE TRIGGER one_outcome BEFORE UPDATE OF outcome ON attempt WHEN OLD.outcome IS NOT NULL
+        BEGIN SELECT RAISE(ABORT, 'a host ends once in a run'); END;
+    CREATE TABLE event (
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL,                 -- JSON, as apu-events(7) has it
+        PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE output (
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        turn INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        text BLOB NOT NULL,                 -- what the host printed, as it is, in zstd
+        PRIMARY KEY (run, turn, part)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE lease (
+        host TEXT PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        since INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE abort (
+        run INTEGER PRIMARY KEY REFERENCES run(number) ON DELETE CASCADE,
+        by TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+"];
+
+/// Brings a ledger to the latest form.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    // Nothing to do is the rule: then no other program is waited for.
+    if form(connection)? == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found = form(&transaction)?;
+    if found > known {
+        return Err(LedgerError::Newer { found, known });
+    }
+    for (step, sql) in (1..).zip(STEPS) {
+        if step > found {
+            transaction.execute_batch(sql)?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+fn form(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_of_a_later_form_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        connection.pragma_update(None, "user_version", 2).unwrap();
+        assert!(matches!(
+            migrate(&mut connection),
+            Err(LedgerError::Newer { found: 2, known: 1 })
+        ));
+    }
+
+    #[test]
+    fn a_host_ends_once_in_a_run() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let run =
+            "INSERT INTO run (push, operation, target, by, owner, begun) VALUES ('00', '', '', '', '', 0)";
+        connection.execute(run, []).unwrap();
+        connection
+            .execute("INSERT INTO attempt (run, turn, host) VALUES (1, 0, 'web1')", [])
+            .unwrap();
+        let end = "UPDATE attempt SET outcome = 'changed'";
+        assert_eq!(connection.execute(end, []).unwrap(), 1);
+        assert!(connection.execute(end, []).is_err());
+    }
+}

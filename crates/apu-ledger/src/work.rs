@@ -1,0 +1,129 @@
+//! What a run was to do, as it was approved: enough to go on with it after its process was killed.
+
+use std::collections::HashMap;
+
+use apu_fleet::{HostName, Rollout, Trial};
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of a run's work, unpacked: a plan of 10,000 hosts that are all different has about as many.
+const LONGEST: u64 = 256 << 20;
+
+/// What each host of a run was asked, and in which order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// The request, with the run's identity, without a plan.
+    pub request: String,
+    /// The hosts that were to do it, in the order of their turns.
+    pub hosts: Vec<HostName>,
+    /// The distinct things to do: equal hosts share one.
+    trials: Vec<Trial>,
+    /// Which of them each host was to do; empty where no plan was made.
+    which: Vec<usize>,
+    /// The waves.
+    pub rollout: Rollout,
+    /// How many hosts may fail.
+    pub max_failures: Option<usize>,
+    /// How many hosts of the push had failed before, in its plan.
+    pub failed_before: usize,
+    /// How many hosts work at once.
+    pub parallel: usize,
+    /// How long one host is waited for, in seconds.
+    pub timeout: u64,
+}
+
+impl Work {
+    /// Nothing to do for anybody, with this request.
+    #[must_use]
+    pub fn new(request: String, rollout: Rollout) -> Self {
+        Self {
+            request,
+            hosts: Vec::new(),
+            trials: Vec::new(),
+            which: Vec::new(),
+            rollout,
+            max_failures: None,
+            failed_before: 0,
+            parallel: 1,
+            timeout: 0,
+        }
+    }
+
+    /// Adds the hosts, with what each has to do where that was planned: for all of them or for none.
+    #[must_use]
+    pub fn for_hosts<'a>(mut self, hosts: impl Iterator<Item = (&'a HostName, Option<&'a Trial>)>) -> Self {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (host, trial) in hosts {
+            self.hosts.push(host.clone());
+            let Some(trial) = trial else { continue };
+            let key = format!(
+                "{:?} {} {}",
+                trial.system,
+                trial.is_broken,
+                trial.transaction.id()
+            );
+            let place = *places.entry(key).or_insert_with(|| {
+                self.trials.push(trial.clone());
+                self.trials.len() - 1
+            });
+            self.which.push(place);
+        }
+        self
+    }
+
+    /// What each host was to do; none where no plan was made.
+    #[must_use]
+    pub fn trials(&self) -> Vec<(HostName, Trial)> {
+        let trial =
+            |(host, place): (&HostName, &usize)| Some((host.clone(), self.trials.get(*place)?.clone()));
+        self.hosts.iter().zip(&self.which).filter_map(trial).collect()
+    }
+
+    pub(crate) fn pack(&self) -> std::io::Result<Vec<u8>> {
+        zstd::encode_all(&*serde_json::to_vec(self)?, 1)
+    }
+
+    pub(crate) fn unpack(packed: &[u8]) -> std::io::Result<Self> {
+        let text = crate::output::unpack(packed, LONGEST)?;
+        let work: Self = serde_json::from_slice(&text)?;
+        let is_whole = (work.which.is_empty() || work.which.len() == work.hosts.len())
+            && work.which.iter().all(|place| *place < work.trials.len());
+        if is_whole {
+            Ok(work)
+        } else {
+            Err(std::io::Error::other("a host has no plan there"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_proto::{Step, System, Transaction};
+
+    use super::*;
+
+    #[test]
+    fn equal_hosts_share_what_they_do_and_all_of_it_reads_back() {
+        let trial = |package: &str| Trial {
+            system: System::default(),
+            transaction: Transaction::new(vec![Step::Remove {
+                package: package.parse().unwrap(),
+                old: "1".into(),
+            }]),
+            is_broken: false,
+        };
+        let (a, b) = (trial("a:amd64"), trial("b:amd64"));
+        let hosts: Vec<HostName> = ["web1", "web2", "web3"].map(|name| name.parse().unwrap()).into();
+        let work = Work::new("apu/1 upgrade".into(), Rollout::default()).for_hosts(hosts.iter().zip([
+            Some(&a),
+            Some(&b),
+            Some(&a),
+        ]));
+        assert_eq!((work.trials.len(), &work.which), (2, &vec![0, 1, 0]));
+        let read = Work::unpack(&work.pack().unwrap()).unwrap();
+        assert_eq!(read, work);
+        assert_eq!(read.trials()[2], (hosts[2].clone(), a));
+        let mut cut = work;
+        cut.which.pop();
+        assert!(Work::unpack(&cut.pack().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,395 @@
+//! A ledger in a file, from the first event of a push to the queries, with what may go wrong between them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apu_fleet::{
+    Approval, EVENTS_VERSION, Ending, Event, HostName, Outcome, Phase, PushId, Rollout, RunState, Sink,
+    TimedEvent, WaveVerdict,
+};
+use apu_ledger::{BeginError, Ledger, LedgerError, NewRun, Recorder, Retention, RunNumber, RunStatus, Work};
+use apu_proto::{ClientOutcome, Operation, RunId, RunResult};
+use jiff::Timestamp;
+
+struct Desk {
+    directory: tempfile::TempDir,
+}
+
+/// A push that is recorded as it would be by apt-all.
+struct Push {
+    recorder: Recorder,
+    state: RunState,
+    id: PushId,
+    hosts: Vec<HostName>,
+}
+
+fn hosts(names: &[&str]) -> Vec<HostName> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn ended(outcome: Outcome) -> Box<Ending> {
+    let result = RunResult::new(ClientOutcome::Changed);
+    let mut ending = Ending::of_result(Box::new(result), None);
+    ending.outcome = outcome;
+    Box::new(ending)
+}
+
+impl Desk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("apu.db")
+    }
+
+    fn open(&self) -> Ledger {
+        Ledger::open(&self.path()).unwrap()
+    }
+
+    fn push(&self, id: u8, names: &[&str], parent: Option<RunNumber>) -> Push {
+        let hosts = hosts(names);
+        let push = PushId::from_bytes([id; 16]);
+        let new = NewRun {
+            push,
+            parent,
+            operation: "upgrade --yes".into(),
+            target: "web".into(),
+            by: "alice".into(),
+            begun: Timestamp::from_millisecond(i64::from(id) * 1000).unwrap(),
+            hosts: hosts.clone(),
+        };
+        let mut push = Push {
+            recorder: Recorder::new(self.open(), new),
+            state: RunState::new(push),
+            id: push,
+            hosts: hosts.clone(),
+        };
+        push.tell(Event::PushStarted {
+            version: EVENTS_VERSION,
+            operation: Operation::Upgrade,
+            packages: Vec::new(),
+            hosts,
+            by: "alice".into(),
+        });
+        push
+    }
+}
+
+impl Push {
+    fn tell(&mut self, event: Event) {
+        let event = TimedEvent {
+            at: Timestamp::from_millisecond(5_000).unwrap(),
+            push: self.id,
+            event,
+        };
+        self.state.apply(&event);
+        self.recorder.take(&event, &self.state).unwrap();
+        self.recorder.settle().unwrap();
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        let hosts = self.hosts.clone();
+        self.tell(Event::PhaseStarted {
+            phase,
+            operation: Operation::Upgrade,
+            hosts,
+        });
+    }
+
+    fn begin(&self) -> Result<RunNumber, BeginError> {
+        let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
+        work.parallel = 2;
+        work = work.for_hosts(self.hosts.iter().map(|host| (host, None)));
+        self.recorder.begin(Some((RunId::from_bytes([7; 16]), &work)))
+    }
+
+    fn start(&mut self, host: &str) {
+        let run = Some(RunId::from_bytes([7; 16]));
+        let host = host.parse().unwrap();
+        self.tell(Event::HostStarted { host, run });
+    }
+
+    fn end(&mut self, host: &str, outcome: Outcome) {
+        self.tell(Event::HostFinished {
+            host: host.parse().unwrap(),
+            seconds: 1.5,
+            ending: ended(outcome),
+        });
+    }
+
+    fn finish(&mut self) {
+        let outcomes = self.state.outcomes();
+        self.tell(Event::PushFinished {
+            status: 0,
+            seconds: 2.0,
+            outcomes,
+        });
+    }
+}
+
+/// Makes the process that worked on every run one that is gone.
+fn kill(desk: &Desk) {
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute("UPDATE run SET owner = 'another-boot 1 1'", [])
+        .unwrap();
+}
+
+#[test]
+fn a_push_is_read_back_as_it_happened() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1", "web2", "web3"], None);
+    // One that cannot be reached has its end in the plan.
+    push.phase(Phase::Plan);
+    push.end("web3", Outcome::Unreachable);
+    push.hosts.pop();
+    let number = push.begin().unwrap();
+    push.phase(Phase::Apply);
+    push.start("web1");
+    push.start("web2");
+    for text in ["Unpacking a…", "\u{1b}[2J"] {
+        push.tell(Event::Line {
+            host: "web1".parse().unwrap(),
+            text: text.into(),
+        });
+    }
+    let ledger = desk.open();
+    let run = ledger.find(&"@".parse().unwrap()).unwrap();
+    assert_eq!((run.number, run.status), (number, RunStatus::Running));
+    assert_eq!(ledger.leases().unwrap().len(), 2);
+    push.end("web1", Outcome::Changed);
+    assert_eq!(ledger.leases().unwrap().len(), 1);
+    push.end("web2", Outcome::Failed);
+    push.finish();
+
+    let run = ledger.find(&number.to_string().parse().unwrap()).unwrap();
+    assert_eq!(run.status, RunStatus::Ended(0));
+    assert_eq!(
+        (run.operation.as_str(), run.target.as_str(), run.by.as_str()),
+        ("upgrade --yes", "web", "alice")
+    );
+    let attempts = ledger.attempts(number).unwrap();
+    let ends: Vec<_> = attempts
+        .iter()
+        .map(|attempt| (attempt.host.as_str(), attempt.outcome))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ("web1", Some(Outcome::Changed)),
+            ("web2", Some(Outcome::Failed)),
+            ("web3", Some(Outcome::Unreachable))
+        ]
+    );
+    assert_eq!(attempts[2].started, None);
+    let ending = ledger.ending(&attempts[2]).unwrap().unwrap();
+    assert_eq!(ending.outcome, Outcome::Unreachable);
+    let mut output = Vec::new();
+    ledger
+        .output(number, &"web1".parse().unwrap(), &mut output)
+        .unwrap();
+    assert_eq!(output, "Unpacking a…\n\u{1b}[2J\n".as_bytes());
+    assert_eq!(ledger.state(&run).unwrap().outcomes(), push.state.outcomes());
+    let history = ledger.history(&"web2".parse().unwrap(), 9).unwrap();
+    assert_eq!((history.len(), history[0].0.number), (1, number));
+    let by_id = ledger.find(&"070707".parse().unwrap()).unwrap();
+    assert_eq!(by_id.number, number);
+    assert!(ledger.leases().unwrap().is_empty());
+    assert_eq!(ledger.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_decides_is_on_the_disk_at_once_and_the_rest_soon() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    let ledger = desk.open();
+    let count = || {
+        let run = ledger.find(&"@".parse().unwrap()).unwrap();
+        ledger.events(&run).unwrap().len()
+    };
+    assert_eq!(count(), 1);
+    push.recorder.tick(&push.state);
+    assert_eq!(count(), 2);
+    push.start("web1");
+    assert_eq!(count(), 3);
+    assert!(ledger.attempts(push.recorder.number().unwrap()).unwrap()[0].is_open());
+}
+
+#[test]
+fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
+    let desk = Desk::new();
+    let mut first = desk.push(1, &["web1", "web2"], None);
+    let number = first.begin().unwrap();
+    let second = desk.push(2, &["web2", "web3"], None);
+    let held = |push: &Push| match push.begin() {
+        Err(BeginError::Held(leases)) => leases
+            .iter()
+            .map(|lease| lease.host.to_string())
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(held(&second), ["web2"]);
+    // Nothing of it was taken, and nothing is left of it.
+    assert_eq!(desk.open().leases().unwrap().len(), 2);
+    assert_eq!(
+        (second.recorder.number(), desk.open().runs(9).unwrap().len()),
+        (None, 1)
+    );
+
+    first.phase(Phase::Apply);
+    first.start("web1");
+    kill(&desk);
+    let ledger = desk.open();
+    assert_eq!(
+        ledger.find(&"1".parse().unwrap()).unwrap().status,
+        RunStatus::BrokenOff
+    );
+    // web2 was never asked; what became of web1 nobody knows.
+    assert!(desk.push(3, &["web2"], None).begin().is_ok());
+    assert_eq!(held(&desk.push(4, &["web1"], None)), ["web1"]);
+    assert!(desk.push(5, &["web1"], Some(number)).begin().is_ok());
+    kill(&desk);
+    assert!(ledger.unlock(&"web1".parse().unwrap()).unwrap());
+    assert!(!ledger.unlock(&"web1".parse().unwrap()).unwrap());
+    assert!(desk.push(6, &["web1"], None).begin().is_ok());
+}
+
+#[test]
+fn a_push_to_which_somebody_said_no_has_no_number_and_one_with_nothing_to_do_has_one() {
+    let desk = Desk::new();
+    let mut declined = desk.push(1, &["web1"], None);
+    declined.tell(Event::Answered { answer: Approval::No });
+    declined.finish();
+    assert_eq!(declined.recorder.number(), None);
+    let mut idle = desk.push(2, &["web1"], None);
+    idle.phase(Phase::Plan);
+    idle.end("web1", Outcome::Unchanged);
+    idle.finish();
+    let runs = desk.open().runs(9).unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].status, RunStatus::Ended(0));
+    let attempts = desk.open().attempts(runs[0].number).unwrap();
+    assert_eq!(attempts[0].outcome, Some(Outcome::Unchanged));
+}
+
+#[test]
+fn an_abort_reaches_the_recorder_once() {
+    let desk = Desk::new();
+    let push = desk.push(1, &["web1"], None);
+    let number = push.begin().unwrap();
+    assert_eq!(push.recorder.take_abort(), None);
+    desk.open().abort(number, "bob").unwrap();
+    desk.open().abort(number, "carol").unwrap();
+    assert_eq!(push.recorder.take_abort().as_deref(), Some("bob"));
+    assert_eq!(push.recorder.take_abort(), None);
+}
+
+#[test]
+fn the_oldest_runs_go_and_what_has_not_ended_stays() {
+    let desk = Desk::new();
+    let open = desk.push(1, &["web1"], None);
+    open.begin().unwrap();
+    for id in 2..=5 {
+        desk.push(id, &["web2"], None).finish();
+    }
+    let ledger = desk.open();
+    let numbers = || {
+        ledger
+            .runs(99)
+            .unwrap()
+            .iter()
+            .map(|run| run.number.to_string())
+            .collect::<Vec<_>>()
+    };
+    let now = Timestamp::from_millisecond(6_000).unwrap();
+    let keep = Retention::default();
+    assert_eq!(ledger.prune(&keep, now).unwrap(), 0);
+    assert_eq!(ledger.prune(&Retention { runs: 2, ..keep }, now).unwrap(), 2);
+    assert_eq!(numbers(), ["5", "4", "1"]);
+    let later = Timestamp::from_millisecond(9_000).unwrap();
+    let age = Duration::from_secs(2);
+    assert_eq!(ledger.prune(&Retention { age, ..keep }, later).unwrap(), 2);
+    assert_eq!(numbers(), ["1"]);
+    assert_eq!(ledger.prune(&Retention { size: 1, ..keep }, later).unwrap(), 0);
+    let missing = ledger.find(&"5".parse().unwrap());
+    assert!(matches!(missing, Err(LedgerError::NoRun(_))), "{missing:?}");
+}
+
+/// The sentences of the check after a push with these events.
+fn check_after(events: impl FnOnce(&mut Push)) -> Vec<String> {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1", "web2", "web3"], None);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    events(&mut push);
+    desk.open().check().unwrap()
+}
+
+#[test]
+fn a_lie_in_the_ledger_is_found() {
+    let wave = |push: &mut Push, wave: usize, names: &[&str]| {
+        push.tell(Event::WaveStarted {
+            wave,
+            waves: 2,
+            hosts: hosts(names),
+            soak: 0.0,
+        });
+    };
+    assert_eq!(check_after(|push| push.start("web1")), Vec::<String>::new());
+    let twice = check_after(|push| {
+        push.start("web1");
+        push.start("web1");
+    });
+    assert_eq!(twice, ["run 1: web1 started twice"]);
+    let crowded = check_after(|push| ["web1", "web2", "web3"].iter().for_each(|host| push.start(host)));
+    assert_eq!(crowded, ["run 1: web3 started beside 2 others"]);
+    let early = check_after(|push| {
+        wave(push, 1, &["web1"]);
+        wave(push, 2, &["web2"]);
+        push.start("web2");
+    });
+    assert_eq!(
+        early,
+        ["run 1: web2 of wave 2 started before the wave before had passed"]
+    );
+    let in_order = check_after(|push| {
+        wave(push, 1, &["web1"]);
+        push.start("web1");
+        push.end("web1", Outcome::Changed);
+        push.tell(Event::WaveFinished {
+            wave: 1,
+            waves: 2,
+            verdict: WaveVerdict::Passed,
+        });
+        wave(push, 2, &["web2"]);
+        push.start("web2");
+    });
+    assert_eq!(in_order, Vec::<String>::new());
+
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    push.start("web1");
+    push.end("web1", Outcome::Changed);
+    push.finish();
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute_batch("DROP TRIGGER one_outcome; UPDATE attempt SET outcome = 'failed'")
+        .unwrap();
+    connection
+        .execute("INSERT INTO lease VALUES ('web1', 1, 0)", [])
+        .unwrap();
+    assert_eq!(
+        desk.open().check().unwrap(),
+        [
+            "run 1: web1 ended failed by the table and changed by the events",
+            "web1 is held for a run that has ended"
+        ]
+    );
+}
