@@ -8,6 +8,7 @@ mod planned;
 mod push;
 mod question;
 mod refresh_lists;
+mod resume;
 mod rollout;
 mod show;
 mod stored;
@@ -17,8 +18,9 @@ use std::process::ExitCode;
 use apu_site::Ui;
 use clap::{CommandFactory, Parser};
 
-pub use args::Args;
+pub use args::{Args, Shown};
 pub(crate) use command_line::operation_of;
+pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
 pub(crate) use stored::apply_stored;
 

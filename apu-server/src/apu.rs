@@ -10,6 +10,7 @@ mod hosts;
 mod key;
 mod plans;
 mod remote;
+mod runs_under_way;
 mod status;
 
 use std::path::PathBuf;
@@ -42,6 +43,10 @@ enum Command {
     Plans(plans::ListArgs),
     Show(plans::ShowArgs),
     Apply(plans::ApplyArgs),
+    Resume(runs_under_way::ResumeArgs),
+    Retry(runs_under_way::RetryArgs),
+    Abort(runs_under_way::AbortArgs),
+    Wait(runs_under_way::WaitArgs),
     Key(key::Args),
     Doctor(doctor::Args),
     Status(status::Args),
@@ -76,6 +81,10 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Plans(args) => plans::list(&enter()?, args),
         Command::Show(args) => plans::show(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
+        Command::Resume(args) => runs_under_way::resume(&enter()?, args),
+        Command::Retry(args) => runs_under_way::retry(&enter()?, args),
+        Command::Abort(args) => runs_under_way::abort(&enter()?, args),
+        Command::Wait(args) => runs_under_way::wait(&enter()?, args),
         Command::Key(args) => key::run(&enter()?, args),
         Command::Doctor(args) => doctor::run(&enter()?, args),
         Command::Status(args) => status::run(&enter()?, args),

@@ -12,6 +12,7 @@ use apu_proto::Operation;
 use apu_site::{Failure, Settings, Site, Ui, settings};
 
 use crate::failure;
+use crate::ledger::hosts_of;
 
 /// How long a host may take for an answer that changes nothing there, unless somebody names another limit: one that only
 /// ever says that it waits must not hold up the others.
@@ -53,7 +54,10 @@ impl Context {
     /// # Errors
     /// Where their directory cannot be read.
     pub fn inventory(&self) -> Result<Inventory, Failure> {
-        Inventory::load(&self.site.clients()).map_err(|error| failure::target(&self.site, error))
+        let site = self.site.clone();
+        Inventory::load(&self.site.clients())
+            .map(|inventory| inventory.with_runs(move |word| hosts_of(&site, word)))
+            .map_err(|error| failure::target(&self.site, error))
     }
 
     /// The private half of the push key.

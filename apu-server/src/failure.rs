@@ -110,6 +110,7 @@ pub fn target(site: &Site, error: TargetError) -> Failure {
         }
         TargetError::OnlyOut(word) => what.advise(quote(&format!("all,!{word}"))),
         TargetError::NoClasses => what.advise(format!("write the hosts, one a line, into {clients}/default")),
+        TargetError::Run { .. } => what.advise("apu runs, which lists them"),
         TargetError::NoneLeft => what.advise("exclude less"),
     }
 }

@@ -1,7 +1,7 @@
 //! Ctrl-C as a message for whoever decides.
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// One message for each SIGINT, SIGTERM or SIGHUP. Needs a runtime.
 ///
@@ -9,7 +9,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// A signal that the caller has ignored, as nohup(1) does, stays ignored.
 #[must_use]
 pub fn stops() -> UnboundedReceiver<()> {
+    stops_and_another().1
+}
+
+/// The same, and what another program says is one more such message.
+#[must_use]
+pub fn stops_and_another() -> (UnboundedSender<()>, UnboundedReceiver<()>) {
     let (to, stops) = unbounded_channel();
+    forward(&to);
+    (to, stops)
+}
+
+fn forward(to: &UnboundedSender<()>) {
     let ignored = std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
     for kind in [
         SignalKind::interrupt(),
@@ -24,7 +35,6 @@ pub fn stops() -> UnboundedReceiver<()> {
         let to = to.clone();
         tokio::spawn(async move { while signals.recv().await.is_some() && to.send(()).is_ok() {} });
     }
-    stops
 }
 
 /// The mask of ignored signals in the text of /proc/PID/status, see proc_pid_status(5).

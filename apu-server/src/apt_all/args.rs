@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::stored_plans::StoredPlan;
 use apu_archive::quote;
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
 use apu_site::Failure;
@@ -136,6 +135,22 @@ fn at_least_a_second(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// How much of a push is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+pub struct Shown {
+    /// Print what happens as JSON, an event a line.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show what apt prints, and every list in full.
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Show the hosts that are not well, and no others.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Course {
@@ -157,12 +172,12 @@ fn is_file(word: &str) -> bool {
 }
 
 impl Args {
-    /// The words that carry out a plan which was kept.
-    pub(super) fn of(plan: &StoredPlan, (json, verbose, quiet): (bool, bool, bool)) -> Self {
+    /// The words that ask this of these hosts, without a question.
+    pub(super) fn of_request(target: &str, request: &Request, shown: Shown) -> Self {
         Self {
-            target: plan.target.clone(),
-            operation: plan.operation,
-            packages: plan.packages.clone(),
+            target: target.to_owned(),
+            operation: request.operation(),
+            packages: request.packages().iter().map(ToString::to_string).collect(),
             exclude: Vec::new(),
             parallel: None,
             timeout: None,
@@ -174,10 +189,10 @@ impl Args {
             yes: true,
             dry_run: false,
             plan: false,
-            allow_remove: plan.allow_remove,
-            json,
-            verbose,
-            quiet,
+            allow_remove: request.allows_removal(),
+            json: shown.json,
+            verbose: shown.verbose,
+            quiet: shown.quiet,
             root: "/".into(),
         }
     }

@@ -5,12 +5,11 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use apu_fleet::{Host, Outcome, RunState, fold};
+use apu_ledger::RunNumber;
 use apu_proto::{RunId, TransactionId};
 use apu_site::{Site, Ui};
-use jiff::Timestamp;
 
 use super::args::Args;
-use crate::runs::BegunRun;
 use crate::syslog::log;
 use crate::who::Who;
 
@@ -25,6 +24,8 @@ pub(super) struct Record {
     request: String,
     hosts: String,
     number: usize,
+    /// Its number in the ledger.
+    pub(super) ledger: Option<RunNumber>,
     runs: Vec<RunId>,
     plans: BTreeSet<TransactionId>,
     outcomes: BTreeMap<Outcome, usize>,
@@ -57,6 +58,7 @@ impl Record {
             request: request.join(" "),
             hosts: fold(hosts.iter().map(|host| host.name.as_str())),
             number: hosts.len(),
+            ledger: None,
             runs: Vec::new(),
             plans: BTreeSet::new(),
             outcomes: BTreeMap::new(),
@@ -68,16 +70,9 @@ impl Record {
         self.runs.push(run);
     }
 
-    /// What is kept of a run, for it to be found again.
-    pub(super) fn begun_run(&self, run: RunId) -> BegunRun {
-        BegunRun {
-            run,
-            at: Timestamp::now().as_duration().as_secs_f64(),
-            by: self.by().to_owned(),
-            operation: self.request.clone(),
-            target: self.target.clone(),
-            hosts: self.hosts.clone(),
-        }
+    /// The operation as it was typed, with packages and options.
+    pub(super) fn operation(&self) -> &str {
+        &self.request
     }
 
     /// The plans that were shown.
@@ -122,6 +117,9 @@ impl Record {
         field("user", &self.who.user);
         field("target", &cut(&self.target, 300));
         field("operation", &cut(&self.request, 500));
+        if let Some(number) = self.ledger {
+            field("number", &number);
+        }
         let runs: Vec<String> = self.runs.iter().map(ToString::to_string).collect();
         field("run", &or_none(&runs.join(",")));
         let counts: Vec<String> = self
@@ -183,6 +181,7 @@ mod tests {
             request: "install foo=1 --yes".into(),
             hosts: "web[1-2]".into(),
             number: 2,
+            ledger: None,
             runs: vec![RunId::from_bytes([1; 16])],
             plans: (0..10).map(|n| format!("{n:064x}").parse().unwrap()).collect(),
             outcomes: [(Outcome::Changed, 1), (Outcome::Lost, 1)].into(),

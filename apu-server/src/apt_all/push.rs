@@ -2,7 +2,9 @@
 //! and asks where packages change, does it, and shows how it ended.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
@@ -11,8 +13,10 @@ use apu_fleet::{
     Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Rollout,
     Runner, Sinks, Task, Trial, random_bits,
 };
+use apu_ledger::{BeginError, Ledger, NewRun, Recorder, RunNumber, Work};
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
 use apu_site::{Failure, Site, Ui, say};
+use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
@@ -21,11 +25,11 @@ use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
-use crate::interrupt::stops;
+use crate::interrupt::stops_and_another;
+use crate::ledger::{failure as ledger_failure, held};
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
-use crate::runs;
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::plans::question;
@@ -34,6 +38,12 @@ use crate::view::reason::describe;
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
+    push_in(&context, args, None)
+}
+
+/// The same on this site, as a repetition of `parent` where there is one.
+pub(super) fn push_in(context: &Context, args: &Args, parent: Option<RunNumber>) -> Result<u8, Failure> {
+    let ui = &context.ui;
     let inventory = context.inventory()?;
     let hosts = || {
         let hosts = inventory.resolve(std::slice::from_ref(&args.target), &args.exclude);
@@ -55,6 +65,9 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let of_target = context.settings.rollout(&args.target);
     let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
     let ssh = context.ssh()?;
+    // Before anything is published: without it no host is asked to change anything.
+    let is_recorded = request.operation().is_a_run() && !(args.dry_run || args.plan);
+    let ledger = is_recorded.then(|| context.ledger()).transpose()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
         let tell = |text: &str| match args.json {
@@ -69,14 +82,32 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         tell(&local.publish(ui, &context.site)?);
     }
     let local = local.map_or_else(Vec::new, |local| local.packages().to_vec());
-    run_push(
-        &context,
-        &ssh,
+    let start = Start {
+        context,
+        ssh: &ssh,
         args,
         hosts,
         local,
-        async move |push: &mut Push<'_>, hosts| push.carry_out(request, hosts, course, &waves).await,
-    )
+        ledger,
+        parent,
+    };
+    run_push(start, async move |push: &mut Push<'_>, hosts| {
+        push.carry_out(request, hosts, course, &waves).await
+    })
+}
+
+/// What a push needs to begin.
+pub(super) struct Start<'a> {
+    pub(super) context: &'a Context,
+    pub(super) ssh: &'a Arc<Ssh>,
+    pub(super) args: &'a Args,
+    pub(super) hosts: Vec<Host>,
+    /// What was published for it.
+    pub(super) local: Vec<PackageArg>,
+    /// Where it is recorded.
+    pub(super) ledger: Option<Ledger>,
+    /// The run that it goes on with, or repeats.
+    pub(super) parent: Option<RunNumber>,
 }
 
 /// Does the work of a push between its first event and its last.
@@ -84,13 +115,18 @@ pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
 /// # Errors
 /// Whatever the work says.
 pub(super) fn run_push(
-    context: &Context,
-    ssh: &Arc<Ssh>,
-    args: &Args,
-    hosts: Vec<Host>,
-    local: Vec<PackageArg>,
+    start: Start<'_>,
     work: impl AsyncFnOnce(&mut Push<'_>, Vec<Host>) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
+    let Start {
+        context,
+        ssh,
+        args,
+        hosts,
+        local,
+        ledger,
+        parent,
+    } = start;
     let ui = &context.ui;
     let request = args.request(&local)?;
     let run = &context.settings.run;
@@ -117,12 +153,37 @@ pub(super) fn run_push(
     };
     let mut record = Record::of(args, &hosts);
     let announcement = Announcement::of(new_push()?, &hosts, &request, record.by().to_owned());
+    let recorder = ledger.map(|ledger| {
+        let new = NewRun {
+            push: announcement.push,
+            parent,
+            operation: record.operation().to_owned(),
+            request: request.to_string(),
+            target: args.target.clone(),
+            by: record.by().to_owned(),
+            begun: Timestamp::now(),
+            hosts: announcement.hosts.clone(),
+        };
+        Recorder::new(ledger, new)
+    });
+    let sinks = recorder
+        .iter()
+        .fold(sinks, |sinks, recorder| sinks.with(recorder.clone()));
     let done = wait(async {
+        let (stop, stops) = stops_and_another();
+        if let Some(recorder) = &recorder {
+            let ui = ui.clone();
+            recorder.on_abort(move |by| {
+                ui.complain(&format!("aborted by {}: nothing new is begun\n", quote(by)));
+                let _ = stop.send(());
+            });
+        }
         let mut push = Push {
             ui,
             args,
             site: &context.site,
-            runner: Runner::start(ssh, stops(), sinks, announcement),
+            runner: Runner::start(ssh, stops, sinks, announcement),
+            recorder: recorder.clone(),
             record: &mut record,
             local,
             may_replace: &context.settings.archive.may_replace,
@@ -151,8 +212,22 @@ pub(super) fn run_push(
         push.runner.finish(status);
         done
     });
+    if let Some(recorder) = &recorder {
+        close(ui, &context.site, recorder, &mut record);
+    }
     record.write(ui, &context.site, done.as_ref().ok().copied());
     done
+}
+
+/// Writes what is left into the ledger, and lets the oldest runs go.
+fn close(ui: &Ui, site: &Site, recorder: &Recorder, record: &mut Record) {
+    match recorder.close() {
+        Ok(number) => record.ledger = number,
+        Err(error) => ui.complain(&format!(
+            "warning: how this run ended could not be written into {}\n  why: {error}\n",
+            site.ledger().display()
+        )),
+    }
 }
 
 /// A push and everything that it needs to know.
@@ -162,6 +237,8 @@ pub(super) struct Push<'a> {
     pub(super) site: &'a Site,
     pub(super) runner: Runner<'a, Ssh>,
     pub(super) record: &'a mut Record,
+    /// Where it is recorded; none where no host is asked to change anything.
+    recorder: Option<Recorder>,
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
@@ -259,9 +336,7 @@ impl Push<'_> {
         approved: Vec<(HostName, Trial)>,
         arranged: Arranged,
     ) -> Result<(), Failure> {
-        self.approved = (approved.into_iter())
-            .map(|(host, trial)| (host, Arc::new(trial)))
-            .collect();
+        self.approve_all(approved);
         let mut by_name: HashMap<HostName, Host> =
             hosts.into_iter().map(|host| (host.name.clone(), host)).collect();
         let hosts = arranged.hosts.iter().filter_map(|name| by_name.remove(name));
@@ -269,11 +344,29 @@ impl Push<'_> {
         self.apply(request, &hosts, arranged.rollout).await
     }
 
+    /// Takes note of what each host was approved to do.
+    pub(super) fn approve_all(&mut self, approved: Vec<(HostName, Trial)>) {
+        let approved = approved.into_iter().map(|(host, trial)| (host, Arc::new(trial)));
+        self.approved = approved.collect();
+    }
+
+    /// Sets the limits of this push in place of those of the settings.
+    pub(super) fn limit(&mut self, parallel: NonZeroUsize, timeout: Duration, max_failures: Option<usize>) {
+        self.limits.parallel = parallel;
+        self.limits.timeout = timeout;
+        self.max_failures = max_failures;
+    }
+
     /// Has the hosts do it, each as its plan says where there is one.
-    async fn apply(&mut self, request: Request, hosts: &[Host], rollout: Rollout) -> Result<(), Failure> {
+    pub(super) async fn apply(
+        &mut self,
+        request: Request,
+        hosts: &[Host],
+        rollout: Rollout,
+    ) -> Result<(), Failure> {
         // No run begins where no host will start.
         let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
-        let request = if starts { self.begin_run(request)? } else { request };
+        let request = if starts { self.as_run(request)? } else { request };
         let task = |host: &Host| {
             let trial = self.approved.get(&host.name);
             let plan = trial.map(|trial| RequestOption::Plan(trial.transaction.id()));
@@ -291,6 +384,9 @@ impl Push<'_> {
             rollout,
             published: self.published.clone(),
         };
+        if starts {
+            self.begin(&request, &batch)?;
+        }
         let limits = Limits {
             max_failures: self.max_failures,
             ..self.limits
@@ -306,11 +402,19 @@ impl Push<'_> {
 
     /// Whether more hosts have failed than may, apart from those that have another turn now.
     fn is_limit_exceeded(&self, again: &[Host]) -> bool {
-        let again: HashSet<&HostName> = again.iter().map(|host| &host.name).collect();
+        let failed = self.failed_but(again.iter().map(|host| &host.name).collect());
+        self.max_failures.is_some_and(|most| failed > most)
+    }
+
+    fn failed_outside(&self, tasks: &[Task]) -> usize {
+        self.failed_but(tasks.iter().map(|task| &task.host.name).collect())
+    }
+
+    /// How many hosts have failed, apart from these.
+    fn failed_but(&self, again: HashSet<&HostName>) -> usize {
         let failed = self.runner.state().endings();
         let failed = failed.filter(|(host, ending)| ending.outcome.is_failure() && !again.contains(host));
-        let failed = failed.count();
-        self.max_failures.is_some_and(|most| failed > most)
+        failed.count()
     }
 
     fn is_interrupted(&self) -> bool {
@@ -349,34 +453,47 @@ impl Push<'_> {
         answer
     }
 
-    /// The request with what makes it a run.
-    ///
-    /// The run's identity is shown before any host has it: the terminal may be gone when it is needed.
-    pub(super) fn begin_run(&mut self, request: Request) -> Result<Request, Failure> {
-        if !request.operation().is_a_run() {
+    /// The request with what makes it a run, where it is to be one and is none yet.
+    pub(super) fn as_run(&self, request: Request) -> Result<Request, Failure> {
+        if !request.operation().is_a_run() || request.run_id().is_some() {
             return Ok(request);
         }
-        let run = new_run_id()?;
-        let request = request
-            .with([RequestOption::RunId(run), RequestOption::LockWait(self.lock_wait)])
-            .map_err(not_a_request)?;
+        let run = RequestOption::RunId(new_run_id()?);
+        let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
+        request.map_err(not_a_request)
+    }
+
+    /// Writes down what the hosts of the batch are about to be asked, and holds them for this run.
+    ///
+    /// The run's number is shown before any host has it: the terminal may be gone when it is needed.
+    pub(super) fn begin(&mut self, request: &Request, batch: &Batch) -> Result<(), Failure> {
+        let (Some(recorder), Some(run)) = (&self.recorder, request.run_id()) else {
+            return Ok(());
+        };
+        let mut work = Work::new(request.to_string(), batch.rollout.clone());
+        work.max_failures = self.max_failures;
+        work.failed_before = self.failed_outside(&batch.tasks);
+        work.parallel = self.limits.parallel.get();
+        work.timeout = self.limits.timeout.as_secs();
+        let planned = batch
+            .tasks
+            .iter()
+            .map(|task| (&task.host.name, task.trial.as_deref()));
+        let work = work.for_hosts(planned);
+        let is_new = recorder.number().is_none();
+        let number = recorder.begin(Some((run, &work))).map_err(|error| match error {
+            BeginError::Held(leases) => held(&leases, Timestamp::now()),
+            BeginError::Ledger(error) => ledger_failure(self.site, error),
+        })?;
         self.record.begun(run);
-        if let Err(error) = runs::keep(self.site, &self.record.begun_run(run)) {
-            let directory = self.site.runs();
-            self.ui.complain(&format!(
-                "warning: cannot write run {run} down in {}: `apu attach` will not list it\n  why: {error}\n",
-                directory.display()
-            ));
-        }
         // Events name the run themselves.
-        if !(self.args.json || self.args.quiet) {
-            let target = quote(&self.args.target);
+        if is_new && !(self.args.json || self.args.quiet) {
             say!(
                 self.ui,
-                "run {run}; to follow it from elsewhere: apu attach {target} {run}"
+                "run {number}; to follow it from elsewhere: apu attach {number}"
             );
         }
-        Ok(request)
+        Ok(())
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use apu_fleet::HostName;
-use apu_proto::{Plan, Request};
+use apu_fleet::{Host, HostName};
+use apu_proto::{PackageArg, Plan, Request, RequestOption};
 use apu_site::Failure;
 use jiff::Timestamp;
 
-use super::args::Args;
+use super::args::{Args, Shown};
 use super::planned::plans_of;
-use super::push::{Push, run_push};
+use super::push::{Push, Start, run_push};
 use super::rollout::Arranged;
 use crate::context::Context;
 use crate::failure;
@@ -19,14 +19,53 @@ use crate::stored_plans::{self, StoredPlan};
 ///
 /// # Errors
 /// Where a host of it is none any more, and where any push cannot begin.
-pub(crate) fn apply_stored(
+pub(crate) fn apply_stored(context: &Context, plan: &StoredPlan, shown: Shown) -> Result<u8, Failure> {
+    let request = request_of(plan)?;
+    let args = Args::of_request(&plan.target, &request, shown);
+    let hosts = hosts_of_plan(context, plan.hosts.iter().map(|(host, _)| host))?;
+    let ssh = context.ssh()?;
+    let start = Start {
+        context,
+        ssh: &ssh,
+        args: &args,
+        hosts,
+        local: Vec::new(),
+        ledger: Some(context.ledger()?),
+        parent: None,
+    };
+    run_push(start, async move |push: &mut Push<'_>, hosts| {
+        let approved = plan.trials();
+        let transactions = approved.iter().map(|(_, trial)| trial.transaction.id());
+        push.record.planned(transactions);
+        push.apply_approved(request, hosts, approved, Arranged::of(plan))
+            .await?;
+        Ok(push.show(&[]))
+    })
+}
+
+/// What a plan that was kept asks for.
+fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
+    let no_plan = |why: String| {
+        Failure::words("the plan is not understood")
+            .why(why)
+            .advise("make it again")
+    };
+    let packages = plan.packages.iter().map(|word| word.parse::<PackageArg>());
+    let packages: Result<Vec<PackageArg>, _> = packages.collect();
+    let packages = packages.map_err(|error| no_plan(error.to_string()))?;
+    let options = plan.allow_remove.then_some(RequestOption::AllowRemove);
+    Request::new(plan.operation, options, packages).map_err(|error| no_plan(error.to_string()))
+}
+
+/// The hosts that were named when something was approved, as the classes have them now.
+///
+/// # Errors
+/// Where a name of them means something else by now.
+pub(super) fn hosts_of_plan<'a>(
     context: &Context,
-    plan: &StoredPlan,
-    shown: (bool, bool, bool),
-) -> Result<u8, Failure> {
-    let args = Args::of(plan, shown);
-    let request = args.request(&[])?;
-    let names: Vec<String> = plan.hosts.iter().map(|(host, _)| host.to_string()).collect();
+    names: impl Iterator<Item = &'a HostName>,
+) -> Result<Vec<Host>, Failure> {
+    let names: Vec<String> = names.map(ToString::to_string).collect();
     let hosts = context.inventory()?.resolve(&names, &[]);
     let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
     let is_other = |name: &String| hosts.iter().all(|host| host.name.as_str() != name);
@@ -35,22 +74,7 @@ pub(crate) fn apply_stored(
             .why("a name of the plan is the name of a class now, or of several hosts")
             .advise("make the plan again"));
     }
-    let ssh = context.ssh()?;
-    run_push(
-        context,
-        &ssh,
-        &args,
-        hosts,
-        Vec::new(),
-        async move |push: &mut Push<'_>, hosts| {
-            let approved = plan.trials();
-            let transactions = approved.iter().map(|(_, trial)| trial.transaction.id());
-            push.record.planned(transactions);
-            push.apply_approved(request, hosts, approved, Arranged::of(plan))
-                .await?;
-            Ok(push.show(&[]))
-        },
-    )
+    Ok(hosts)
 }
 
 impl Push<'_> {

@@ -37,17 +37,8 @@ pub(super) struct ApplyArgs {
     #[arg(value_name = "PLAN")]
     number: u32,
 
-    /// Print what happens as JSON, an event a line.
-    #[arg(long)]
-    json: bool,
-
-    /// Show what apt prints, and every list in full.
-    #[arg(short, long)]
-    verbose: bool,
-
-    /// Show the hosts that are not well, and no others.
-    #[arg(short, long, conflicts_with = "verbose")]
-    quiet: bool,
+    #[command(flatten)]
+    shown: apt_all::Shown,
 }
 
 pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
@@ -110,7 +101,7 @@ pub(super) fn apply(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> 
             ))
             .advise(format!("{} --plan", command(&plan))));
     }
-    apt_all::apply_stored(context, &plan, (args.json, args.verbose, args.quiet))
+    apt_all::apply_stored(context, &plan, args.shown)
 }
 
 /// The command that made a plan.

@@ -1,6 +1,7 @@
 //! The classes of a site, read from their files.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -15,6 +16,18 @@ use apu_debian::nearest;
 #[derive(Debug, Default)]
 pub struct Inventory {
     pub(crate) files: BTreeMap<ClassName, io::Result<ClassFile>>,
+    pub(crate) runs: Option<RunHosts>,
+}
+
+type HostsOfRun = dyn Fn(&str) -> Result<Vec<HostName>, String>;
+
+/// Says which hosts a word such as `412:failed` means, which stands behind `run:`; or why none.
+pub(crate) struct RunHosts(pub(crate) Box<HostsOfRun>);
+
+impl fmt::Debug for RunHosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunHosts")
+    }
 }
 
 /// The most bytes of a class file.
@@ -66,7 +79,14 @@ impl Inventory {
                 files.insert(class, read(&entry.path()));
             }
         }
-        Ok(Self { files })
+        Ok(Self { files, runs: None })
+    }
+
+    /// Lets words such as `run:412:failed` name the hosts that `hosts` says for what stands behind `run:`.
+    #[must_use]
+    pub fn with_runs(mut self, hosts: impl Fn(&str) -> Result<Vec<HostName>, String> + 'static) -> Self {
+        self.runs = Some(RunHosts(Box::new(hosts)));
+        self
     }
 
     /// The names of all classes.
@@ -218,6 +238,7 @@ impl Inventory {
     pub(crate) fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
         let file = |(name, text): (&str, &str)| (name.parse().unwrap(), Ok(ClassFile::parse(text)));
         Self {
+            runs: None,
             files: files.into_iter().map(file).collect(),
         }
     }

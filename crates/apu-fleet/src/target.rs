@@ -26,7 +26,8 @@ impl Inventory {
     /// The hosts that a target names, without the excluded ones; each once, in the order of the words.
     ///
     /// A word is a class, a host, a range such as `web[01-20]`, or `all` for the hosts of all classes. Commas and blanks
-    /// part words; `!WORD` leaves out, `@FILE` and `-` (standard input) are lists of words.
+    /// part words; `!WORD` leaves out, `@FILE` and `-` (standard input) are lists of words. `run:412:failed` are the hosts that
+    /// ended so in that run, `run:412` all of its hosts.
     ///
     /// # Errors
     /// Where a word is neither a class nor a host, a class cannot be used, or no host is left.
@@ -119,6 +120,14 @@ impl Inventory {
                 Ok(hosts)
             };
         }
+        if let (Some(of_run), Some(hosts)) = (word.strip_prefix("run:"), &self.runs) {
+            let names = (hosts.0)(of_run).map_err(|why| TargetError::Run {
+                word: word.to_owned(),
+                why,
+            })?;
+            let host = |name: HostName| Ok(self.listed(&name)?.unwrap_or_else(|| Host::plain(name)));
+            return names.into_iter().map(host).collect();
+        }
         if word == ALL {
             let hosts = self.all()?;
             return if hosts.is_empty() {
@@ -189,6 +198,32 @@ mod tests {
             .map(|host| host.name.as_str())
             .collect::<Vec<_>>()
             .join(" "))
+    }
+
+    #[test]
+    fn the_hosts_of_a_run_are_a_word_like_any_other() {
+        let site = site().with_runs(|word| match word {
+            "412:failed" => Ok(vec!["web2".parse().unwrap(), "gone".parse().unwrap()]),
+            _ => Err("there is no such run".to_owned()),
+        });
+        let resolve = |words: &str| {
+            let hosts = site.resolve(&[words.to_owned()], &[])?;
+            Ok::<_, TargetError>(
+                hosts
+                    .iter()
+                    .map(|host| (host.name.to_string(), host.port))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        // With the options of its class, and also where no class has it any more.
+        assert_eq!(
+            resolve("run:412:failed").unwrap(),
+            [("web2".to_owned(), Some(2222)), ("gone".to_owned(), None)]
+        );
+        let others = resolve("web,!run:412:failed,!gone");
+        assert!(others.is_err(), "{others:?}");
+        let error = resolve("run:9").unwrap_err().to_string();
+        assert_eq!(error, "\"run:9\" names no hosts: there is no such run");
     }
 
     #[test]

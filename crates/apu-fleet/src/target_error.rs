@@ -55,6 +55,14 @@ pub enum TargetError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// Not the hosts of a run.
+    #[error("{word:?} names no hosts: {why}")]
+    Run {
+        /// As it was given.
+        word: String,
+        /// Why.
+        why: String,
+    },
     /// Brackets without a range.
     #[error("{word:?} is not a range of hosts")]
     Range {

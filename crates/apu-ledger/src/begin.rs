@@ -21,6 +21,8 @@ pub struct NewRun {
     pub parent: Option<RunNumber>,
     /// The operation as it was typed, with packages and options.
     pub operation: String,
+    /// What it asks for, as clients are asked, without the run's options.
+    pub request: String,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.
@@ -59,11 +61,13 @@ impl Ledger {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
-            "INSERT INTO run (push, parent, operation, target, by, owner, begun) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run (push, parent, operation, request, target, by, owner, begun) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.push.to_string(),
                 new.parent.map(|parent| parent.0),
                 new.operation,
+                new.request,
                 new.target,
                 new.by,
                 owner.to_string(),
@@ -100,6 +104,13 @@ impl Ledger {
             return Err(BeginError::Held(held));
         }
         set(&transaction, run, client_run, work)?;
+        if let Some(parent) = parent {
+            // Where that one has ended, this is a run of its own.
+            transaction.execute(
+                "UPDATE run SET next = ? WHERE number = ? AND ended IS NULL",
+                params![run.0, parent.0],
+            )?;
+        }
         Ok(transaction.commit()?)
     }
 }

@@ -29,7 +29,7 @@ impl Lease {
         match self.run.status {
             RunStatus::Running => true,
             RunStatus::BrokenOff => self.is_open,
-            RunStatus::Ended(_) => false,
+            RunStatus::Ended(_) | RunStatus::WentOn(_) => false,
         }
     }
 }

@@ -40,8 +40,8 @@ impl Attempt {
     }
 }
 
-const RUN: &str =
-    "SELECT number, push, client_run, parent, operation, target, by, owner, begun, ended, status FROM run";
+const RUN: &str = "SELECT number, push, client_run, parent, operation, request, target, by, owner, begun, ended, status, \
+     next FROM run";
 const ATTEMPT: &str = "SELECT run, host, started, ended, outcome, seconds, event FROM attempt";
 
 struct RunRow {
@@ -49,11 +49,12 @@ struct RunRow {
     push: String,
     client_run: Option<String>,
     parent: Option<i64>,
-    words: [String; 3],
+    words: [String; 4],
     owner: String,
     begun: i64,
     ended: Option<i64>,
     status: Option<u8>,
+    next: Option<i64>,
 }
 
 impl RunRow {
@@ -63,11 +64,12 @@ impl RunRow {
             push: row.get(1)?,
             client_run: row.get(2)?,
             parent: row.get(3)?,
-            words: [row.get(4)?, row.get(5)?, row.get(6)?],
-            owner: row.get(7)?,
-            begun: row.get(8)?,
-            ended: row.get(9)?,
-            status: row.get(10)?,
+            words: [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?],
+            owner: row.get(8)?,
+            begun: row.get(9)?,
+            ended: row.get(10)?,
+            status: row.get(11)?,
+            next: row.get(12)?,
         })
     }
 
@@ -75,13 +77,14 @@ impl RunRow {
         let run = self.number;
         let damaged = |what| move |why: apu_proto::RunIdError| damaged(run, what, &why.to_string());
         let owner = self.owner.parse::<Owner>().ok();
-        let [operation, target, by] = self.words;
+        let [operation, request, target, by] = self.words;
         Ok(Run {
             number: RunNumber(run),
             push: self.push.parse().map_err(damaged("the push"))?,
             client_run: (self.client_run.map(|id| id.parse()).transpose()).map_err(damaged("the id"))?,
             parent: self.parent.map(RunNumber),
             operation,
+            request,
             target,
             by,
             begun: time(run, self.begun)?,
@@ -89,7 +92,9 @@ impl RunRow {
             status: match (self.ended, &owner) {
                 (Some(_), _) => RunStatus::Ended(self.status.unwrap_or_default()),
                 (None, Some(owner)) if owner.is_alive() => RunStatus::Running,
-                (None, _) => RunStatus::BrokenOff,
+                (None, _) => self
+                    .next
+                    .map_or(RunStatus::BrokenOff, |next| RunStatus::WentOn(RunNumber(next))),
             },
             owner,
         })

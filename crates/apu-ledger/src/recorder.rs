@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::rc::Rc;
 
@@ -42,8 +43,7 @@ struct Inner {
     outputs: HashMap<i64, Output>,
     /// Whether the administrator said no: then nothing was done that is worth a number.
     was_declined: bool,
-    /// Who told the run to begin nothing more.
-    aborted: Option<String>,
+    on_abort: Option<OnAbort>,
     /// How the hosts ended, once the push has.
     ends: Vec<(i64, Outcome)>,
 }
@@ -73,7 +73,7 @@ impl Recorder {
             next: 0,
             outputs: HashMap::new(),
             was_declined: false,
-            aborted: None,
+            on_abort: None,
             ends: Vec::new(),
         })))
     }
@@ -121,14 +121,18 @@ impl Recorder {
         Ok(inner.number)
     }
 
-    /// Who told the run to begin nothing more, if anybody has since the last call.
-    #[must_use]
-    pub fn take_abort(&self) -> Option<String> {
-        let mut inner = self.0.borrow_mut();
-        let number = inner.number.filter(|_| inner.aborted.is_none())?;
-        let by = inner.ledger.abort_of(number).ok().flatten()?;
-        inner.aborted = Some(by.clone());
-        Some(by)
+    /// Has `stop` called once where another program tells the run to begin nothing more: with who that was.
+    pub fn on_abort(&self, stop: impl FnOnce(&str) + 'static) {
+        self.0.borrow_mut().on_abort = Some(OnAbort(Box::new(stop)));
+    }
+}
+
+/// What is done where the run is told to begin nothing more.
+struct OnAbort(Box<dyn FnOnce(&str)>);
+
+impl fmt::Debug for OnAbort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnAbort")
     }
 }
 
@@ -256,8 +260,18 @@ impl Sink for Recorder {
     }
 
     fn tick(&mut self, _: &RunState) {
+        let mut inner = self.0.borrow_mut();
         // What fails here fails again where it matters.
-        let _ = self.0.borrow_mut().flush(false);
+        let _ = inner.flush(false);
+        let told = match inner.number {
+            Some(number) if inner.on_abort.is_some() => inner.ledger.abort_of(number).ok().flatten(),
+            _ => None,
+        };
+        let stop = told.and_then(|by| Some((by, inner.on_abort.take()?)));
+        drop(inner);
+        if let Some((by, OnAbort(stop))) = stop {
+            stop(&by);
+        }
     }
 }
 

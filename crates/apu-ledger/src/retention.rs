@@ -41,14 +41,14 @@ impl Ledger {
         let age = i64::try_from(keep.age.as_millis()).unwrap_or(i64::MAX);
         let oldest = now.as_millisecond().saturating_sub(age);
         let mut gone = self.connection.execute(
-            "DELETE FROM run WHERE ended IS NOT NULL AND (ended < ?1 OR number <= \
+            "DELETE FROM run WHERE (ended IS NOT NULL OR next IS NOT NULL) AND (coalesce(ended, begun) < ?1 OR number <= \
              (SELECT number FROM run ORDER BY number DESC LIMIT 1 OFFSET ?2))",
             params![oldest, keep.runs],
         )?;
         while self.size()? > keep.size {
             let more = self.connection.execute(
                 "DELETE FROM run WHERE number IN \
-                 (SELECT number FROM run WHERE ended IS NOT NULL ORDER BY number LIMIT ?)",
+                 (SELECT number FROM run WHERE ended IS NOT NULL OR next IS NOT NULL ORDER BY number LIMIT ?)",
                 [AT_ONCE],
             )?;
             if more == 0 {

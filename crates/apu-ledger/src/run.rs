@@ -83,6 +83,8 @@ pub enum RunStatus {
     Ended(u8),
     /// The process that worked on it is gone, and it did not come to its end.
     BrokenOff,
+    /// The process that worked on it is gone, and this run goes on with it.
+    WentOn(RunNumber),
 }
 
 /// A press of the button, as it is listed.
@@ -98,6 +100,8 @@ pub struct Run {
     pub parent: Option<RunNumber>,
     /// The operation as it was typed, with packages and options.
     pub operation: String,
+    /// What it asks for, as clients are asked, without the run's options.
+    pub request: String,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.

@@ -11,7 +11,9 @@ const STEPS: [&str; 1] = ["
         push TEXT NOT NULL UNIQUE,          -- its identity, 32 hexadecimal digits
         client_run TEXT,                    -- what its hosts know it by, the same way
         parent INTEGER,                     -- the run that this one goes on with, or repeats
+        next INTEGER,                       -- the run that goes on with this one, whose process was killed
         operation TEXT NOT NULL,            -- as it was typed, with packages and options
+        request TEXT NOT NULL,              -- what it asks for, as clients are asked, without the run's options
         target TEXT NOT NULL,
         by TEXT NOT NULL,
         owner TEXT NOT NULL,                -- the process that works on it
@@ -106,8 +108,7 @@ mod tests {
     fn a_host_ends_once_in_a_run() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        let run =
-            "INSERT INTO run (push, operation, target, by, owner, begun) VALUES ('00', '', '', '', '', 0)";
+        let run = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
         connection.execute(run, []).unwrap();
         connection
             .execute("INSERT INTO attempt (run, turn, host) VALUES (1, 0, 'web1')", [])

@@ -1,7 +1,9 @@
 //! A ledger in a file, from the first event of a push to the queries, with what may go wrong between them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use apu_fleet::{
@@ -56,6 +58,7 @@ impl Desk {
             push,
             parent,
             operation: "upgrade --yes".into(),
+            request: "apu/1 upgrade".into(),
             target: "web".into(),
             by: "alice".into(),
             begun: Timestamp::from_millisecond(i64::from(id) * 1000).unwrap(),
@@ -252,7 +255,11 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
     // web2 was never asked; what became of web1 nobody knows.
     assert!(desk.push(3, &["web2"], None).begin().is_ok());
     assert_eq!(held(&desk.push(4, &["web1"], None)), ["web1"]);
-    assert!(desk.push(5, &["web1"], Some(number)).begin().is_ok());
+    let next = desk.push(5, &["web1"], Some(number)).begin().unwrap();
+    assert_eq!(
+        ledger.find(&"1".parse().unwrap()).unwrap().status,
+        RunStatus::WentOn(next)
+    );
     kill(&desk);
     assert!(ledger.unlock(&"web1".parse().unwrap()).unwrap());
     assert!(!ledger.unlock(&"web1".parse().unwrap()).unwrap());
@@ -280,13 +287,20 @@ fn a_push_to_which_somebody_said_no_has_no_number_and_one_with_nothing_to_do_has
 #[test]
 fn an_abort_reaches_the_recorder_once() {
     let desk = Desk::new();
-    let push = desk.push(1, &["web1"], None);
+    let mut push = desk.push(1, &["web1"], None);
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let to = heard.clone();
+    push.recorder
+        .on_abort(move |by| to.borrow_mut().push(by.to_owned()));
     let number = push.begin().unwrap();
-    assert_eq!(push.recorder.take_abort(), None);
+    push.recorder.tick(&push.state);
+    assert_eq!(*heard.borrow(), Vec::<String>::new());
     desk.open().abort(number, "bob").unwrap();
     desk.open().abort(number, "carol").unwrap();
-    assert_eq!(push.recorder.take_abort().as_deref(), Some("bob"));
-    assert_eq!(push.recorder.take_abort(), None);
+    for _ in 0..2 {
+        push.recorder.tick(&push.state);
+    }
+    assert_eq!(*heard.borrow(), ["bob"]);
 }
 
 #[test]

@@ -76,8 +76,6 @@ impl Site {
         state = "var/lib/apu-server";
         /// The ledger: what it has done, and which host is at work for whom.
         ledger = "var/lib/apu-server/apu.db";
-        /// The runs that it has begun, 0700.
-        runs = "var/lib/apu-server/runs";
         /// The plans that are kept to be carried out, 0700.
         plans = "var/lib/apu-server/plans";
         /// What the server needs while it runs, 0700.

@@ -253,7 +253,8 @@ fn each_press_of_the_button_leaves_one_line_that_says_who_what_where_and_how_it_
         "<85>",
         " apt-all[",
         ": by=alice ",
-        " user=root target=default operation=\"upgrade --yes\" run=",
+        " user=root target=default operation=\"upgrade --yes\" number=",
+        " run=",
         " outcomes=changed:2 exit=0 ",
         " hosts=2 names=web[1-2]",
     ] {
@@ -265,7 +266,13 @@ fn each_press_of_the_button_leaves_one_line_that_says_who_what_where_and_how_it_
         .nth(1)
         .and_then(|rest| rest.split(' ').next())
         .unwrap();
-    assert!(pressed.ok().starts_with(&format!("run {run}; ")), "{line}");
+    let number = line
+        .split(" number=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .unwrap();
+    assert!(pressed.ok().starts_with(&format!("run {number}; ")), "{line}");
+    server.sh(&format!("apu attach {number}")).ok();
     server.sh(&format!("apu attach default {run}")).ok();
 
     let mut sitting = Sitting::down(server, "apt-all web1 install hurts-slow");

@@ -17,7 +17,7 @@ fn hasty(fleet: &Fleet) {
 }
 
 /// Every client has an upgrade before it that takes so many tenths of a second.
-fn with_a_slow_upgrade(fleet: &Fleet, ticks: u32) {
+pub(crate) fn with_a_slow_upgrade(fleet: &Fleet, ticks: u32) {
     for client in fleet.clients() {
         let script = format!("apt-get -q -y install hurts-slow && echo {ticks} >/etc/hurts-slow");
         client.sh(&script).ok();
@@ -26,7 +26,7 @@ fn with_a_slow_upgrade(fleet: &Fleet, ticks: u32) {
     fleet.apt_all("default update").exited(0);
 }
 
-fn is_at_work(host: &Host) -> bool {
+pub(crate) fn is_at_work(host: &Host) -> bool {
     host.read("/var/lib/hurts-slow.ticks").is_some()
 }
 
@@ -35,7 +35,7 @@ fn is_upgraded(host: &Host) -> bool {
 }
 
 #[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < patience, "never: {what}");
@@ -160,15 +160,13 @@ fn a_run_whose_terminal_is_gone_is_found_again_by_name() {
     let listed = fleet.apu("attach");
     assert_eq!(listed.code, 0, "{listed:?}");
     let line = listed.stdout.lines().nth(1).unwrap();
-    assert!(line.starts_with(&run) && line.ends_with("web1"), "{listed:?}");
+    assert!(line.starts_with("2 ") && line.ends_with("web1"), "{listed:?}");
     assert!(line.contains("upgrade --yes"), "{listed:?}");
     let attached = fleet.apu(&format!("attach {run}"));
     assert_eq!(attached.code, 0, "{attached:?}");
     assert!(attached.stdout.contains("hurts-slow"), "{attached:?}");
     assert!(is_upgraded(web1));
-    let kept = fleet
-        .server()
-        .sh(&format!("stat -c '%a %U' /var/lib/apu-server/runs/{run}"));
+    let kept = fleet.server().sh("stat -c '%a %U' /var/lib/apu-server/apu.db");
     assert_eq!(kept.ok(), "600 root\n");
 }
 

@@ -23,6 +23,7 @@ mod howto;
 mod hurting;
 mod kept;
 mod leaving;
+mod ledger;
 mod local_bad;
 mod local_data;
 mod local_debs;

@@ -1,0 +1,103 @@
+//! Goes on with a run whose process was killed, and repeats one for the hosts that did not end well.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use apu_fleet::{HostName, fold};
+use apu_ledger::{Ledger, Run, RunStatus};
+use apu_proto::Request;
+use apu_site::Failure;
+
+use super::args::{Args, Shown};
+use super::push::{Push, Start, push_in, run_push};
+use super::stored::hosts_of_plan;
+use crate::context::Context;
+use crate::ledger::failure as ledger_failure;
+
+/// Goes on with a run: every host of it is asked again for the same run, with what was approved for it. A client that has done it
+/// says how that ended, and does nothing twice.
+///
+/// # Errors
+/// Where the run did not break off, or no host of it was to be asked yet.
+pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown) -> Result<u8, Failure> {
+    let number = run.number;
+    let stopped = match run.status {
+        RunStatus::BrokenOff => None,
+        RunStatus::Running => Some((format!("run {number} is under way"), format!("apu wait {number}"))),
+        RunStatus::Ended(_) => Some((format!("run {number} has ended"), format!("apu retry {number}"))),
+        RunStatus::WentOn(next) => Some((
+            format!("run {number} was broken off, and run {next} went on with it"),
+            format!("apu show {next}"),
+        )),
+    };
+    if let Some((what, advice)) = stopped {
+        return Err(Failure::words(what).advise(advice));
+    }
+    let work = ledger
+        .work(number)
+        .map_err(|error| ledger_failure(&context.site, error))?;
+    let asked = request(&run.request)?;
+    let work = match work {
+        Some(work) => Some((request(&work.request)?, work)),
+        None => None,
+    };
+    let Some((request, work)) = work.filter(|(request, _)| request.operation() == asked.operation()) else {
+        return Err(
+            Failure::words(format!("no host was asked for run {number} before it broke off"))
+                .why("so nothing is to be gone on with")
+                .advise(format!("apu retry {number}, which does it anew")),
+        );
+    };
+    let args = Args::of_request(&run.target, &request, shown);
+    let hosts = hosts_of_plan(context, work.hosts.iter())?;
+    let ssh = context.ssh()?;
+    let start = Start {
+        context,
+        ssh: &ssh,
+        args: &args,
+        hosts,
+        local: Vec::new(),
+        ledger: Some(ledger),
+        parent: Some(number),
+    };
+    run_push(start, async move |push: &mut Push<'_>, hosts| {
+        let parallel = NonZeroUsize::new(work.parallel).unwrap_or(NonZeroUsize::MIN);
+        // What failed in the plan has no turn here, and still counts.
+        let most = work
+            .max_failures
+            .map(|most| most.saturating_sub(work.failed_before));
+        push.limit(parallel, Duration::from_secs(work.timeout), most);
+        let approved = work.trials();
+        push.record
+            .planned(approved.iter().map(|(_, trial)| trial.transaction.id()));
+        push.approve_all(approved);
+        push.apply(request, &hosts, work.rollout).await?;
+        Ok(push.show(&[]))
+    })
+}
+
+/// Does anew what a run asked for, on these hosts of it.
+///
+/// # Errors
+/// As apt-all.
+pub(crate) fn repeat(
+    context: &Context,
+    run: &Run,
+    hosts: &[HostName],
+    (yes, shown): (bool, Shown),
+) -> Result<u8, Failure> {
+    let request = request(&run.request)?;
+    let target = fold(hosts.iter().map(HostName::as_str));
+    let mut args = Args::of_request(&target, &request, shown);
+    args.yes = yes;
+    push_in(context, &args, Some(run.number))
+}
+
+/// A request as the ledger has it.
+fn request(text: &str) -> Result<Request, Failure> {
+    Request::parse(text.as_bytes()).map_err(|error| {
+        Failure::machine("a request in the ledger is not understood")
+            .why(error)
+            .advise("give the command to apt-all again")
+    })
+}

@@ -1,0 +1,175 @@
+//! `apu resume`, `apu retry`, `apu abort` and `apu wait`: what is done with a run that has begun.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use apu_archive::quote;
+use apu_fleet::{HostName, Outcome};
+use apu_ledger::{Attempt, Run, RunStatus};
+use apu_site::{Failure, say};
+
+use crate::apt_all::{self, Shown};
+use crate::context::Context;
+use crate::ledger::{failure as failure_of, is_meant};
+use crate::who::Who;
+
+/// How often a run is looked at that is waited for.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Go on with a run whose apt-all was killed: its hosts are asked again for the same run, and what they have done already is not
+/// done twice.
+#[derive(Debug, clap::Args)]
+pub(super) struct ResumeArgs {
+    /// The run: its number, @ for the last one, or the beginning of its id.
+    #[arg(value_name = "RUN", default_value = "@")]
+    run: String,
+
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Do what a run asked for again, on those of its hosts that did not end well.
+///
+/// It is a run of its own: it plans anew, and shows its plan and asks as apt-all does.
+#[derive(Debug, clap::Args)]
+pub(super) struct RetryArgs {
+    /// The run: its number, @ for the last one, or the beginning of its id.
+    #[arg(value_name = "RUN", default_value = "@")]
+    run: String,
+
+    /// Only the hosts that were asked and did not end well.
+    #[arg(long)]
+    failed: bool,
+
+    /// Only the hosts that could not be reached.
+    #[arg(long, conflicts_with = "failed")]
+    unreachable: bool,
+
+    /// Do not show and ask first; do what the hosts plan.
+    #[arg(short, long)]
+    yes: bool,
+
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Have a run that is under way begin nothing more. What was begun on a host goes on to its end.
+#[derive(Debug, clap::Args)]
+pub(super) struct AbortArgs {
+    /// The run: its number, @ for the last one, or the beginning of its id.
+    #[arg(value_name = "RUN")]
+    run: String,
+}
+
+/// Wait until a run has ended; the exit status is that of the run.
+#[derive(Debug, clap::Args)]
+pub(super) struct WaitArgs {
+    /// The run: its number, @ for the last one, or the beginning of its id.
+    #[arg(value_name = "RUN", default_value = "@")]
+    run: String,
+}
+
+pub(super) fn resume(context: &Context, args: &ResumeArgs) -> Result<u8, Failure> {
+    let ledger = context.ledger()?;
+    let run = context.run(&ledger, &args.run)?;
+    apt_all::resume(context, ledger, &run, args.shown)
+}
+
+pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> {
+    let ledger = context.ledger()?;
+    let run = context.run(&ledger, &args.run)?;
+    let number = run.number;
+    match run.status {
+        RunStatus::Ended(_) => {}
+        RunStatus::Running => {
+            return Err(
+                Failure::words(format!("run {number} is under way")).advise(format!("apu wait {number}"))
+            );
+        }
+        RunStatus::WentOn(next) => {
+            return Err(Failure::words(format!("run {next} went on with run {number}"))
+                .advise(format!("apu retry {next}")));
+        }
+        RunStatus::BrokenOff if run.client_run.is_some() => {
+            return Err(Failure::words(format!("run {number} was broken off"))
+                .why("what became of its hosts is found out first")
+                .advise(format!("apu resume {number}")));
+        }
+        RunStatus::BrokenOff => {}
+    }
+    let attempts = ledger
+        .attempts(number)
+        .map_err(|error| failure_of(&context.site, error))?;
+    let wanted = |attempt: &Attempt| {
+        if args.failed || args.unreachable {
+            let how = if args.failed {
+                Outcome::Failed
+            } else {
+                Outcome::Unreachable
+            };
+            return is_meant(attempt.outcome, how.as_str());
+        }
+        attempt.outcome.is_none_or(|outcome| !outcome.is_well())
+    };
+    let hosts: Vec<HostName> = attempts
+        .into_iter()
+        .filter(wanted)
+        .map(|attempt| attempt.host)
+        .collect();
+    if hosts.is_empty() {
+        say!(
+            context.ui,
+            "run {number} has no such host: nothing is to be done again"
+        );
+        return Ok(0);
+    }
+    // apt-all opens it for the run that it begins.
+    drop(ledger);
+    apt_all::repeat(context, &run, &hosts, (args.yes, args.shown))
+}
+
+pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> {
+    let ledger = context.ledger()?;
+    let run = context.run(&ledger, &args.run)?;
+    if run.status != RunStatus::Running {
+        return Err(Failure::words(format!("run {} is not under way", run.number))
+            .advise(format!("apu show {}", run.number)));
+    }
+    let by = Who::here().name().to_owned();
+    ledger
+        .abort(run.number, &by)
+        .map_err(|error| failure_of(&context.site, error))?;
+    say!(
+        context.ui,
+        "run {} of {} begins nothing more; to wait for its end: apu wait {}",
+        run.number,
+        quote(&run.by),
+        run.number
+    );
+    Ok(0)
+}
+
+pub(super) fn wait(context: &Context, args: &WaitArgs) -> Result<u8, Failure> {
+    let ledger = context.ledger()?;
+    let mut run = context.run(&ledger, &args.run)?;
+    let word = run.number.to_string();
+    while run.status == RunStatus::Running {
+        sleep(PAUSE);
+        run = context.run(&ledger, &word)?;
+    }
+    ended(&run)
+}
+
+fn ended(run: &Run) -> Result<u8, Failure> {
+    match run.status {
+        RunStatus::Ended(status) => Ok(status),
+        RunStatus::WentOn(next) => Err(Failure::machine(format!("run {} was broken off", run.number))
+            .why(format!("run {next} went on with it"))
+            .advise(format!("apu wait {next}"))),
+        RunStatus::Running | RunStatus::BrokenOff => {
+            Err(Failure::machine(format!("run {} was broken off", run.number))
+                .why("its apt-all was killed")
+                .advise(format!("apu resume {}", run.number)))
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The ledger: what the server remembers of a run, whoever is killed, and which host is at work for whom.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use apu_tests::{Fleet, Host, Stage};
+use nix::sys::signal::Signal;
+
+use crate::leaving::{is_at_work, wait_until, with_a_slow_upgrade};
+
+const HOSTS: [&str; 5] = ["web1", "web2", "web3", "web4", "web5"];
+
+/// The moments at which apt-all is killed: as many as a check has time for, or as `APU_KILLS` says. The same number is the same
+/// moments.
+fn kills() -> u32 {
+    std::env::var("APU_KILLS").map_or(6, |kills| kills.parse().expect("a number"))
+}
+
+/// A fraction from 0 to 1 that looks like chance.
+fn fraction(number: u32) -> f64 {
+    f64::from(number.wrapping_mul(2_654_435_761) >> 8) / f64::from(u32::MAX >> 8)
+}
+
+/// How many transactions apt has carried out on a host.
+fn transactions(host: &Host) -> usize {
+    let history = host.read("/var/log/apt/history.log").unwrap_or_default();
+    history
+        .lines()
+        .filter(|line| line.starts_with("Start-Date:"))
+        .count()
+}
+
+fn sql(fleet: &Fleet, query: &str) -> String {
+    let path = format!("/proc/{}/root/var/lib/apu-server/apu.db", fleet.server().init());
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut query = connection.prepare(query).unwrap();
+    let rows = query
+        .query_map([], |row| row.get::<_, Option<String>>(0))
+        .unwrap();
+    let rows: Vec<String> = rows
+        .map(|row| row.unwrap().unwrap_or_else(|| "nothing".into()))
+        .collect();
+    rows.join(" ")
+}
+
+#[track_caller]
+fn holds_together(fleet: &Fleet) {
+    fleet.apu("ledger check").ok();
+}
+
+#[test]
+fn a_run_whose_apt_all_is_killed_at_any_moment_is_gone_on_with_and_nothing_is_done_twice() {
+    let fleet = Fleet::of(HOSTS).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    for host in fleet.clients() {
+        host.write("/etc/hurts-slow", "3\n");
+    }
+    // How long one takes that nobody kills.
+    let begun = Instant::now();
+    fleet.apt_all("web install hurts-slow --yes").exited(0);
+    fleet.apt_all("web remove hurts-slow --yes").exited(0);
+    let whole = begun.elapsed().as_secs_f64() / 2.0;
+    let mut gone_on_with = 0;
+    for number in 1..=kills() {
+        let operation = if number % 2 == 1 { "install" } else { "remove" };
+        let command = format!("web {operation} hurts-slow --yes");
+        let before: Vec<usize> = fleet.clients().map(transactions).collect();
+        let moment = Duration::from_secs_f64(whole * fraction(number));
+        let running = fleet.start_apt_all(&command);
+        sleep(moment);
+        running.signal(Signal::SIGKILL);
+        running.finish();
+        let resumed = fleet.server().sh("exec apu resume --quiet");
+        if resumed.code == 0 {
+            gone_on_with += 1;
+        } else {
+            // It was killed before a host was asked, or after the last one had ended.
+            assert_eq!(resumed.code, 2, "after {moment:?}: {resumed:?}");
+            fleet.apt_all(&command).exited(0);
+        }
+        for (host, before) in fleet.clients().zip(before) {
+            let is_there = host.version_of("hurts-slow").is_some();
+            assert_eq!(
+                is_there,
+                operation == "install",
+                "{} after {moment:?}",
+                host.name()
+            );
+            assert_eq!(transactions(host), before + 1, "{} after {moment:?}", host.name());
+        }
+        let ended = sql(
+            &fleet,
+            "SELECT outcome FROM attempt WHERE run = (SELECT max(number) FROM run)",
+        );
+        assert!(
+            ended
+                .split(' ')
+                .all(|outcome| matches!(outcome, "changed" | "unchanged")),
+            "after {moment:?}: {ended}"
+        );
+        holds_together(&fleet);
+    }
+    println!(
+        "{} kills within {whole:.1} s, {gone_on_with} runs gone on with",
+        kills()
+    );
+    assert!(gone_on_with > 0, "no kill came while hosts were at work");
+}
+
+#[test]
+fn a_host_is_at_work_for_one_run_and_the_second_is_told_for_which() {
+    let fleet = Fleet::of(HOSTS).in_class("web").up();
+    with_a_slow_upgrade(&fleet, 40);
+    let running = fleet.start_apt_all("web3 upgrade --yes");
+    wait_until("at work", || is_at_work(fleet.host("web3")));
+    let second = fleet.plain_apt_all("web upgrade --yes");
+    assert_eq!(second.code, 3, "{second:?}");
+    assert!(second.stderr.contains("web3 is at work in run 2"), "{second:?}");
+    assert!(second.stderr.contains("apu wait 2"), "{second:?}");
+    assert!(fleet.host("web1").version_of("hurts-slow").as_deref() == Some("1.0"));
+
+    let waited = fleet.apu("wait 2");
+    running.finish().exited(0);
+    assert_eq!(waited.code, 0, "{waited:?}");
+    fleet.apt_all("web upgrade --yes").exited(0);
+    holds_together(&fleet);
+}
+
+#[test]
+fn an_aborted_run_begins_nothing_more_and_the_others_are_asked_again() {
+    let fleet = Fleet::of(HOSTS).in_class("web").up();
+    with_a_slow_upgrade(&fleet, 20);
+    fleet.host("web5").pull_the_cable();
+    let running = fleet.start_apt_all("web upgrade --yes");
+    wait_until("at work", || is_at_work(fleet.host("web1")));
+    fleet.apu("abort @").ok();
+    let run = running.finish();
+    run.ended("web1", "changed").ended("web2", "skipped").exited(130);
+    assert_eq!(
+        fleet.host("web2").version_of("hurts-slow").as_deref(),
+        Some("1.0")
+    );
+    fleet.host("web5").plug_the_cable_in();
+
+    let skipped = fleet.apt_all("run:@:skipped upgrade --yes");
+    skipped
+        .ended("web2", "changed")
+        .ended("web4", "changed")
+        .exited(0);
+    assert_eq!(skipped.outcomes().count(), 3);
+    let retried = fleet.apu("retry 2 --unreachable --yes --json").ok();
+    assert!(retried.contains("\"host\":\"web5\""), "{retried}");
+    assert_eq!(
+        fleet.host("web5").version_of("hurts-slow").as_deref(),
+        Some("2.0")
+    );
+    assert_eq!(sql(&fleet, "SELECT parent FROM run WHERE number = 4"), "2");
+    holds_together(&fleet);
+}
