@@ -32,7 +32,10 @@ pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
         return Err("this field cannot stand in a package".into());
     }
     if is(&"Description-md5") && !(value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        return Err(format!("{:?} is no MD5 sum, and apt stops there", shown(value)));
+        return Err(format!(
+            "{:?} is no MD5 sum, and apt before Debian 13 stops there",
+            shown(value)
+        ));
     }
     relation::check(field, value)
 }

@@ -4,23 +4,32 @@
 
 use apu_debian::{is_dpkg_name, is_version};
 
-/// Fields with relations, and whether alternatives can stand in them.
-const FIELDS: &[(&str, bool)] = &[
-    ("Depends", true),
-    ("Pre-Depends", true),
-    ("Recommends", true),
-    ("Suggests", true),
-    ("Enhances", true),
-    ("Conflicts", false),
-    ("Breaks", false),
-    ("Replaces", false),
-    ("Provides", false),
+/// What can stand in a field with relations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Alternatives,
+    OneEach,
+    /// One each, and of a version no other than one exactly.
+    Exact,
+}
+
+/// Fields with relations.
+const FIELDS: &[(&str, Kind)] = &[
+    ("Depends", Kind::Alternatives),
+    ("Pre-Depends", Kind::Alternatives),
+    ("Recommends", Kind::Alternatives),
+    ("Suggests", Kind::Alternatives),
+    ("Enhances", Kind::Alternatives),
+    ("Conflicts", Kind::OneEach),
+    ("Breaks", Kind::OneEach),
+    ("Replaces", Kind::OneEach),
+    ("Provides", Kind::Exact),
 ];
 
 /// Checks the value of a field; fine if it is none with relations.
 pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
     let found = FIELDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(field));
-    let Some(&(_, has_alternatives)) = found else {
+    let Some(&(_, kind)) = found else {
         return Ok(());
     };
     // dpkg and apt take an empty value as none.
@@ -33,15 +42,15 @@ pub(super) fn check(field: &str, value: &str) -> Result<(), String> {
     value.split(',').try_for_each(|group| {
         let mut alternatives = group.split('|');
         let one = alternatives.next().unwrap_or_default();
-        relation(one)?;
-        alternatives.try_for_each(|one| match has_alternatives {
-            true => relation(one),
-            false => Err(format!("alternatives (`|`) cannot stand in {field}")),
+        relation(one, kind)?;
+        alternatives.try_for_each(|one| match kind {
+            Kind::Alternatives => relation(one, kind),
+            Kind::OneEach | Kind::Exact => Err(format!("alternatives (`|`) cannot stand in {field}")),
         })
     })
 }
 
-fn relation(text: &str) -> Result<(), String> {
+fn relation(text: &str, kind: Kind) -> Result<(), String> {
     let text = text.trim_matches(is_blank);
     let end = text
         .find(|letter: char| is_blank(letter) || letter == '(')
@@ -73,8 +82,13 @@ fn relation(text: &str) -> Result<(), String> {
         .ok_or_else(|| format!("after {name}, {rest:?} is no version in brackets"))?
         .trim_matches(is_blank);
     let operators = ["<<", ">>", "<=", ">=", "=", "<", ">"];
-    // Without one, both take it for =, and for Provides all of them.
+    // Without one, both take it for =.
     let operator = operators.iter().find(|operator| version.starts_with(**operator));
+    if kind == Kind::Exact && operator.is_some_and(|operator| *operator != "=") {
+        return Err(
+            "only exact versions (=) can be provided: dpkg of Debian 13 and later refuses others".into(),
+        );
+    }
     let version = version[operator.map_or(0, |operator| operator.len())..].trim_start_matches(is_blank);
     match is_version(version) {
         true => Ok(()),
@@ -104,7 +118,7 @@ mod tests {
             ("Depends", "libc6 (>= 2.34), foo:any | bar (<< 1:2.0~), baz(=1-1)"),
             ("depends", "foo,\n bar |\n baz\n"),
             ("Conflicts", "foo (< 1), bar"),
-            ("Provides", "foo (= 1), bar (>= 1)"),
+            ("Provides", "foo (= 1), bar (1), baz"),
             ("Depends", "foo (1.0)"),
             ("Depends", ""),
             ("X-Depends", "( ("),
@@ -133,6 +147,11 @@ mod tests {
             ("Pre-Depends", "foo [amd64]", "is no version in brackets"),
             ("Suggests", "foo:", "names no architecture"),
             ("Depends", "\n foo,\n bar", "on the line of the field's name"),
+            (
+                "Provides",
+                "foo (>= 1)",
+                "only exact versions (=) can be provided",
+            ),
             (
                 "Conflicts",
                 "foo | bar",
