@@ -87,7 +87,8 @@ struct Seen<'a> {
     work: Option<&'a Work>,
     trials: HashMap<HostName, apu_fleet::Trial>,
     phase: Option<Phase>,
-    /// The hosts that are at work.
+    started: HashSet<HostName>,
+    /// The hosts that are at work; one whose health is watched is not.
     running: HashSet<HostName>,
     ended: HashSet<HostName>,
     failed: usize,
@@ -108,6 +109,7 @@ impl Seen<'_> {
             }
             Event::WaveFinished { wave, verdict, .. } => _ = self.waves.insert(*wave, *verdict),
             Event::HostStarted { host, .. } if self.phase == Some(Phase::Apply) => self.start(host),
+            Event::Checking { host, .. } => _ = self.running.remove(host),
             Event::HostFinished { host, ending, .. } if self.phase == Some(Phase::Apply) => {
                 self.running.remove(host);
                 if !self.ended.insert(host.clone()) {
@@ -128,9 +130,10 @@ impl Seen<'_> {
 
     fn start(&mut self, host: &HostName) {
         let wave = self.wave_of.get(host).copied().unwrap_or(1);
-        if self.ended.contains(host) || !self.running.insert(host.clone()) {
+        if !self.started.insert(host.clone()) {
             self.wrong.push(format!("{host} started twice"));
         }
+        self.running.insert(host.clone());
         if wave > 1 && self.waves.get(&(wave - 1)) != Some(&WaveVerdict::Passed) {
             self.wrong.push(format!(
                 "{host} of wave {wave} started before the wave before had passed"
