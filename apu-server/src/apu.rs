@@ -3,14 +3,22 @@
 mod attach;
 mod bootstrap;
 mod complete;
+mod diff;
 mod doctor;
 mod generate;
+mod history;
 mod host_key;
 mod hosts;
 mod key;
+mod ledger;
+mod locks;
+mod log;
 mod plans;
+mod recorded;
 mod remote;
+mod runs;
 mod runs_under_way;
+mod show;
 mod status;
 
 use std::path::PathBuf;
@@ -40,8 +48,14 @@ enum Command {
     HostKey(host_key::Args),
     Bootstrap(bootstrap::Args),
     Attach(attach::Args),
+    Runs(runs::Args),
+    Show(show::Args),
+    Log(log::Args),
+    History(history::Args),
+    Diff(diff::Args),
+    Locks(locks::Args),
+    Unlock(locks::UnlockArgs),
     Plans(plans::ListArgs),
-    Show(plans::ShowArgs),
     Apply(plans::ApplyArgs),
     Resume(runs_under_way::ResumeArgs),
     Retry(runs_under_way::RetryArgs),
@@ -52,6 +66,7 @@ enum Command {
     Status(status::Args),
     Repo(crate::repo::RepoArgs),
     Serve(crate::serve::ServeArgs),
+    Ledger(ledger::Args),
     /// Make the keys and the archive where they are missing; the package does this when it is installed.
     #[command(hide = true)]
     Setup,
@@ -78,8 +93,14 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::HostKey(args) => host_key::run(&enter()?, args),
         Command::Bootstrap(args) => bootstrap::run(&enter()?, args),
         Command::Attach(args) => attach::run(&enter()?, args),
+        Command::Runs(args) => runs::run(&enter()?, args),
+        Command::Show(args) => show::run(&enter()?, args),
+        Command::Log(args) => log::run(&enter()?, args),
+        Command::History(args) => history::run(&enter()?, args),
+        Command::Diff(args) => diff::run(&enter()?, args),
+        Command::Locks(args) => locks::run(&enter()?, args),
+        Command::Unlock(args) => locks::unlock(&enter()?, args),
         Command::Plans(args) => plans::list(&enter()?, args),
-        Command::Show(args) => plans::show(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),
         Command::Retry(args) => runs_under_way::retry(&enter()?, args),
@@ -90,6 +111,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Status(args) => status::run(&enter()?, args),
         Command::Repo(args) => crate::repo::run(ui, args, &site()),
         Command::Serve(args) => crate::serve::run(ui, args, &site()),
+        Command::Ledger(args) => ledger::run(&enter()?, args),
         Command::Setup => crate::setup::run_setup(ui, &site()),
         Command::Man(args) => generate::man(args),
         Command::Completions(args) => generate::completions(args),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use apu_archive::quote;
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts, Limits};
+use apu_ledger::{Ledger, LedgerError};
 use apu_proto::Operation;
 use apu_site::{Failure, Settings, Site, Ui, settings};
 
@@ -58,6 +59,14 @@ impl Context {
         Inventory::load(&self.site.clients())
             .map(|inventory| inventory.with_runs(move |word| hosts_of(&site, word)))
             .map_err(|error| failure::target(&self.site, error))
+    }
+
+    /// The ledger; none where no run has begun here.
+    ///
+    /// # Errors
+    /// Where there is one, and it cannot be read.
+    pub fn ledger(&self) -> Result<Option<Ledger>, Failure> {
+        known_ledger(&self.site).map_err(|error| failure::ledger(&self.site, error))
     }
 
     /// The private half of the push key.
@@ -142,6 +151,18 @@ impl Context {
         })?;
         allow_many_files();
         Ok(Arc::new(ssh))
+    }
+}
+
+/// Opens the ledger where there is one. To look at runs makes none.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn known_ledger(site: &Site) -> Result<Option<Ledger>, LedgerError> {
+    let path = site.ledger();
+    match path.try_exists()? {
+        true => Ledger::open(&path).map(Some),
+        false => Ok(None),
     }
 }
 

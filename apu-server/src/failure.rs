@@ -6,6 +6,7 @@ use std::io;
 
 use apu_archive::quote;
 use apu_fleet::{HostName, ServerReason, TargetError};
+use apu_ledger::LedgerError;
 use apu_site::{Failure, Site, io_advice};
 
 use crate::view::clean::clean;
@@ -114,6 +115,20 @@ pub fn target(site: &Site, error: TargetError) -> Failure {
         TargetError::NoneLeft => what.advise("exclude less"),
     }
 }
+
+/// A run that is not there, or a ledger that cannot be used.
+#[must_use]
+pub fn ledger(site: &Site, error: LedgerError) -> Failure {
+    match error {
+        LedgerError::NoRun(_) => Failure::words(error.to_string()).advise(RUNS),
+        // It names its cause itself.
+        error => Failure::machine(format!("cannot use the ledger {}", site.ledger().display()))
+            .why(error.to_string()),
+    }
+}
+
+/// What lists the runs that there are.
+pub const RUNS: &str = "apu runs, which lists them";
 
 /// A failure that is due to a host or to the way to it.
 #[must_use]

@@ -1,36 +1,24 @@
-//! The ledger of this site: opened in one place, and its errors told in one way.
+//! The ledger as apt-all uses it: opened for a run to be recorded, the hosts of a run as a target, and who holds a host.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 
 use apu_archive::quote;
 use apu_fleet::{HostName, Outcome, fold};
-use apu_ledger::{Lease, Ledger, LedgerError, Run, RunRef, RunRefError, RunStatus};
+use apu_ledger::{Lease, Ledger, LedgerError, RunRef, RunRefError, RunStatus};
 use apu_site::{Failure, Site};
 use jiff::Timestamp;
 
-use crate::context::Context;
+use crate::context::{Context, known_ledger};
+use crate::failure;
 
 impl Context {
-    /// Opens the ledger; one is made where there is none.
+    /// Opens the ledger for a run to be recorded; one is made where there is none.
     ///
     /// # Errors
     /// Where it cannot be read and written, or a later apu has written it.
-    pub(crate) fn ledger(&self) -> Result<Ledger, Failure> {
-        open(&self.site).map_err(|error| failure(&self.site, error))
-    }
-
-    /// The run that a word names: its number, `@` for the last, `@-` for the one before, or the beginning of its id.
-    ///
-    /// # Errors
-    /// Where there is none.
-    pub(crate) fn run(&self, ledger: &Ledger, word: &str) -> Result<Run, Failure> {
-        let named: RunRef = word.parse().map_err(|error| {
-            Failure::words(format!("{word:?} is no run"))
-                .why(error)
-                .advise("apu runs, which lists them")
-        })?;
-        ledger.find(&named).map_err(|error| failure(&self.site, error))
+    pub(crate) fn ledger_to_record(&self) -> Result<Ledger, Failure> {
+        open(&self.site).map_err(|error| failure::ledger(&self.site, error))
     }
 }
 
@@ -55,9 +43,9 @@ pub(crate) fn hosts_of(site: &Site, word: &str) -> Result<Vec<HostName>, String>
         return Err(format!("a host ends as one of {words}, and not {how:?}"));
     }
     let named: RunRef = run.parse().map_err(|error: RunRefError| error.to_string())?;
-    let found = || {
-        let ledger = open(site)?;
-        ledger.attempts(ledger.find(&named)?.number)
+    let found = || match known_ledger(site)? {
+        Some(ledger) => ledger.attempts(ledger.find(&named)?.number),
+        None => Err(LedgerError::NoRun(run.to_owned())),
     };
     let attempts = found().map_err(|error| error.to_string())?;
     let hosts = attempts
@@ -77,20 +65,6 @@ pub(crate) fn is_meant(outcome: Option<Outcome>, how: &str) -> bool {
         None => false,
         Some(Outcome::Unreachable) => how == Outcome::Unreachable.as_str(),
         Some(outcome) => outcome.as_str() == how || (how == Outcome::Failed.as_str() && outcome.is_failure()),
-    }
-}
-
-/// Says what is wrong with the ledger.
-pub(crate) fn failure(site: &Site, error: LedgerError) -> Failure {
-    match error {
-        LedgerError::NoRun(_) => Failure::words(error.to_string()).advise("apu runs, which lists them"),
-        LedgerError::Io(error) => {
-            let path = site.ledger();
-            Failure::of_io(format!("cannot use the ledger {}", path.display()), error, &path)
-        }
-        error => Failure::machine(format!("cannot use the ledger {}", site.ledger().display()))
-            .why(error)
-            .advise("df /var/lib/apu-server, and apu ledger check"),
     }
 }
 

@@ -10,11 +10,14 @@ const APT_ALL: &str = env!("CARGO_BIN_EXE_apt-all");
 const APU: &str = env!("CARGO_BIN_EXE_apu");
 
 /// Every command that prints something without asking a host.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 12] = [
     (APU, "hosts"),
     (APU, "hosts web"),
     (APU, "hosts web --fold"),
     (APU, "doctor"),
+    (APU, "runs"),
+    (APU, "locks"),
+    (APU, "ledger check"),
     (APU, "repo publish"),
     (APU, "--help"),
     (APU, "--version"),

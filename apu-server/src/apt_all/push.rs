@@ -25,8 +25,9 @@ use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
+use crate::failure::ledger as ledger_failure;
 use crate::interrupt::stops_and_another;
-use crate::ledger::{failure as ledger_failure, held};
+use crate::ledger::held;
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
@@ -67,7 +68,7 @@ pub(super) fn push_in(context: &Context, args: &Args, parent: Option<RunNumber>)
     let ssh = context.ssh()?;
     // Before anything is published: without it no host is asked to change anything.
     let is_recorded = request.operation().is_a_run() && !(args.dry_run || args.plan);
-    let ledger = is_recorded.then(|| context.ledger()).transpose()?;
+    let ledger = is_recorded.then(|| context.ledger_to_record()).transpose()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
         let tell = |text: &str| match args.json {

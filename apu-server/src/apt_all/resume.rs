@@ -12,7 +12,7 @@ use super::args::{Args, Shown};
 use super::push::{Push, Start, push_in, run_push};
 use super::stored::hosts_of_plan;
 use crate::context::Context;
-use crate::ledger::failure as ledger_failure;
+use crate::failure::ledger as ledger_failure;
 
 /// Goes on with a run: every host of it is asked again for the same run, with what was approved for it. A client that has done it
 /// says how that ended, and does nothing twice.

@@ -30,7 +30,7 @@ pub(crate) fn apply_stored(context: &Context, plan: &StoredPlan, shown: Shown) -
         args: &args,
         hosts,
         local: Vec::new(),
-        ledger: Some(context.ledger()?),
+        ledger: Some(context.ledger_to_record()?),
         parent: None,
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
@@ -103,7 +103,7 @@ impl Push<'_> {
         let number = stored_plans::keep(self.site, &stored)
             .map_err(|error| Failure::of_io("cannot keep the plan".to_owned(), error, &self.site.plans()))?;
         // Standard output is the events' where they are asked for.
-        let text = format!("plan {number} is kept; to carry it out: apu apply {number}\n");
+        let text = format!("plan p{number} is kept; to carry it out: apu apply p{number}\n");
         match self.args.json {
             true => self.ui.complain(&text),
             false => self.ui.show(&text),

@@ -3,23 +3,18 @@
 use apu_fleet::{Ending, HostName};
 use apu_ledger::{Ledger, Run};
 use apu_proto::{Operation, Request, RunId};
-use apu_site::{Failure, say};
+use apu_site::Failure;
 
-use jiff::tz::TimeZone;
-
+use super::recorded::{find, ledger};
 use super::remote::wait;
+use super::runs;
 use crate::context::Context;
 use crate::failure;
-use crate::ledger::failure as failure_of;
+use crate::failure::ledger as failure_of;
 use crate::one_phase::ask;
-use crate::view::clean::clean;
-use crate::view::columns::columns;
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
 use crate::view::summary::summary;
-
-/// How many runs are listed.
-const MOST: u32 = 50;
 
 /// Follow a run on its hosts from its beginning, and show how it ended; without words, list the runs that began here.
 #[derive(Debug, clap::Args)]
@@ -37,14 +32,14 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let Some((run, target)) = args.words.split_last() else {
-        return list(context);
+        return runs::run(context, &runs::Args::usual());
     };
     let (run, target) = match (run.parse::<RunId>(), target) {
         // One that began elsewhere, or long ago.
         (Ok(id), [_, ..]) => (id, target.to_vec()),
         (_, target) => {
-            let ledger = context.ledger()?;
-            let run = context.run(&ledger, run)?;
+            let ledger = ledger(context)?;
+            let run = find(context, &ledger, run)?;
             let id = run.client_run.ok_or_else(|| {
                 Failure::words(format!("no host was asked for run {}", run.number))
                     .why("so there is nothing to follow")
@@ -101,39 +96,4 @@ fn meant_for(context: &Context, ledger: &Ledger, run: &Run) -> Result<Vec<String
         .map_err(|error| failure_of(&context.site, error))?;
     let hosts = work.map(|work| work.hosts).unwrap_or_default();
     Ok(hosts.iter().map(ToString::to_string).collect())
-}
-
-fn list(context: &Context) -> Result<u8, Failure> {
-    let known = context
-        .ledger()?
-        .runs(MOST)
-        .map_err(|error| failure_of(&context.site, error))?;
-    if known.is_empty() {
-        say!(context.ui, "no run has begun here");
-    } else {
-        context.ui.show(&table(&known, &TimeZone::system()));
-    }
-    Ok(0)
-}
-
-fn table(known: &[Run], zone: &TimeZone) -> String {
-    let mut rows = vec![
-        ["RUN", "BEGAN", "BY", "OPERATION", "TARGET"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    for begun in known {
-        rows.push(vec![
-            begun.number.to_string(),
-            begun
-                .begun
-                .to_zoned(zone.clone())
-                .strftime("%F %H:%M")
-                .to_string(),
-            clean(&begun.by),
-            clean(&begun.operation),
-            clean(&begun.target),
-        ]);
-    }
-    columns(&rows, "  ").join("\n") + "\n"
 }

@@ -6,10 +6,16 @@ use std::fs;
 use std::path::Path;
 
 use apu_fleet::{ClassName, Inventory};
+use apu_ledger::Run;
 use apu_site::{Site, Ui};
 use clap::{Arg, ArgAction, Command, ValueHint};
+use jiff::tz::TimeZone;
 
 use crate::apt_all::operation_of;
+use crate::context::known_ledger;
+use crate::stored_plans;
+use crate::view::clean::clean;
+use crate::view::run_facts::when;
 
 /// Say what may stand at the end of these words.
 #[derive(Debug, clap::Args)]
@@ -39,7 +45,12 @@ pub(super) fn run(ui: &Ui, site: &Site, args: &Args, programs: [Command; 2]) -> 
         Some((current, given)) if !given.is_empty() => (&given[1..], current.as_str()),
         _ => return 0,
     };
-    let text: String = candidates(program, given, current, &|| targets(site))
+    let known = Known {
+        targets: &|| targets(site),
+        runs: &|| runs(site),
+        plans: &|| plans(site),
+    };
+    let text: String = candidates(program, given, current, &known)
         .into_iter()
         .map(|(word, help)| format!("{word}\t{help}\n"))
         .collect();
@@ -50,12 +61,14 @@ pub(super) fn run(ui: &Ui, site: &Site, args: &Args, programs: [Command; 2]) -> 
 /// What there is with what it means.
 type Candidates = Vec<(String, String)>;
 
-fn candidates(
-    mut command: Command,
-    given: &[String],
-    current: &str,
-    targets: &dyn Fn() -> Candidates,
-) -> Candidates {
+/// What there is on this server, read only where it may stand.
+struct Known<'a> {
+    targets: &'a dyn Fn() -> Candidates,
+    runs: &'a dyn Fn() -> Candidates,
+    plans: &'a dyn Fn() -> Candidates,
+}
+
+fn candidates(mut command: Command, given: &[String], current: &str, known: &Known<'_>) -> Candidates {
     command.build();
     let mut positionals: Vec<&str> = Vec::new();
     let mut waits_for: Option<Arg> = None;
@@ -72,7 +85,7 @@ fn candidates(
         }
     }
     let mut found = if let Some(argument) = waits_for {
-        values(&argument, current, targets)
+        values(&argument, current, known)
     } else if current.starts_with('-') {
         options(&command)
     } else {
@@ -81,7 +94,7 @@ fn candidates(
             .map(|command| named(command.get_name(), command.get_about()))
             .collect();
         if below.is_empty() {
-            positional(&command, &positionals, current, targets)
+            positional(&command, &positionals, current, known)
         } else {
             below
         }
@@ -119,7 +132,7 @@ fn options(command: &Command) -> Candidates {
         .collect()
 }
 
-fn values(argument: &Arg, current: &str, targets: &dyn Fn() -> Candidates) -> Candidates {
+fn values(argument: &Arg, current: &str, known: &Known<'_>) -> Candidates {
     let names: Vec<&str> = argument
         .get_value_names()
         .unwrap_or_default()
@@ -127,8 +140,14 @@ fn values(argument: &Arg, current: &str, targets: &dyn Fn() -> Candidates) -> Ca
         .map(clap::builder::Str::as_str)
         .collect();
     match names.first().copied().unwrap_or_default() {
-        "TARGET" | "TARGET... RUN" | "HOST" => in_list(current, targets()),
-        "CLASS" => targets().into_iter().filter(|(_, help)| help == CLASS).collect(),
+        "TARGET" | "TARGET... RUN" | "HOST" => in_list(current, (known.targets)()),
+        "RUN" => (known.runs)(),
+        "PLAN" => (known.plans)(),
+        "RUN|PLAN" => [(known.runs)(), (known.plans)()].concat(),
+        "CLASS" => (known.targets)()
+            .into_iter()
+            .filter(|(_, help)| help == CLASS)
+            .collect(),
         "FILE" | "FILE.deb" | "DIR" => vec![(FILES.to_owned(), String::new())],
         _ if matches!(
             argument.get_value_hint(),
@@ -146,14 +165,9 @@ fn values(argument: &Arg, current: &str, targets: &dyn Fn() -> Candidates) -> Ca
     }
 }
 
-fn positional(
-    command: &Command,
-    before: &[&str],
-    current: &str,
-    targets: &dyn Fn() -> Candidates,
-) -> Candidates {
+fn positional(command: &Command, before: &[&str], current: &str, known: &Known<'_>) -> Candidates {
     if command.get_name() == "apt-all" {
-        return of_apt_all(command, before, current, targets);
+        return of_apt_all(command, before, current, known);
     }
     let all: Vec<&Arg> = command.get_positionals().collect();
     let last = all
@@ -161,25 +175,20 @@ fn positional(
         .filter(|last| matches!(last.get_action(), ArgAction::Append));
     all.get(before.len())
         .or(last)
-        .map(|argument| values(argument, current, targets))
+        .map(|argument| values(argument, current, known))
         .unwrap_or_default()
 }
 
 /// Targets, until an operation ends them; then packages, where it takes any.
-fn of_apt_all(
-    command: &Command,
-    before: &[&str],
-    current: &str,
-    targets: &dyn Fn() -> Candidates,
-) -> Candidates {
+fn of_apt_all(command: &Command, before: &[&str], current: &str, known: &Known<'_>) -> Candidates {
     match before.iter().skip(1).find_map(|word| operation_of(word)) {
         Some(operation) if operation.takes_packages() => vec![(FILES.to_owned(), String::new())],
         Some(_) => Vec::new(),
         None => {
-            let mut found = in_list(current, targets());
+            let mut found = in_list(current, (known.targets)());
             let operations = command.get_positionals().nth(1).filter(|_| !before.is_empty());
             if let Some(operations) = operations {
-                found.splice(0..0, values(operations, current, targets));
+                found.splice(0..0, values(operations, current, known));
             }
             found
         }
@@ -223,6 +232,30 @@ fn targets(site: &Site) -> Candidates {
     found
 }
 
+/// How many runs may be named: the last ones.
+const RUNS: u32 = 20;
+
+/// The last runs, the newest first. A ledger that cannot be read has none.
+fn runs(site: &Site) -> Candidates {
+    let Ok(Some(ledger)) = known_ledger(site) else {
+        return Vec::new();
+    };
+    let zone = TimeZone::system();
+    let named = |run: Run| {
+        let text = format!("{} {}: {}", when(run.begun, &zone), run.target, run.operation);
+        (run.number.to_string(), clean(&text))
+    };
+    let runs = ledger.runs(RUNS).unwrap_or_default();
+    runs.into_iter().map(named).collect()
+}
+
+/// The plans that are kept, the newest first.
+fn plans(site: &Site) -> Candidates {
+    let numbers = stored_plans::numbers(site).unwrap_or_default();
+    let named = |number: u32| (super::plans::name(number), "plan".to_owned());
+    numbers.into_iter().rev().map(named).collect()
+}
+
 /// The completions of one program for bash, zsh and fish: file name and text.
 pub(super) fn scripts(program: &str) -> [(String, String); 3] {
     let function = program.replace('-', "_");
@@ -259,12 +292,18 @@ mod tests {
             "apu" => super::super::Args::command(),
             _ => crate::apt_all::Args::command(),
         };
-        let targets = || {
-            [("web", CLASS), ("web1", HOST), ("db1", HOST)]
-                .map(|(word, help)| (word.to_owned(), help.to_owned()))
-                .to_vec()
+        let listed = |words: &[(&str, &str)]| -> Candidates {
+            let words = words.iter();
+            words
+                .map(|(word, help)| ((*word).to_owned(), (*help).to_owned()))
+                .collect()
         };
-        let found = candidates(program, &words, &current, &targets);
+        let known = Known {
+            targets: &|| listed(&[("web", CLASS), ("web1", HOST), ("db1", HOST)]),
+            runs: &|| listed(&[("412", ""), ("411", ""), ("39", "")]),
+            plans: &|| listed(&[("p3", "")]),
+        };
+        let found = candidates(program, &words, &current, &known);
         found
             .into_iter()
             .map(|(word, _)| word)
@@ -295,6 +334,18 @@ mod tests {
             ("apu key r", "rotate"),
             ("apu key rotate --arch", "--archive"),
             ("apu status w", "web web1"),
+            ("apu show ", "412 411 39 p3"),
+            ("apu show p", "p3"),
+            ("apu apply ", "p3"),
+            ("apu log 4", "412 411"),
+            ("apu log 412 d", "db1"),
+            ("apu diff 411 4", "412 411"),
+            ("apu history w", "web web1"),
+            ("apu unlock d", "db1"),
+            ("apu unlock db1 w", "web web1"),
+            ("apu runs -n ", ""),
+            ("apu runs --j", "--json"),
+            ("apu ledger c", "check"),
             ("apu ma", ""),
             ("apu comp", ""),
         ] {

@@ -51,6 +51,7 @@ fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>
     }
     let spoken = name.replacen('-', " ", usize::from(above.is_some()));
     let command = command.disable_help_subcommand(true).bin_name(spoken);
+    let examples = command.get_after_help().map(ToString::to_string);
     let command = command.display_name(&name).after_help(None::<&str>);
     let synopsis = synopsis(command.clone());
     let page = clap_mangen::Man::new(command.clone())
@@ -66,6 +67,14 @@ fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>
     if command.has_subcommands() {
         page.render_subcommands_section(&mut text)?;
     }
+    text.extend_from_slice(json(&name).as_bytes());
+    let examples = examples.filter(|_| !more(&name).contains("EXAMPLES"));
+    text.extend_from_slice(
+        examples
+            .map(|text| example_section(&text))
+            .unwrap_or_default()
+            .as_bytes(),
+    );
     text.extend_from_slice(more(&name).as_bytes());
     fs::write(directory.join(format!("{name}.8")), text)
 }
@@ -75,13 +84,25 @@ fn synopsis(mut command: clap::Command) -> String {
     command.build();
     let mut lines = Vec::new();
     usages(&command, &mut lines);
-    let escaped = |line: String| {
-        line.replace('\\', "\\e")
-            .replace('-', "\\-")
-            .replace('\'', "\\(aq")
-    };
-    let lines: Vec<String> = lines.into_iter().map(escaped).collect();
+    let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
     format!(".SH SYNOPSIS\n.nf\n{}\n.fi\n", lines.join("\n"))
+}
+
+/// A line of a command as roff has it.
+fn escaped(line: &str) -> String {
+    line.replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\'', "\\(aq")
+}
+
+/// The examples below a command's help, each a line that is indented there.
+fn example_section(help: &str) -> String {
+    let lines: Vec<String> = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .map(escaped)
+        .collect();
+    format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.join("\n"))
 }
 
 fn usages(command: &clap::Command, lines: &mut Vec<String>) {
@@ -117,6 +138,20 @@ fn usages(command: &clap::Command, lines: &mut Vec<String>) {
         });
     }
     lines.push(words.join(" "));
+}
+
+/// What a page says of the command's JSON, in roff.
+fn json(name: &str) -> &'static str {
+    match name {
+        "apu-diff" => include_str!("generate/apu-diff.roff"),
+        "apu-history" => include_str!("generate/apu-history.roff"),
+        "apu-locks" => include_str!("generate/apu-locks.roff"),
+        "apu-log" => include_str!("generate/apu-log.roff"),
+        "apu-plans" => include_str!("generate/apu-plans.roff"),
+        "apu-runs" => include_str!("generate/apu-runs.roff"),
+        "apu-show" => include_str!("generate/apu-show.roff"),
+        _ => "",
+    }
 }
 
 /// What a page says beyond the command line, in roff.
@@ -160,11 +195,22 @@ mod tests {
         for line in [
             "apu hosts [TARGET...]",
             "apu attach ",
+            "apu runs [\\-\\-number N]",
+            "apu diff RUN RUN",
+            "apu ledger prune",
             "apu key rotate ",
             "apu repo ",
         ] {
             assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
         }
         assert!(!text.contains("complete") && !text.contains("setup"), "{text}");
+    }
+
+    #[test]
+    fn a_page_has_the_examples_of_the_help() {
+        assert_eq!(
+            example_section("Examples:\n  sudo apu show @-\n  sudo apu log 412 'web[1-2]'"),
+            ".SH EXAMPLES\n.nf\nsudo apu show @\\-\nsudo apu log 412 \\(aqweb[1\\-2]\\(aq\n.fi\n"
+        );
     }
 }

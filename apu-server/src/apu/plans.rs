@@ -1,47 +1,116 @@
-//! `apu plans`, `apu show` and `apu apply`: the plans that `apt-all … --plan` has kept.
+//! `apu plans`, `apu show pN` and `apu apply`: the plans that `apt-all … --plan` has kept.
 
 use apu_archive::quote;
 use apu_fleet::{HostName, span};
-use apu_proto::Plan;
+use apu_proto::{Operation, Plan};
 use apu_site::{Failure, say};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
+use super::recorded::say_json;
 use crate::apt_all;
 use crate::context::Context;
 use crate::stored_plans::{self, StoredPlan, VALID};
+use crate::view::json::json_time;
 use crate::view::paint::Paint;
 use crate::view::plans::{counted, plans};
 
 /// List the plans that are kept: `apt-all TARGET OPERATION --plan` makes one.
 #[derive(Debug, clap::Args)]
-pub(super) struct ListArgs {}
-
-/// Show a plan as it was shown when it was made.
-#[derive(Debug, clap::Args)]
-pub(super) struct ShowArgs {
-    /// Its number.
-    #[arg(value_name = "PLAN")]
-    number: u32,
-
-    /// Every upgrade.
-    #[arg(short, long)]
-    verbose: bool,
+#[command(after_help = "\
+Examples:
+  sudo apt-all web upgrade --plan
+  sudo apu plans
+  sudo apu show p3")]
+pub(super) struct ListArgs {
+    /// Print JSON, a plan a line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Carry out a plan: its hosts do what it says, in its waves, and nothing else.
 ///
 /// A host that would change something else by now is drifted, and nothing changes there.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sudo apu apply p3")]
 pub(super) struct ApplyArgs {
-    /// Its number.
+    /// Its name, such as p3.
     #[arg(value_name = "PLAN")]
-    number: u32,
+    plan: String,
 
     #[command(flatten)]
     shown: apt_all::Shown,
 }
 
-pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
+/// What a plan's name begins with, before its number.
+const MARK: char = 'p';
+
+/// The number of the plan that has this name; none for a word that is no plan's name.
+pub(super) fn number(word: &str) -> Option<u32> {
+    let digits = word.strip_prefix(MARK)?;
+    let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
+/// The name of a plan.
+pub(super) fn name(number: u32) -> String {
+    format!("{MARK}{number}")
+}
+
+/// A plan in JSON.
+#[derive(Serialize)]
+struct Facts<'a> {
+    plan: String,
+    made: String,
+    by: &'a str,
+    target: &'a str,
+    operation: Operation,
+    packages: &'a [String],
+    allow_remove: bool,
+    valid: bool,
+    hosts: usize,
+    waves: &'a [usize],
+    soak: u64,
+}
+
+impl<'a> Facts<'a> {
+    fn of(number: u32, plan: &'a StoredPlan, now: f64) -> Self {
+        let since = SignedDuration::try_from_secs_f64(plan.at).unwrap_or_default();
+        Self {
+            plan: name(number),
+            made: json_time(Timestamp::UNIX_EPOCH.checked_add(since).unwrap_or_default()),
+            by: &plan.by,
+            target: &plan.target,
+            operation: plan.operation,
+            packages: &plan.packages,
+            allow_remove: plan.allow_remove,
+            valid: plan.is_valid(now),
+            hosts: plan.hosts.len(),
+            waves: &plan.waves,
+            soak: plan.soak,
+        }
+    }
+}
+
+/// A plan in JSON, with what each host would do.
+#[derive(Serialize)]
+struct WholePlan<'a> {
+    #[serde(flatten)]
+    facts: Facts<'a>,
+    plans: Vec<HostPlan<'a>>,
+}
+
+/// What a host would do, in JSON.
+#[derive(Serialize)]
+struct HostPlan<'a> {
+    host: &'a HostName,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+pub(super) fn list(context: &Context, args: &ListArgs) -> Result<u8, Failure> {
     let numbers = stored_plans::numbers(&context.site);
     let numbers = numbers.map_err(|error| Failure::machine("cannot list the plans").why(error))?;
     let now = now();
@@ -50,6 +119,10 @@ pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
         let Some(plan) = read(context, number)? else {
             continue;
         };
+        if args.json {
+            say_json(context, &Facts::of(number, &plan, now))?;
+            continue;
+        }
         let state = if plan.is_valid(now) {
             let left = VALID.as_secs() - plan.age(now);
             format!("expires in {}", span(left))
@@ -58,7 +131,8 @@ pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
         };
         say!(
             context.ui,
-            "{number}: {} ago, by {}: {}; {}; {state}",
+            "{}: {} ago, by {}: {}; {}; {state}",
+            name(number),
             span(plan.age(now)),
             quote(&plan.by),
             command(&plan),
@@ -68,8 +142,15 @@ pub(super) fn list(context: &Context, _: &ListArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<u8, Failure> {
-    let plan = find(context, args.number)?;
+pub(super) fn show(context: &Context, number: u32, verbose: bool, json: bool) -> Result<u8, Failure> {
+    let plan = find(context, number)?;
+    if json {
+        let plans = plan.hosts.iter().map(|(host, plan)| HostPlan { host, plan });
+        let facts = Facts::of(number, &plan, now());
+        let plans = plans.collect();
+        say_json(context, &WholePlan { facts, plans })?;
+        return Ok(0);
+    }
     let hosts: Vec<(HostName, &Plan)> = plan
         .hosts
         .iter()
@@ -83,7 +164,7 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<u8, Failure> {
         span(plan.age(now())),
         quote(&plan.by)
     );
-    context.ui.show(&plans(&hosts, paint, args.verbose));
+    context.ui.show(&plans(&hosts, paint, verbose));
     if let Some(outlook) = apt_all::outlook(&plan) {
         say!(context.ui, "in waves: {outlook}");
     }
@@ -91,17 +172,29 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<u8, Failure> {
 }
 
 pub(super) fn apply(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
-    let plan = find(context, args.number)?;
+    let number = named(&args.plan)?;
+    let plan = find(context, number)?;
     let now = now();
     if !plan.is_valid(now) {
         let (age, valid) = (span(plan.age(now)), span(VALID.as_secs()));
-        return Err(Failure::words(format!("plan {} has expired", args.number))
+        return Err(Failure::words(format!("plan {} has expired", name(number)))
             .why(format!(
                 "it is {age} old, and a plan may be carried out for {valid}"
             ))
             .advise(format!("{} --plan", command(&plan))));
     }
     apt_all::apply_stored(context, &plan, args.shown)
+}
+
+/// The number of the plan that a word names.
+fn named(word: &str) -> Result<u32, Failure> {
+    number(word).ok_or_else(|| {
+        let failure = Failure::words(format!("{word:?} is not a plan: a plan's name is p and a number"));
+        match number(&format!("{MARK}{word}")) {
+            Some(number) => failure.advise(format!("apu apply {}", name(number))),
+            None => failure.advise("apu plans, which lists them"),
+        }
+    })
 }
 
 /// The command that made a plan.
@@ -120,7 +213,7 @@ fn now() -> f64 {
 
 fn find(context: &Context, number: u32) -> Result<StoredPlan, Failure> {
     read(context, number)?.ok_or_else(|| {
-        Failure::words(format!("there is no plan {number}"))
+        Failure::words(format!("there is no plan {}", name(number)))
             .why("it was never made, was let go, or its file is not whole")
             .advise("apu plans, which lists them")
     })
@@ -128,5 +221,31 @@ fn find(context: &Context, number: u32) -> Result<StoredPlan, Failure> {
 
 fn read(context: &Context, number: u32) -> Result<Option<StoredPlan>, Failure> {
     stored_plans::find(&context.site, number)
-        .map_err(|error| Failure::machine(format!("cannot read plan {number}")).why(error))
+        .map_err(|error| Failure::machine(format!("cannot read plan {}", name(number))).why(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_named_by_p_and_its_number() {
+        assert_eq!((number("p3"), named("p100").unwrap()), (Some(3), 100));
+        assert_eq!(number(&name(7)), Some(7));
+        for word in ["3", "p", "p0", "p03", "p+3", "P3", "p3x", "p99999999999"] {
+            assert_eq!(number(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_answered_with_the_name_to_type() {
+        let failure = named("3").unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "\"3\" is not a plan: a plan's name is p and a number"
+        );
+        assert_eq!(failure.advice(), Some("apu apply p3"));
+        let failure = named("web").unwrap_err();
+        assert_eq!(failure.advice(), Some("apu plans, which lists them"));
+    }
 }

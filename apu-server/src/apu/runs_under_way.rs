@@ -8,9 +8,11 @@ use apu_fleet::{HostName, Outcome};
 use apu_ledger::{Attempt, Run, RunStatus};
 use apu_site::{Failure, say};
 
+use super::recorded::{find, ledger};
 use crate::apt_all::{self, Shown};
 use crate::context::Context;
-use crate::ledger::{failure as failure_of, is_meant};
+use crate::failure::ledger as failure_of;
+use crate::ledger::is_meant;
 use crate::who::Who;
 
 /// How often a run is looked at that is waited for.
@@ -70,14 +72,14 @@ pub(super) struct WaitArgs {
 }
 
 pub(super) fn resume(context: &Context, args: &ResumeArgs) -> Result<u8, Failure> {
-    let ledger = context.ledger()?;
-    let run = context.run(&ledger, &args.run)?;
+    let ledger = ledger(context)?;
+    let run = find(context, &ledger, &args.run)?;
     apt_all::resume(context, ledger, &run, args.shown)
 }
 
 pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> {
-    let ledger = context.ledger()?;
-    let run = context.run(&ledger, &args.run)?;
+    let ledger = ledger(context)?;
+    let run = find(context, &ledger, &args.run)?;
     let number = run.number;
     match run.status {
         RunStatus::Ended(_) => {}
@@ -129,8 +131,8 @@ pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> 
 }
 
 pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> {
-    let ledger = context.ledger()?;
-    let run = context.run(&ledger, &args.run)?;
+    let ledger = ledger(context)?;
+    let run = find(context, &ledger, &args.run)?;
     if run.status != RunStatus::Running {
         return Err(Failure::words(format!("run {} is not under way", run.number))
             .advise(format!("apu show {}", run.number)));
@@ -150,12 +152,12 @@ pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> 
 }
 
 pub(super) fn wait(context: &Context, args: &WaitArgs) -> Result<u8, Failure> {
-    let ledger = context.ledger()?;
-    let mut run = context.run(&ledger, &args.run)?;
+    let ledger = ledger(context)?;
+    let mut run = find(context, &ledger, &args.run)?;
     let word = run.number.to_string();
     while run.status == RunStatus::Running {
         sleep(PAUSE);
-        run = context.run(&ledger, &word)?;
+        run = find(context, &ledger, &word)?;
     }
     ended(&run)
 }

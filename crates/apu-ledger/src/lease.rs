@@ -1,12 +1,15 @@
 //! Leases: a host is at work for one run at a time.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use apu_fleet::HostName;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
-use crate::read::{host_name, time};
+use crate::read::{host_name, run_of, time};
 use crate::run::{Run, RunNumber, RunStatus};
 
 /// A host that is held for a run.
@@ -70,11 +73,11 @@ fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-fn lease(connection: &Connection, (host, run, since, is_open): Row) -> Result<Lease, LedgerError> {
+fn lease((host, number, since, is_open): Row, run: Run) -> Result<Lease, LedgerError> {
     Ok(Lease {
-        host: host_name(run, &host)?,
-        run: crate::read::run_of(connection, RunNumber(run))?,
-        since: time(run, since)?,
+        host: host_name(number, &host)?,
+        run,
+        since: time(number, since)?,
         is_open,
     })
 }
@@ -84,7 +87,11 @@ fn find(connection: &Connection, host: &HostName) -> Result<Option<Lease>, Ledge
         .prepare(&format!("{COLUMNS} WHERE lease.host = ?"))?
         .query_row([host.as_str()], columns)
         .optional()?;
-    found.map(|row| lease(connection, row)).transpose()
+    let with_run = |row: Row| {
+        let run = run_of(connection, RunNumber(row.1))?;
+        lease(row, run)
+    };
+    found.map(with_run).transpose()
 }
 
 impl Ledger {
@@ -99,20 +106,29 @@ impl Ledger {
         let rows = query
             .query_map([], columns)?
             .collect::<rusqlite::Result<Vec<Row>>>()?;
-        let leases = rows.into_iter().map(|row| lease(&self.connection, row));
-        let mut leases = leases.collect::<Result<Vec<Lease>, LedgerError>>()?;
+        // Thousands of hosts are held for a few runs: each is read once.
+        let mut runs: HashMap<i64, Run> = HashMap::new();
+        let mut leases = Vec::new();
+        for row in rows {
+            let run = match runs.entry(row.1) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(place) => place.insert(run_of(&self.connection, RunNumber(row.1))?).clone(),
+            };
+            leases.push(lease(row, run)?);
+        }
         leases.retain(Lease::holds);
         Ok(leases)
     }
 
-    /// Lets a host go that a run holds. Returns whether one held it.
+    /// Lets the host of a lease go. Returns whether that run still held it: another one that took it since keeps it.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
-    pub fn unlock(&self, host: &HostName) -> Result<bool, LedgerError> {
-        let gone = self
-            .connection
-            .execute("DELETE FROM lease WHERE host = ?", [host.as_str()])?;
+    pub fn unlock(&self, lease: &Lease) -> Result<bool, LedgerError> {
+        let gone = self.connection.execute(
+            "DELETE FROM lease WHERE host = ? AND run = ?",
+            params![lease.host.as_str(), lease.run.number.0],
+        )?;
         Ok(gone > 0)
     }
 }

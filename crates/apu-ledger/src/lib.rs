@@ -6,6 +6,7 @@
 
 mod begin;
 mod check;
+mod counts;
 mod error;
 mod lease;
 mod ledger;

@@ -115,6 +115,11 @@ pub(crate) fn host_name(run: i64, name: &str) -> Result<HostName, LedgerError> {
         .map_err(|error: apu_fleet::NameError| damaged(run, "a host", &error.to_string()))
 }
 
+pub(crate) fn outcome_of(run: i64, word: &str) -> Result<Outcome, LedgerError> {
+    let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
+    known.ok_or_else(|| damaged(run, "an outcome", word))
+}
+
 pub(crate) fn run_of(connection: &Connection, number: RunNumber) -> Result<Run, LedgerError> {
     let mut query = connection.prepare(&format!("{RUN} WHERE number = ?"))?;
     let row = query.query_row([number.0], RunRow::of).optional()?;
@@ -144,13 +149,7 @@ fn attempt_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<AttemptRow> {
 }
 
 fn attempt((run, host, started, ended, outcome, seconds, event): AttemptRow) -> Result<Attempt, LedgerError> {
-    let outcome = match outcome {
-        None => None,
-        Some(word) => {
-            let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
-            Some(known.ok_or_else(|| damaged(run, "an outcome", &word))?)
-        }
-    };
+    let outcome = outcome.map(|word| outcome_of(run, &word)).transpose()?;
     Ok(Attempt {
         run: RunNumber(run),
         host: host_name(run, &host)?,

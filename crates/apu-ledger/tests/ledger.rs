@@ -188,6 +188,9 @@ fn a_push_is_read_back_as_it_happened() {
         ]
     );
     assert_eq!(attempts[2].started, None);
+    let outcomes = ledger.outcomes(number).unwrap();
+    assert_eq!(outcomes.values().sum::<usize>(), 3);
+    assert_eq!(outcomes.get(&Some(Outcome::Failed)), Some(&1));
     let ending = ledger.ending(&attempts[2]).unwrap().unwrap();
     assert_eq!(ending.outcome, Outcome::Unreachable);
     let mut output = Vec::new();
@@ -220,7 +223,9 @@ fn what_decides_is_on_the_disk_at_once_and_the_rest_soon() {
     assert_eq!(count(), 2);
     push.start("web1");
     assert_eq!(count(), 3);
-    assert!(ledger.attempts(push.recorder.number().unwrap()).unwrap()[0].is_open());
+    let number = push.recorder.number().unwrap();
+    assert!(ledger.attempts(number).unwrap()[0].is_open());
+    assert_eq!(ledger.outcomes(number).unwrap().get(&None), Some(&1));
 }
 
 #[test]
@@ -260,10 +265,28 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
         ledger.find(&"1".parse().unwrap()).unwrap().status,
         RunStatus::WentOn(next)
     );
-    kill(&desk);
-    assert!(ledger.unlock(&"web1".parse().unwrap()).unwrap());
-    assert!(!ledger.unlock(&"web1".parse().unwrap()).unwrap());
-    assert!(desk.push(6, &["web1"], None).begin().is_ok());
+}
+
+#[test]
+fn a_host_is_let_go_by_the_lease_that_was_looked_at_and_by_no_other() {
+    let desk = Desk::new();
+    let lease_of = |id: u8| {
+        let mut push = desk.push(id, &["web1"], None);
+        push.begin().unwrap();
+        push.phase(Phase::Apply);
+        push.start("web1");
+        kill(&desk);
+        desk.open().leases().unwrap().remove(0)
+    };
+    let ledger = desk.open();
+    let first = lease_of(1);
+    assert!(ledger.unlock(&first).unwrap());
+    assert!(!ledger.unlock(&first).unwrap());
+    let second = lease_of(2);
+    assert!(!ledger.unlock(&first).unwrap());
+    assert_eq!(ledger.leases().unwrap(), std::slice::from_ref(&second));
+    assert!(ledger.unlock(&second).unwrap());
+    assert!(ledger.leases().unwrap().is_empty());
 }
 
 #[test]

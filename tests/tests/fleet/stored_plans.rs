@@ -10,7 +10,7 @@ fn a_plan_that_was_kept_is_carried_out_as_it_is_and_a_host_that_would_do_somethi
 
     let made = fleet.plain_apt_all("web upgrade --plan");
     assert_eq!(made.code, 0, "{made:?}");
-    let kept = "plan 1 is kept; to carry it out: apu apply 1\n";
+    let kept = "plan p1 is kept; to carry it out: apu apply p1\n";
     assert!(
         made.stdout.contains("pkg-a:amd64  1.0 → 2.0") && made.stdout.ends_with(kept),
         "{made:?}"
@@ -18,10 +18,10 @@ fn a_plan_that_was_kept_is_carried_out_as_it_is_and_a_host_that_would_do_somethi
     let listed = fleet.apu("plans");
     let line = "by root: apt-all web upgrade; 2 hosts, 10 upgraded; expires in ";
     assert!(
-        listed.stdout.starts_with("1: ") && listed.stdout.contains(line),
+        listed.stdout.starts_with("p1: ") && listed.stdout.contains(line),
         "{listed:?}"
     );
-    let shown = fleet.apu("show 1");
+    let shown = fleet.apu("show p1");
     assert!(
         shown.stdout.contains("web[1-2]: the same 5 changes: 5 upgraded"),
         "{shown:?}"
@@ -33,7 +33,7 @@ fn a_plan_that_was_kept_is_carried_out_as_it_is_and_a_host_that_would_do_somethi
     // The administrator of one machine keeps a package back meanwhile.
     let web2 = fleet.host("web2");
     web2.sh("apt-mark hold pkg-a").ok();
-    let applied = fleet.apu("apply 1");
+    let applied = fleet.apu("apply p1");
     assert_eq!(applied.code, 1, "{applied:?}");
     assert!(
         applied.stdout.contains("web1: changed: 5 packages"),
@@ -51,9 +51,9 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
     let fleet = Fleet::of(["web1"]).up();
     fleet.upstream_offers(Stage::After);
     fleet.apt_all("web1 update").exited(0);
-    let missing = fleet.apu("apply 1");
+    let missing = fleet.apu("apply p1");
     assert_eq!(missing.code, 2, "{missing:?}");
-    assert!(missing.stderr.contains("there is no plan 1"), "{missing:?}");
+    assert!(missing.stderr.contains("there is no plan p1"), "{missing:?}");
 
     fleet.plain_apt_all("web1 upgrade --plan").ok();
     let server = fleet.server();
@@ -61,9 +61,9 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
     server
         .sh(&format!("sed -i 's/\"at\":[0-9.]*/\"at\":1000000/' {file}"))
         .ok();
-    let expired = fleet.apu("apply 1");
+    let expired = fleet.apu("apply p1");
     assert_eq!(expired.code, 2, "{expired:?}");
-    for part in ["plan 1 has expired", "try: apt-all web1 upgrade --plan"] {
+    for part in ["plan p1 has expired", "try: apt-all web1 upgrade --plan"] {
         assert!(expired.stderr.contains(part), "{expired:?}");
     }
     assert!(fleet.apu("plans").stdout.contains("; expired\n"));

@@ -1,0 +1,254 @@
+//! The difference between two runs: hosts that ended differently, or on which other packages changed. Equal differences are told
+//! once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+
+use apu_fleet::HostName;
+use apu_ledger::{Run, RunNumber};
+use apu_proto::Change;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::changes::Listing;
+use super::clean::clean;
+use super::columns::columns;
+use super::groups::{groups, set};
+use super::paint::Paint;
+use super::run_facts::{HostEnd, RunHost, Unended, when};
+
+/// The most upgrades of one list; `-v` shows all.
+const LONGEST: usize = 10;
+
+/// What differs about a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Difference {
+    /// How it ended in the first run; none where it was not in it.
+    first: Option<HostEnd>,
+    /// How it ended in the second run; none where it was not in it.
+    second: Option<HostEnd>,
+    /// What changed in the first run alone, sorted.
+    only_first: Vec<Change>,
+    /// What changed in the second run alone, sorted.
+    only_second: Vec<Change>,
+}
+
+impl Difference {
+    fn between(first: Option<&RunHost>, second: Option<&RunHost>) -> Option<Self> {
+        let changes = |host: Option<&RunHost>| -> BTreeSet<Change> {
+            host.map_or(&[][..], RunHost::changes).iter().cloned().collect()
+        };
+        let (before, after) = (changes(first), changes(second));
+        let difference = Self {
+            first: first.map(|host| host.end),
+            second: second.map(|host| host.end),
+            only_first: before.difference(&after).cloned().collect(),
+            only_second: after.difference(&before).cloned().collect(),
+        };
+        let is_equal = difference.first == difference.second
+            && difference.only_first.is_empty()
+            && difference.only_second.is_empty();
+        (!is_equal).then_some(difference)
+    }
+}
+
+/// The differences between two runs, each with the hosts that have it: in the order of the second run, and then those of the
+/// first alone.
+#[must_use]
+pub fn differences<'a>(first: &'a [RunHost], second: &'a [RunHost]) -> Vec<(Difference, Vec<&'a HostName>)> {
+    let by_name = |hosts: &'a [RunHost]| -> HashMap<&'a HostName, &'a RunHost> {
+        hosts.iter().map(|host| (&host.host, host)).collect()
+    };
+    let (before, after) = (by_name(first), by_name(second));
+    let gone = first.iter().filter(|host| !after.contains_key(&host.host));
+    let differing = second.iter().chain(gone).filter_map(|host| {
+        let name = &host.host;
+        let difference = Difference::between(before.get(name).copied(), after.get(name).copied())?;
+        Some((name, difference))
+    });
+    groups(differing)
+}
+
+/// One side of a difference in JSON.
+#[derive(Serialize)]
+struct Side<'a> {
+    run: RunNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<apu_fleet::Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_state: Option<Unended>,
+    only_here: &'a [Change],
+}
+
+impl<'a> Side<'a> {
+    fn of(run: &Run, end: Option<HostEnd>, only_here: &'a [Change]) -> Option<Self> {
+        let end = end?;
+        Some(Self {
+            run: run.number,
+            outcome: end.outcome(),
+            host_state: match end {
+                HostEnd::Outcome(_) => None,
+                HostEnd::Unended(unended) => Some(unended),
+            },
+            only_here,
+        })
+    }
+}
+
+/// A difference in JSON. A side is null where the hosts were not in that run.
+#[derive(Serialize)]
+struct Facts<'a> {
+    hosts: &'a [&'a HostName],
+    first: Option<Side<'a>>,
+    second: Option<Side<'a>>,
+}
+
+/// A difference as one value of JSON.
+#[must_use]
+pub fn facts<'a>(
+    (first, second): (&Run, &Run),
+    difference: &'a Difference,
+    hosts: &'a [&'a HostName],
+) -> impl Serialize {
+    Facts {
+        hosts,
+        first: Side::of(first, difference.first, &difference.only_first),
+        second: Side::of(second, difference.second, &difference.only_second),
+    }
+}
+
+/// The differences for people.
+#[must_use]
+pub fn text(
+    (first, second): (&Run, &Run),
+    differences: &[(Difference, Vec<&HostName>)],
+    zone: &TimeZone,
+    paint: Paint,
+    verbose: bool,
+) -> String {
+    let row = |sign: &str, run: &Run| {
+        vec![
+            format!("{sign} {}", run.number),
+            when(run.begun, zone),
+            clean(&run.by),
+            format!("{}: {}", clean(&run.target), clean(&run.operation)),
+        ]
+    };
+    let mut text = String::new();
+    for line in columns(&[row("-", first), row("+", second)], "  ") {
+        let _ = writeln!(text, "{}", paint.strong(&line));
+    }
+    for (difference, hosts) in differences {
+        let _ = writeln!(
+            text,
+            "{}: {}",
+            paint.strong(&set(hosts)),
+            ends((first, second), difference)
+        );
+        let longest = if verbose { usize::MAX } else { LONGEST };
+        for (sign, changes) in [("-", &difference.only_first), ("+", &difference.only_second)] {
+            for line in Listing::of_changes(changes).lines(longest) {
+                let _ = writeln!(text, "  {sign} {}", paint.change(&line));
+            }
+        }
+    }
+    if differences.is_empty() {
+        text.push_str("no host differs\n");
+    }
+    paint.letters(text)
+}
+
+fn ends((first, second): (&Run, &Run), difference: &Difference) -> String {
+    match (difference.first, difference.second) {
+        (Some(one), Some(other)) if one == other => format!("{} in both", one.words()),
+        (Some(one), Some(other)) => format!("{} → {}", one.words(), other.words()),
+        (Some(one), None) => format!("{}, and not in {}", one.words(), second.number),
+        (None, Some(other)) => format!("not in {}, {}", first.number, other.words()),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::Outcome;
+
+    use super::super::json::json_line;
+    use super::super::run_facts::{example_host, example_run};
+    use super::*;
+
+    const PLAIN: Paint = Paint {
+        colour: false,
+        unicode: true,
+    };
+
+    fn hosts() -> (Vec<RunHost>, Vec<RunHost>) {
+        let (a, b) = (("a:all", Some("1"), Some("2")), ("b:all", Some("1"), None));
+        let (changed, failed) = (Outcome::Changed, Outcome::Failed);
+        (
+            vec![
+                example_host("web1", failed, &[]),
+                example_host("web2", failed, &[]),
+                example_host("web3", changed, &[a]),
+                example_host("db1", changed, &[a, b]),
+                example_host("old", changed, &[]),
+            ],
+            vec![
+                example_host("new", changed, &[b]),
+                example_host("web1", changed, &[a]),
+                example_host("web2", changed, &[a]),
+                example_host("web3", changed, &[a]),
+                example_host("db1", changed, &[a]),
+            ],
+        )
+    }
+
+    #[test]
+    fn equal_differences_are_told_once_and_equal_hosts_not_at_all() {
+        let (first, second) = hosts();
+        let (one, other) = (example_run(411), example_run(412));
+        let found = differences(&first, &second);
+        assert_eq!(
+            text((&one, &other), &found, &TimeZone::UTC, PLAIN, false),
+            "- 411  2023-11-14 22:13  alice  web: upgrade --yes\n\
+             + 412  2023-11-14 22:13  alice  web: upgrade --yes\n\
+             new: not in 411, changed\n  \
+             + b:all  REMOVED, was 1\n\
+             web[1-2]: failed → changed\n  \
+             + a:all  1 → 2\n\
+             db1: changed in both\n  \
+             - b:all  REMOVED, was 1\n\
+             old: changed, and not in 412\n"
+        );
+    }
+
+    #[test]
+    fn two_equal_runs_have_no_difference() {
+        let (first, _) = hosts();
+        let found = differences(&first, &first);
+        let (one, other) = (example_run(411), example_run(412));
+        let text = text((&one, &other), &found, &TimeZone::UTC, PLAIN, false);
+        assert!(text.ends_with("\nno host differs\n"), "{text}");
+    }
+
+    #[test]
+    fn in_json_a_side_is_null_where_the_hosts_were_not_there() {
+        let (first, second) = hosts();
+        let found = differences(&first, &second);
+        let (one, other) = (example_run(411), example_run(412));
+        let line = |place: usize| {
+            let (difference, hosts) = &found[place];
+            json_line(&facts((&one, &other), difference, hosts)).unwrap()
+        };
+        assert_eq!(
+            line(0),
+            "{\"hosts\":[\"new\"],\"first\":null,\"second\":{\"run\":412,\"outcome\":\"changed\",\
+             \"only_here\":[{\"package\":\"b:all\",\"old\":\"1\",\"new\":null}]}}\n"
+        );
+        assert_eq!(
+            line(1),
+            "{\"hosts\":[\"web1\",\"web2\"],\"first\":{\"run\":411,\"outcome\":\"failed\",\"only_here\":[]},\
+             \"second\":{\"run\":412,\"outcome\":\"changed\",\
+             \"only_here\":[{\"package\":\"a:all\",\"old\":\"1\",\"new\":\"2\"}]}}\n"
+        );
+    }
+}

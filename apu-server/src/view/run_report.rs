@@ -1,0 +1,254 @@
+//! A run as it is shown alone: who, when and what, how each host ended, and what to type next.
+
+use std::fmt::Write;
+
+use apu_archive::quote;
+use apu_fleet::{Ending, HostName, RunState};
+use apu_ledger::{Run, RunStatus};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::clean::clean;
+use super::columns::columns;
+use super::groups::{groups, set};
+use super::paint::Paint;
+use super::run_facts::{CountedRun, HostEnd, HostFacts, Outcomes, RunHost, state, when};
+use super::status::table;
+use super::summary::{counts, summary, told};
+
+/// A run with its hosts.
+pub struct Report<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// How many of its hosts ended how.
+    pub outcomes: &'a Outcomes,
+    /// How far it is, as its events say.
+    pub state: &'a RunState,
+    /// Its hosts, in the order of their turns.
+    pub hosts: &'a [RunHost],
+}
+
+/// A run in JSON, with each of its hosts.
+#[derive(Serialize)]
+struct Facts<'a> {
+    #[serde(flatten)]
+    run: CountedRun<'a>,
+    ends: Vec<HostFacts<'a>>,
+}
+
+impl Report<'_> {
+    /// Everything as one value of JSON.
+    #[must_use]
+    pub fn facts(&self) -> impl Serialize {
+        Facts {
+            run: CountedRun::of(self.run, self.outcomes),
+            ends: self.hosts.iter().map(HostFacts::of).collect(),
+        }
+    }
+
+    /// Everything for people, on a terminal of so many columns.
+    #[must_use]
+    pub fn text(&self, zone: &TimeZone, width: usize, paint: Paint, verbose: bool) -> String {
+        let mut text = paint.letters(self.head(zone, paint)) + "\n";
+        let endings: Vec<(HostName, Ending)> = self
+            .hosts
+            .iter()
+            .filter(|host| host.end.outcome().is_some())
+            .filter_map(|host| Some((host.host.clone(), host.ending.clone()?)))
+            .collect();
+        if let Some(operation) = self.state.operation {
+            text += &table(&endings, width, paint, verbose);
+            if matches!(self.run.status, RunStatus::Ended(_)) {
+                text += &summary(operation, &endings, &[], self.state.seconds, paint, verbose);
+            } else {
+                text += &told(operation, &endings, paint, verbose);
+                text += &self.unended(&endings, paint);
+            }
+        }
+        if let Some(next) = self.next() {
+            let _ = writeln!(text, "\ntry: {next}");
+        }
+        text
+    }
+
+    fn head(&self, zone: &TimeZone, paint: Paint) -> String {
+        let run = self.run;
+        let mut text = format!(
+            "{}\n",
+            paint.strong(&format!("run {}: {}", run.number, clean(&run.operation)))
+        );
+        let mut rows = vec![
+            ("target", clean(&run.target)),
+            ("by", clean(&run.by)),
+            ("began", when(run.begun, zone)),
+        ];
+        rows.extend(run.ended.map(|ended| ("ended", when(ended, zone))));
+        rows.push(("state", state(run.status, self.outcomes)));
+        rows.extend(run.parent.map(|parent| ("parent", format!("run {parent}"))));
+        rows.extend(run.client_run.map(|id| ("id", id.to_string())));
+        let rows: Vec<Vec<String>> = rows
+            .into_iter()
+            .map(|(name, value)| vec![name.to_owned(), value])
+            .collect();
+        for line in columns(&rows, "  ") {
+            let _ = writeln!(text, "  {line}");
+        }
+        text
+    }
+
+    /// The hosts without an outcome, and how many hosts there are of each kind.
+    fn unended(&self, endings: &[(HostName, Ending)], paint: Paint) -> String {
+        let unended = self.hosts.iter().filter_map(|host| match host.end {
+            HostEnd::Outcome(_) => None,
+            HostEnd::Unended(unended) => Some((&host.host, unended)),
+        });
+        let groups = groups(unended);
+        let mut text = String::new();
+        let mut parts = Vec::new();
+        if !endings.is_empty() {
+            parts.push(counts(endings, paint));
+        }
+        for (unended, hosts) in &groups {
+            let _ = writeln!(text, "{}: {}", paint.strong(&set(hosts)), unended.words());
+            parts.push(format!("{} {}", hosts.len(), unended.words()));
+        }
+        paint.letters(text + &parts.join(", ") + "\n")
+    }
+
+    /// The command that goes on from here.
+    fn next(&self) -> Option<String> {
+        let number = quote(&self.run.number.to_string());
+        let mut outcomes = self.hosts.iter().filter_map(|host| host.end.outcome());
+        match self.run.status {
+            RunStatus::BrokenOff => Some(format!("apu resume {number}")),
+            RunStatus::WentOn(next) => Some(format!("apu show {next}")),
+            RunStatus::Ended(_)
+                if self.state.operation?.is_a_run() && outcomes.any(|outcome| outcome.is_failure()) =>
+            {
+                Some(format!("apu retry {number} --failed"))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::{Event, Outcome, Phase, TimedEvent};
+    use apu_proto::Operation;
+
+    use super::super::json::json_line;
+    use super::super::run_facts::{Unended, example_host, example_run};
+    use super::*;
+
+    const PLAIN: Paint = Paint {
+        colour: false,
+        unicode: true,
+    };
+
+    fn applied(run: &Run) -> RunState {
+        let mut state = RunState::new(run.push);
+        for event in [
+            Event::PhaseStarted {
+                phase: Phase::Apply,
+                operation: Operation::Upgrade,
+                hosts: Vec::new(),
+            },
+            Event::PhaseFinished {
+                phase: Phase::Apply,
+                seconds: 12.34,
+                outcomes: Default::default(),
+            },
+        ] {
+            state.apply(&TimedEvent {
+                at: run.begun,
+                push: run.push,
+                event,
+            });
+        }
+        state
+    }
+
+    fn shown(run: &Run, outcomes: &Outcomes, hosts: &[RunHost]) -> String {
+        let report = Report {
+            run,
+            outcomes,
+            state: &applied(run),
+            hosts,
+        };
+        report.text(&TimeZone::UTC, 80, PLAIN, false)
+    }
+
+    #[test]
+    fn a_run_is_told_as_at_its_end_with_what_to_type_next() {
+        let changes = [("a:all", Some("1"), Some("2"))];
+        let hosts = [
+            example_host("web1", Outcome::Changed, &changes),
+            example_host("web2", Outcome::Failed, &[]),
+        ];
+        let outcomes = [(Some(Outcome::Changed), 1), (Some(Outcome::Failed), 1)].into();
+        assert_eq!(
+            shown(&example_run(412), &outcomes, &hosts),
+            "run 412: upgrade --yes\n  \
+             target  web\n  \
+             by      alice\n  \
+             began   2023-11-14 22:13\n  \
+             ended   2023-11-14 22:14\n  \
+             state   ended: 1 changed, 1 failed\n  \
+             id      07070707070707070707070707070707\n\n\
+             web1: changed: 1 package\n  \
+             a:all  1 → 2\n\
+             web2: failed\n\
+             1 changed, 1 failed, in 12.3 s\n\n\
+             try: apu retry 412 --failed\n"
+        );
+        // Where all is well there is nothing to type.
+        let well = shown(&example_run(412), &outcomes, &hosts[..1]);
+        assert!(!well.contains("try:"), "{well}");
+    }
+
+    #[test]
+    fn a_run_that_was_broken_off_names_what_is_not_known_and_how_to_go_on() {
+        let run = Run {
+            status: RunStatus::BrokenOff,
+            ended: None,
+            ..example_run(412)
+        };
+        let unended = |name: &str, unended| RunHost {
+            end: HostEnd::Unended(unended),
+            ending: None,
+            ..example_host(name, Outcome::Changed, &[])
+        };
+        let hosts = [
+            example_host("web1", Outcome::Changed, &[]),
+            unended("web2", Unended::Unknown),
+            unended("web3", Unended::NotAsked),
+            unended("web4", Unended::NotAsked),
+        ];
+        let text = shown(&run, &Outcomes::new(), &hosts);
+        assert!(
+            text.ends_with(
+                "\n\nweb1: changed\nweb2: unknown\nweb[3-4]: not asked\n1 changed, 1 unknown, 2 not asked\n\n\
+                 try: apu resume 412\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn in_json_each_host_stands_in_the_run() {
+        let run = example_run(412);
+        let hosts = [example_host("web1", Outcome::Changed, &[])];
+        let report = Report {
+            run: &run,
+            outcomes: &[(Some(Outcome::Changed), 1)].into(),
+            state: &applied(&run),
+            hosts: &hosts,
+        };
+        let value: serde_json::Value = serde_json::from_str(&json_line(&report.facts()).unwrap()).unwrap();
+        assert_eq!(
+            (&value["run"], &value["hosts"], &value["ends"][0]["host"]),
+            (&412.into(), &1.into(), &"web1".into())
+        );
+    }
+}
