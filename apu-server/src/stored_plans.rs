@@ -36,6 +36,9 @@ pub struct StoredPlan {
     pub packages: Vec<String>,
     /// Whether packages may be removed.
     pub allow_remove: bool,
+    /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// The hosts on which something would change, in the order of their turns, with what that is.
     pub hosts: Vec<(HostName, Plan)>,
     /// The sizes of the waves.
@@ -176,6 +179,7 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: Vec::new(),
             allow_remove: true,
+            options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
             soak: 60,
@@ -199,6 +203,22 @@ mod tests {
         let text = fs::read_to_string(path(&site, 102)).unwrap();
         fs::write(path(&site, 102), text.replace("foo:amd64", "bar:amd64")).unwrap();
         assert_eq!(find(&site, 102).unwrap(), None);
+    }
+
+    #[test]
+    fn a_plan_of_an_older_server_is_read_without_the_words_that_it_does_not_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        let number = keep(&site, &plan()).unwrap();
+        let mut value: serde_json::Value =
+            serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
+        assert!(value.as_object_mut().unwrap().remove("options").is_some());
+        fs::write(path(&site, number), value.to_string()).unwrap();
+        let old = StoredPlan {
+            options: Vec::new(),
+            ..plan()
+        };
+        assert_eq!(find(&site, number).unwrap(), Some(old));
     }
 
     #[test]

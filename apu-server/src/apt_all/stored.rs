@@ -66,6 +66,7 @@ impl Push<'_> {
             operation: request.operation(),
             packages: request.packages().iter().map(ToString::to_string).collect(),
             allow_remove: request.allows_removal(),
+            options: self.args.host_and_wave_options(),
             hosts: hosts
                 .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
                 .collect(),

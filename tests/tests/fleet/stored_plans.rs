@@ -55,7 +55,7 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
     assert_eq!(missing.code, 2, "{missing:?}");
     assert!(missing.stderr.contains("there is no plan 1"), "{missing:?}");
 
-    fleet.plain_apt_all("web1 upgrade --plan").ok();
+    fleet.plain_apt_all("web1 upgrade --plan --waves 100%").ok();
     let server = fleet.server();
     let file = "/var/lib/apu-server/plans/1";
     server
@@ -63,7 +63,10 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
         .ok();
     let expired = fleet.apu("apply 1");
     assert_eq!(expired.code, 2, "{expired:?}");
-    for part in ["plan 1 has expired", "try: apt-all web1 upgrade --plan"] {
+    for part in [
+        "plan 1 has expired",
+        "try: apt-all web1 upgrade --waves 100% --plan",
+    ] {
         assert!(expired.stderr.contains(part), "{expired:?}");
     }
     assert!(fleet.apu("plans").stdout.contains("; expired\n"));
