@@ -77,8 +77,7 @@ impl Push<'_> {
             self.ui.complain("no plan was kept: nothing would change\n");
             return Ok(());
         }
-        let number = stored_plans::keep(self.site, &stored)
-            .map_err(|error| Failure::of_io("cannot keep the plan".to_owned(), error, &self.site.plans()))?;
+        let number = stored_plans::keep(self.site, &stored)?;
         // Standard output is the events' where they are asked for.
         let text = format!("plan {number} is kept; to carry it out: apu apply {number}\n");
         match self.args.json {
