@@ -30,7 +30,7 @@ pub(super) struct ShowArgs {
 
 /// Carry out a plan: its hosts do what it says, in its waves, and nothing else.
 ///
-/// A host that would change something else by now is drifted, and nothing changes there.
+/// A host that would change something else by now is drifted, and nothing changes there. One with nothing left to do is unchanged.
 #[derive(Debug, clap::Args)]
 pub(super) struct ApplyArgs {
     /// Its number.

@@ -80,3 +80,32 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
         "{none:?}"
     );
 }
+
+#[test]
+fn a_plan_that_is_carried_out_again_finds_its_hosts_unchanged() {
+    let fleet = Fleet::of(["web1", "web2"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    fleet.plain_apt_all("web upgrade --plan").ok();
+    let web2 = fleet.host("web2");
+    web2.kill_sshd();
+    let first = fleet.apu("apply 1");
+    assert_eq!(first.code, 1, "{first:?}");
+    for part in ["web1: changed: 5 packages", "web2: unreachable"] {
+        assert!(first.stdout.contains(part), "{first:?}");
+    }
+
+    web2.start_sshd();
+    let again = fleet.apu("apply 1");
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.stdout.contains("web1: unchanged"), "{again:?}");
+    assert!(again.stdout.contains("web2: changed: 5 packages"), "{again:?}");
+    assert_eq!(web2.version_of("pkg-a").as_deref(), Some("2.0"));
+
+    // What the plan has not got is not done, where only a part of the plan is left, too.
+    web2.sh("apt-get -q -y install pkg-a=1.0 --allow-downgrades").ok();
+    let drifted = fleet.apu("apply 1");
+    assert_eq!(drifted.code, 1, "{drifted:?}");
+    assert!(drifted.stdout.contains("web2: drifted"), "{drifted:?}");
+    assert_eq!(web2.version_of("pkg-a").as_deref(), Some("1.0"));
+}
