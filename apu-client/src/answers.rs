@@ -15,11 +15,12 @@ use crate::run::refusal::Refusal;
 
 /// Checks the policy and apt's configuration, then answers `status`, `check`, `health` or a dry run.
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
-    let policy = read_policy(paths, request)?;
     if request.operation() == Operation::Health {
+        health::check_policy(paths, request)?;
         // No apt is asked.
         return health::health(paths, request);
     }
+    let policy = read_policy(paths, request)?;
     check_apt_configuration(paths)?;
     match request.operation() {
         Operation::Status => status::status(paths),

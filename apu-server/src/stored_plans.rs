@@ -6,10 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use apu_archive::atomic_file;
+use apu_archive::{atomic_file, quote};
 use apu_fleet::{HostName, Rollout, Trial};
 use apu_proto::{Operation, Plan};
-use apu_site::Site;
+use apu_site::{Failure, Site};
 use serde::{Deserialize, Serialize};
 
 /// How long a plan may be carried out.
@@ -20,6 +20,8 @@ const MOST: usize = 100;
 
 /// The most bytes of one file: a plan of 3,000 hosts with 200 packages each has about as many.
 const LONGEST: u64 = 256 << 20;
+
+const NOT_KEPT: &str = "cannot keep the plan";
 
 /// A plan as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct StoredPlan {
     pub packages: Vec<String>,
     /// Whether packages may be removed.
     pub allow_remove: bool,
+    /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// The hosts on which something would change, in the order of their turns, with what that is.
     pub hosts: Vec<(HostName, Plan)>,
     /// The sizes of the waves.
@@ -79,30 +84,58 @@ impl StoredPlan {
 /// Keeps a plan, and lets the oldest ones go. Returns its number.
 ///
 /// # Errors
-/// Where it cannot be written.
-pub fn keep(site: &Site, plan: &StoredPlan) -> io::Result<u32> {
-    let directory = site.plans();
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-    let text = serde_json::to_vec(plan)?;
-    let mut number = numbers(site)?.last().copied().unwrap_or(0);
-    loop {
-        number += 1;
-        // The file is created only if there is none: so no two plans get one number.
-        match File::create_new(path(site, number)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => {
-                made?;
-                break;
-            }
-        }
+/// Where it cannot be written, could not be read again, or no number is left for it.
+pub fn keep(site: &Site, plan: &StoredPlan) -> Result<u32, Failure> {
+    keep_within(site, plan, LONGEST)
+}
+
+fn keep_within(site: &Site, plan: &StoredPlan, longest: u64) -> Result<u32, Failure> {
+    let failed = |error: io::Error| Failure::of_io(NOT_KEPT, error, &site.plans());
+    let text = serde_json::to_vec(plan).map_err(|error| failed(error.into()))?;
+    if text.len() as u64 > longest {
+        let why = format!(
+            "it has {} bytes, and one of more than {longest} is not read again",
+            text.len()
+        );
+        return Err(Failure::words(NOT_KEPT)
+            .why(why)
+            .advise("make several plans, each of fewer hosts"));
     }
-    atomic_file::replace(&path(site, number), &text, 0o600)?;
+    let directory = site.plans();
+    (DirBuilder::new().recursive(true).mode(0o700))
+        .create(&directory)
+        .map_err(failed)?;
+    let last = numbers(site).map_err(failed)?.last().copied();
+    let number = claim_number(site, last.unwrap_or(0))?;
+    atomic_file::replace(&path(site, number), &text, 0o600).map_err(failed)?;
     let all = numbers(site).unwrap_or_default();
     for old in all.iter().take(all.len().saturating_sub(MOST)) {
         // One that another program let go meanwhile stops nothing.
         let _ = fs::remove_file(path(site, *old));
     }
     Ok(number)
+}
+
+/// Takes the next number after `last` that no plan has.
+fn claim_number(site: &Site, last: u32) -> Result<u32, Failure> {
+    let mut number = last;
+    loop {
+        number = number.checked_add(1).ok_or_else(|| {
+            let highest = path(site, u32::MAX);
+            Failure::machine(NOT_KEPT)
+                .why(format!(
+                    "{} has the highest number that there is",
+                    highest.display()
+                ))
+                .advise(format!("rm {}", quote(&highest.to_string_lossy())))
+        })?;
+        // The file is created only if there is none: so no two plans get one number.
+        match File::create_new(path(site, number)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::of_io(NOT_KEPT, error, &site.plans())),
+            Ok(_) => return Ok(number),
+        }
+    }
 }
 
 /// A plan by its number; none where it is not known, or not understood.
@@ -153,6 +186,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use apu_proto::{Step, System, Transaction};
+    use apu_site::report;
 
     use super::*;
 
@@ -176,6 +210,7 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: Vec::new(),
             allow_remove: true,
+            options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
             soak: 60,
@@ -199,6 +234,55 @@ mod tests {
         let text = fs::read_to_string(path(&site, 102)).unwrap();
         fs::write(path(&site, 102), text.replace("foo:amd64", "bar:amd64")).unwrap();
         assert_eq!(find(&site, 102).unwrap(), None);
+    }
+
+    #[test]
+    fn a_plan_that_could_not_be_read_again_is_not_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        let bytes = serde_json::to_vec(&plan()).unwrap().len() as u64;
+        let (text, status) = report(&keep_within(&site, &plan(), bytes - 1).unwrap_err());
+        assert_eq!(
+            text,
+            format!(
+                "error: cannot keep the plan\n  why: it has {bytes} bytes, and one of more than {} is not read again\n  \
+                 try: make several plans, each of fewer hosts\n",
+                bytes - 1
+            )
+        );
+        assert_eq!(status, 2);
+        assert!(numbers(&site).unwrap().is_empty());
+        assert_eq!(keep_within(&site, &plan(), bytes).unwrap(), 1);
+    }
+
+    #[test]
+    fn after_the_highest_number_there_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        fs::create_dir_all(site.plans()).unwrap();
+        fs::write(path(&site, u32::MAX - 1), "").unwrap();
+        assert_eq!(keep(&site, &plan()).unwrap(), u32::MAX);
+        let (text, status) = report(&keep(&site, &plan()).unwrap_err());
+        assert!(text.contains("/4294967295 has the highest number"), "{text}");
+        assert!(text.contains("\n  try: rm /"), "{text}");
+        assert_eq!(status, 3);
+        assert_eq!(find(&site, u32::MAX).unwrap(), Some(plan()));
+    }
+
+    #[test]
+    fn a_plan_of_an_older_server_is_read_without_the_words_that_it_does_not_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site::below(directory.path());
+        let number = keep(&site, &plan()).unwrap();
+        let mut value: serde_json::Value =
+            serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
+        assert!(value.as_object_mut().unwrap().remove("options").is_some());
+        fs::write(path(&site, number), value.to_string()).unwrap();
+        let old = StoredPlan {
+            options: Vec::new(),
+            ..plan()
+        };
+        assert_eq!(find(&site, number).unwrap(), Some(old));
     }
 
     #[test]

@@ -410,6 +410,7 @@ fn plan() -> StoredPlan {
         operation: Operation::Upgrade,
         packages: Vec::new(),
         allow_remove: false,
+        options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],
         waves: vec![1],
         soak: 60,

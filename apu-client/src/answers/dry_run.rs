@@ -6,6 +6,7 @@ use crate::apt::Plan;
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
+use crate::run::approval::check_approval;
 use crate::run::planning;
 use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
@@ -36,13 +37,8 @@ pub(crate) fn dry_run(
             return Err(refusal);
         }
     };
+    check_approval(paths, request, &plan, &database)?;
     let mut found = planning::report(&plan);
-    if request
-        .plan()
-        .is_some_and(|approved| approved != found.transaction.id())
-    {
-        return Err(planning::drifted(&plan));
-    }
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.broken = database.broken();
     found.repair = database.is_dirty();

@@ -14,6 +14,7 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn::capture;
 use crate::run::active::{active_runs, at_work};
 use crate::run::health::{Before, checks, doubt, failure};
+use crate::run::preflight::read_policy;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::{RunDir, make_state_private, random_id};
 
@@ -22,6 +23,20 @@ const UNIT_TIMEOUT: Duration = Duration::from_secs(1320);
 
 /// The age at which a file is left from a request whose handler was ended.
 const LEFT: Duration = Duration::from_secs(3600);
+
+/// Refuses what the policy does not allow. The checks belong to a run: where they are not allowed by themselves, they are for a run
+/// that the policy would allow now.
+pub(super) fn check_policy(paths: &ClientPaths, request: &Request) -> Result<(), Refusal> {
+    let Err(refusal) = read_policy(paths, request) else {
+        return Ok(());
+    };
+    let run_dir = request.run_id().and_then(|run| RunDir::find(paths, run));
+    let of_run = run_dir.and_then(|run_dir| run_dir.request().ok()?.request.ok());
+    match of_run {
+        Some(of_run) if read_policy(paths, &of_run).is_ok() => Ok(()),
+        _ => Err(refusal),
+    }
+}
 
 /// Makes the checks, compared with what was before the run that the request names.
 pub(super) fn health(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
@@ -126,6 +141,7 @@ mod tests {
         let paths = ClientPaths::below(root.path());
         fs::create_dir_all(paths.checks()).unwrap();
         fs::create_dir_all(paths.dpkg()).unwrap();
+        fs::create_dir_all(paths.policy().parent().unwrap()).unwrap();
         fs::write(
             paths.dpkg().join("status"),
             "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n",
@@ -184,6 +200,39 @@ mod tests {
         );
         RunDir::claim(&paths, id, "apu/1 upgrade").unwrap();
         assert_eq!(asked(&paths, &words).unwrap().outcome, ClientOutcome::Unchanged);
+    }
+
+    #[test]
+    fn the_policy_allows_the_checks_themselves_or_the_run_that_they_are_for() {
+        if !nix::unistd::geteuid().is_root() {
+            return eprintln!("skipped: a policy is root's");
+        }
+        let (_root, paths) = machine();
+        let id = |digit: &str| digit.repeat(32).parse::<RunId>().unwrap();
+        for (digit, request) in [("1", "apu/1 upgrade"), ("2", "apu/1 install vim")] {
+            RunDir::claim(&paths, id(digit), request).unwrap();
+        }
+        let is_allowed = |policy: &str, words: &str| {
+            fs::write(paths.policy(), policy).unwrap();
+            let request = Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
+            check_policy(&paths, &request).is_ok()
+        };
+        let of_run = |digit: &str| format!("health run_id={}", id(digit));
+        for (policy, allowed) in [
+            ("", [true, true, true, true]),
+            ("operations = [\"health\"]", [true, true, true, true]),
+            ("operations = [\"upgrade\"]", [false, true, false, false]),
+            ("operations = [\"install\"]", [false, false, true, false]),
+            (
+                "operations = [\"install\"]\n[install]\nallow = [\"nano\"]",
+                [false, false, false, false],
+            ),
+            ("operations = [\"update\"]", [false, false, false, false]),
+            ("operation = []", [false, false, false, false]),
+        ] {
+            let asked = ["health", &of_run("1"), &of_run("2"), &of_run("3")];
+            assert_eq!(asked.map(|words| is_allowed(policy, words)), allowed, "{policy}");
+        }
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn answer(
                 Err(refusal) => Err(refusal),
             }
         }
-        _ => wait_for_answer_slot(paths, peer.user).and_then(|_slot| answers::answer(paths, request)),
+        _ => wait_for_answer_slot(paths, peer.user, operation)
+            .and_then(|_slot| answers::answer(paths, request)),
     };
     send_answer(
         socket,
@@ -151,11 +152,15 @@ fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
 }
 
 /// Waits for a slot for a request that needs no run; root needs none.
-fn wait_for_answer_slot(paths: &ClientPaths, user: u32) -> Result<Option<Slot>, Refusal> {
+fn wait_for_answer_slot(
+    paths: &ClientPaths,
+    user: u32,
+    operation: Operation,
+) -> Result<Option<Slot>, Refusal> {
     if user == 0 {
         return Ok(None);
     }
-    match slots::take(paths, Kind::WithoutRun, ANSWER_SLOT_TIMEOUT) {
+    match slots::take(paths, Kind::without_run(operation), ANSWER_SLOT_TIMEOUT) {
         Ok(Some(slot)) => Ok(Some(slot)),
         Ok(None) => Err(too_many()),
         Err(error) => Err(Refusal::fault(Action::CountRequests, &error)),

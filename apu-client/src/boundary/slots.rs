@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
+use apu_proto::Operation;
 use nix::fcntl::Flock;
 
 use crate::os::atomic_file::private_directory;
@@ -21,14 +22,25 @@ pub(crate) enum Kind {
     Reserved,
     /// For requests that need no run and take seconds: `status`, `check`, and dry runs.
     WithoutRun,
+    /// For `health`, whose checks may take minutes.
+    Health,
 }
 
 impl Kind {
+    /// The slot of a request that needs no run.
+    pub(crate) const fn without_run(operation: Operation) -> Self {
+        match operation {
+            Operation::Health => Self::Health,
+            _ => Self::WithoutRun,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
             Self::Reserved => "reserved",
             Self::WithoutRun => "in-place",
+            Self::Health => "health",
         }
     }
 
@@ -36,6 +48,7 @@ impl Kind {
         match self {
             Self::Any => 16,
             Self::Reserved | Self::WithoutRun => 4,
+            Self::Health => 1,
         }
     }
 }
@@ -86,6 +99,20 @@ mod tests {
         assert!(take(Kind::Reserved).is_some(), "another kind is not concerned");
         taken.pop();
         assert!(take(Kind::Any).is_some());
+    }
+
+    #[test]
+    fn checks_that_take_minutes_keep_neither_status_nor_dry_runs_waiting() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        let take = |operation| take(&paths, Kind::without_run(operation), Duration::ZERO).unwrap();
+        let health = take(Operation::Health);
+        assert!(health.is_some());
+        assert!(take(Operation::Health).is_none(), "one at a time");
+        let others = [Operation::Status, Operation::Check, Operation::Upgrade].map(take);
+        assert!(others.iter().all(Option::is_some));
+        drop(health);
+        assert!(take(Operation::Health).is_some());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! before a run.
 
 mod header;
+mod script_files;
+mod script_verdict;
 mod scripts;
 mod units;
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Cause, ClientOutcome, Note, Reason, RunResult, Transaction};
 
+use super::approval::{check_approval, check_rest};
 use super::conffiles::{self, Leftovers};
 use super::context::Run;
 use super::debconf::{self, Questions};
@@ -107,7 +108,7 @@ impl Run<'_> {
         let database = self.database()?;
         match self.plan(&database) {
             Ok((_, plan)) => {
-                self.check_approval(&plan, None)?;
+                check_approval(self.paths, &self.request, &plan, &database)?;
                 let automatic = planning::automatically_installed(&self.request, &database)?;
                 Ok(database.is_dirty() || !plan.steps.is_empty() || !automatic.is_empty())
             }
@@ -162,7 +163,7 @@ impl Run<'_> {
             }
             Err(_) => None,
             Ok((call, plan)) => {
-                self.check_approval(&plan, None)?;
+                check_approval(self.paths, &self.request, &plan, before)?;
                 if !before.is_dirty() {
                     return Ok(Prepared {
                         call,
@@ -200,7 +201,11 @@ impl Run<'_> {
                 let plan = if self.request.plan() == Some(Transaction::default().id()) {
                     Plan::default()
                 } else {
-                    self.check_approval(&plan, approved)?;
+                    match approved {
+                        // Against the database before the repair, which nobody has approved.
+                        None => check_approval(self.paths, &self.request, &plan, before)?,
+                        Some(approved) => check_rest(&self.request, &plan, approved)?,
+                    }
                     plan
                 };
                 Ok(Prepared {
@@ -270,22 +275,5 @@ impl Run<'_> {
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Refusal> {
         let saved = self.run_dir.save(file, fact);
         saved.map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
-    }
-
-    /// Compares a plan with the approved transaction. After a repair, a part of it may be done already.
-    fn check_approval(&self, plan: &Plan, before_repair: Option<&Transaction>) -> Result<(), Refusal> {
-        let Some(approved) = self.request.plan() else {
-            return Ok(());
-        };
-        let found = plan.transaction();
-        let same = match before_repair {
-            None => found.id() == approved,
-            Some(before) => found.steps().iter().all(|step| before.steps().contains(step)),
-        };
-        if same {
-            Ok(())
-        } else {
-            Err(planning::drifted(plan))
-        }
     }
 }

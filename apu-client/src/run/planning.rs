@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{
-    Action, Advice, Answer, Cause, ClientOutcome, MAX_PROVIDERS, Operation, PackageArg, Reason, Request,
-    RunResult, Step,
-};
+use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Reason, Request, Step};
 
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
@@ -309,12 +306,6 @@ fn protected_removal(name: &str) -> Refusal {
 
 fn removal_not_allowed(packages: Vec<String>) -> Refusal {
     Refusal::new(Cause::RemovalNotAllowed { packages }).advise(Advice::AllowRemove)
-}
-
-/// Returns the result for a transaction that differs from the approved one.
-pub(crate) fn drifted(found: &Plan) -> Refusal {
-    let result = RunResult::because(ClientOutcome::Drifted, Cause::Drifted);
-    result.with(Answer::Plan(report(found))).into()
 }
 
 /// Returns a plan as the server is told it.

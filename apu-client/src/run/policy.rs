@@ -90,11 +90,10 @@ impl Policy {
         toml::from_str(text).map_err(|error| PolicyError::Form(error.to_string().trim_end().to_owned()))
     }
 
-    /// Whether a request is allowed. `ping` always is, and so is what asks about a run, which was allowed when it started.
+    /// Whether a request is allowed. `ping` always is, and so is `attach`: its run was allowed when it started.
     pub(crate) fn allows(&self, request: &Request) -> Result<(), Cause> {
         let operation = request.operation();
-        let is_about_a_run = operation == Operation::Health && request.run_id().is_some();
-        if is_about_a_run || matches!(operation, Operation::Ping | Operation::Attach) {
+        if matches!(operation, Operation::Ping | Operation::Attach) {
             return Ok(());
         }
         if !self.operations.contains(&operation) {
@@ -195,19 +194,6 @@ mod tests {
                 operation: Operation::Update
             })
         );
-    }
-
-    #[test]
-    fn health_after_a_run_is_allowed_as_the_run_was_and_without_one_as_any_operation() {
-        let policy = "operations = [\"upgrade\"]";
-        let asked = "health run_id=0123456789abcdef0123456789abcdef";
-        assert_eq!(check(policy, asked), Ok(()));
-        let operation = Operation::Health;
-        assert_eq!(
-            check(policy, "health"),
-            Err(Cause::OperationForbidden { operation })
-        );
-        assert_eq!(check("", "health"), Ok(()));
     }
 
     #[test]

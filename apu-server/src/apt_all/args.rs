@@ -197,6 +197,23 @@ impl Args {
         }
     }
 
+    /// The options that say which hosts a plan has and in which waves, as words of a command line.
+    pub(crate) fn host_and_wave_options(&self) -> Vec<String> {
+        let exclude = self.exclude.iter().map(|target| ("--exclude", target.clone()));
+        let waves = [
+            ("--canary", self.canary.as_ref().map(ToString::to_string)),
+            ("--waves", self.waves.as_ref().map(ToString::to_string)),
+            ("--soak", self.soak.map(|soak| format!("{}s", soak.as_secs()))),
+        ];
+        let waves = waves
+            .into_iter()
+            .filter_map(|(option, value)| Some((option, value?)));
+        exclude
+            .chain(waves)
+            .flat_map(|(option, value)| [option.to_owned(), value])
+            .collect()
+    }
+
     /// The files among the words.
     ///
     /// # Errors

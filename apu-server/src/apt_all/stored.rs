@@ -90,6 +90,7 @@ impl Push<'_> {
             operation: request.operation(),
             packages: request.packages().iter().map(ToString::to_string).collect(),
             allow_remove: request.allows_removal(),
+            options: self.args.host_and_wave_options(),
             hosts: hosts
                 .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
                 .collect(),
@@ -100,8 +101,7 @@ impl Push<'_> {
             self.ui.complain("no plan was kept: nothing would change\n");
             return Ok(());
         }
-        let number = stored_plans::keep(self.site, &stored)
-            .map_err(|error| Failure::of_io("cannot keep the plan".to_owned(), error, &self.site.plans()))?;
+        let number = stored_plans::keep(self.site, &stored)?;
         // Standard output is the events' where they are asked for.
         let text = format!("plan p{number} is kept; to carry it out: apu apply p{number}\n");
         match self.args.json {

@@ -30,7 +30,7 @@ pub(super) struct ListArgs {
 
 /// Carry out a plan: its hosts do what it says, in its waves, and nothing else.
 ///
-/// A host that would change something else by now is drifted, and nothing changes there.
+/// A host that would change something else by now is drifted, and nothing changes there. One with nothing left to do is unchanged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -197,13 +197,14 @@ fn named(word: &str) -> Result<u32, Failure> {
     })
 }
 
-/// The command that made a plan.
+/// The command that made a plan, and makes it again.
 fn command(plan: &StoredPlan) -> String {
     let mut words = vec![format!("apt-all {} {}", quote(&plan.target), plan.operation)];
     words.extend(plan.packages.iter().map(|package| quote(package)));
     if plan.allow_remove {
         words.push("--allow-remove".to_owned());
     }
+    words.extend(plan.options.iter().map(|word| quote(word)));
     words.join(" ")
 }
 
@@ -226,7 +227,48 @@ fn read(context: &Context, number: u32) -> Result<Option<StoredPlan>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::Operation;
+    use clap::Parser;
+
     use super::*;
+    use crate::apt_all::Args;
+
+    /// The command that is shown for the plan of a command line.
+    fn shown(words: &[&str]) -> String {
+        let args = Args::try_parse_from(words).unwrap();
+        command(&StoredPlan {
+            at: 0.0,
+            by: String::new(),
+            target: args.target.clone(),
+            operation: Operation::DistUpgrade,
+            packages: args.packages.clone(),
+            allow_remove: args.allow_remove,
+            options: args.host_and_wave_options(),
+            hosts: Vec::new(),
+            waves: Vec::new(),
+            soak: 0,
+        })
+    }
+
+    #[test]
+    fn the_command_of_a_plan_makes_the_same_plan_again() {
+        for line in [
+            "apt-all web dist-upgrade",
+            "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
+            "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s",
+            "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(shown(&words), line);
+        }
+        // Written otherwise, it means the same.
+        let words = "apt-all --soak 1m30s web dist-upgrade --plan --waves 1,rest --exclude";
+        let words: Vec<&str> = words.split(' ').chain(["web[1-3] db1"]).collect();
+        assert_eq!(
+            shown(&words),
+            "apt-all web dist-upgrade --exclude 'web[1-3] db1' --waves 1,100% --soak 90s"
+        );
+    }
 
     #[test]
     fn a_plan_is_named_by_p_and_its_number() {

@@ -2,10 +2,19 @@
 //!
 //! They are facts. The server's views make sentences of them.
 
-use apu_debian::{PackageKey, PackageName};
-use apu_proto::{Operation, Reason, ReasonCode, RunId};
+mod advice;
+mod code;
+mod place;
+mod work;
+
+use apu_debian::PackageKey;
+use apu_proto::{Reason, ReasonCode};
 use serde::{Deserialize, Serialize};
 
+pub use self::advice::ServerAdvice;
+pub use self::code::ServerCode;
+pub use self::place::Place;
+pub use self::work::{Work, WorkKind};
 use crate::name::HostName;
 
 /// Why a request did not end well on a host.
@@ -61,60 +70,6 @@ pub struct ServerReason {
     /// What to try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<ServerAdvice>,
-}
-
-/// The codes of [`ServerCause`]s, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ServerCode {
-    /// Nobody listens on the port.
-    Refused,
-    /// No answer in time.
-    NoAnswer,
-    /// The network knows no way.
-    NoRoute,
-    /// The name has no address.
-    UnknownName,
-    /// No key of the host is pinned.
-    UnknownHostKey,
-    /// The host shows another key than the pinned one.
-    ChangedHostKey,
-    /// The host does not take the push key.
-    KeyRefused,
-    /// The host hung up before it asked for a key.
-    HungUp,
-    /// The host knows the account, and does not let it in now: it is expired, or /etc/nologin is there.
-    LoginRefused,
-    /// The way through a jump host failed.
-    Jump,
-    /// The two sshs have no algorithm in common.
-    NoCommonAlgorithm,
-    /// ssh itself could not be started or configured on this machine.
-    Here,
-    /// Something else that ssh said.
-    Other,
-    /// The connection ended without a result.
-    Lost,
-    /// The client is too old for what was asked.
-    OldClient,
-    /// The lists that the host has are older than what was published here.
-    Stale,
-    /// The time was up.
-    TimeUp,
-    /// An administrator's Ctrl-C.
-    Interrupted,
-    /// More hosts failed than may.
-    MaxFailures,
-    /// A wave that it had to wait for did not pass.
-    Wave,
-    /// Another host of its exclusive group may still be at work.
-    Exclusive,
-    /// No canary has tested what it would do.
-    Untested,
-    /// The server could not write down what it was about to do.
-    NotRecorded,
-    /// It changed, and is not well afterwards.
-    Health,
 }
 
 /// What the server found out. On the wire of events `cause` is its name and `parameters` are its fields.
@@ -297,142 +252,6 @@ pub enum ServerAction {
     ConfigureSsh,
     /// Use ssh's control socket.
     UseSocket,
-}
-
-/// Where something happened.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// At the host.
-    #[default]
-    Host,
-    /// At the host, as its jump host saw it; none is the one that ssh_config names.
-    SeenFrom(Option<String>),
-    /// On the way to it: through this jump host, or on the way that ssh_config has.
-    Way(Option<String>),
-    /// At the host or on the way to it.
-    HostOrWay(Option<String>),
-}
-
-impl Place {
-    const fn is_host(&self) -> bool {
-        matches!(self, Self::Host)
-    }
-}
-
-/// What a host was at, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Work {
-    /// What.
-    pub kind: WorkKind,
-    /// The package that it was about, or the holder of the lock; empty where that is not known, and not to be trusted.
-    pub about: String,
-    /// For how many seconds.
-    pub seconds: u64,
-}
-
-/// A kind of [`Work`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WorkKind {
-    /// It had not been reached.
-    Connecting,
-    /// It had been asked and was silent.
-    Silent,
-    /// It waited for a lock.
-    Waiting,
-    /// It repaired what an interrupted dpkg had left.
-    Repair,
-    /// It fetched.
-    Download,
-    /// It installed.
-    Install,
-    /// It had changed, and its health was watched.
-    Checking,
-}
-
-/// What an administrator may try; commands are typed on the server where nothing else is said.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-pub enum ServerAdvice {
-    /// `apu host-key HOST`.
-    PinHostKey,
-    /// Find out why, and then `apu host-key HOST --replace`.
-    ReplaceHostKey,
-    /// Find out why the key of a jump host changed.
-    FindOutJumpKey,
-    /// Log in to the jump host once, and compare its key.
-    KnowJumpHost {
-        /// The jump host; none where ssh_config names it.
-        jump: Option<String>,
-    },
-    /// Let root's ssh log in to the jump host.
-    LogInToJumpHost {
-        /// The jump host; none where ssh_config names it.
-        jump: Option<String>,
-    },
-    /// `apu bootstrap HOST`.
-    Bootstrap,
-    /// `apu bootstrap HOST`, for a newer apu-client.
-    NewerClient,
-    /// Mend what the host found, and then `apu bootstrap HOST`.
-    MendAndBootstrap,
-    /// Look into the log of its sshd.
-    LookIntoLog,
-    /// Write its address into its class.
-    GiveAddress,
-    /// `apu attach HOST RUN`.
-    Attach {
-        /// The run.
-        run: RunId,
-    },
-    /// Look at the checks of other hosts, and then the same on this host.
-    LookAndRepeat {
-        /// The other hosts.
-        hosts: Vec<HostName>,
-        /// The operation.
-        operation: Operation,
-        /// Its packages.
-        packages: Vec<String>,
-    },
-    /// The same on this host alone, which is then its own canary.
-    RepeatAlone {
-        /// The operation.
-        operation: Operation,
-        /// Its packages.
-        packages: Vec<String>,
-    },
-    /// Mend what failed, and then the same on this host.
-    MendAndRepeat {
-        /// The operation.
-        operation: Operation,
-        /// Its packages, as `name[:arch][=version]`.
-        packages: Vec<String>,
-    },
-    /// Compare the Release file that the client gets.
-    CompareRelease {
-        /// The directory of the Release file.
-        uri: String,
-    },
-    /// Let a package replace what another archive has.
-    MayReplace {
-        /// The package.
-        package: PackageName,
-        /// The version that was published for it.
-        version: String,
-    },
-    /// Push the apu-data that lets a package replace what another archive has.
-    PushMayReplace {
-        /// The package.
-        package: PackageName,
-    },
-}
-
-impl ServerAdvice {
-    /// To look for a run later, where there is one.
-    pub(crate) fn attach(run: Option<RunId>) -> Option<Self> {
-        run.map(|run| Self::Attach { run })
-    }
 }
 
 impl ServerCause {

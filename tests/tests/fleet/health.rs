@@ -141,3 +141,57 @@ fn health_tells_every_check_and_is_well_only_where_all_pass() {
     run.ended("web1", "refused")
         .because("web1", "this client's policy does not allow health");
 }
+
+#[test]
+fn checks_that_hang_keep_no_status_waiting() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    check(
+        web1,
+        "web",
+        "# apu: timeout=300s\ntouch /tmp/begun; until [ -e /tmp/go ]; do sleep 0.1; done",
+    );
+    web1.sh(
+        "for number in 1 2 3 4; do
+            SSH_ORIGINAL_COMMAND='apu/1 health' setpriv --reuid=apu --regid=apu --clear-groups /usr/lib/apu/apu-wrapper \
+                >/tmp/health.$number 2>&1 </dev/null &
+        done
+        until [ -e /tmp/begun ]; do sleep 0.1; done; sleep 2",
+    )
+    .ok();
+    // As many as there are slots for what needs no run.
+    fleet.apt_all("web1 status").ended("web1", "unchanged").exited(0);
+    fleet.apt_all("web1 upgrade --dry-run").exited(0);
+    web1.sh("touch /tmp/go
+        until [ $(grep -l '\"outcome\":\"unchanged\"' /tmp/health.* | wc -l) = 4 ]; do sleep 0.1; done")
+        .ok();
+}
+
+#[test]
+fn a_policy_without_health_lets_a_rollout_look_after_its_run() {
+    let fleet = Fleet::of(["web1", "web2"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    let web1 = fleet.host("web1");
+    web1.sh("sed -i 's/^#operations = .*/operations = [\"upgrade\"]/' /etc/apu-client/policy.toml")
+        .ok();
+    let run = fleet.apt_all("web upgrade --yes --canary web1");
+    run.ended("web1", "changed").ended("web2", "changed").exited(0);
+    let id = web1
+        .sh("basename $(dirname $(grep -l upgrade /var/lib/apu-client/runs/*/request))")
+        .ok();
+    let id = id.trim();
+
+    // What the policy allows no more is not looked after either.
+    let ask = format!(
+        "SSH_ORIGINAL_COMMAND='apu/1 health run_id={id}' setpriv --reuid=apu --regid=apu --clear-groups /usr/lib/apu/apu-wrapper"
+    );
+    assert!(web1.sh(&ask).stdout.contains("\"outcome\":\"unchanged\""));
+    web1.sh("sed -i 's/^operations = .*/operations = [\"status\"]/' /etc/apu-client/policy.toml")
+        .ok();
+    let answer = web1.sh(&ask).stdout;
+    assert!(
+        answer.contains("\"refused\"") && answer.contains("\"operation-forbidden\""),
+        "{answer}"
+    );
+}

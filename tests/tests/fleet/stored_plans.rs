@@ -55,7 +55,7 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
     assert_eq!(missing.code, 2, "{missing:?}");
     assert!(missing.stderr.contains("there is no plan p1"), "{missing:?}");
 
-    fleet.plain_apt_all("web1 upgrade --plan").ok();
+    fleet.plain_apt_all("web1 upgrade --plan --waves 100%").ok();
     let server = fleet.server();
     let file = "/var/lib/apu-server/plans/1";
     server
@@ -63,7 +63,10 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
         .ok();
     let expired = fleet.apu("apply p1");
     assert_eq!(expired.code, 2, "{expired:?}");
-    for part in ["plan p1 has expired", "try: apt-all web1 upgrade --plan"] {
+    for part in [
+        "plan p1 has expired",
+        "try: apt-all web1 upgrade --waves 100% --plan",
+    ] {
         assert!(expired.stderr.contains(part), "{expired:?}");
     }
     assert!(fleet.apu("plans").stdout.contains("; expired\n"));
@@ -76,4 +79,33 @@ fn a_plan_that_has_expired_or_is_not_there_changes_nothing() {
         none.stderr.contains("no plan was kept: nothing would change"),
         "{none:?}"
     );
+}
+
+#[test]
+fn a_plan_that_is_carried_out_again_finds_its_hosts_unchanged() {
+    let fleet = Fleet::of(["web1", "web2"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    fleet.plain_apt_all("web upgrade --plan").ok();
+    let web2 = fleet.host("web2");
+    web2.kill_sshd();
+    let first = fleet.apu("apply p1");
+    assert_eq!(first.code, 1, "{first:?}");
+    for part in ["web1: changed: 5 packages", "web2: unreachable"] {
+        assert!(first.stdout.contains(part), "{first:?}");
+    }
+
+    web2.start_sshd();
+    let again = fleet.apu("apply p1");
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.stdout.contains("web1: unchanged"), "{again:?}");
+    assert!(again.stdout.contains("web2: changed: 5 packages"), "{again:?}");
+    assert_eq!(web2.version_of("pkg-a").as_deref(), Some("2.0"));
+
+    // What the plan has not got is not done, where only a part of the plan is left, too.
+    web2.sh("apt-get -q -y install pkg-a=1.0 --allow-downgrades").ok();
+    let drifted = fleet.apu("apply p1");
+    assert_eq!(drifted.code, 1, "{drifted:?}");
+    assert!(drifted.stdout.contains("web2: drifted"), "{drifted:?}");
+    assert_eq!(web2.version_of("pkg-a").as_deref(), Some("1.0"));
 }

@@ -1,24 +1,21 @@
 //! Runs the administrator's own checks: the programs in `/etc/apu-client/checks.d`, one after the other.
 
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use apu_proto::{Check, MAX_CHECKS, RunId, Verdict};
 
 use super::header;
+use super::script_files::{Found, find};
+use super::script_verdict::{MAX_OUTPUT, judge};
 use crate::os::accounts;
-use crate::os::limited::{self, End, Ended, Limits};
+use crate::os::limited::{self, Limits};
 use crate::os::paths::ClientPaths;
-use crate::os::spawn::Exit;
 
 /// Time limit for all scripts together.
 pub(super) const TOTAL: Duration = Duration::from_secs(900);
-
-/// The most bytes that a script may print.
-const MAX_OUTPUT: usize = 64 * 1024;
 
 /// The most scripts: a result has room for them beside `dpkg`, `units` and the word about the others.
 const MAX_SCRIPTS: usize = MAX_CHECKS - 3;
@@ -26,17 +23,7 @@ const MAX_SCRIPTS: usize = MAX_CHECKS - 3;
 /// As much of a script as is read for its options.
 const MAX_HEADER: u64 = 16 * 1024;
 
-/// EX_TEMPFAIL of sysexits.h: the script cannot tell now.
-const CANNOT_TELL: i32 = 75;
-
 const SETPRIV: &str = "/usr/bin/setpriv";
-
-/// A program in the directory, and why it is not run.
-#[derive(Debug, PartialEq, Eq)]
-struct Found {
-    name: String,
-    obstacle: Option<&'static str>,
-}
 
 /// What a script is run with.
 pub(super) struct Scripts<'a> {
@@ -51,60 +38,6 @@ pub(super) struct Scripts<'a> {
 /// Whether there is anything to run or to report.
 pub(super) fn has_any(paths: &ClientPaths) -> bool {
     find(&paths.checks()).map_or(true, |found| !found.is_empty())
-}
-
-/// The scripts in the directory, sorted by name, with what keeps one from being run. A missing directory has none.
-fn find(directory: &Path) -> io::Result<Vec<Found>> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let of_directory = fs::metadata(directory)?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if !is_script_name(&name) {
-            continue;
-        }
-        let metadata = fs::symlink_metadata(entry.path())?;
-        if metadata.is_dir() || metadata.mode() & 0o111 == 0 {
-            continue;
-        }
-        let obstacle = obstacle(&of_directory, &metadata);
-        found.push(Found { name, obstacle });
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(found)
-}
-
-/// Whether run-parts(8) would take a file of this name, by its default rule.
-fn is_script_name(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !name.is_empty() && name.bytes().all(is_plain)
-}
-
-/// Why an executable file is not run.
-fn obstacle(directory: &Metadata, file: &Metadata) -> Option<&'static str> {
-    let is_of_root = |metadata: &Metadata| is_roots_alone(metadata.uid(), metadata.mode());
-    if file.is_symlink() {
-        Some("not run: it is a symbolic link")
-    } else if !file.is_file() {
-        Some("not run: it is no regular file")
-    } else if !is_of_root(file) {
-        Some("not run: it is not root's alone to write")
-    } else if !is_of_root(directory) {
-        Some("not run: its directory is not root's alone to write")
-    } else {
-        None
-    }
-}
-
-const fn is_roots_alone(owner: u32, mode: u32) -> bool {
-    owner == 0 && mode & 0o022 == 0
 }
 
 impl Scripts<'_> {
@@ -195,45 +128,10 @@ fn as_user((user, group): (u32, u32), program: String) -> Vec<String> {
     ]
 }
 
-/// What an ended script means. `has_user` says that setpriv started it.
-fn judge(ended: &Ended, limit: Duration, has_user: bool) -> (Verdict, String) {
-    let said = ended.output.trim();
-    let and_said = |why: String| {
-        if said.is_empty() {
-            why
-        } else {
-            format!("{why}\n{said}")
-        }
-    };
-    let inconclusive = |why: String| (Verdict::Inconclusive, and_said(why));
-    match ended.end {
-        End::Late => inconclusive(format!("it did not end within {} s", limit.as_secs())),
-        End::TooLong => inconclusive(format!("it printed more than {MAX_OUTPUT} bytes")),
-        End::Stopped => inconclusive("it was ended, since this machine is shutting down".to_owned()),
-        End::Exited(Exit::Unknown) => inconclusive(Exit::Unknown.to_string()),
-        End::Exited(Exit::Code(0)) => (Verdict::Pass, said.to_owned()),
-        End::Exited(_) if has_user && said.starts_with("setpriv: ") => {
-            (Verdict::Inconclusive, format!("not run: {said}"))
-        }
-        End::Exited(exit) => {
-            let verdict = if exit == Exit::Code(CANNOT_TELL) {
-                Verdict::Inconclusive
-            } else {
-                Verdict::Fail
-            };
-            let said = if said.is_empty() {
-                exit.to_string()
-            } else {
-                said.to_owned()
-            };
-            (verdict, said)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     struct Machine {
@@ -291,96 +189,6 @@ mod tests {
 
     fn told(name: &str, verdict: Verdict, detail: &str) -> (String, Verdict, String) {
         (name.to_owned(), verdict, detail.to_owned())
-    }
-
-    #[test]
-    fn names_are_taken_as_run_parts_takes_them() {
-        for name in ["web", "10-web_A", "_"] {
-            assert!(is_script_name(name), "{name}");
-        }
-        for name in [
-            "",
-            "README.md",
-            "web.dpkg-old",
-            "web~",
-            ".hidden",
-            "w b",
-            "wéb",
-            "#web#",
-        ] {
-            assert!(!is_script_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn only_what_is_roots_alone_to_write_is_run() {
-        assert!(is_roots_alone(0, 0o100_755));
-        for (owner, mode) in [(1000, 0o100_755), (0, 0o100_775), (0, 0o100_757)] {
-            assert!(!is_roots_alone(owner, mode), "{owner} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn the_exit_status_is_the_verdict_and_the_output_is_its_words() {
-        let ended = |end, output: &str| Ended {
-            end,
-            output: output.to_owned(),
-        };
-        let judged =
-            |end, output: &str, has_user| judge(&ended(end, output), Duration::from_secs(30), has_user);
-        use Verdict::{Fail, Inconclusive, Pass};
-        let code = |code| End::Exited(Exit::Code(code));
-        for (end, output, has_user, verdict, detail) in [
-            (code(0), "3 answers\n", false, Pass, "3 answers"),
-            (code(1), "", false, Fail, "exit status 1"),
-            (code(2), " no answer\n", false, Fail, "no answer"),
-            (code(75), "starting", false, Inconclusive, "starting"),
-            (code(75), "", false, Inconclusive, "exit status 75"),
-            (code(127), "x: not found", true, Fail, "x: not found"),
-            (
-                code(127),
-                "setpriv: setresuid failed",
-                true,
-                Inconclusive,
-                "not run: setpriv: setresuid failed",
-            ),
-            (
-                code(127),
-                "setpriv: setresuid failed",
-                false,
-                Fail,
-                "setpriv: setresuid failed",
-            ),
-            (End::Exited(Exit::Signal(11)), "", false, Fail, "signal 11"),
-            (
-                End::Exited(Exit::Unknown),
-                "",
-                false,
-                Inconclusive,
-                "an unknown exit status",
-            ),
-            (
-                End::Late,
-                "asking",
-                false,
-                Inconclusive,
-                "it did not end within 30 s\nasking",
-            ),
-            (
-                End::TooLong,
-                "",
-                false,
-                Inconclusive,
-                "it printed more than 65536 bytes",
-            ),
-        ] {
-            assert_eq!(
-                judged(end, output, has_user),
-                (verdict, detail.to_owned()),
-                "{end:?}"
-            );
-        }
-        assert_eq!(judged(End::Stopped, "", false).0, Inconclusive);
     }
 
     #[test]

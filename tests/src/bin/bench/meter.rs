@@ -4,6 +4,7 @@
 //! merely shares the machine (the clients' sshds, apt) is not.
 
 use std::fs::{self, File};
+use std::ops::Add;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +19,8 @@ use crate::group::Group;
 /// How often memory is looked at: reading it costs a little of what is measured, so that is a run of its own.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// What one call of a tool cost.
-#[derive(Debug, Clone, Copy)]
+/// What one call of a tool cost, or several.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
     /// From its start to its end, in seconds.
     pub(crate) wall: f64,
@@ -27,6 +28,18 @@ pub(crate) struct Cost {
     pub(crate) cpu: f64,
     /// Of everything on the clients, likewise: why the wall is what it is where all share one machine.
     pub(crate) clients_cpu: f64,
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            wall: self.wall + other.wall,
+            cpu: self.cpu + other.cpu,
+            clients_cpu: self.clients_cpu + other.clients_cpu,
+        }
+    }
 }
 
 /// The moment at which a tool's processes were largest.

@@ -29,7 +29,7 @@ impl Key {
         Self {
             setup,
             tool,
-            task,
+            task: task.measured_as(tool),
             warm: false,
         }
     }
@@ -111,7 +111,7 @@ impl Report {
             at_least,
             found,
         };
-        let (smallest, upgrade) = (Task::Smallest, Task::Upgrade);
+        let (smallest, upgrade, planned) = (Task::Smallest, Task::Upgrade, Task::PlannedUpgrade);
         let cpu = |warm| self.cpu(apt_all(smallest, warm));
         vec![
             target(
@@ -129,11 +129,18 @@ impl Report {
                 times_faster(smallest, true),
             ),
             target(
-                "real upgrade against the best stock peer",
+                "upgrade: best stock peer upgrades without looking",
                 true,
                 1.0,
                 "x",
                 times_faster(upgrade, false),
+            ),
+            target(
+                "upgrade: best stock peer simulates, then upgrades",
+                true,
+                1.0,
+                "x",
+                times_faster(planned, false),
             ),
             target("server CPU a host, cold", false, 16.0, "ms", cpu(false)),
             target("server CPU a host, warm", false, 3.0, "ms", cpu(true)),
@@ -208,13 +215,21 @@ impl fmt::Display for Report {
             writeln!(f, "\n{}", setup.title())?;
             writeln!(
                 f,
-                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
-                "", "true | ping s", "CPU ms", "clients'", "PSS MB", "MB", "look s", "upgrade s"
+                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>15} {:>16}",
+                "",
+                "true | ping s",
+                "CPU ms",
+                "clients'",
+                "PSS MB",
+                "MB",
+                "look s",
+                "upgrade s",
+                "simulation and"
             )?;
             writeln!(
                 f,
-                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
-                "", "", "a host", "CPU ms", "peak", "a host", "", ""
+                "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>15} {:>16}",
+                "", "", "a host", "CPU ms", "peak", "a host", "", "without looking", "upgrade s"
             )?;
             for tool in Tool::ALL {
                 for warm in [false, true] {
@@ -223,12 +238,28 @@ impl fmt::Display for Report {
                 }
             }
         }
+        writeln!(
+            f,
+            "\napt-all always simulates first, so that its one upgrade stands in both columns; a peer is called once for the one and twice for the other"
+        )?;
         let of = |task| self.wall(Key::cold(Tool::AptAll, Setup::Stock, task));
+        for (task, what) in [
+            (Task::Upgrade, "upgrades without looking"),
+            (Task::PlannedUpgrade, "simulates, then upgrades"),
+        ] {
+            if let (Some(own), Some(peer)) = (of(task), self.best_peer(Setup::Stock, task)) {
+                let ratio = peer / own;
+                writeln!(
+                    f,
+                    "the best stock peer that {what}: {peer:.2} s, {ratio:.2} times as long as apt-all ({own:.2} s)"
+                )?;
+            }
+        }
         if let (Some(at_once), Some(rollout)) = (of(Task::Upgrade), of(Task::Rollout)) {
             let more = rollout - at_once;
             writeln!(
                 f,
-                "\nthe upgrade by apt-all, to a canary first: {rollout:.2} s, {more:.2} s more than to all at once"
+                "the upgrade by apt-all, to a canary first: {rollout:.2} s, {more:.2} s more than to all at once"
             )?;
         }
         writeln!(f, "\ntargets")?;
@@ -260,7 +291,7 @@ impl Report {
         let peak = self.peaks.get(&smallest);
         writeln!(
             f,
-            "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>14}",
+            "{:<18} {:>14} {:>9} {:>9} {:>9} {:>8} {:>14} {:>15} {:>16}",
             format!("{} {}", tool.name(), if warm { "warm" } else { "" }),
             timed(Task::Smallest),
             number(self.cpu(smallest), 1),
@@ -269,6 +300,7 @@ impl Report {
             number(peak.and_then(Peak::per_host).map(|bytes| bytes / MEGABYTE), 2),
             timed(Task::Look),
             timed(Task::Upgrade),
+            timed(Task::PlannedUpgrade),
         )
     }
 }
@@ -303,6 +335,49 @@ mod tests {
         assert_eq!(targets[0].found, Some(3.0));
         assert_eq!(targets[0].met(), Some(true));
         assert_eq!(targets[1].met(), None, "nothing warm was measured");
-        assert_eq!(targets[3].found, Some(10.0));
+        assert_eq!(targets[4].found, Some(10.0));
+    }
+
+    #[test]
+    fn one_upgrade_of_apt_all_is_held_against_peers_that_look_first_and_peers_that_do_not() {
+        let mut report = Report::new(100, 1);
+        let mut add = |tool, task, wall| {
+            let cost = Cost {
+                wall,
+                ..Cost::default()
+            };
+            report.add(Key::cold(tool, Setup::Stock, Task::Smallest), cost);
+            report.add(Key::cold(tool, Setup::Stock, task), cost);
+        };
+        add(Tool::AptAll, Task::Upgrade, 20.0);
+        add(Tool::Clush, Task::Upgrade, 18.0);
+        add(Tool::Clush, Task::PlannedUpgrade, 30.0);
+        add(Tool::Pdsh, Task::Upgrade, 22.0);
+        add(Tool::Pdsh, Task::PlannedUpgrade, 25.0);
+        let targets = report.targets();
+        assert_eq!((targets[2].found, targets[2].met()), (Some(0.9), Some(false)));
+        assert_eq!((targets[3].found, targets[3].met()), (Some(1.25), Some(true)));
+
+        let text = report.to_string();
+        for line in [
+            "the best stock peer that upgrades without looking: 18.00 s, 0.90 times as long as apt-all (20.00 s)\n",
+            "the best stock peer that simulates, then upgrades: 25.00 s, 1.25 times as long as apt-all (20.00 s)\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let apt_all = text.lines().find(|line| line.starts_with("apt-all ")).unwrap();
+        assert!(apt_all.ends_with("-    20.00  1.00x     20.00  1.00x"), "{text}");
+        let rows = report.as_json()["rows"].clone();
+        let found: Vec<(&str, f64)> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["tool"] == "pdsh" && row["task"] != "smallest")
+            .map(|row| {
+                let ratio = row["times_as_long_as_apt_all"].as_f64().unwrap();
+                (row["task"].as_str().unwrap(), ratio)
+            })
+            .collect();
+        assert_eq!(found, [("upgrade", 1.1), ("plan-then-upgrade", 1.25)]);
     }
 }

@@ -107,8 +107,10 @@ pub(crate) enum Task {
     Smallest,
     /// What an upgrade would bring: `apt-all status`, the peers' simulated upgrade.
     Look,
-    /// A real upgrade of five packages, on all hosts at once.
+    /// A real upgrade of five packages, on all hosts at once. The peers upgrade without looking; apt-all always plans first.
     Upgrade,
+    /// The same, for which a peer is called twice: it simulates the upgrade on all hosts, then upgrades them.
+    PlannedUpgrade,
     /// The same, to a canary first, as apt-all does by itself; no peer has that.
     Rollout,
 }
@@ -119,7 +121,27 @@ impl Task {
             Self::Smallest => "smallest",
             Self::Look => "look",
             Self::Upgrade => "upgrade",
+            Self::PlannedUpgrade => "plan-then-upgrade",
             Self::Rollout => "rollout",
+        }
+    }
+
+    /// The task whose measurement of a tool counts for this one: apt-all plans first anyway, so that it is measured once.
+    pub(crate) const fn measured_as(self, tool: Tool) -> Self {
+        match (self, tool) {
+            (Self::PlannedUpgrade, Tool::AptAll) => Self::Upgrade,
+            _ => self,
+        }
+    }
+
+    /// The tasks for which the tool is called, one after the other.
+    const fn calls(self) -> &'static [Self] {
+        match self {
+            Self::Smallest => &[Self::Smallest],
+            Self::Look => &[Self::Look],
+            Self::Upgrade => &[Self::Upgrade],
+            Self::PlannedUpgrade => &[Self::Look, Self::Upgrade],
+            Self::Rollout => &[Self::Rollout],
         }
     }
 
@@ -128,7 +150,7 @@ impl Task {
         match self {
             Self::Smallest => "ping",
             Self::Look => "status",
-            Self::Upgrade | Self::Rollout => "upgrade",
+            Self::Upgrade | Self::PlannedUpgrade | Self::Rollout => "upgrade",
         }
     }
 
@@ -137,14 +159,20 @@ impl Task {
         match self {
             Self::Smallest => "true",
             Self::Look => "apt-get -qq --simulate upgrade",
-            Self::Upgrade | Self::Rollout => {
+            Self::Upgrade | Self::PlannedUpgrade | Self::Rollout => {
                 "DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade </dev/null"
             }
         }
     }
 }
 
-/// The call itself.
+/// The calls of a task, which follow each other.
+pub(crate) fn calls(tool: Tool, setup: Setup, task: Task, fleet: &Fleet, desk: &Desk) -> Vec<Command> {
+    let tasks = task.measured_as(tool).calls().iter();
+    tasks.map(|&task| call(tool, setup, task, fleet, desk)).collect()
+}
+
+/// One call.
 pub(crate) fn call(tool: Tool, setup: Setup, task: Task, fleet: &Fleet, desk: &Desk) -> Command {
     let at_once = (setup != Setup::Stock).then_some(AT_ONCE);
     let shell = task.shell();
@@ -155,7 +183,7 @@ pub(crate) fn call(tool: Tool, setup: Setup, task: Task, fleet: &Fleet, desk: &D
             command.args(["default", task.operation()]);
             match task {
                 Task::Smallest | Task::Look => {}
-                Task::Upgrade => _ = command.args(["--yes", "--waves", "100%"]),
+                Task::Upgrade | Task::PlannedUpgrade => _ = command.args(["--yes", "--waves", "100%"]),
                 Task::Rollout => _ = command.arg("--yes"),
             }
             command
@@ -202,5 +230,24 @@ pub(crate) fn call(tool: Tool, setup: Setup, task: Task, fleet: &Fleet, desk: &D
             words.extend(["-m", module, "-a", shell]);
             desk.command(&words)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_plans_first_is_called_twice_and_apt_all_is_measured_once() {
+        let calls = |tool| Task::PlannedUpgrade.measured_as(tool).calls();
+        let shells: Vec<&str> = calls(Tool::Clush).iter().map(|task| task.shell()).collect();
+        assert_eq!(
+            shells,
+            [
+                "apt-get -qq --simulate upgrade",
+                "DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade </dev/null"
+            ]
+        );
+        assert_eq!(calls(Tool::AptAll), [Task::Upgrade]);
     }
 }

@@ -1,0 +1,241 @@
+//! Watches the decider from outside: sees its inputs and its actions, and panics where a promise is broken.
+
+use apu_proto::Verdict;
+
+use super::Case;
+use crate::engine::decide::{Action, Input};
+use crate::event::{Event, WaveVerdict};
+use crate::name::HostName;
+use crate::outcome::Outcome;
+
+/// What an observer knows who sees the inputs and the actions, and nothing of the state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Observer {
+    pub(super) case: Case,
+    has_begun: bool,
+    pub(super) interrupts: u32,
+    started: Vec<bool>,
+    checking: Vec<bool>,
+    /// Each host's outcome, and whether its health was told.
+    ended: Vec<Option<(Outcome, Option<Verdict>)>>,
+    /// How many waves were announced, and how many have ended.
+    waves: (usize, usize),
+    is_done: bool,
+    pub(super) has_stopped: bool,
+}
+
+impl Observer {
+    pub(super) fn new(case: &Case) -> Self {
+        Self {
+            case: case.clone(),
+            has_begun: false,
+            interrupts: 0,
+            started: vec![false; case.hosts],
+            checking: vec![false; case.hosts],
+            ended: vec![None; case.hosts],
+            waves: (usize::from(case.waves.len() > 1), 0),
+            is_done: false,
+            has_stopped: false,
+        }
+    }
+
+    fn wave_of(&self, index: usize) -> usize {
+        self.case.rollout().wave_of(index)
+    }
+
+    /// The hosts at work, with or without those whose health is watched.
+    fn at_work(&self, with_checking: bool) -> usize {
+        let is_at_work = |index: &usize| {
+            self.started[*index] && self.ended[*index].is_none() && (with_checking || !self.checking[*index])
+        };
+        (0..self.case.hosts).filter(is_at_work).count()
+    }
+
+    fn failed(&self) -> usize {
+        let ended = self.ended.iter().flatten();
+        ended.filter(|(outcome, _)| outcome.is_failure()).count()
+    }
+
+    /// Whether a host of the wave, or of one before it, stops those that come later.
+    fn stops(&self, index: usize) -> bool {
+        let is_canary_wave = self.wave_of(index) + 1 < self.case.waves.len();
+        is_canary_wave && self.case.allowed.is_none() && self.ended_badly(index)
+    }
+
+    /// Whether a host failed after it was reached, or is known not to be well.
+    fn ended_badly(&self, index: usize) -> bool {
+        self.ended[index].is_some_and(|(outcome, health)| {
+            let has_failed = outcome.is_failure() && outcome != Outcome::Unreachable;
+            has_failed || health == Some(Verdict::Fail)
+        })
+    }
+
+    /// Whether no host may start any more, whichever.
+    fn is_over_for_all(&self) -> bool {
+        let unclear = |index: &usize| {
+            let is_so = |(_, health)| health == Some(Verdict::Inconclusive);
+            self.wave_of(*index) + 1 < self.case.waves.len() && self.ended[*index].is_some_and(is_so)
+        };
+        let wave_is_over = |wave: usize| {
+            let mut hosts = (0..self.case.hosts).filter(|index| self.wave_of(*index) == wave);
+            hosts.all(|index| self.ended[index].is_some())
+        };
+        self.interrupts > 0
+            || self.case.allowed.is_some_and(|allowed| self.failed() > allowed)
+            || (0..self.case.hosts).any(|index| self.stops(index))
+            || (0..self.case.hosts).any(|index| unclear(&index) && wave_is_over(self.wave_of(index)))
+    }
+
+    /// The other hosts of an exclusive group that are at work or may be.
+    fn blocks(&self, index: usize) -> bool {
+        let group = self.case.groups[index];
+        let may_be_down = |other: &usize| match self.ended[*other] {
+            None => self.started[*other],
+            Some((Outcome::Skipped, _)) => false,
+            Some((Outcome::Changed, health)) => health.is_some_and(|health| health != Verdict::Pass),
+            Some(_) => true,
+        };
+        let mut others =
+            (0..self.case.hosts).filter(|other| *other != index && self.case.groups[*other] == group);
+        group > 0 && others.any(|other| may_be_down(&other))
+    }
+
+    /// Whether what a host does was done by a canary that is well.
+    fn is_tested(&self, index: usize) -> bool {
+        let is_canary = |other: &usize| {
+            self.wave_of(*other) == 0
+                && self.case.trials[*other] == self.case.trials[index]
+                && self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Pass)))
+        };
+        self.wave_of(index) == 0 || (0..self.case.hosts).any(|other| is_canary(&other))
+    }
+
+    /// Sees one step; panics where it breaks a promise.
+    pub(super) fn sees(&mut self, input: &Input, actions: &[Action]) {
+        assert!(!self.has_stopped || actions.is_empty(), "nothing after the end");
+        match input {
+            Input::Go => self.has_begun = true,
+            Input::Interrupt => self.interrupts += 1,
+            Input::Report(..) | Input::WorkerDied(_) => {}
+        }
+        for action in actions {
+            assert!(!self.has_stopped, "stopped is the last: {action:?}");
+            match action {
+                Action::Start(index) => self.sees_start(*index),
+                Action::Leave(index) => {
+                    let may_leave = self.interrupts > 1 || self.interrupts == 1 && self.checking[*index];
+                    assert!(may_leave, "a host is left after the second interrupt");
+                    assert!(self.started[*index] && self.ended[*index].is_none());
+                }
+                Action::Emit(stamped) => self.sees_event(&stamped.event),
+                Action::Stop => self.has_stopped = true,
+            }
+        }
+        if self.has_begun && !self.has_stopped {
+            assert!(
+                self.at_work(true) > 0,
+                "nobody is at work, and it is not over: {self:?}"
+            );
+            // The next in turn waits for a place, or for its wave.
+            if let Some(next) =
+                (0..self.case.hosts).find(|index| !self.started[*index] && self.ended[*index].is_none())
+            {
+                let is_full = self.at_work(false) == self.case.parallel;
+                let waits_for_wave = (0..next)
+                    .any(|before| self.wave_of(before) < self.wave_of(next) && self.ended[before].is_none());
+                assert!(
+                    !self.is_over_for_all() && (is_full || waits_for_wave || self.blocks(next)),
+                    "h{next} waits for nothing: {self:?}"
+                );
+            }
+        }
+        if self.has_stopped {
+            assert!(self.is_done, "the last event is there");
+            assert!(
+                self.ended.iter().all(Option::is_some),
+                "every host has an outcome: {self:?}"
+            );
+            assert_eq!(self.waves.0, self.waves.1, "every wave that began has ended");
+        }
+    }
+
+    fn sees_start(&mut self, index: usize) {
+        assert!(self.has_begun, "h{index} starts before the first start");
+        assert!(
+            !self.is_over_for_all(),
+            "h{index} starts after what stops all: {self:?}"
+        );
+        assert!(!self.started[index], "h{index} starts twice");
+        assert!(
+            !self.blocks(index),
+            "h{index} starts beside one of its group: {self:?}"
+        );
+        assert!(
+            (0..index)
+                .all(|before| self.started[before] || self.ended[before].is_some() || self.blocks(before)),
+            "hosts start in the order of the phase"
+        );
+        assert!(
+            (0..index)
+                .all(|before| self.wave_of(before) == self.wave_of(index) || self.ended[before].is_some()),
+            "h{index} starts before the wave before it has ended: {self:?}"
+        );
+        assert!(
+            self.is_tested(index),
+            "h{index} does what nobody has tested: {self:?}"
+        );
+        self.started[index] = true;
+        assert!(
+            self.at_work(false) <= self.case.parallel,
+            "more at once than allowed: {self:?}"
+        );
+    }
+
+    fn sees_event(&mut self, event: &Event) {
+        assert!(!self.is_done, "nothing is told after the last event: {event:?}");
+        let place = |host: &HostName| host.as_str()[1..].parse::<usize>().unwrap();
+        match event {
+            Event::HostFinished { host, ending, .. } => {
+                let index = place(host);
+                assert_eq!(self.ended[index], None, "{host} has one outcome");
+                let is_skipped = ending.outcome == Outcome::Skipped;
+                assert_eq!(
+                    !is_skipped, self.started[index],
+                    "{host} is skipped or was started"
+                );
+                assert!(
+                    !is_skipped || self.is_over_for_all() || !self.is_tested(index) || self.blocks(index),
+                    "{host} is skipped without a cause"
+                );
+                self.ended[index] = Some((ending.outcome, ending.verdict()));
+            }
+            Event::Checking { host, .. } => self.checking[place(host)] = true,
+            Event::WaveStarted { wave, waves, .. } => {
+                self.waves.0 += 1;
+                assert_eq!((*wave, *waves), (self.waves.0, self.case.waves.len()));
+            }
+            Event::WaveFinished { wave, verdict, .. } => {
+                self.waves.1 += 1;
+                assert_eq!(*wave, self.waves.1, "waves end in order");
+                let is_last = *wave == self.case.waves.len();
+                assert_eq!(
+                    *verdict == WaveVerdict::Passed,
+                    is_last
+                        && !(0..self.case.hosts).any(|index| self.fails_last(index))
+                        && self.interrupts == 0
+                        && !self.is_over_for_all()
+                        || !is_last && !self.is_over_for_all(),
+                    "{verdict:?}: {self:?}"
+                );
+            }
+            Event::Interrupted { times } => assert_eq!(*times, self.interrupts),
+            Event::PhaseFinished { .. } => self.is_done = true,
+            _ => {}
+        }
+    }
+
+    /// Whether a host of the last wave did not end well.
+    fn fails_last(&self, index: usize) -> bool {
+        self.wave_of(index) + 1 == self.case.waves.len() && self.ended_badly(index)
+    }
+}
