@@ -51,8 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
         return Ok(0);
     }
     let paint = Paint::for_stream(context.ui.stdout());
-    context
-        .ui
-        .show(&text(runs, &found, &TimeZone::system(), paint, args.verbose));
+    let place = (&TimeZone::system(), context.ui.columns());
+    context.ui.show(&text(runs, &found, place, paint, args.verbose));
     Ok(0)
 }

@@ -39,17 +39,17 @@ pub(super) fn man(args: &Args) -> Result<u8, Failure> {
 }
 
 fn page(directory: &std::path::Path, command: clap::Command, above: Option<&str>) -> io::Result<()> {
-    let name = above.map_or_else(
+    let spoken = above.map_or_else(
         || command.get_name().to_owned(),
-        |above| format!("{above}-{}", command.get_name()),
+        |above| format!("{above} {}", command.get_name()),
     );
+    let name = spoken.replace(' ', "-");
     let shown = command
         .get_subcommands()
         .filter(|command| !command.is_hide_set() && command.get_name() != "help");
     for below in shown {
-        page(directory, below.clone(), Some(&name))?;
+        page(directory, below.clone(), Some(&spoken))?;
     }
-    let spoken = name.replacen('-', " ", usize::from(above.is_some()));
     let command = command.disable_help_subcommand(true).bin_name(spoken);
     let examples = command.get_after_help().map(ToString::to_string);
     let command = command.display_name(&name).after_help(None::<&str>);

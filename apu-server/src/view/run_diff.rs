@@ -15,7 +15,7 @@ use super::clean::clean;
 use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
-use super::run_facts::{HostEnd, RunHost, Unended, when};
+use super::run_facts::{HostEnd, RunHost, Unended, shorten, when};
 
 /// The most upgrades of one list; `-v` shows all.
 const LONGEST: usize = 10;
@@ -117,15 +117,16 @@ pub fn facts<'a>(
     }
 }
 
-/// The differences for people.
+/// The differences for people, below two lines that name the runs, of so many columns.
 #[must_use]
 pub fn text(
     (first, second): (&Run, &Run),
     differences: &[(Difference, Vec<&HostName>)],
-    zone: &TimeZone,
+    (zone, width): (&TimeZone, usize),
     paint: Paint,
     verbose: bool,
 ) -> String {
+    let width = if verbose { usize::MAX } else { width };
     let row = |sign: &str, run: &Run| {
         vec![
             format!("{sign} {}", run.number),
@@ -136,7 +137,7 @@ pub fn text(
     };
     let mut text = String::new();
     for line in columns(&[row("-", first), row("+", second)], "  ") {
-        let _ = writeln!(text, "{}", paint.strong(&line));
+        let _ = writeln!(text, "{}", paint.strong(&shorten(&line, width, paint.unicode)));
     }
     for (difference, hosts) in differences {
         let _ = writeln!(
@@ -208,7 +209,7 @@ mod tests {
         let (one, other) = (example_run(411), example_run(412));
         let found = differences(&first, &second);
         assert_eq!(
-            text((&one, &other), &found, &TimeZone::UTC, PLAIN, false),
+            text((&one, &other), &found, (&TimeZone::UTC, 80), PLAIN, false),
             "- 411  2023-11-14 22:13  alice  web: upgrade --yes\n\
              + 412  2023-11-14 22:13  alice  web: upgrade --yes\n\
              new: not in 411, changed\n  \
@@ -222,11 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_that_name_the_runs_fit_unless_v_is_given() {
+        let one = Run {
+            operation: "install ".to_owned() + &"a-package-with-a-long-name ".repeat(5),
+            ..example_run(411)
+        };
+        let head = |verbose| {
+            let text = text((&one, &one), &[], (&TimeZone::UTC, 80), PLAIN, verbose);
+            text.lines().next().unwrap().chars().count()
+        };
+        assert_eq!(head(false), 80);
+        assert!(head(true) > 150);
+    }
+
+    #[test]
     fn two_equal_runs_have_no_difference() {
         let (first, _) = hosts();
         let found = differences(&first, &first);
         let (one, other) = (example_run(411), example_run(412));
-        let text = text((&one, &other), &found, &TimeZone::UTC, PLAIN, false);
+        let text = text((&one, &other), &found, (&TimeZone::UTC, 80), PLAIN, false);
         assert!(text.ends_with("\nno host differs\n"), "{text}");
     }
 

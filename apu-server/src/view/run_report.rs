@@ -56,14 +56,18 @@ impl Report<'_> {
             .filter(|host| host.end.outcome().is_some())
             .filter_map(|host| Some((host.host.clone(), host.ending.clone()?)))
             .collect();
-        if let Some(operation) = self.state.operation {
-            text += &table(&endings, width, paint, verbose);
-            if matches!(self.run.status, RunStatus::Ended(_)) {
-                text += &summary(operation, &endings, &[], self.state.seconds, paint, verbose);
-            } else {
-                text += &told(operation, &endings, paint, verbose);
-                text += &self.unended(&endings, paint);
+        text += &table(&endings, width, paint, verbose);
+        let is_over = matches!(self.run.status, RunStatus::Ended(_));
+        text += &match self.state.operation {
+            Some(operation) if is_over => {
+                summary(operation, &endings, &[], self.state.seconds, paint, verbose)
             }
+            Some(operation) => told(operation, &endings, paint, verbose),
+            // It was broken off before its first phase.
+            None => String::new(),
+        };
+        if !is_over {
+            text += &self.unended(&endings, paint);
         }
         if let Some(next) = self.next() {
             let _ = writeln!(text, "\ntry: {next}");
@@ -231,6 +235,30 @@ mod tests {
                 "\n\nweb1: changed\nweb2: unknown\nweb[3-4]: not asked\n1 changed, 1 unknown, 2 not asked\n\n\
                  try: apu resume 412\n"
             ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_broken_off_before_its_first_phase_names_its_hosts() {
+        let run = Run {
+            status: RunStatus::BrokenOff,
+            ..example_run(412)
+        };
+        let hosts = ["web1", "web2"].map(|name| RunHost {
+            end: HostEnd::Unended(Unended::NotAsked),
+            ending: None,
+            ..example_host(name, Outcome::Changed, &[])
+        });
+        let report = Report {
+            run: &run,
+            outcomes: &Outcomes::new(),
+            state: &RunState::new(run.push),
+            hosts: &hosts,
+        };
+        let text = report.text(&TimeZone::UTC, 80, PLAIN, false);
+        assert!(
+            text.ends_with("\n\nweb[1-2]: not asked\n2 not asked\n\ntry: apu resume 412\n"),
             "{text}"
         );
     }
