@@ -137,6 +137,18 @@ pub struct Fleet {
     sandbox: Sandbox,
 }
 
+impl Drop for Fleet {
+    /// Every test on a fleet ends with the proof that the server's ledger holds together, where there is one.
+    fn drop(&mut self) {
+        let has_ledger = |server: &Host| server.sh("test -e /var/lib/apu-server/apu.db").code == 0;
+        if std::thread::panicking() || !self.hosts.get("server").is_some_and(has_ledger) {
+            return;
+        }
+        let checked = self.apu("ledger check");
+        assert_eq!(checked.code, 0, "{checked:?}");
+    }
+}
+
 impl Fleet {
     /// Clients of these names.
     pub fn of<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Plan {

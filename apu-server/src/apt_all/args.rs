@@ -22,7 +22,7 @@ pub struct Args {
     /// Classes, hosts and ranges; !WORD leaves out, @FILE and - are lists.
     pub target: String,
 
-    /// What to do there.
+    /// What to do there; full-upgrade is another name of dist-upgrade.
     #[arg(value_parser = operation())]
     pub operation: Operation,
 

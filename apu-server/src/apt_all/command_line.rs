@@ -7,12 +7,7 @@ use apu_site::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
-const ELSEWHERE: [(&str, &str, &str); 21] = [
-    (
-        "full-upgrade",
-        "apt's full-upgrade is called dist-upgrade here",
-        "dist-upgrade",
-    ),
+const ELSEWHERE: [(&str, &str, &str); 20] = [
     (
         "safe-upgrade",
         "aptitude's safe-upgrade is called upgrade here",
@@ -118,9 +113,13 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
         target.push(" ");
         target.push(&given[*place]);
     }
+    // Under its own name, whichever it was given by.
+    let named = operation(&given[places[end]]).map(|operation| OsString::from(operation.as_str()));
     let keep = |(place, word): (usize, OsString)| {
         if place == first {
             Some(target.clone())
+        } else if place == places[end] {
+            named.clone()
         } else {
             (!others.contains(&place)).then_some(word)
         }
@@ -128,8 +127,11 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
     Ok(given.into_iter().enumerate().filter_map(keep).collect())
 }
 
-/// The operation of apt-all that a word names.
+/// The operation of apt-all that a word names: full-upgrade is apt's other name of dist-upgrade.
 pub(crate) fn operation_of(word: &str) -> Option<Operation> {
+    if word == "full-upgrade" {
+        return Some(Operation::DistUpgrade);
+    }
     let operation: Operation = word.parse().ok()?;
     (operation != Operation::Attach).then_some(operation)
 }
@@ -215,6 +217,7 @@ mod tests {
                 "apt-all|web|install|--yes|--|-x",
             ),
             ("apt-all web ugrade", "apt-all|web|ugrade"),
+            ("apt-all web db full-upgrade -y", "apt-all|web db|dist-upgrade|-y"),
             ("apt-all --help", "apt-all|--help"),
             ("apt-all", "apt-all"),
         ] {
@@ -227,7 +230,6 @@ mod tests {
         for (word, instead) in [
             ("purge", "apt-all 'web[1-2]' remove"),
             ("list", "apt-all 'web[1-2]' status"),
-            ("full-upgrade", "apt-all 'web[1-2]' dist-upgrade"),
             ("reboot", "apt-all 'web[1-2]' status"),
         ] {
             let failure = ordered(&format!("apt-all web[1-2] {word} htop")).unwrap_err();

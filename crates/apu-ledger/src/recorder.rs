@@ -18,6 +18,7 @@ use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::output::{self, MOST, PART};
+use crate::retention::Retention;
 use crate::run::RunNumber;
 use crate::work::Work;
 
@@ -111,13 +112,15 @@ impl Recorder {
         self.0.borrow().number
     }
 
-    /// Writes what is left, at the end of the push; the number of its run, where it has one.
+    /// Writes what is left, at the end of the push, and forgets the oldest runs; the number of its run, where it has one.
     ///
     /// # Errors
     /// Where the ledger cannot be written.
     pub fn close(&self) -> Result<Option<RunNumber>, LedgerError> {
         let mut inner = self.0.borrow_mut();
         inner.flush(true)?;
+        // What cannot be forgotten now is forgotten the next time.
+        let _ = inner.ledger.prune(&Retention::default(), Timestamp::now());
         Ok(inner.number)
     }
 

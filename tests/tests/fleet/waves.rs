@@ -151,3 +151,25 @@ fn what_no_canary_has_tested_starts_nowhere_and_all_at_once_has_to_be_said() {
     run.exited(0);
     assert_eq!(upgraded(&fleet), OTHERS);
 }
+
+#[test]
+fn the_example_site_of_databases_changes_one_member_after_the_other() {
+    let fleet = Fleet::of(["db1", "db2", "db3"]).up();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sites/databases");
+    let read = |file: &str| std::fs::read_to_string(format!("{example}/{file}")).unwrap();
+    let settings = "/etc/apu-server/apu.toml";
+    let server = fleet.server();
+    server.write(
+        settings,
+        &format!("{}\n{}", server.read(settings).unwrap(), read("apu.toml")),
+    );
+    fleet.class("cluster", &read("clients/cluster"));
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("cluster update").exited(0);
+    let run = fleet.apt_all("cluster upgrade --yes --soak 0s");
+    run.all_ended("changed").exited(0);
+    assert_eq!(
+        waves(&run),
+        ["db1", "db2", "db3"].map(|host| (vec![host], "passed"))
+    );
+}
