@@ -8,12 +8,12 @@ use std::time::Duration;
 use apu_archive::quote;
 use apu_fleet::ssh::{KeyExchange, Ssh, SshOptions};
 use apu_fleet::{Inventory, KnownHosts, Limits};
-use apu_ledger::{Ledger, LedgerError};
+use apu_ledger::Ledger;
 use apu_proto::Operation;
 use apu_site::{Failure, Settings, Site, Ui, settings};
 
 use crate::failure;
-use crate::ledger::hosts_of;
+use crate::ledger;
 
 /// How long a host may take for an answer that changes nothing there, unless somebody names another limit: one that only
 /// ever says that it waits must not hold up the others.
@@ -57,7 +57,7 @@ impl Context {
     pub fn inventory(&self) -> Result<Inventory, Failure> {
         let site = self.site.clone();
         Inventory::load(&self.site.clients())
-            .map(|inventory| inventory.with_runs(move |word| hosts_of(&site, word)))
+            .map(|inventory| inventory.with_runs(move |word| ledger::hosts_of(&site, word)))
             .map_err(|error| failure::target(&self.site, error))
     }
 
@@ -66,7 +66,15 @@ impl Context {
     /// # Errors
     /// Where there is one, and it cannot be read.
     pub fn ledger(&self) -> Result<Option<Ledger>, Failure> {
-        known_ledger(&self.site).map_err(|error| failure::ledger(&self.site, error))
+        ledger::known(&self.site).map_err(|error| failure::ledger(&self.site, error))
+    }
+
+    /// The ledger, for a run to be recorded; one is made where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read and written, or a later apu has written it.
+    pub(crate) fn ledger_to_record(&self) -> Result<Ledger, Failure> {
+        ledger::made(&self.site).map_err(|error| failure::ledger(&self.site, error))
     }
 
     /// The private half of the push key.
@@ -151,18 +159,6 @@ impl Context {
         })?;
         allow_many_files();
         Ok(Arc::new(ssh))
-    }
-}
-
-/// Opens the ledger where there is one. To look at runs makes none.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn known_ledger(site: &Site) -> Result<Option<Ledger>, LedgerError> {
-    let path = site.ledger();
-    match path.try_exists()? {
-        true => Ledger::open(&path).map(Some),
-        false => Ok(None),
     }
 }
 

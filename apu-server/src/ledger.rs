@@ -9,21 +9,23 @@ use apu_ledger::{Lease, Ledger, LedgerError, RunRef, RunRefError, RunStatus};
 use apu_site::{Failure, Site};
 use jiff::Timestamp;
 
-use crate::context::{Context, known_ledger};
-use crate::failure;
-
-impl Context {
-    /// Opens the ledger for a run to be recorded; one is made where there is none.
-    ///
-    /// # Errors
-    /// Where it cannot be read and written, or a later apu has written it.
-    pub(crate) fn ledger_to_record(&self) -> Result<Ledger, Failure> {
-        open(&self.site).map_err(|error| failure::ledger(&self.site, error))
+/// Opens the ledger where there is one. To look at runs makes none.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn known(site: &Site) -> Result<Option<Ledger>, LedgerError> {
+    let path = site.ledger();
+    match path.try_exists()? {
+        true => Ledger::open(&path).map(Some),
+        false => Ok(None),
     }
 }
 
-/// Opens the ledger of a site.
-fn open(site: &Site) -> Result<Ledger, LedgerError> {
+/// Opens the ledger of a site for a run to be recorded; one is made where there is none.
+///
+/// # Errors
+/// Where it cannot be read and written, or a later apu has written it.
+pub(crate) fn made(site: &Site) -> Result<Ledger, LedgerError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -43,7 +45,7 @@ pub(crate) fn hosts_of(site: &Site, word: &str) -> Result<Vec<HostName>, String>
         return Err(format!("a host ends as one of {words}, and not {how:?}"));
     }
     let named: RunRef = run.parse().map_err(|error: RunRefError| error.to_string())?;
-    let found = || match known_ledger(site)? {
+    let found = || match known(site)? {
         Some(ledger) => ledger.attempts(ledger.find(&named)?.number),
         None => Err(LedgerError::NoRun(run.to_owned())),
     };

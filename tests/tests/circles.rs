@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// All crates but apu-wrapper, which is two files.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "crates/apu-debian",
     "crates/apu-proto",
     "crates/apu-fleet",
+    "crates/apu-ledger",
     "crates/apu-archive",
     "crates/apu-site",
     "apu-server",

@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, Command, ValueHint};
 use jiff::tz::TimeZone;
 
 use crate::apt_all::operation_of;
-use crate::context::known_ledger;
+use crate::ledger;
 use crate::stored_plans;
 use crate::view::clean::clean;
 use crate::view::run_facts::when;
@@ -237,7 +237,7 @@ const RUNS: u32 = 20;
 
 /// The last runs, the newest first. A ledger that cannot be read has none.
 fn runs(site: &Site) -> Candidates {
-    let Ok(Some(ledger)) = known_ledger(site) else {
+    let Ok(Some(ledger)) = ledger::known(site) else {
         return Vec::new();
     };
     let zone = TimeZone::system();

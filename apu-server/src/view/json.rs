@@ -1,7 +1,6 @@
 //! Lines of JSON in plain ASCII: what a host printed may hold whatever a terminal obeys or hides.
 
-use std::fmt::Write;
-
+use apu_fleet::json_in_ascii;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,17 +9,7 @@ use serde::Serialize;
 /// # Errors
 /// Where the value has no form in JSON.
 pub fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
-    let json = serde_json::to_string(value)?;
-    let mut line = String::with_capacity(json.len() + 1);
-    for character in json.chars() {
-        if matches!(character, ' '..='~') {
-            line.push(character);
-            continue;
-        }
-        for unit in character.encode_utf16(&mut [0; 2]) {
-            let _ = write!(line, "\\u{unit:04x}");
-        }
-    }
+    let mut line = json_in_ascii(&serde_json::to_string(value)?);
     line.push('\n');
     Ok(line)
 }

@@ -50,7 +50,7 @@ pub use rollout::{Canaries, Item, Rollout, Tested, Trial, WaveOptions, touches_l
 pub use run_state::{HostState, RunState, Stage};
 pub use runner::{Announcement, Runner};
 pub use session::Task;
-pub use sink::{Description, JsonLines, Sink, Sinks};
+pub use sink::{Description, JsonLines, Sink, Sinks, json_in_ascii};
 pub use span::span;
 pub use target_error::TargetError;
 pub use text::TextError;

@@ -120,7 +120,7 @@ impl<W: Write> Sink for JsonLines<W> {
             }
             _ => None,
         };
-        let mut line = ascii(&serde_json::to_string(&Line { event, description })?);
+        let mut line = json_in_ascii(&serde_json::to_string(&Line { event, description })?);
         line.push('\n');
         self.out.write_all(line.as_bytes())?;
         self.out.flush()
@@ -128,7 +128,8 @@ impl<W: Write> Sink for JsonLines<W> {
 }
 
 /// The same JSON with everything but printable ASCII as `\uXXXX`. Outside of strings JSON has nothing else.
-fn ascii(json: &str) -> String {
+#[must_use]
+pub fn json_in_ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         if matches!(character, ' '..='~') {
