@@ -4,8 +4,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 
 use apu_archive::quote;
-use apu_fleet::{HostName, Outcome, fold};
+use apu_fleet::{HostName, Outcome, ServerAdvice, ServerCause, ServerReason, fold, package_words};
 use apu_ledger::{Lease, Ledger, LedgerError, RunRef, RunRefError, RunStatus};
+use apu_proto::Request;
 use apu_site::{Failure, Site};
 use jiff::Timestamp;
 
@@ -68,6 +69,25 @@ pub(crate) fn is_meant(outcome: Option<Outcome>, how: &str) -> bool {
         Some(Outcome::Unreachable) => how == Outcome::Unreachable.as_str(),
         Some(outcome) => outcome.as_str() == how || (how == Outcome::Failed.as_str() && outcome.is_failure()),
     }
+}
+
+/// Why a host is not asked that another run holds.
+pub(crate) fn reason(lease: &Lease, request: &Request) -> ServerReason {
+    let (run, operation, by) = (
+        lease.run.number.to_string(),
+        lease.run.operation.clone(),
+        lease.run.by.clone(),
+    );
+    if lease.run.status == RunStatus::Running {
+        let advice = ServerAdvice::WaitForRun {
+            run: run.clone(),
+            operation: request.operation(),
+            packages: package_words(request.packages()),
+        };
+        return ServerReason::from(ServerCause::HeldByRun { run, operation, by }).advise(advice);
+    }
+    let advice = ServerAdvice::ResumeRun { run: run.clone() };
+    ServerReason::from(ServerCause::UnknownSinceRun { run, operation, by }).advise(advice)
 }
 
 /// Says which hosts another run holds: the first of those runs, with all of its hosts.

@@ -68,7 +68,8 @@ impl Flavour {
 
     const fn packages(self) -> &'static str {
         match self {
-            Self::Plain => "openssh-server,sudo,adduser,whiptail,sysvinit-core",
+            // The server needs SQLite, and fetches nothing when it is installed.
+            Self::Plain => "openssh-server,sudo,adduser,whiptail,sysvinit-core,libsqlite3-0",
             Self::Systemd => "openssh-server,sudo,adduser,whiptail,systemd-sysv,dbus,libpam-systemd",
             Self::Python => "openssh-server,sudo,adduser,whiptail,sysvinit-core,python3",
         }

@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::failure;
 use crate::failure::ledger as ledger_failure;
 use crate::interrupt::stops_and_another;
-use crate::ledger::held;
+use crate::ledger::{held, reason};
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
@@ -378,15 +378,16 @@ impl Push<'_> {
             })
         };
         let tasks: Result<Vec<Task>, RequestError> = hosts.iter().map(task).collect();
-        let batch = Batch {
+        let mut batch = Batch {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
             tasks: tasks.map_err(not_a_request)?,
+            held: HashMap::new(),
             rollout,
             published: self.published.clone(),
         };
         if starts {
-            self.begin(&request, &batch)?;
+            self.begin(&request, &mut batch)?;
         }
         let limits = Limits {
             max_failures: self.max_failures,
@@ -464,10 +465,11 @@ impl Push<'_> {
         request.map_err(not_a_request)
     }
 
-    /// Writes down what the hosts of the batch are about to be asked, and holds them for this run.
+    /// Writes down what the hosts of the batch are about to be asked, and holds them for this run. Those that another run holds are
+    /// not asked.
     ///
     /// The run's number is shown before any host has it: the terminal may be gone when it is needed.
-    pub(super) fn begin(&mut self, request: &Request, batch: &Batch) -> Result<(), Failure> {
+    pub(super) fn begin(&mut self, request: &Request, batch: &mut Batch) -> Result<(), Failure> {
         let (Some(recorder), Some(run)) = (&self.recorder, request.run_id()) else {
             return Ok(());
         };
@@ -482,11 +484,14 @@ impl Push<'_> {
             .map(|task| (&task.host.name, task.trial.as_deref()));
         let work = work.for_hosts(planned);
         let is_new = recorder.number().is_none();
-        let number = recorder.begin(Some((run, &work))).map_err(|error| match error {
+        let (number, held_by_others) = recorder.begin(run, &work).map_err(|error| match error {
             BeginError::Held(leases) => held(&leases, Timestamp::now()),
             BeginError::Ledger(error) => ledger_failure(self.site, error),
         })?;
         self.record.begun(run);
+        batch.held = (held_by_others.iter())
+            .map(|lease| (lease.host.clone(), reason(lease, request)))
+            .collect();
         // Events name the run themselves.
         if is_new && !(self.args.json || self.args.quiet) {
             say!(

@@ -17,8 +17,8 @@ impl Push<'_> {
         let request =
             Request::new(Operation::Update, [RequestOption::ListsOfSite], []).map_err(not_a_request)?;
         let request = self.as_run(request)?;
-        let batch = Batch::of(Phase::RefreshLists, &hosts, &request);
-        self.begin(&request, &batch)?;
+        let mut batch = Batch::of(Phase::RefreshLists, &hosts, &request);
+        self.begin(&request, &mut batch)?;
         self.ask_all(batch).await;
         // Where a client's own sources are in the way, it fetched the lists to another place, which the next apu-data comes
         // from and nothing else.

@@ -173,6 +173,12 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
                 some => format!("not started: no canary has tested {}", and_more(&some, *more)),
             }
         }
+        ServerCause::HeldByRun { run, operation, by } => {
+            format!("not asked: run {run} of {by} is at work there: {operation}")
+        }
+        ServerCause::UnknownSinceRun { run, operation, by } => format!(
+            "not asked: run {run} of {by} was broken off while it was at work there, and how it ended is not known: {operation}"
+        ),
         ServerCause::NotRecorded { why } => {
             format!("not asked: this machine could not write down what it was about to do: {why}")
         }
@@ -255,6 +261,17 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
         ServerAdvice::MendAndRepeat { operation, packages } => {
             let packages = words(packages);
             format!("mend what failed, and then: apt-all {host} {operation}{packages}")
+        }
+        ServerAdvice::WaitForRun {
+            run,
+            operation,
+            packages,
+        } => format!(
+            "apu wait {run}, and then: apt-all {host} {operation}{}",
+            words(packages)
+        ),
+        ServerAdvice::ResumeRun { run } => {
+            format!("apu resume {run}, which finds out, or apu unlock {host}")
         }
         ServerAdvice::LookAndRepeat {
             hosts,

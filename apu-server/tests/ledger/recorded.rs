@@ -116,7 +116,7 @@ impl Push {
         work.parallel = 50;
         let work = work.for_hosts(hosts.iter().map(|host| (host, None)));
         let id = self.id.to_string().replace('0', "a");
-        self.recorder.begin(Some((id.parse().unwrap(), &work))).unwrap();
+        self.recorder.begin(id.parse().unwrap(), &work).unwrap();
     }
 
     pub(crate) fn phase(&mut self, phase: Phase, hosts: Vec<HostName>) {

@@ -196,6 +196,24 @@ pub enum ServerCause {
         /// The other host.
         by: HostName,
     },
+    /// Another run is at work there.
+    HeldByRun {
+        /// The run's number.
+        run: String,
+        /// What it does.
+        operation: String,
+        /// Who began it.
+        by: String,
+    },
+    /// Another run was broken off while it was at work there, and what became of it is not known.
+    UnknownSinceRun {
+        /// The run's number.
+        run: String,
+        /// What it did.
+        operation: String,
+        /// Who began it.
+        by: String,
+    },
     /// That the host was about to be asked could not be written down, so it was not asked.
     NotRecorded {
         /// What could not write it, and why.
@@ -282,6 +300,7 @@ impl ServerCause {
             Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
             Self::GroupAtWork { .. } => ServerCode::Exclusive,
             Self::Untested { .. } => ServerCode::Untested,
+            Self::HeldByRun { .. } | Self::UnknownSinceRun { .. } => ServerCode::Held,
             Self::NotRecorded { .. } => ServerCode::NotRecorded,
             Self::NoLoginAfterChange { .. } => ServerCode::Health,
         }

@@ -1,5 +1,6 @@
 //! Runs a push from its first event to its last: its phases, the question between them, and the sinks that all of them share.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ impl Batch {
             phase,
             operation: request.operation(),
             tasks: hosts.iter().map(task).collect(),
+            held: HashMap::new(),
             rollout: Rollout::default(),
             published: Vec::new(),
         }

@@ -36,8 +36,8 @@ pub struct NewRun {
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
-    /// Hosts are at work for other runs, or what became of them there is not known.
-    #[error("{} of the hosts are at work for other runs", .0.len())]
+    /// Every host is at work for another run, or what became of it there is not known.
+    #[error("all {} hosts are at work for other runs", .0.len())]
     Held(Vec<Lease>),
     /// The ledger cannot be written.
     #[error(transparent)]
@@ -85,25 +85,27 @@ impl Ledger {
         Ok(run)
     }
 
-    /// Writes down what the hosts are about to be asked, and takes their leases.
+    /// Writes down what the hosts are about to be asked, and takes their leases. Returns the leases of those that another run
+    /// holds: they are no part of the work.
     ///
     /// # Errors
-    /// Where a host is held for another run, and where the ledger cannot be written: nothing is taken then.
+    /// Where every host is held for another run, and where the ledger cannot be written: nothing is taken then.
     pub(crate) fn set_work(
         &mut self,
         (run, parent): (RunNumber, Option<RunNumber>),
         client_run: RunId,
         work: &Work,
         now: Timestamp,
-    ) -> Result<(), BeginError> {
+    ) -> Result<Vec<Lease>, BeginError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let held = lease::take(&transaction, run, parent, work.hosts.iter(), now)?;
-        if !held.is_empty() {
+        if !held.is_empty() && held.len() == work.hosts.len() {
             return Err(BeginError::Held(held));
         }
-        set(&transaction, run, client_run, work)?;
+        let work = work.without(held.iter().map(|lease| &lease.host).collect());
+        set(&transaction, run, client_run, &work)?;
         if let Some(parent) = parent {
             // Where that one has ended, this is a run of its own.
             transaction.execute(
@@ -111,7 +113,8 @@ impl Ledger {
                 params![run.0, parent.0],
             )?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        Ok(held)
     }
 }
 

@@ -37,27 +37,25 @@ impl Lease {
     }
 }
 
-/// Takes the hosts for a run; returns the leases that are in the way, and takes none then. A run that goes on with another one
-/// takes that one's.
+/// Takes the hosts for a run that no other one holds; returns the leases of the others. A run that goes on with another one takes
+/// that one's.
 pub(crate) fn take<'a>(
     connection: &Connection,
     run: RunNumber,
     parent: Option<RunNumber>,
-    hosts: impl Iterator<Item = &'a HostName> + Clone,
+    hosts: impl Iterator<Item = &'a HostName>,
     now: Timestamp,
 ) -> Result<Vec<Lease>, LedgerError> {
     let mut held = Vec::new();
-    for host in hosts.clone() {
+    let mut take = connection.prepare("INSERT OR REPLACE INTO lease (host, run, since) VALUES (?, ?, ?)")?;
+    for host in hosts {
         let lease = find(connection, host)?;
         let is_of_parent =
             |lease: &Lease| Some(lease.run.number) == parent && lease.run.status == RunStatus::BrokenOff;
-        held.extend(lease.filter(|lease| lease.run.number != run && lease.holds() && !is_of_parent(lease)));
-    }
-    if held.is_empty() {
-        let mut take =
-            connection.prepare("INSERT OR REPLACE INTO lease (host, run, since) VALUES (?, ?, ?)")?;
-        for host in hosts {
-            take.execute(params![host.as_str(), run.0, now.as_millisecond()])?;
+        let is_in_the_way = |lease: &Lease| lease.run.number != run && lease.holds() && !is_of_parent(lease);
+        match lease.filter(is_in_the_way) {
+            Some(lease) => held.push(lease),
+            None => _ = take.execute(params![host.as_str(), run.0, now.as_millisecond()])?,
         }
     }
     Ok(held)

@@ -16,6 +16,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
+use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::output::{self, MOST, PART};
 use crate::retention::Retention;
@@ -79,11 +80,12 @@ impl Recorder {
         })))
     }
 
-    /// Begins the run, or goes on with it, and returns its number. With `work` the hosts of it are held for this run.
+    /// Begins the run, or its next part, and returns its number. The hosts of `work` are held for this run from now on, but for
+    /// those that another run holds: their leases are returned, too.
     ///
     /// # Errors
-    /// Where a host is held for another run, and where the ledger cannot be written.
-    pub fn begin(&self, work: Option<(RunId, &Work)>) -> Result<RunNumber, BeginError> {
+    /// Where every host is held for another run, and where the ledger cannot be written.
+    pub fn begin(&self, run: RunId, work: &Work) -> Result<(RunNumber, Vec<Lease>), BeginError> {
         let mut inner = self.0.borrow_mut();
         let inner = &mut *inner;
         let number = match inner.number {
@@ -94,16 +96,14 @@ impl Recorder {
                 number
             }
         };
-        if let Some((run, work)) = work {
-            let now = Timestamp::now();
-            let taken = inner.ledger.set_work((number, inner.new.parent), run, work, now);
-            if let Err(BeginError::Held(_)) = &taken {
-                inner.withdraw(number)?;
-            }
-            taken?;
+        let now = Timestamp::now();
+        let taken = inner.ledger.set_work((number, inner.new.parent), run, work, now);
+        if let Err(BeginError::Held(_)) = &taken {
+            inner.withdraw(number)?;
         }
+        let held = taken?;
         inner.flush(true)?;
-        Ok(number)
+        Ok((number, held))
     }
 
     /// The number of the run, once it has begun.

@@ -1,6 +1,6 @@
 //! What a run was to do, as it was approved: enough to go on with it after its process was killed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use apu_fleet::{HostName, Rollout, Trial};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,31 @@ impl Work {
         self
     }
 
+    /// The same without these hosts. The waves stay as they were fixed for all of them: a wave may become smaller.
+    #[must_use]
+    pub(crate) fn without(&self, hosts: HashSet<&HostName>) -> Self {
+        let mut work = self.clone();
+        if hosts.is_empty() {
+            return work;
+        }
+        let stays: Vec<bool> = work.hosts.iter().map(|host| !hosts.contains(host)).collect();
+        let mut wave = work.rollout.waves.clone();
+        let mut place = 0;
+        for size in &mut wave {
+            let end = (place + *size).min(stays.len());
+            *size = stays[place..end].iter().filter(|stays| **stays).count();
+            place = end;
+        }
+        // A wave without a host is none.
+        wave.retain(|size| *size > 0);
+        work.rollout.waves = wave;
+        let mut kept = stays.iter();
+        work.hosts.retain(|_| kept.next().is_some_and(|stays| *stays));
+        let mut kept = stays.iter();
+        work.which.retain(|_| kept.next().is_some_and(|stays| *stays));
+        work
+    }
+
     /// What each host was to do; none where no plan was made.
     #[must_use]
     pub fn trials(&self) -> Vec<(HostName, Trial)> {
@@ -122,6 +147,18 @@ mod tests {
         let read = Work::unpack(&work.pack().unwrap()).unwrap();
         assert_eq!(read, work);
         assert_eq!(read.trials()[2], (hosts[2].clone(), a));
+        let left = work.without([&hosts[0]].into());
+        assert_eq!(left.hosts, hosts[1..]);
+        assert_eq!(left.trials(), work.trials()[1..]);
+        let in_waves = Work {
+            rollout: Rollout {
+                waves: vec![1, 2],
+                ..Rollout::default()
+            },
+            ..work.clone()
+        };
+        assert_eq!(in_waves.without([&hosts[0]].into()).rollout.waves, [2]);
+        assert_eq!(in_waves.without([&hosts[2]].into()).rollout.waves, [1, 1]);
         let mut cut = work;
         cut.which.pop();
         assert!(Work::unpack(&cut.pack().unwrap()).is_err());

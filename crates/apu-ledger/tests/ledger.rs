@@ -102,11 +102,22 @@ impl Push {
         });
     }
 
-    fn begin(&self) -> Result<RunNumber, BeginError> {
+    fn work(&self) -> Work {
         let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
         work.parallel = 2;
-        work = work.for_hosts(self.hosts.iter().map(|host| (host, None)));
-        self.recorder.begin(Some((RunId::from_bytes([7; 16]), &work)))
+        work.for_hosts(self.hosts.iter().map(|host| (host, None)))
+    }
+
+    /// The hosts that another run holds.
+    fn begin_beside(&self) -> Result<(RunNumber, Vec<String>), BeginError> {
+        let (number, held) = self.recorder.begin(RunId::from_bytes([7; 16]), &self.work())?;
+        Ok((number, held.iter().map(|lease| lease.host.to_string()).collect()))
+    }
+
+    fn begin(&self) -> Result<RunNumber, BeginError> {
+        let (number, held) = self.begin_beside()?;
+        assert_eq!(held, Vec::<String>::new());
+        Ok(number)
     }
 
     fn start(&mut self, host: &str) {
@@ -233,7 +244,12 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
     let desk = Desk::new();
     let mut first = desk.push(1, &["web1", "web2"], None);
     let number = first.begin().unwrap();
+    // The others are not kept waiting by one host.
     let second = desk.push(2, &["web2", "web3"], None);
+    let (number_of_second, beside) = second.begin_beside().unwrap();
+    assert_eq!(beside, ["web2"]);
+    let work = desk.open().work(number_of_second).unwrap().unwrap();
+    assert_eq!(work.hosts, hosts(&["web3"]));
     let held = |push: &Push| match push.begin() {
         Err(BeginError::Held(leases)) => leases
             .iter()
@@ -241,12 +257,13 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
             .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(held(&second), ["web2"]);
-    // Nothing of it was taken, and nothing is left of it.
-    assert_eq!(desk.open().leases().unwrap().len(), 2);
+    // Where all of them are held, nothing begins, and nothing is left of it.
+    let third = desk.push(8, &["web3", "web2"], None);
+    assert_eq!(held(&third), ["web3", "web2"]);
+    assert_eq!(desk.open().leases().unwrap().len(), 3);
     assert_eq!(
-        (second.recorder.number(), desk.open().runs(9).unwrap().len()),
-        (None, 1)
+        (third.recorder.number(), desk.open().runs(9).unwrap().len()),
+        (None, 2)
     );
 
     first.phase(Phase::Apply);

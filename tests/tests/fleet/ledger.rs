@@ -114,11 +114,17 @@ fn a_host_is_at_work_for_one_run_and_the_second_is_told_for_which() {
     with_a_slow_upgrade(&fleet, 40);
     let running = fleet.start_apt_all("web3 upgrade --yes");
     wait_until("at work", || is_at_work(fleet.host("web3")));
-    let second = fleet.plain_apt_all("web upgrade --yes");
-    assert_eq!(second.code, 3, "{second:?}");
-    assert!(second.stderr.contains("web3 is at work in run 2"), "{second:?}");
-    assert!(second.stderr.contains("apu wait 2"), "{second:?}");
-    assert!(fleet.host("web1").version_of("hurts-slow").as_deref() == Some("1.0"));
+    // One host that is at work keeps no other from its turn.
+    let second = fleet.apt_all("web1,web3 upgrade --yes --waves 100%");
+    second
+        .ended("web1", "changed")
+        .ended("web3", "skipped")
+        .because("web3", "not asked: run 2 of root is at work there: upgrade --yes")
+        .exited(1);
+    let alone = fleet.plain_apt_all("web3 upgrade --yes");
+    assert_eq!(alone.code, 3, "{alone:?}");
+    assert!(alone.stderr.contains("web3 is at work in run 2"), "{alone:?}");
+    assert!(alone.stderr.contains("apu wait 2"), "{alone:?}");
 
     let waited = fleet.apu("wait 2");
     running.finish().exited(0);

@@ -40,6 +40,7 @@ mod simulations;
 mod sitting;
 mod stored_plans;
 mod suites;
+mod trials;
 mod trust;
 mod waves;
 mod ways;

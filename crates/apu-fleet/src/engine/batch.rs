@@ -1,12 +1,15 @@
 //! What one phase of a push asks, and its limits.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use apu_proto::Operation;
 
 use crate::event::Phase;
+use crate::name::HostName;
 use crate::published::PublishedArchive;
+use crate::reason::ServerReason;
 use crate::rollout::Rollout;
 use crate::session::Task;
 
@@ -30,6 +33,8 @@ pub struct Batch {
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
     pub tasks: Vec<Task>,
+    /// The hosts that are not asked, each with why: another run is at work there.
+    pub held: HashMap<HostName, ServerReason>,
     /// The waves in which the hosts take their turns.
     pub rollout: Rollout,
     /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::not_started::{MOST_NAMED, not_started};
 use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
-use crate::name::ClassName;
+use crate::name::{ClassName, HostName};
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
@@ -60,6 +60,8 @@ pub(super) struct State {
     schedule: Schedule,
     phase: Phase,
     tasks: Vec<Task>,
+    /// The hosts that are not asked, each with why.
+    held: HashMap<HostName, ServerReason>,
     operation: Operation,
     rollout: Rollout,
     /// The exclusive group of each host; empty where no package changes.
@@ -88,6 +90,7 @@ impl State {
             phase,
             operation,
             tasks,
+            held,
             rollout,
             published,
         } = batch;
@@ -103,6 +106,7 @@ impl State {
             begun: now.elapsed,
             started: vec![now.elapsed; tasks.len()],
             tasks,
+            held,
             operation,
             rollout,
             groups,
@@ -245,7 +249,7 @@ impl State {
     fn advance(&mut self, now: Moment, actions: &mut Vec<Action>) {
         loop {
             match self.schedule.next(&self.run, &self.current_wave()) {
-                Next::Start(host) => match self.untested(host) {
+                Next::Start(host) => match self.held(host).or_else(|| self.untested(host)) {
                     Some(why) => self.skip(host, why, now, actions),
                     None => self.start(host, now, actions),
                 },
@@ -295,6 +299,11 @@ impl State {
             .map(ToString::to_string)
             .unwrap_or_default();
         ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice)
+    }
+
+    /// Why a host does not start: another run is at work there.
+    fn held(&self, host: usize) -> Option<ServerReason> {
+        self.held.get(&self.tasks[host].host.name).cloned()
     }
 
     /// Why a host of a later wave does not start: no canary has tested what it would do.

@@ -41,6 +41,20 @@ pub enum ServerAdvice {
         /// The run.
         run: RunId,
     },
+    /// `apu wait RUN`, and then the same on this host.
+    WaitForRun {
+        /// The run's number.
+        run: String,
+        /// The operation.
+        operation: Operation,
+        /// Its packages.
+        packages: Vec<String>,
+    },
+    /// `apu resume RUN`, which finds out, or `apu unlock HOST`.
+    ResumeRun {
+        /// The run's number.
+        run: String,
+    },
     /// Look at the checks of other hosts, and then the same on this host.
     LookAndRepeat {
         /// The other hosts.

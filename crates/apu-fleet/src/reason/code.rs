@@ -50,6 +50,8 @@ pub enum ServerCode {
     Exclusive,
     /// No canary has tested what it would do.
     Untested,
+    /// Another run holds the host.
+    Held,
     /// The server could not write down what it was about to do.
     NotRecorded,
     /// It changed, and is not well afterwards.

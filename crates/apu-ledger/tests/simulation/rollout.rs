@@ -239,7 +239,7 @@ impl Story {
                 .zip(&self.trials)
                 .map(|(client, trial)| (&client.name, Some(trial))),
         );
-        recorder.begin(Some((run, &work))).unwrap();
+        recorder.begin(run, &work).unwrap();
         let task = |(client, trial): (&Client, &Trial)| Task {
             host: client.host.clone(),
             request: request
