@@ -10,8 +10,8 @@ use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Announcement, Approval, Batch, Host, HostName, JsonLines, Limits, Phase, PublishedArchive, Rollout,
-    Runner, Sinks, Task, Trial, random_bits,
+    Announcement, Approval, Batch, Carried, Host, HostName, JsonLines, Limits, Phase, PublishedArchive,
+    Rollout, Runner, Sinks, Task, Trial, random_bits,
 };
 use apu_ledger::{BeginError, Ledger, NewRun, Recorder, RunNumber, Work};
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
@@ -189,6 +189,7 @@ pub(super) fn run_push(
             local,
             may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
+            carried: HashMap::new(),
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -246,6 +247,8 @@ pub(super) struct Push<'a> {
     pub(super) may_replace: &'a [PackageName],
     /// What each host was approved to do.
     pub(super) approved: HashMap<HostName, Arc<Trial>>,
+    /// What is known of hosts from the run that this one goes on with.
+    carried: HashMap<HostName, Carried>,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     limits: Limits,
@@ -351,6 +354,11 @@ impl Push<'_> {
         self.approved = approved.collect();
     }
 
+    /// Takes over what is known of hosts from the run that this one goes on with.
+    pub(super) fn carry(&mut self, carried: HashMap<HostName, Carried>) {
+        self.carried = carried;
+    }
+
     /// Sets the limits of this push in place of those of the settings.
     pub(super) fn limit(&mut self, parallel: NonZeroUsize, timeout: Duration, max_failures: Option<usize>) {
         self.limits.parallel = parallel;
@@ -382,6 +390,7 @@ impl Push<'_> {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
             tasks: tasks.map_err(not_a_request)?,
+            carried: std::mem::take(&mut self.carried),
             held: HashMap::new(),
             rollout,
             published: self.published.clone(),
@@ -486,6 +495,9 @@ impl Push<'_> {
         let is_new = recorder.number().is_none();
         let (number, held_by_others) = recorder.begin(run, &work).map_err(|error| match error {
             BeginError::Held(leases) => held(&leases, Timestamp::now()),
+            error @ BeginError::GoneOnWith(_) => {
+                Failure::words(error.to_string()).advise("apu runs, which lists them")
+            }
             BeginError::Ledger(error) => ledger_failure(self.site, error),
         })?;
         self.record.begun(run);

@@ -3,19 +3,18 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use apu_fleet::{HostName, fold};
+use apu_fleet::{Host, HostName, TargetError, fold};
 use apu_ledger::{Ledger, Run, RunStatus};
 use apu_proto::Request;
 use apu_site::Failure;
 
 use super::args::{Args, Shown};
 use super::push::{Push, Start, push_in, run_push};
-use super::stored::hosts_of_plan;
 use crate::context::Context;
-use crate::failure::ledger as ledger_failure;
+use crate::failure::{self, ledger as ledger_failure};
 
-/// Goes on with a run: every host of it is asked again for the same run, with what was approved for it. A client that has done it
-/// says how that ended, and does nothing twice.
+/// Goes on with a run. Hosts whose end is known are not asked again. The others are asked for the same run, with what was approved
+/// for them: a client that has done it says how that ended, and does nothing twice.
 ///
 /// # Errors
 /// Where the run did not break off, or no host of it was to be asked yet.
@@ -42,14 +41,20 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         None => None,
     };
     let Some((request, work)) = work.filter(|(request, _)| request.operation() == asked.operation()) else {
-        return Err(
-            Failure::words(format!("no host was asked for run {number} before it broke off"))
-                .why("so nothing is to be gone on with")
-                .advise(format!("apu retry {number}, which does it anew")),
-        );
+        return Err(Failure::words(format!(
+            "no host was asked to change anything in run {number} before it broke off"
+        ))
+        .why("so nothing is to be gone on with")
+        .advise(format!("apu retry {number}, which does it anew")));
     };
     let args = Args::of_request(&run.target, &request, shown);
-    let hosts = hosts_of_plan(context, work.hosts.iter())?;
+    let carried = ledger
+        .carried(number)
+        .map_err(|error| ledger_failure(&context.site, error))?;
+    // Also one that has left the classes since.
+    let inventory = context.inventory()?;
+    let hosts: Result<Vec<Host>, TargetError> = work.hosts.iter().map(|host| inventory.host(host)).collect();
+    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
     let ssh = context.ssh()?;
     let start = Start {
         context,
@@ -71,6 +76,7 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         push.record
             .planned(approved.iter().map(|(_, trial)| trial.transaction.id()));
         push.approve_all(approved);
+        push.carry(carried);
         push.apply(request, &hosts, work.rollout).await?;
         Ok(push.show(&[]))
     })

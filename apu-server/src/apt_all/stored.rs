@@ -61,7 +61,7 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
 ///
 /// # Errors
 /// Where a name of them means something else by now.
-pub(super) fn hosts_of_plan<'a>(
+fn hosts_of_plan<'a>(
     context: &Context,
     names: impl Iterator<Item = &'a HostName>,
 ) -> Result<Vec<Host>, Failure> {

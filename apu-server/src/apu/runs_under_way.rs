@@ -81,6 +81,9 @@ pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> 
     let ledger = ledger(context)?;
     let run = find(context, &ledger, &args.run)?;
     let number = run.number;
+    let attempts = ledger
+        .attempts(number)
+        .map_err(|error| failure_of(&context.site, error))?;
     match run.status {
         RunStatus::Ended(_) => {}
         RunStatus::Running => {
@@ -92,16 +95,13 @@ pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> 
             return Err(Failure::words(format!("run {next} went on with run {number}"))
                 .advise(format!("apu retry {next}")));
         }
-        RunStatus::BrokenOff if run.client_run.is_some() => {
+        RunStatus::BrokenOff if attempts.iter().any(|attempt| attempt.started.is_some()) => {
             return Err(Failure::words(format!("run {number} was broken off"))
                 .why("what became of its hosts is found out first")
                 .advise(format!("apu resume {number}")));
         }
         RunStatus::BrokenOff => {}
     }
-    let attempts = ledger
-        .attempts(number)
-        .map_err(|error| failure_of(&context.site, error))?;
     let wanted = |attempt: &Attempt| {
         if args.failed || args.unreachable {
             let how = if args.failed {
@@ -143,7 +143,7 @@ pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> 
         .map_err(|error| failure_of(&context.site, error))?;
     say!(
         context.ui,
-        "run {} of {} begins nothing more; to wait for its end: apu wait {}",
+        "run {} of {} was told to begin nothing more; to wait for its end: apu wait {}",
         run.number,
         quote(&run.by),
         run.number

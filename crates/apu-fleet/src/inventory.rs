@@ -89,6 +89,14 @@ impl Inventory {
         self
     }
 
+    /// A host by its name, as the classes have it; one that is in none of them is reached by its name.
+    ///
+    /// # Errors
+    /// Where a class cannot be used, or two of them know the host differently.
+    pub fn host(&self, name: &HostName) -> Result<Host, TargetError> {
+        Ok(self.listed(name)?.unwrap_or_else(|| Host::plain(name.clone())))
+    }
+
     /// The names of all classes.
     pub fn classes(&self) -> impl Iterator<Item = &ClassName> {
         self.files.keys()

@@ -31,7 +31,7 @@ mod transport;
 mod words;
 
 pub use class::{ClassFile, Entry, Fault, LineError};
-pub use engine::{Batch, Limits};
+pub use engine::{Batch, Carried, Limits};
 pub use event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, WaveVerdict, package_words};
 pub use host::Host;
 pub use inventory::Inventory;

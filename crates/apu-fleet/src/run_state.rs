@@ -297,6 +297,11 @@ impl RunState {
     }
 
     /// Whether a host of this phase is at work.
+    pub(crate) fn is_queued(&self, index: usize) -> bool {
+        matches!(self.of_phase(index), Some(HostState::Queued))
+    }
+
+    /// Whether the host is at work.
     pub(crate) fn is_running(&self, index: usize) -> bool {
         matches!(self.of_phase(index), Some(HostState::Running { .. }))
     }

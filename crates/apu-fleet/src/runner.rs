@@ -62,6 +62,7 @@ impl Batch {
             phase,
             operation: request.operation(),
             tasks: hosts.iter().map(task).collect(),
+            carried: HashMap::new(),
             held: HashMap::new(),
             rollout: Rollout::default(),
             published: Vec::new(),

@@ -125,8 +125,7 @@ impl Inventory {
                 word: word.to_owned(),
                 why,
             })?;
-            let host = |name: HostName| Ok(self.listed(&name)?.unwrap_or_else(|| Host::plain(name)));
-            return names.into_iter().map(host).collect();
+            return names.iter().map(|name| self.host(name)).collect();
         }
         if word == ALL {
             let hosts = self.all()?;

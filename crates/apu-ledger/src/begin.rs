@@ -39,6 +39,9 @@ pub enum BeginError {
     /// Every host is at work for another run, or what became of it there is not known.
     #[error("all {} hosts are at work for other runs", .0.len())]
     Held(Vec<Lease>),
+    /// Another process goes on with that run by now.
+    #[error("run {0} is gone on with by another process")]
+    GoneOnWith(RunNumber),
     /// The ledger cannot be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -108,10 +111,14 @@ impl Ledger {
         set(&transaction, run, client_run, &work)?;
         if let Some(parent) = parent {
             // Where that one has ended, this is a run of its own.
-            transaction.execute(
-                "UPDATE run SET next = ? WHERE number = ? AND ended IS NULL",
+            let gone_on_with = transaction.execute(
+                "UPDATE run SET next = ?1 WHERE number = ?2 AND ended IS NULL AND coalesce(next, ?1) = ?1",
                 params![run.0, parent.0],
             )?;
+            let has_ended = "SELECT ended IS NOT NULL FROM run WHERE number = ?";
+            if gone_on_with == 0 && !transaction.query_row(has_ended, [parent.0], |row| row.get(0))? {
+                return Err(BeginError::GoneOnWith(parent));
+            }
         }
         transaction.commit()?;
         Ok(held)

@@ -7,7 +7,7 @@ use apu_fleet::{Event, HostName, Outcome, Phase, RunState, Tested, TimedEvent, W
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::read::Attempt;
-use crate::run::{Run, RunStatus};
+use crate::run::{Run, RunRef, RunStatus};
 use crate::work::Work;
 
 impl Ledger {
@@ -29,7 +29,8 @@ impl Ledger {
                 self.attempts(run.number)?,
                 self.work(run.number)?,
             );
-            let found = check_run(&run, &events, &attempts, work.as_ref());
+            let open = self.open_before(&run)?;
+            let found = check_run(&run, &events, &attempts, (work.as_ref(), open));
             wrong.extend(
                 found
                     .into_iter()
@@ -45,12 +46,36 @@ impl Ledger {
         }
         Ok(wrong)
     }
+
+    /// The hosts that were at work when the run broke off that this one goes on with.
+    fn open_before(&self, run: &Run) -> Result<HashSet<HostName>, LedgerError> {
+        let Some(parent) = run.parent else {
+            return Ok(HashSet::new());
+        };
+        // One that was forgotten, or has ended, left nothing open for this one.
+        let is_gone_on_with = |parent: &Run| parent.status == RunStatus::WentOn(run.number);
+        match self.find(&RunRef::Number(parent)) {
+            Ok(parent) if is_gone_on_with(&parent) => {
+                let attempts = self.attempts(parent.number)?;
+                let open = attempts.into_iter().filter(Attempt::is_open);
+                Ok(open.map(|attempt| attempt.host).collect())
+            }
+            Ok(_) | Err(LedgerError::NoRun(_)) => Ok(HashSet::new()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What does not hold in a run.
-fn check_run(run: &Run, events: &[TimedEvent], attempts: &[Attempt], work: Option<&Work>) -> Vec<String> {
+fn check_run(
+    run: &Run,
+    events: &[TimedEvent],
+    attempts: &[Attempt],
+    (work, open): (Option<&Work>, HashSet<HostName>),
+) -> Vec<String> {
     let mut seen = Seen {
         work,
+        open,
         trials: work.map(Work::trials).unwrap_or_default().into_iter().collect(),
         ..Seen::default()
     };
@@ -87,6 +112,8 @@ struct Seen<'a> {
     work: Option<&'a Work>,
     trials: HashMap<HostName, apu_fleet::Trial>,
     phase: Option<Phase>,
+    /// The hosts that were at work already when the run began.
+    open: HashSet<HostName>,
     started: HashSet<HostName>,
     /// The hosts that are at work; one whose health is watched is not.
     running: HashSet<HostName>,
@@ -132,6 +159,9 @@ impl Seen<'_> {
         let wave = self.wave_of.get(host).copied().unwrap_or(1);
         if !self.started.insert(host.clone()) {
             self.wrong.push(format!("{host} started twice"));
+        }
+        if self.open.contains(host) {
+            return;
         }
         self.running.insert(host.clone());
         if wave > 1 && self.waves.get(&(wave - 1)) != Some(&WaveVerdict::Passed) {

@@ -5,6 +5,7 @@
 //! server that is killed at any moment has lost nothing that a client has reported.
 
 mod begin;
+mod carried;
 mod check;
 mod counts;
 mod error;

@@ -46,8 +46,10 @@ struct Inner {
     /// Whether the administrator said no: then nothing was done that is worth a number.
     was_declined: bool,
     on_abort: Option<OnAbort>,
-    /// How the hosts ended, once the push has.
+    /// How hosts ended that have no other turn; written with the next events.
     ends: Vec<(i64, Outcome)>,
+    /// How each host ended last.
+    last: HashMap<i64, Outcome>,
 }
 
 /// What a host printed that is not on the disk yet.
@@ -77,6 +79,7 @@ impl Recorder {
             was_declined: false,
             on_abort: None,
             ends: Vec::new(),
+            last: HashMap::new(),
         })))
     }
 
@@ -98,10 +101,14 @@ impl Recorder {
         };
         let now = Timestamp::now();
         let taken = inner.ledger.set_work((number, inner.new.parent), run, work, now);
-        if let Err(BeginError::Held(_)) = &taken {
+        if let Err(BeginError::Held(_) | BeginError::GoneOnWith(_)) = &taken {
             inner.withdraw(number)?;
         }
         let held = taken?;
+        // Those that have no part in it have ended: they could not be reached, or there is nothing to do there.
+        let has_a_part = |turn: &i64| work.hosts.iter().any(|host| inner.turns.get(host) == Some(turn));
+        let ended = inner.last.iter().filter(|(turn, _)| !has_a_part(turn));
+        inner.ends = ended.map(|(turn, outcome)| (*turn, *outcome)).collect();
         inner.flush(true)?;
         Ok((number, held))
     }
@@ -148,6 +155,11 @@ impl Inner {
             Event::Progress { .. } | Event::Connected { .. } | Event::Hello { .. } => return,
             Event::Line { host, text } => return self.print(host, text),
             _ => {}
+        }
+        if let Event::HostFinished { host, ending, .. } = &event.event
+            && let Some(turn) = self.turns.get(host)
+        {
+            self.last.insert(*turn, ending.outcome);
         }
         self.is_urgent |= matches!(
             event.event,
@@ -262,12 +274,15 @@ impl Sink for Recorder {
         Ok(())
     }
 
-    fn tick(&mut self, _: &RunState) {
+    fn tick(&mut self, run: &RunState) {
         let mut inner = self.0.borrow_mut();
         // What fails here fails again where it matters.
         let _ = inner.flush(false);
         let told = match inner.number {
-            Some(number) if inner.on_abort.is_some() => inner.ledger.abort_of(number).ok().flatten(),
+            // After a Ctrl-C nothing new is begun anyway, and a second one would leave what is at work.
+            Some(number) if inner.on_abort.is_some() && run.interrupts == 0 => {
+                inner.ledger.abort_of(number).ok().flatten()
+            }
             _ => None,
         };
         let stop = told.and_then(|by| Some((by, inner.on_abort.take()?)));

@@ -112,6 +112,24 @@ fn a_rollout_that_is_killed_and_gone_on_with_ends_as_if_nobody_had_killed_it() {
 }
 
 #[test]
+fn a_host_that_was_asked_is_never_told_not_to_have_been_whatever_comes_after_the_kill() {
+    for_each_seed(60, |seed| {
+        let story = Story::of(seed);
+        let ran = story.told_where(Some(seed), true);
+        assert_eq!(ran.wrong, Vec::<String>::new());
+        assert_eq!(ran.clients.twice(), Vec::<String>::new());
+        for (host, outcome) in &ran.outcomes {
+            let is_not_asked = matches!(outcome, Some(Outcome::Skipped | Outcome::Unreachable));
+            assert!(
+                !(is_not_asked && ran.clients.has_done(host)),
+                "{host} is told to be {outcome:?}"
+            );
+            assert!(outcome.is_some(), "{host} has no end");
+        }
+    });
+}
+
+#[test]
 fn a_higher_limit_never_reaches_fewer_hosts() {
     for_each_seed(30, |seed| {
         let mut story = Story::of(seed);

@@ -8,6 +8,7 @@ use apu_proto::Operation;
 
 use crate::event::Phase;
 use crate::name::HostName;
+use crate::outcome::Ending;
 use crate::published::PublishedArchive;
 use crate::reason::ServerReason;
 use crate::rollout::Rollout;
@@ -24,6 +25,15 @@ pub struct Limits {
     pub max_failures: Option<usize>,
 }
 
+/// What is known of a host from the run that this one goes on with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Carried {
+    /// It has ended so: it is not asked again.
+    Ended(Box<Ending>),
+    /// It was asked, and may be at work: it is asked for the same run, whatever has become of the others.
+    Open,
+}
+
 /// Everything that is asked in one phase.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -33,6 +43,8 @@ pub struct Batch {
     pub operation: Operation,
     /// The hosts in the order of their turns, with what is asked of each.
     pub tasks: Vec<Task>,
+    /// What is known of hosts from the run that this one goes on with, whose process was killed.
+    pub carried: HashMap<HostName, Carried>,
     /// The hosts that are not asked, each with why: another run is at work there.
     pub held: HashMap<HostName, ServerReason>,
     /// The waves in which the hosts take their turns.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
-use super::batch::Batch;
+use super::batch::{Batch, Carried};
 use super::not_started::{MOST_NAMED, not_started};
 use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
@@ -60,6 +60,10 @@ pub(super) struct State {
     schedule: Schedule,
     phase: Phase,
     tasks: Vec<Task>,
+    /// What is known of hosts from the run that this one goes on with.
+    carried: HashMap<HostName, Carried>,
+    /// The first wave, counted from 0, in which that was not looked at.
+    carried_until: usize,
     /// The hosts that are not asked, each with why.
     held: HashMap<HostName, ServerReason>,
     operation: Operation,
@@ -90,6 +94,7 @@ impl State {
             phase,
             operation,
             tasks,
+            carried,
             held,
             rollout,
             published,
@@ -106,6 +111,8 @@ impl State {
             begun: now.elapsed,
             started: vec![now.elapsed; tasks.len()],
             tasks,
+            carried,
+            carried_until: 0,
             held,
             operation,
             rollout,
@@ -248,6 +255,7 @@ impl State {
     /// Starts what may start, ends what will not start any more, and stops when all hosts have ended.
     fn advance(&mut self, now: Moment, actions: &mut Vec<Action>) {
         loop {
+            self.take_carried(now, actions);
             match self.schedule.next(&self.run, &self.current_wave()) {
                 Next::Start(host) => match self.held(host).or_else(|| self.untested(host)) {
                     Some(why) => self.skip(host, why, now, actions),
@@ -299,6 +307,36 @@ impl State {
             .map(ToString::to_string)
             .unwrap_or_default();
         ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice)
+    }
+
+    /// Ends the hosts of this wave that have ended before, and asks those again that may be at work: no limit holds for them, since
+    /// they have started already.
+    fn take_carried(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if self.carried.is_empty() || self.carried_until > self.wave {
+            return;
+        }
+        self.carried_until = self.wave + 1;
+        for host in self.current_wave().hosts {
+            self.take_carried_host(host, now, actions);
+        }
+    }
+
+    /// Whether something is known of the host from before; then it ends, or starts.
+    fn take_carried_host(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) -> bool {
+        let name = self.tasks[host].host.name.clone();
+        if !self.run.is_queued(host) {
+            return false;
+        }
+        match self.carried.get(&name) {
+            None => return false,
+            Some(Carried::Open) => self.start(host, now, actions),
+            Some(Carried::Ended(ending)) => {
+                let ending = (**ending).clone();
+                self.started[host] = now.elapsed;
+                self.finish(host, ending, now, actions);
+            }
+        }
+        true
     }
 
     /// Why a host does not start: another run is at work there.
@@ -385,6 +423,19 @@ impl State {
             return;
         }
         self.applied.remove(&index);
+        // It was asked before, so that more is not known than that it cannot be reached now.
+        let was_open = matches!(
+            self.carried.get(&self.tasks[index].host.name),
+            Some(Carried::Open)
+        );
+        if was_open && ending.outcome == Outcome::Unreachable {
+            ending.outcome = Outcome::Lost;
+            ending.run = self.tasks[index].request.run_id();
+        }
+        self.finish(index, ending, now, actions);
+    }
+
+    fn finish(&mut self, index: usize, mut ending: Ending, now: Moment, actions: &mut Vec<Action>) {
         published::mark_stale(&mut ending, self.operation, &self.published);
         // A host of a later wave adds nothing: all that it does was tested before it started.
         if !self.rollout.is_at_once()
@@ -422,6 +473,9 @@ impl State {
     fn skip_queued(&mut self, reason: &StopReason, now: Moment, actions: &mut Vec<Action>) {
         let of = (self.wave + 1, self.rollout.number());
         while let Some(index) = self.run.next_queued() {
+            if self.take_carried_host(index, now, actions) {
+                continue;
+            }
             let why = not_started(reason, of, &self.tasks[index]);
             self.skip(index, why, now, actions);
         }

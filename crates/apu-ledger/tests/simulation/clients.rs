@@ -72,6 +72,8 @@ struct Seen {
 pub(crate) struct Clients {
     all: Arc<BTreeMap<HostName, Client>>,
     seen: Arc<Mutex<Seen>>,
+    /// Those that cannot be reached at the moment.
+    off: Arc<Mutex<BTreeSet<HostName>>>,
 }
 
 /// The bytes of an answer.
@@ -109,6 +111,7 @@ impl Clients {
         Self {
             all: Arc::new(all.collect()),
             seen: Arc::default(),
+            off: Arc::default(),
         }
     }
 
@@ -184,6 +187,11 @@ impl Clients {
         }
     }
 
+    /// From now on some of the hosts cannot be reached, others than before.
+    pub(crate) fn switch_off(&self, is_off: impl FnMut(&&HostName) -> bool) {
+        *self.off.lock().unwrap() = self.all.keys().filter(is_off).cloned().collect();
+    }
+
     /// The hosts of which a run was carried out more than once.
     pub(crate) fn twice(&self) -> Vec<String> {
         self.seen.lock().unwrap().twice.clone()
@@ -219,7 +227,8 @@ impl Transport for Clients {
             self.seen.lock().unwrap().asked.push(client.name.to_string());
         }
         let is_gone = client.health == Health::Gone && request.operation() == Operation::Health;
-        if client.does == Does::Away || is_gone {
+        let is_off = self.off.lock().unwrap().contains(&client.name);
+        if client.does == Does::Away || is_gone || is_off {
             return Err(ServerCause::ConnectionRefused.into());
         }
         // One that is asked again for what it has done does nothing.

@@ -1,6 +1,6 @@
 //! A rollout as a seed says it, and how it is told: by the real engine, into a real ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -156,6 +156,11 @@ impl Story {
 
     /// Tells it; with a number, apt-all is killed at a moment that follows from it, and the run is gone on with.
     pub(crate) fn told(&self, kill: Option<u64>) -> Ran {
+        self.told_where(kill, false)
+    }
+
+    /// The same; with `is_shaky` some hosts cannot be reached any more after each kill, and the last push may be interrupted.
+    pub(crate) fn told_where(&self, kill: Option<u64>, is_shaky: bool) -> Ran {
         // In memory where that is to be had: what a disk costs is no part of this.
         let directory = tempfile::tempdir_in("/dev/shm")
             .or_else(|_| tempfile::tempdir())
@@ -169,7 +174,7 @@ impl Story {
             .unwrap();
         runtime.block_on(async {
             let Some(kill) = kill else {
-                self.pushed(&path, &clients, None, Duration::MAX).await;
+                self.pushed(&path, &clients, None, (Duration::MAX, None)).await;
                 return;
             };
             let mut seed = Seed::of(kill);
@@ -177,14 +182,20 @@ impl Story {
             let mut parent = None;
             while killed < 2 {
                 let moment = Duration::from_millis(seed.below(200_000) as u64);
-                if self.pushed(&path, &clients, parent, moment).await {
+                if self.pushed(&path, &clients, parent, (moment, None)).await {
                     return;
                 }
                 killed += 1;
+                if is_shaky {
+                    clients.switch_off(|_| seed.is(25));
+                }
                 end_owners(&path);
                 parent = Some(Ledger::open(&path).unwrap().runs(1).unwrap()[0].number);
             }
-            self.pushed(&path, &clients, parent, Duration::MAX).await;
+            let interrupt =
+                (is_shaky && seed.is(40)).then(|| Duration::from_millis(seed.below(60_000) as u64));
+            self.pushed(&path, &clients, parent, (Duration::MAX, interrupt))
+                .await;
         });
         let ledger = Ledger::open(&path).unwrap();
         let last = ledger.runs(1).unwrap()[0].number;
@@ -205,7 +216,7 @@ impl Story {
         path: &Path,
         clients: &Clients,
         parent: Option<RunNumber>,
-        time: Duration,
+        (time, interrupt): (Duration, Option<Duration>),
     ) -> bool {
         let run = RunId::from_bytes([7; 16]);
         let request = Request::new(Operation::Upgrade, [RequestOption::RunId(run)], []).unwrap();
@@ -227,7 +238,13 @@ impl Story {
             },
         );
         let sinks = Sinks::default().with(recorder.clone());
-        let (_stop, stops) = mpsc::unbounded_channel();
+        let (stop, stops) = mpsc::unbounded_channel();
+        if let Some(moment) = interrupt {
+            tokio::spawn(async move {
+                tokio::time::sleep(moment).await;
+                let _ = stop.send(());
+            });
+        }
         let transport = Arc::new(clients.clone());
         let mut runner = Runner::start(&transport, stops, sinks, announcement);
         let mut work = Work::new(request.to_string(), self.rollout.clone());
@@ -248,7 +265,12 @@ impl Story {
                 .unwrap(),
             trial: Some(Arc::new(trial.clone())),
         };
+        let carried = match parent {
+            Some(parent) => Ledger::open(path).unwrap().carried(parent).unwrap(),
+            None => HashMap::new(),
+        };
         let batch = Batch {
+            carried,
             tasks: self.clients.iter().zip(&self.trials).map(task).collect(),
             rollout: self.rollout.clone(),
             ..Batch::of(Phase::Apply, &hosts, &request)

@@ -111,6 +111,7 @@ impl Case {
         }
         let batch = Batch {
             phase: Phase::Apply,
+            carried: HashMap::new(),
             held: HashMap::new(),
             operation: Operation::Upgrade,
             tasks,
@@ -329,6 +330,7 @@ fn skipped(actions: &[Action]) -> Vec<&ServerReason> {
 fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and_what_to_do() {
     let batch = |phase, hosts: std::ops::Range<usize>| Batch {
         phase,
+        carried: HashMap::new(),
         held: HashMap::new(),
         operation: Operation::Upgrade,
         tasks: tasks(hosts),
@@ -381,6 +383,7 @@ fn after_an_interrupt_a_later_phase_starts_nobody() {
     plan.on(ended(1, Outcome::Changed), NOW);
     let batch = Batch {
         phase: Phase::Apply,
+        carried: HashMap::new(),
         held: HashMap::new(),
         operation: Operation::Upgrade,
         tasks: tasks(0..2),
