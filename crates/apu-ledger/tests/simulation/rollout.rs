@@ -192,8 +192,9 @@ impl Story {
                 end_owners(&path);
                 parent = Some(Ledger::open(&path).unwrap().runs(1).unwrap()[0].number);
             }
-            let interrupt =
-                (is_shaky && seed.is(40)).then(|| Duration::from_millis(seed.below(60_000) as u64));
+            // Half of them come before anything is begun.
+            let seconds = if seed.is(50) { 0 } else { seed.below(60) as u64 };
+            let interrupt = (is_shaky && seed.is(40)).then(|| Duration::from_secs(seconds));
             self.pushed(&path, &clients, parent, (Duration::MAX, interrupt))
                 .await;
         });
@@ -239,7 +240,9 @@ impl Story {
         );
         let sinks = Sinks::default().with(recorder.clone());
         let (stop, stops) = mpsc::unbounded_channel();
-        if let Some(moment) = interrupt {
+        if interrupt.is_some_and(|moment| moment.is_zero()) {
+            stop.send(()).unwrap();
+        } else if let Some(moment) = interrupt {
             tokio::spawn(async move {
                 tokio::time::sleep(moment).await;
                 let _ = stop.send(());
