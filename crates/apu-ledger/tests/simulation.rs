@@ -113,7 +113,7 @@ fn a_rollout_that_is_killed_and_gone_on_with_ends_as_if_nobody_had_killed_it() {
 
 #[test]
 fn a_host_that_was_asked_is_never_told_not_to_have_been_whatever_comes_after_the_kill() {
-    for_each_seed(60, |seed| {
+    for_each_seed(120, |seed| {
         let story = Story::of(seed);
         let ran = story.told_where(Some(seed), true);
         assert_eq!(ran.wrong, Vec::<String>::new());
