@@ -39,11 +39,17 @@ use crate::view::reason::describe;
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
-    push_in(&context, args, None)
+    push_in(&context, args, &args.target, None)
 }
 
-/// The same on this site, as a repetition of `parent` where there is one.
-pub(super) fn push_in(context: &Context, args: &Args, parent: Option<RunNumber>) -> Result<u8, Failure> {
+/// The same on this site, as a repetition of `parent` where there is one; the waves are those that the settings say for
+/// `rollout_of`.
+pub(super) fn push_in(
+    context: &Context,
+    args: &Args,
+    rollout_of: &str,
+    parent: Option<RunNumber>,
+) -> Result<u8, Failure> {
     let ui = &context.ui;
     let inventory = context.inventory()?;
     let hosts = || {
@@ -63,7 +69,7 @@ pub(super) fn push_in(context: &Context, args: &Args, parent: Option<RunNumber>)
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let hosts = hosts()?;
     let course = args.course(ui.can_ask())?;
-    let of_target = context.settings.rollout(&args.target);
+    let of_target = context.settings.rollout(rollout_of);
     let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
     let ssh = context.ssh()?;
     // Before anything is published: without it no host is asked to change anything.

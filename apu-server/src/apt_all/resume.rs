@@ -96,7 +96,7 @@ pub(crate) fn repeat(
     let target = fold(hosts.iter().map(HostName::as_str));
     let mut args = Args::of_request(&target, &request, shown);
     args.yes = yes;
-    push_in(context, &args, Some(run.number))
+    push_in(context, &args, &run.target, Some(run.number))
 }
 
 /// A request as the ledger has it.

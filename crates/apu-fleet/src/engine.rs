@@ -149,7 +149,7 @@ impl<T: Transport> Workers<'_, T> {
     /// Ends a host that was about to be asked.
     fn refuse(&mut self, index: usize, why: String) {
         let reporter = self.reporter(index);
-        let ending = Ending::without_result(Outcome::Failed, ServerCause::NotRecorded { why }, None);
+        let ending = Ending::without_result(Outcome::Skipped, ServerCause::NotRecorded { why }, None);
         self.spawn(index, async move { reporter.end(ending).await });
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use apu_fleet::{Carried, Ending, HostName, HostReason, Outcome, ServerCode};
+use apu_fleet::{Carried, HostName, Outcome};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -20,17 +20,12 @@ impl Ledger {
                 None if attempt.is_open() => Carried::Open,
                 None | Some(Outcome::Skipped) => continue,
                 Some(_) => match self.ending(&attempt)? {
-                    Some(ending) if !was_not_asked(&ending) => Carried::Ended(Box::new(ending)),
-                    _ => continue,
+                    Some(ending) => Carried::Ended(Box::new(ending)),
+                    None => continue,
                 },
             };
             carried.insert(attempt.host, known);
         }
         Ok(carried)
     }
-}
-
-/// Whether the server could not write down that it was about to ask the host, and did not.
-fn was_not_asked(ending: &Ending) -> bool {
-    matches!(&ending.reason, Some(HostReason::Server(reason)) if reason.code == ServerCode::NotRecorded)
 }
