@@ -18,6 +18,7 @@ use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
+use crate::limit::{Limits, shorten};
 use crate::output::{self, MOST, PART};
 use crate::retention::Retention;
 use crate::run::RunNumber;
@@ -36,7 +37,9 @@ struct Inner {
     /// The places of the hosts.
     turns: HashMap<HostName, i64>,
     phase: Option<Phase>,
-    /// Events that are not on the disk yet, each with the phase that it belongs to.
+    limits: Limits,
+    /// Events that are not on the disk yet, each with the phase that it belongs to. Before the run has a number, they are all
+    /// events so far: each host has a fixed number of them.
     pending: Vec<(Option<Phase>, TimedEvent)>,
     /// Whether one of them has to be there before anything follows from it.
     is_urgent: bool,
@@ -70,6 +73,7 @@ impl Recorder {
             new,
             number: None,
             phase: None,
+            limits: Limits::default(),
             pending: Vec::new(),
             is_urgent: false,
             next: 0,
@@ -148,6 +152,9 @@ impl Inner {
             Event::Progress { .. } | Event::Connected { .. } | Event::Hello { .. } => return,
             Event::Line { host, text } => return self.print(host, text),
             _ => {}
+        }
+        if !self.limits.admit(&event.event) {
+            return;
         }
         self.is_urgent |= matches!(
             event.event,
@@ -281,6 +288,7 @@ impl Sink for Recorder {
 /// The event as it is kept: what a plan found out stands in the run's work.
 fn kept(event: &TimedEvent) -> TimedEvent {
     let mut event = event.clone();
+    shorten(&mut event.event);
     if let Event::HostFinished { ending, .. } = &mut event.event
         && let Some(result) = &mut ending.result
         && matches!(result.answer, Answer::Plan(_))

@@ -325,6 +325,36 @@ fn a_push_to_which_somebody_said_no_has_no_number_and_one_with_nothing_to_do_has
 }
 
 #[test]
+fn a_host_that_repeats_itself_fills_neither_the_memory_nor_the_ledger() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    push.phase(Phase::Plan);
+    let repeat = |push: &mut Push| {
+        for turn in 0..500 {
+            let host: HostName = "web1".parse().unwrap();
+            push.tell(Event::Reconnecting {
+                host: host.clone(),
+                text: "cut".into(),
+            });
+            push.tell(Event::Waiting {
+                host,
+                lock: "/run/lock".into(),
+                holder: format!("process {turn}"),
+            });
+        }
+    };
+    repeat(&mut push);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    repeat(&mut push);
+    push.finish();
+    let ledger = desk.open();
+    let run = ledger.find(&"@".parse().unwrap()).unwrap();
+    // Beside those of the push and its two phases.
+    assert_eq!(ledger.events(&run).unwrap().len(), 20 + 50 + 4);
+}
+
+#[test]
 fn an_abort_reaches_the_recorder_once() {
     let desk = Desk::new();
     let mut push = desk.push(1, &["web1"], None);
