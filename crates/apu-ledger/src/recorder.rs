@@ -19,7 +19,7 @@ use crate::error::LedgerError;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::limit::{Limits, shorten};
-use crate::output::{self, MOST, PART};
+use crate::output::{self, Output};
 use crate::retention::Retention;
 use crate::run::RunNumber;
 use crate::work::Work;
@@ -51,16 +51,6 @@ struct Inner {
     on_abort: Option<OnAbort>,
     /// How the hosts ended, once the push has.
     ends: Vec<(i64, Outcome)>,
-}
-
-/// What a host printed that is not on the disk yet.
-#[derive(Debug, Default)]
-struct Output {
-    text: Vec<u8>,
-    /// How much there is of it already, in bytes.
-    length: usize,
-    /// The number of the next part.
-    part: i64,
 }
 
 impl Recorder {
@@ -151,6 +141,12 @@ impl Inner {
             // Nothing of these is worth to be kept: the next one replaces it.
             Event::Progress { .. } | Event::Connected { .. } | Event::Hello { .. } => return,
             Event::Line { host, text } => return self.print(host, text),
+            Event::HostFinished { host, .. } => {
+                let output = self.turns.get(host).and_then(|turn| self.outputs.get_mut(turn));
+                if let Some(output) = output {
+                    output.is_over = true;
+                }
+            }
             _ => {}
         }
         if !self.limits.admit(&event.event) {
@@ -194,20 +190,15 @@ impl Inner {
     }
 
     fn print(&mut self, host: &HostName, text: &str) {
-        let Some(turn) = self.turns.get(host) else { return };
-        let output = self.outputs.entry(*turn).or_default();
-        if output.length < MOST {
-            output.length += text.len() + 1;
-            output.text.extend_from_slice(text.as_bytes());
-            output.text.push(b'\n');
+        if let Some(turn) = self.turns.get(host) {
+            self.outputs.entry(*turn).or_default().add(text);
         }
     }
 
     /// Writes what is not written yet; with `is_sure` it survives the loss of power.
     fn flush(&mut self, is_sure: bool) -> Result<(), LedgerError> {
         let Some(run) = self.number else { return Ok(()) };
-        let is_waiting = |output: &Output| output.text.len() >= PART || (is_sure && !output.text.is_empty());
-        if self.pending.is_empty() && !self.outputs.values().any(is_waiting) {
+        if self.pending.is_empty() && !self.outputs.values().any(|output| output.is_waiting(is_sure)) {
             return Ok(());
         }
         let connection = &mut self.ledger.connection;
@@ -225,24 +216,30 @@ impl Inner {
                 params![outcome.as_str(), run.0, turn],
             )?;
         }
-        let mut written = Vec::new();
-        for (turn, output) in self.outputs.iter().filter(|(_, output)| is_waiting(output)) {
-            transaction.execute(
-                "INSERT INTO output (run, turn, part, text) VALUES (?, ?, ?, ?)",
-                params![run.0, turn, output.part, output::pack(&output.text)?],
-            )?;
-            written.push(*turn);
+        for (turn, output) in self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.is_waiting(is_sure))
+        {
+            for part in output.parts() {
+                transaction.execute(
+                    "INSERT INTO output (run, turn, part, text) SELECT ?1, ?2, coalesce(max(part) + 1, 0), ?3 FROM output \
+                     WHERE run = ?1 AND turn = ?2",
+                    params![run.0, turn, output::pack(part)?],
+                )?;
+            }
         }
         transaction.commit()?;
         self.next = next;
         self.pending.clear();
         self.ends.clear();
         self.is_urgent = false;
-        for turn in written {
-            let output = self.outputs.entry(turn).or_default();
-            output.text.clear();
-            output.part += 1;
-        }
+        self.outputs.retain(|_, output| {
+            if output.is_waiting(is_sure) {
+                output.set_written();
+            }
+            !output.is_over || output.is_waiting(true)
+        });
         Ok(())
     }
 }
@@ -350,4 +347,59 @@ fn write(
         _ => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::{Ending, PushId};
+    use apu_proto::{ClientOutcome, RunResult};
+
+    use super::*;
+
+    #[test]
+    fn what_a_host_printed_leaves_the_memory_when_it_has_ended_and_a_next_turn_adds_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let host: HostName = "web1".parse().unwrap();
+        let push = PushId::from_bytes([1; 16]);
+        let new = NewRun {
+            push,
+            parent: None,
+            operation: "upgrade".into(),
+            request: "apu/1 upgrade".into(),
+            target: "web1".into(),
+            by: "alice".into(),
+            begun: Timestamp::UNIX_EPOCH,
+            hosts: vec![host.clone()],
+        };
+        let ledger = Ledger::open(&directory.path().join("apu.db")).unwrap();
+        let recorder = Recorder::new(ledger, new);
+        let mut inner = recorder.0.borrow_mut();
+        let Inner { ledger, new, .. } = &mut *inner;
+        let number = ledger.begin(new).unwrap();
+        inner.number = Some(number);
+        let mut printed = Vec::new();
+        for text in ["first".to_owned(), "é".repeat(100_000)] {
+            let result = RunResult::new(ClientOutcome::Changed);
+            for event in [
+                Event::Line {
+                    host: host.clone(),
+                    text: text.clone(),
+                },
+                Event::HostFinished {
+                    host: host.clone(),
+                    seconds: 1.0,
+                    ending: Box::new(Ending::of_result(Box::new(result), None)),
+                },
+            ] {
+                let at = Timestamp::UNIX_EPOCH;
+                inner.take(&TimedEvent { at, push, event });
+            }
+            inner.flush(true).unwrap();
+            assert!(inner.outputs.is_empty(), "{:?}", inner.outputs.len());
+            printed.extend_from_slice(format!("{text}\n").as_bytes());
+        }
+        let mut read = Vec::new();
+        inner.ledger.output(number, &host, &mut read).unwrap();
+        assert!(read == printed, "{} of {} bytes", read.len(), printed.len());
+    }
 }
