@@ -51,6 +51,8 @@ struct Inner {
     on_abort: Option<OnAbort>,
     /// How the hosts ended, once the push has.
     ends: Vec<(i64, Outcome)>,
+    /// Why the push got no number at its end: for the caller, since no sink is asked any more.
+    failure: Option<LedgerError>,
 }
 
 impl Recorder {
@@ -71,6 +73,7 @@ impl Recorder {
             was_declined: false,
             on_abort: None,
             ends: Vec::new(),
+            failure: None,
         })))
     }
 
@@ -112,6 +115,9 @@ impl Recorder {
     /// Where the ledger cannot be written.
     pub fn close(&self) -> Result<Option<RunNumber>, LedgerError> {
         let mut inner = self.0.borrow_mut();
+        if let Some(failure) = inner.failure.take() {
+            return Err(failure);
+        }
         inner.flush(true)?;
         // What cannot be forgotten now is forgotten the next time.
         let _ = inner.ledger.prune(&Retention::default(), Timestamp::now());
@@ -177,16 +183,18 @@ impl Inner {
     }
 
     /// Takes note of the end of the push. One in which no run began, and to which nobody said no, gets its number now.
-    fn end(&mut self, run: &RunState) -> Result<(), LedgerError> {
+    fn end(&mut self, run: &RunState) {
         let turns = &self.turns;
         let ends = run
             .endings()
             .filter_map(|(host, ending)| Some((*turns.get(host)?, ending.outcome)));
         self.ends = ends.collect();
         if self.number.is_none() && !self.was_declined {
-            self.number = Some(self.ledger.begin(&self.new)?);
+            match self.ledger.begin(&self.new) {
+                Ok(number) => self.number = Some(number),
+                Err(error) => self.failure = Some(error),
+            }
         }
-        Ok(())
     }
 
     fn print(&mut self, host: &HostName, text: &str) {
@@ -253,7 +261,7 @@ impl Sink for Recorder {
         let mut inner = self.0.borrow_mut();
         inner.take(event);
         if matches!(event.event, Event::PushFinished { .. }) {
-            inner.end(run).map_err(io::Error::other)?;
+            inner.end(run);
         }
         Ok(())
     }

@@ -325,6 +325,19 @@ fn a_push_to_which_somebody_said_no_has_no_number_and_one_with_nothing_to_do_has
 }
 
 #[test]
+fn a_push_that_gets_no_number_at_its_end_says_why() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute("ALTER TABLE run RENAME TO elsewhere", [])
+        .unwrap();
+    push.finish();
+    let closed = push.recorder.close();
+    assert!(matches!(closed, Err(LedgerError::Sqlite(_))), "{closed:?}");
+}
+
+#[test]
 fn a_host_that_repeats_itself_fills_neither_the_memory_nor_the_ledger() {
     let desk = Desk::new();
     let mut push = desk.push(1, &["web1"], None);
