@@ -92,6 +92,8 @@ impl RunRow {
             status: match (self.ended, &owner) {
                 (Some(_), _) => RunStatus::Ended(self.status.unwrap_or_default()),
                 (None, Some(owner)) if owner.is_alive() => RunStatus::Running,
+                // Nobody can tell.
+                (None, None) => RunStatus::Running,
                 (None, _) => self
                     .next
                     .map_or(RunStatus::BrokenOff, |next| RunStatus::WentOn(RunNumber(next))),

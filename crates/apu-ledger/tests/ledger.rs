@@ -285,6 +285,21 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
 }
 
 #[test]
+fn a_run_whose_process_is_not_understood_keeps_its_hosts() {
+    let desk = Desk::new();
+    let first = desk.push(1, &["web1"], None);
+    first.begin().unwrap();
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute("UPDATE run SET owner = 'of a later form'", [])
+        .unwrap();
+    let run = desk.open().find(&"1".parse().unwrap()).unwrap();
+    assert_eq!((run.status, run.owner), (RunStatus::Running, None));
+    let second = desk.push(2, &["web1"], None).begin();
+    assert!(matches!(second, Err(BeginError::Held(_))), "{second:?}");
+}
+
+#[test]
 fn a_host_is_let_go_by_the_lease_that_was_looked_at_and_by_no_other() {
     let desk = Desk::new();
     let lease_of = |id: u8| {
