@@ -425,7 +425,9 @@ fn the_oldest_runs_go_and_what_has_not_ended_stays() {
     assert_eq!(numbers(), ["5", "4", "1"]);
     let later = Timestamp::from_millisecond(9_000).unwrap();
     let age = Duration::from_secs(2);
-    assert_eq!(ledger.prune(&Retention { age, ..keep }, later).unwrap(), 2);
+    // The newest never go for their age.
+    assert_eq!(ledger.prune(&Retention { age, ..keep }, later).unwrap(), 0);
+    assert_eq!(ledger.prune(&Retention { size: 1, ..keep }, later).unwrap(), 2);
     assert_eq!(numbers(), ["1"]);
     assert_eq!(ledger.prune(&Retention { size: 1, ..keep }, later).unwrap(), 0);
     let missing = ledger.find(&"5".parse().unwrap());
