@@ -103,6 +103,12 @@ impl Work {
         self.hosts.iter().zip(&self.which).filter_map(trial).collect()
     }
 
+    /// The distinct things to do, and the place in them of what each host was to do.
+    pub(crate) fn shared_trials(&self) -> (&[Trial], HashMap<&HostName, usize>) {
+        let places = self.hosts.iter().zip(self.which.iter().copied());
+        (&self.trials, places.collect())
+    }
+
     pub(crate) fn pack(&self) -> std::io::Result<Vec<u8>> {
         self.pack_within(LONGEST)
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use apu_fleet::{
     Approval, EVENTS_VERSION, Ending, Event, HostName, Outcome, Phase, PushId, Rollout, RunState, Sink,
-    TimedEvent, WaveVerdict,
+    TimedEvent, Trial, WaveVerdict,
 };
 use apu_ledger::{BeginError, Ledger, LedgerError, NewRun, Recorder, Retention, RunNumber, RunStatus, Work};
-use apu_proto::{ClientOutcome, Operation, RunId, RunResult};
+use apu_proto::{ClientOutcome, DebSha256, Operation, RunId, RunResult, Step, System, Transaction, Verdict};
 use jiff::Timestamp;
 
 struct Desk {
@@ -506,4 +506,65 @@ fn a_lie_in_the_ledger_is_found() {
             "web1 is held for a run that has ended"
         ]
     );
+}
+
+#[test]
+fn a_host_that_starts_with_what_no_canary_tested_is_found_also_where_its_canary_did_the_same() {
+    let install = |sha256: Option<u8>| Trial {
+        system: System::default(),
+        transaction: Transaction::new(vec![Step::Install {
+            package: "a:amd64".parse().unwrap(),
+            old: None,
+            new: "1".into(),
+            sha256: sha256.map(|byte| DebSha256::from_bytes([byte; 32])),
+            origin: String::new(),
+        }]),
+        is_broken: false,
+    };
+    let known = install(Some(1));
+    let of_unknown_contents = install(None);
+    let other = install(Some(2));
+    let trials = [
+        ("web1", &known),
+        ("web2", &of_unknown_contents),
+        ("web3", &known),
+        ("web4", &known),
+        ("web5", &of_unknown_contents),
+        ("web6", &other),
+    ];
+    let names = trials.map(|(name, _)| name);
+    let desk = Desk::new();
+    let mut push = desk.push(1, &names, None);
+    let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
+    work.parallel = 9;
+    let which = trials.map(|(_, trial)| Some(trial));
+    let work = work.for_hosts(push.hosts.iter().zip(which));
+    push.recorder.begin(RunId::from_bytes([7; 16]), &work).unwrap();
+    push.phase(Phase::Apply);
+    for (wave, names) in [(1, &names[..2]), (2, &names[2..])] {
+        let hosts = hosts(names);
+        push.tell(Event::WaveStarted {
+            wave,
+            waves: 2,
+            hosts: hosts.clone(),
+            soak: 0.0,
+        });
+        for host in hosts {
+            push.start(host.as_str());
+            let mut ending = ended(Outcome::Changed);
+            ending.health = Some(Verdict::Pass);
+            push.tell(Event::HostFinished {
+                host,
+                seconds: 1.0,
+                ending,
+            });
+        }
+        push.tell(Event::WaveFinished {
+            wave,
+            waves: 2,
+            verdict: WaveVerdict::Passed,
+        });
+    }
+    let found = |host| format!("run 1: {host} started with packages that no canary had tested");
+    assert_eq!(desk.open().check().unwrap(), [found("web5"), found("web6")]);
 }
