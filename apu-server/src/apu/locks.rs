@@ -48,7 +48,7 @@ pub(super) struct UnlockArgs {
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
 
-    /// Also hosts that a living run is at work on.
+    /// Also hosts of a run that is alive. It still asks them in their turn.
     #[arg(long)]
     force: bool,
 }
@@ -125,7 +125,7 @@ fn refuse_living(held: &[Lease]) -> Result<(), Failure> {
     );
     let process = match &first.run.owner {
         Some(owner) => format!("its process {} is alive", owner.pid),
-        None => "its process is alive".to_owned(),
+        None => "nobody can tell whether its process is alive".to_owned(),
     };
     Err(
         Failure::words(format!("run {number} is at work, and holds {hosts}"))

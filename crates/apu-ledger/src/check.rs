@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use apu_fleet::{Event, HostName, Outcome, Phase, RunState, Tested, TimedEvent, WaveVerdict};
+use apu_fleet::{Event, HostName, Outcome, Phase, RunState, Tested, TimedEvent, Trial, WaveVerdict};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -73,10 +73,12 @@ fn check_run(
     attempts: &[Attempt],
     (work, open): (Option<&Work>, HashSet<HostName>),
 ) -> Vec<String> {
+    let (trials, trial_of) = work.map(Work::shared_trials).unwrap_or_default();
     let mut seen = Seen {
         work,
         open,
-        trials: work.map(Work::trials).unwrap_or_default().into_iter().collect(),
+        trials,
+        trial_of,
         ..Seen::default()
     };
     let mut state = RunState::new(run.push);
@@ -110,7 +112,14 @@ fn check_run(
 #[derive(Default)]
 struct Seen<'a> {
     work: Option<&'a Work>,
-    trials: HashMap<HostName, apu_fleet::Trial>,
+    /// The distinct things to do.
+    trials: &'a [Trial],
+    /// Which of them each host was to do.
+    trial_of: HashMap<&'a HostName, usize>,
+    /// Those that a canary has done, and those of which canaries have tested every package: thousands of hosts share a few of
+    /// many packages, which are looked at once.
+    are_done: HashSet<usize>,
+    are_tested: HashSet<usize>,
     phase: Option<Phase>,
     /// The hosts that were at work already when the run began.
     open: HashSet<HostName>,
@@ -126,7 +135,12 @@ struct Seen<'a> {
     wrong: Vec<String>,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    fn trial(&self, host: &HostName) -> Option<(usize, &'a Trial)> {
+        let place = *self.trial_of.get(host)?;
+        Some((place, self.trials.get(place)?))
+    }
+
     fn event(&mut self, event: &Event) {
         match event {
             Event::PhaseStarted { phase, .. } => self.phase = Some(*phase),
@@ -143,10 +157,11 @@ impl Seen<'_> {
                     self.wrong.push(format!("{host} ended twice"));
                 }
                 self.failed += usize::from(ending.outcome.is_failure());
-                if let Some(trial) = self.trials.get(host)
+                if let Some((place, trial)) = self.trial(host)
                     && ending.outcome == Outcome::Changed
                     && ending.verdict() == Some(apu_proto::Verdict::Pass)
                     && !trial.is_broken
+                    && self.are_done.insert(place)
                 {
                     self.tested.add(trial);
                 }
@@ -186,11 +201,15 @@ impl Seen<'_> {
                 .push(format!("{host} started after too many had failed"));
         }
         if wave > 1
-            && let Some(trial) = self.trials.get(host)
-            && !self.tested.missing(trial).is_empty()
+            && let Some((place, trial)) = self.trial(host)
+            && !self.are_tested.contains(&place)
         {
-            self.wrong
-                .push(format!("{host} started with packages that no canary had tested"));
+            if self.tested.missing(trial).is_empty() {
+                self.are_tested.insert(place);
+            } else {
+                self.wrong
+                    .push(format!("{host} started with packages that no canary had tested"));
+            }
         }
     }
 }

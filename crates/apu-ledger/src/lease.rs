@@ -47,9 +47,12 @@ pub(crate) fn take<'a>(
     now: Timestamp,
 ) -> Result<Vec<Lease>, LedgerError> {
     let mut held = Vec::new();
+    let mut runs = Runs::new(connection);
+    let mut find = connection.prepare(&format!("{COLUMNS} WHERE lease.host = ?"))?;
     let mut take = connection.prepare("INSERT OR REPLACE INTO lease (host, run, since) VALUES (?, ?, ?)")?;
     for host in hosts {
-        let lease = find(connection, host)?;
+        let row = find.query_row([host.as_str()], columns).optional()?;
+        let lease = row.map(|row| runs.lease(row)).transpose()?;
         let is_of_parent =
             |lease: &Lease| Some(lease.run.number) == parent && lease.run.status == RunStatus::BrokenOff;
         let is_in_the_way = |lease: &Lease| lease.run.number != run && lease.holds() && !is_of_parent(lease);
@@ -71,25 +74,32 @@ fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-fn lease((host, number, since, is_open): Row, run: Run) -> Result<Lease, LedgerError> {
-    Ok(Lease {
-        host: host_name(number, &host)?,
-        run,
-        since: time(number, since)?,
-        is_open,
-    })
+/// The runs for which hosts are held: thousands of hosts for a few runs, each of which is read once.
+struct Runs<'a> {
+    connection: &'a Connection,
+    known: HashMap<i64, Run>,
 }
 
-fn find(connection: &Connection, host: &HostName) -> Result<Option<Lease>, LedgerError> {
-    let found = connection
-        .prepare(&format!("{COLUMNS} WHERE lease.host = ?"))?
-        .query_row([host.as_str()], columns)
-        .optional()?;
-    let with_run = |row: Row| {
-        let run = run_of(connection, RunNumber(row.1))?;
-        lease(row, run)
-    };
-    found.map(with_run).transpose()
+impl<'a> Runs<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            known: HashMap::new(),
+        }
+    }
+
+    fn lease(&mut self, (host, number, since, is_open): Row) -> Result<Lease, LedgerError> {
+        let run = match self.known.entry(number) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(run_of(self.connection, RunNumber(number))?).clone(),
+        };
+        Ok(Lease {
+            host: host_name(number, &host)?,
+            run,
+            since: time(number, since)?,
+            is_open,
+        })
+    }
 }
 
 impl Ledger {
@@ -104,16 +114,9 @@ impl Ledger {
         let rows = query
             .query_map([], columns)?
             .collect::<rusqlite::Result<Vec<Row>>>()?;
-        // Thousands of hosts are held for a few runs: each is read once.
-        let mut runs: HashMap<i64, Run> = HashMap::new();
-        let mut leases = Vec::new();
-        for row in rows {
-            let run = match runs.entry(row.1) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(place) => place.insert(run_of(&self.connection, RunNumber(row.1))?).clone(),
-            };
-            leases.push(lease(row, run)?);
-        }
+        let mut runs = Runs::new(&self.connection);
+        let leases = rows.into_iter().map(|row| runs.lease(row));
+        let mut leases = leases.collect::<Result<Vec<_>, _>>()?;
         leases.retain(Lease::holds);
         Ok(leases)
     }
@@ -128,5 +131,30 @@ impl Ledger {
             params![lease.host.as_str(), lease.run.number.0],
         )?;
         Ok(gone > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::migrate;
+
+    #[test]
+    fn a_run_is_read_once_for_all_its_hosts() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let push = "0".repeat(32);
+        connection
+            .execute(
+                "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES (?, '', '', '', '', '', 0)",
+                [push],
+            )
+            .unwrap();
+        let mut runs = Runs::new(&connection);
+        let row = |host: &str| (host.to_owned(), 1, 0, false);
+        let first = runs.lease(row("web1")).unwrap();
+        // Where it were read again, it would be missed.
+        connection.execute("DELETE FROM run", []).unwrap();
+        assert_eq!(runs.lease(row("web2")).unwrap().run, first.run);
     }
 }

@@ -11,6 +11,7 @@ mod counts;
 mod error;
 mod lease;
 mod ledger;
+mod limit;
 mod output;
 mod owner;
 mod read;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 /// A process of this machine, told apart from any later one with the same number.
@@ -26,37 +27,62 @@ impl Owner {
     }
 
     fn of(pid: u32) -> io::Result<Self> {
+        let proc = Path::new("/proc");
+        let gone = || io::Error::other("the process is gone");
         Ok(Self {
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-                .trim()
-                .to_owned(),
+            boot: boot(proc)?,
             pid,
-            began: began(pid)?,
+            began: began(proc, pid)?.ok_or_else(gone)?,
         })
     }
 
     /// Whether the process is still there. Where nobody can tell, it is.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        match Self::of(self.pid) {
-            Ok(now) => now == *self,
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        self.is_alive_in(Path::new("/proc"))
+    }
+
+    fn is_alive_in(&self, proc: &Path) -> bool {
+        match boot(proc) {
+            Ok(boot) if boot == self.boot => {
+                began(proc, self.pid).map_or(true, |began| began == Some(self.began))
+            }
+            // Also where the boot is named by nothing.
+            Ok(boot) => boot.is_empty(),
+            Err(_) => true,
         }
     }
 }
 
-/// When a process began: field 22 of its `stat`, see proc(5). The name in field 2 may hold anything but its last parenthesis.
-fn began(pid: u32) -> io::Result<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).map_err(|error| match error.raw_os_error() {
-        // The process ended while it was looked at: ESRCH.
-        Some(3) => io::ErrorKind::NotFound.into(),
-        _ => error,
-    })?;
-    let stat = String::from_utf8_lossy(&stat);
-    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
-    fields
-        .and_then(|fields| fields.split(' ').nth(19)?.parse().ok())
-        .ok_or_else(|| io::Error::other("the kernel's figures about a process are not understood"))
+/// This boot, as the kernel names it.
+fn boot(proc: &Path) -> io::Result<String> {
+    let boot = fs::read_to_string(proc.join("sys/kernel/random/boot_id"))?;
+    Ok(boot.trim().to_owned())
+}
+
+/// When a process began; none where it is gone.
+fn began(proc: &Path, pid: u32) -> io::Result<Option<u64>> {
+    match fs::read(proc.join(pid.to_string()).join("stat")) {
+        Ok(stat) => began_of(&String::from_utf8_lossy(&stat))
+            .ok_or_else(|| io::Error::other("the kernel's figures about a process are not understood")),
+        // The second: it ended while it was looked at.
+        Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+
+/// Reads fields 3 and 22 of a process's `stat`, see proc(5): its state, and when it began. The name in field 2 may hold anything
+/// but its last parenthesis. A process that has ended, and whose parent has not asked for its status yet, is gone.
+fn began_of(stat: &str) -> Option<Option<u64>> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return Some(None);
+    }
+    Some(Some(fields.nth(18)?.parse().ok()?))
 }
 
 impl fmt::Display for Owner {
@@ -97,8 +123,46 @@ mod tests {
         of_another_boot.boot = "another".into();
         assert!(!of_another_boot.is_alive());
         child.kill().unwrap();
+        // Nobody has asked for its status: its number is still taken.
+        let is_gone = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            !owner.is_alive()
+        });
+        assert!(is_gone);
+        assert!(fs::exists(format!("/proc/{}", child.id())).unwrap());
         child.wait().unwrap();
         assert!(!owner.is_alive());
         assert!("boot 1".parse::<Owner>().is_err());
+    }
+
+    #[test]
+    fn a_process_is_gone_only_where_the_kernel_says_so() {
+        let proc = tempfile::tempdir().unwrap();
+        let owner = Owner {
+            boot: "this".into(),
+            pid: 7,
+            began: 42,
+        };
+        let write = |path: &str, text: &str| {
+            let path = proc.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let is_alive = || owner.is_alive_in(proc.path());
+        assert!(is_alive(), "without /proc");
+        write("sys/kernel/random/boot_id", "this\n");
+        assert!(!is_alive(), "without the process");
+        write("7/stat", "7 (no figures) ");
+        assert!(is_alive(), "not understood");
+        let stat = |state: &str, began: u32| format!("7 (a) Z b) {state} 1{} {began} 0 0\n", " 0".repeat(17));
+        for (state, began, expected) in [
+            ("S", 42, true),
+            ("S", 43, false),
+            ("Z", 42, false),
+            ("X", 42, false),
+        ] {
+            write("7/stat", &stat(state, began));
+            assert_eq!(is_alive(), expected, "{state} {began}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
-use crate::output::{PART, unpack};
+use crate::output::{MOST, unpack};
 use crate::owner::Owner;
 use crate::run::{Run, RunNumber, RunRef, RunStatus};
 use crate::work::Work;
@@ -92,6 +92,8 @@ impl RunRow {
             status: match (self.ended, &owner) {
                 (Some(_), _) => RunStatus::Ended(self.status.unwrap_or_default()),
                 (None, Some(owner)) if owner.is_alive() => RunStatus::Running,
+                // Nobody can tell.
+                (None, None) => RunStatus::Running,
                 (None, _) => self
                     .next
                     .map_or(RunStatus::BrokenOff, |next| RunStatus::WentOn(RunNumber(next))),
@@ -317,8 +319,8 @@ impl Ledger {
         let mut rows = query.query(params![run.0, host.as_str()])?;
         while let Some(row) = rows.next()? {
             let packed: Vec<u8> = row.get(0)?;
-            // A line is at most one frame, far below the size of a part.
-            to.write_all(&unpack(&packed, 64 * PART as u64)?)?;
+            // The recorder splits what is longer than a part, and writes no more than this of a host in all its parts.
+            to.write_all(&unpack(&packed, MOST as u64)?)?;
         }
         Ok(())
     }

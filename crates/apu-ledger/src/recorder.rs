@@ -18,7 +18,8 @@ use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
-use crate::output::{self, MOST, PART};
+use crate::limit::{Limits, shorten};
+use crate::output::{self, Output};
 use crate::retention::Retention;
 use crate::run::RunNumber;
 use crate::work::Work;
@@ -36,7 +37,9 @@ struct Inner {
     /// The places of the hosts.
     turns: HashMap<HostName, i64>,
     phase: Option<Phase>,
-    /// Events that are not on the disk yet, each with the phase that it belongs to.
+    limits: Limits,
+    /// Events that are not on the disk yet, each with the phase that it belongs to. Before the run has a number, they are all
+    /// events so far: each host has a fixed number of them.
     pending: Vec<(Option<Phase>, TimedEvent)>,
     /// Whether one of them has to be there before anything follows from it.
     is_urgent: bool,
@@ -50,16 +53,8 @@ struct Inner {
     ends: Vec<(i64, Outcome)>,
     /// How each host ended last.
     last: HashMap<i64, Outcome>,
-}
-
-/// What a host printed that is not on the disk yet.
-#[derive(Debug, Default)]
-struct Output {
-    text: Vec<u8>,
-    /// How much there is of it already, in bytes.
-    length: usize,
-    /// The number of the next part.
-    part: i64,
+    /// Why the push got no number at its end: for the caller, since no sink is asked any more.
+    failure: Option<LedgerError>,
 }
 
 impl Recorder {
@@ -72,6 +67,7 @@ impl Recorder {
             new,
             number: None,
             phase: None,
+            limits: Limits::default(),
             pending: Vec::new(),
             is_urgent: false,
             next: 0,
@@ -80,6 +76,7 @@ impl Recorder {
             on_abort: None,
             ends: Vec::new(),
             last: HashMap::new(),
+            failure: None,
         })))
     }
 
@@ -125,6 +122,9 @@ impl Recorder {
     /// Where the ledger cannot be written.
     pub fn close(&self) -> Result<Option<RunNumber>, LedgerError> {
         let mut inner = self.0.borrow_mut();
+        if let Some(failure) = inner.failure.take() {
+            return Err(failure);
+        }
         inner.flush(true)?;
         // What cannot be forgotten now is forgotten the next time.
         let _ = inner.ledger.prune(&Retention::default(), Timestamp::now());
@@ -154,12 +154,21 @@ impl Inner {
             // Nothing of these is worth to be kept: the next one replaces it.
             Event::Progress { .. } | Event::Connected { .. } | Event::Hello { .. } => return,
             Event::Line { host, text } => return self.print(host, text),
+            Event::HostFinished { host, .. } => {
+                let output = self.turns.get(host).and_then(|turn| self.outputs.get_mut(turn));
+                if let Some(output) = output {
+                    output.is_over = true;
+                }
+            }
             _ => {}
         }
         if let Event::HostFinished { host, ending, .. } = &event.event
             && let Some(turn) = self.turns.get(host)
         {
             self.last.insert(*turn, ending.outcome);
+        }
+        if !self.limits.admit(&event.event) {
+            return;
         }
         self.is_urgent |= matches!(
             event.event,
@@ -186,33 +195,30 @@ impl Inner {
     }
 
     /// Takes note of the end of the push. One in which no run began, and to which nobody said no, gets its number now.
-    fn end(&mut self, run: &RunState) -> Result<(), LedgerError> {
+    fn end(&mut self, run: &RunState) {
         let turns = &self.turns;
         let ends = run
             .endings()
             .filter_map(|(host, ending)| Some((*turns.get(host)?, ending.outcome)));
         self.ends = ends.collect();
         if self.number.is_none() && !self.was_declined {
-            self.number = Some(self.ledger.begin(&self.new)?);
+            match self.ledger.begin(&self.new) {
+                Ok(number) => self.number = Some(number),
+                Err(error) => self.failure = Some(error),
+            }
         }
-        Ok(())
     }
 
     fn print(&mut self, host: &HostName, text: &str) {
-        let Some(turn) = self.turns.get(host) else { return };
-        let output = self.outputs.entry(*turn).or_default();
-        if output.length < MOST {
-            output.length += text.len() + 1;
-            output.text.extend_from_slice(text.as_bytes());
-            output.text.push(b'\n');
+        if let Some(turn) = self.turns.get(host) {
+            self.outputs.entry(*turn).or_default().add(text);
         }
     }
 
     /// Writes what is not written yet; with `is_sure` it survives the loss of power.
     fn flush(&mut self, is_sure: bool) -> Result<(), LedgerError> {
         let Some(run) = self.number else { return Ok(()) };
-        let is_waiting = |output: &Output| output.text.len() >= PART || (is_sure && !output.text.is_empty());
-        if self.pending.is_empty() && !self.outputs.values().any(is_waiting) {
+        if self.pending.is_empty() && !self.outputs.values().any(|output| output.is_waiting(is_sure)) {
             return Ok(());
         }
         let connection = &mut self.ledger.connection;
@@ -230,24 +236,30 @@ impl Inner {
                 params![outcome.as_str(), run.0, turn],
             )?;
         }
-        let mut written = Vec::new();
-        for (turn, output) in self.outputs.iter().filter(|(_, output)| is_waiting(output)) {
-            transaction.execute(
-                "INSERT INTO output (run, turn, part, text) VALUES (?, ?, ?, ?)",
-                params![run.0, turn, output.part, output::pack(&output.text)?],
-            )?;
-            written.push(*turn);
+        for (turn, output) in self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.is_waiting(is_sure))
+        {
+            for part in output.parts() {
+                transaction.execute(
+                    "INSERT INTO output (run, turn, part, text) SELECT ?1, ?2, coalesce(max(part) + 1, 0), ?3 FROM output \
+                     WHERE run = ?1 AND turn = ?2",
+                    params![run.0, turn, output::pack(part)?],
+                )?;
+            }
         }
         transaction.commit()?;
         self.next = next;
         self.pending.clear();
         self.ends.clear();
         self.is_urgent = false;
-        for turn in written {
-            let output = self.outputs.entry(turn).or_default();
-            output.text.clear();
-            output.part += 1;
-        }
+        self.outputs.retain(|_, output| {
+            if output.is_waiting(is_sure) {
+                output.set_written();
+            }
+            !output.is_over || output.is_waiting(true)
+        });
         Ok(())
     }
 }
@@ -261,7 +273,7 @@ impl Sink for Recorder {
         let mut inner = self.0.borrow_mut();
         inner.take(event);
         if matches!(event.event, Event::PushFinished { .. }) {
-            inner.end(run).map_err(io::Error::other)?;
+            inner.end(run);
         }
         Ok(())
     }
@@ -296,6 +308,7 @@ impl Sink for Recorder {
 /// The event as it is kept: what a plan found out stands in the run's work.
 fn kept(event: &TimedEvent) -> TimedEvent {
     let mut event = event.clone();
+    shorten(&mut event.event);
     if let Event::HostFinished { ending, .. } = &mut event.event
         && let Some(result) = &mut ending.result
         && matches!(result.answer, Answer::Plan(_))
@@ -357,4 +370,59 @@ fn write(
         _ => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_fleet::{Ending, PushId};
+    use apu_proto::{ClientOutcome, RunResult};
+
+    use super::*;
+
+    #[test]
+    fn what_a_host_printed_leaves_the_memory_when_it_has_ended_and_a_next_turn_adds_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let host: HostName = "web1".parse().unwrap();
+        let push = PushId::from_bytes([1; 16]);
+        let new = NewRun {
+            push,
+            parent: None,
+            operation: "upgrade".into(),
+            request: "apu/1 upgrade".into(),
+            target: "web1".into(),
+            by: "alice".into(),
+            begun: Timestamp::UNIX_EPOCH,
+            hosts: vec![host.clone()],
+        };
+        let ledger = Ledger::open(&directory.path().join("apu.db")).unwrap();
+        let recorder = Recorder::new(ledger, new);
+        let mut inner = recorder.0.borrow_mut();
+        let Inner { ledger, new, .. } = &mut *inner;
+        let number = ledger.begin(new).unwrap();
+        inner.number = Some(number);
+        let mut printed = Vec::new();
+        for text in ["first".to_owned(), "é".repeat(100_000)] {
+            let result = RunResult::new(ClientOutcome::Changed);
+            for event in [
+                Event::Line {
+                    host: host.clone(),
+                    text: text.clone(),
+                },
+                Event::HostFinished {
+                    host: host.clone(),
+                    seconds: 1.0,
+                    ending: Box::new(Ending::of_result(Box::new(result), None)),
+                },
+            ] {
+                let at = Timestamp::UNIX_EPOCH;
+                inner.take(&TimedEvent { at, push, event });
+            }
+            inner.flush(true).unwrap();
+            assert!(inner.outputs.is_empty(), "{:?}", inner.outputs.len());
+            printed.extend_from_slice(format!("{text}\n").as_bytes());
+        }
+        let mut read = Vec::new();
+        inner.ledger.output(number, &host, &mut read).unwrap();
+        assert!(read == printed, "{} of {} bytes", read.len(), printed.len());
+    }
 }

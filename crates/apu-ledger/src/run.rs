@@ -77,7 +77,7 @@ impl fmt::Display for RunRef {
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunStatus {
-    /// A process works on it.
+    /// A process works on it, or nobody can tell.
     Running,
     /// It came to its end, with this exit status.
     Ended(u8),

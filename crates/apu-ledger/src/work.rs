@@ -102,8 +102,27 @@ impl Work {
         self.hosts.iter().zip(&self.which).filter_map(trial).collect()
     }
 
+    /// The distinct things to do, and the place in them of what each host was to do.
+    pub(crate) fn shared_trials(&self) -> (&[Trial], HashMap<&HostName, usize>) {
+        let places = self.hosts.iter().zip(self.which.iter().copied());
+        (&self.trials, places.collect())
+    }
+
     pub(crate) fn pack(&self) -> std::io::Result<Vec<u8>> {
-        zstd::encode_all(&*serde_json::to_vec(self)?, 1)
+        self.pack_within(LONGEST)
+    }
+
+    /// Packs what can be read again.
+    fn pack_within(&self, longest: u64) -> std::io::Result<Vec<u8>> {
+        let text = serde_json::to_vec(self)?;
+        let length = text.len() as u64;
+        if length > longest {
+            return Err(std::io::Error::other(format!(
+                "what the {} hosts are to do is too long to be kept: {length} bytes, of at most {longest}; take fewer hosts at once",
+                self.hosts.len()
+            )));
+        }
+        zstd::encode_all(&*text, 1)
     }
 
     pub(crate) fn unpack(packed: &[u8]) -> std::io::Result<Self> {
@@ -161,5 +180,17 @@ mod tests {
         let mut cut = work;
         cut.which.pop();
         assert!(Work::unpack(&cut.pack().unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_packed() {
+        let work = Work::new("apu/1 upgrade".into(), Rollout::default());
+        let length = serde_json::to_vec(&work).unwrap().len() as u64;
+        assert!(work.pack_within(length).is_ok());
+        let error = work.pack_within(length - 1).unwrap_err().to_string();
+        assert!(
+            error.starts_with("what the 0 hosts are to do is too long"),
+            "{error}"
+        );
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use apu_fleet::{
     Approval, EVENTS_VERSION, Ending, Event, HostName, Outcome, Phase, PushId, Rollout, RunState, Sink,
-    TimedEvent, WaveVerdict,
+    TimedEvent, Trial, WaveVerdict,
 };
 use apu_ledger::{BeginError, Ledger, LedgerError, NewRun, Recorder, Retention, RunNumber, RunStatus, Work};
-use apu_proto::{ClientOutcome, Operation, RunId, RunResult};
+use apu_proto::{ClientOutcome, DebSha256, Operation, RunId, RunResult, Step, System, Transaction, Verdict};
 use jiff::Timestamp;
 
 struct Desk {
@@ -285,6 +285,21 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
 }
 
 #[test]
+fn a_run_whose_process_is_not_understood_keeps_its_hosts() {
+    let desk = Desk::new();
+    let first = desk.push(1, &["web1"], None);
+    first.begin().unwrap();
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute("UPDATE run SET owner = 'of a later form'", [])
+        .unwrap();
+    let run = desk.open().find(&"1".parse().unwrap()).unwrap();
+    assert_eq!((run.status, run.owner), (RunStatus::Running, None));
+    let second = desk.push(2, &["web1"], None).begin();
+    assert!(matches!(second, Err(BeginError::Held(_))), "{second:?}");
+}
+
+#[test]
 fn a_host_is_let_go_by_the_lease_that_was_looked_at_and_by_no_other() {
     let desk = Desk::new();
     let lease_of = |id: u8| {
@@ -322,6 +337,49 @@ fn a_push_to_which_somebody_said_no_has_no_number_and_one_with_nothing_to_do_has
     assert_eq!(runs[0].status, RunStatus::Ended(0));
     let attempts = desk.open().attempts(runs[0].number).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::Unchanged));
+}
+
+#[test]
+fn a_push_that_gets_no_number_at_its_end_says_why() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    let connection = rusqlite::Connection::open(desk.path()).unwrap();
+    connection
+        .execute("ALTER TABLE run RENAME TO elsewhere", [])
+        .unwrap();
+    push.finish();
+    let closed = push.recorder.close();
+    assert!(matches!(closed, Err(LedgerError::Sqlite(_))), "{closed:?}");
+}
+
+#[test]
+fn a_host_that_repeats_itself_fills_neither_the_memory_nor_the_ledger() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    push.phase(Phase::Plan);
+    let repeat = |push: &mut Push| {
+        for turn in 0..500 {
+            let host: HostName = "web1".parse().unwrap();
+            push.tell(Event::Reconnecting {
+                host: host.clone(),
+                text: "cut".into(),
+            });
+            push.tell(Event::Waiting {
+                host,
+                lock: "/run/lock".into(),
+                holder: format!("process {turn}"),
+            });
+        }
+    };
+    repeat(&mut push);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    repeat(&mut push);
+    push.finish();
+    let ledger = desk.open();
+    let run = ledger.find(&"@".parse().unwrap()).unwrap();
+    // Beside those of the push and its two phases.
+    assert_eq!(ledger.events(&run).unwrap().len(), 20 + 50 + 4);
 }
 
 #[test]
@@ -367,7 +425,9 @@ fn the_oldest_runs_go_and_what_has_not_ended_stays() {
     assert_eq!(numbers(), ["5", "4", "1"]);
     let later = Timestamp::from_millisecond(9_000).unwrap();
     let age = Duration::from_secs(2);
-    assert_eq!(ledger.prune(&Retention { age, ..keep }, later).unwrap(), 2);
+    // The newest never go for their age.
+    assert_eq!(ledger.prune(&Retention { age, ..keep }, later).unwrap(), 0);
+    assert_eq!(ledger.prune(&Retention { size: 1, ..keep }, later).unwrap(), 2);
     assert_eq!(numbers(), ["1"]);
     assert_eq!(ledger.prune(&Retention { size: 1, ..keep }, later).unwrap(), 0);
     let missing = ledger.find(&"5".parse().unwrap());
@@ -446,4 +506,65 @@ fn a_lie_in_the_ledger_is_found() {
             "web1 is held for a run that has ended"
         ]
     );
+}
+
+#[test]
+fn a_host_that_starts_with_what_no_canary_tested_is_found_also_where_its_canary_did_the_same() {
+    let install = |sha256: Option<u8>| Trial {
+        system: System::default(),
+        transaction: Transaction::new(vec![Step::Install {
+            package: "a:amd64".parse().unwrap(),
+            old: None,
+            new: "1".into(),
+            sha256: sha256.map(|byte| DebSha256::from_bytes([byte; 32])),
+            origin: String::new(),
+        }]),
+        is_broken: false,
+    };
+    let known = install(Some(1));
+    let of_unknown_contents = install(None);
+    let other = install(Some(2));
+    let trials = [
+        ("web1", &known),
+        ("web2", &of_unknown_contents),
+        ("web3", &known),
+        ("web4", &known),
+        ("web5", &of_unknown_contents),
+        ("web6", &other),
+    ];
+    let names = trials.map(|(name, _)| name);
+    let desk = Desk::new();
+    let mut push = desk.push(1, &names, None);
+    let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
+    work.parallel = 9;
+    let which = trials.map(|(_, trial)| Some(trial));
+    let work = work.for_hosts(push.hosts.iter().zip(which));
+    push.recorder.begin(RunId::from_bytes([7; 16]), &work).unwrap();
+    push.phase(Phase::Apply);
+    for (wave, names) in [(1, &names[..2]), (2, &names[2..])] {
+        let hosts = hosts(names);
+        push.tell(Event::WaveStarted {
+            wave,
+            waves: 2,
+            hosts: hosts.clone(),
+            soak: 0.0,
+        });
+        for host in hosts {
+            push.start(host.as_str());
+            let mut ending = ended(Outcome::Changed);
+            ending.health = Some(Verdict::Pass);
+            push.tell(Event::HostFinished {
+                host,
+                seconds: 1.0,
+                ending,
+            });
+        }
+        push.tell(Event::WaveFinished {
+            wave,
+            waves: 2,
+            verdict: WaveVerdict::Passed,
+        });
+    }
+    let found = |host| format!("run 1: {host} started with packages that no canary had tested");
+    assert_eq!(desk.open().check().unwrap(), [found("web5"), found("web6")]);
 }
