@@ -99,9 +99,16 @@ fn a_run_whose_apt_all_is_killed_at_any_moment_is_gone_on_with_and_nothing_is_do
 #[test]
 fn a_host_is_at_work_for_one_run_and_the_second_is_told_for_which() {
     let fleet = Fleet::of(HOSTS).up();
-    with_a_slow_upgrade(&fleet, 150);
+    with_a_slow_upgrade(&fleet, 300);
+    for host in fleet.clients().filter(|host| host.name() != "web3") {
+        host.write("/etc/hurts-slow", "3\n");
+    }
     let running = fleet.start_apt_all("web3 upgrade --yes");
     wait_until("at work", || is_at_work(fleet.host("web3")));
+    let alone = fleet.plain_apt_all("web3 upgrade --yes");
+    assert_eq!(alone.code, 3, "{alone:?}");
+    assert!(alone.stderr.contains("web3 is at work in run 2"), "{alone:?}");
+    assert!(alone.stderr.contains("apu wait 2"), "{alone:?}");
     // One host that is at work keeps no other from its turn.
     let second = fleet.apt_all("web1,web3 upgrade --yes --waves 100%");
     second
@@ -109,10 +116,6 @@ fn a_host_is_at_work_for_one_run_and_the_second_is_told_for_which() {
         .ended("web3", "skipped")
         .because("web3", "not asked: run 2 of root is at work there: upgrade --yes")
         .exited(1);
-    let alone = fleet.plain_apt_all("web3 upgrade --yes");
-    assert_eq!(alone.code, 3, "{alone:?}");
-    assert!(alone.stderr.contains("web3 is at work in run 2"), "{alone:?}");
-    assert!(alone.stderr.contains("apu wait 2"), "{alone:?}");
 
     let waited = fleet.apu("wait 2");
     running.finish().exited(0);
