@@ -4,7 +4,7 @@
 //! written a few times a second.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -103,8 +103,12 @@ impl Recorder {
         }
         let held = taken?;
         // Those that have no part in it have ended: they could not be reached, or there is nothing to do there.
-        let has_a_part = |turn: &i64| work.hosts.iter().any(|host| inner.turns.get(host) == Some(turn));
-        let ended = inner.last.iter().filter(|(turn, _)| !has_a_part(turn));
+        let part: HashSet<&i64> = work
+            .hosts
+            .iter()
+            .filter_map(|host| inner.turns.get(host))
+            .collect();
+        let ended = inner.last.iter().filter(|(turn, _)| !part.contains(turn));
         inner.ends = ended.map(|(turn, outcome)| (*turn, *outcome)).collect();
         inner.flush(true)?;
         Ok((number, held))
