@@ -43,6 +43,14 @@ impl Running {
         kill(self.pid(), signal).expect("apt-all runs");
     }
 
+    /// Kills apt-all where it has not ended yet.
+    pub fn kill(&self) {
+        if let Ok(pid) = only_child(self.0.id()) {
+            // It may end at this very moment.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+
     /// apt-all's process, as this machine counts.
     #[track_caller]
     #[must_use]

@@ -4,7 +4,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use apu_tests::{Fleet, Host, Stage};
-use nix::sys::signal::Signal;
 
 use crate::leaving::{is_at_work, wait_until, with_a_slow_upgrade};
 
@@ -64,7 +63,7 @@ fn a_run_whose_apt_all_is_killed_at_any_moment_is_gone_on_with_and_nothing_is_do
         let moment = Duration::from_secs_f64(whole * fraction(number));
         let running = fleet.start_apt_all(COMMAND);
         sleep(moment);
-        running.signal(Signal::SIGKILL);
+        running.kill();
         running.finish();
         let resumed = fleet.server().sh("exec apu resume --quiet");
         if resumed.code == 0 {

@@ -97,6 +97,8 @@ fn status_check_and_a_second_run_know_of_a_run_at_work() {
         .ended("web1", "failed")
         .because("web1", "a run is at work: upgrade, since 2");
 
+    // This server would leave the host to the first run: the second one is as that of another server.
+    fleet.apu("unlock --force web1").ok();
     let second = fleet.start_apt_all("web1 install pkg-x --yes");
     let patience = Instant::now() + Duration::from_secs(120);
     while !web1
@@ -144,6 +146,7 @@ fn when_the_time_is_up_the_package_at_work_is_named_and_what_a_second_run_waits_
     let web1 = fleet.host("web1");
     let first = fleet.start_apt_all("web1 upgrade --yes --timeout 30");
     wait_until_silent(web1);
+    fleet.apu("unlock --force web1").ok();
     let second = fleet.apt_all("web1 install pkg-x --yes --timeout 10");
     second
         .ended("web1", "timed-out")

@@ -173,3 +173,52 @@ fn the_example_site_of_databases_changes_one_member_after_the_other() {
         ["db1", "db2", "db3"].map(|host| (vec![host], "passed"))
     );
 }
+
+const MAN_PAGE: &str = include_str!("../../../debian/man/apu-rollout.7");
+
+/// The example of apu-rollout(7): the command line, and what is shown then.
+fn example() -> (&'static str, Vec<String>) {
+    let section = MAN_PAGE.split(".SH EXAMPLE").nth(1).expect("the section");
+    let example = section
+        .split(".nf\n")
+        .nth(1)
+        .and_then(|text| text.split(".fi").next())
+        .expect("the example");
+    let (command, shown) = example.split_once('\n').expect("what is shown");
+    let command = command.strip_prefix("$ sudo ").expect("a command");
+    (
+        command,
+        shown.lines().map(|line| line.replace("\\-", "-")).collect(),
+    )
+}
+
+/// A line without what is different each time: numbers of runs, and how long it took.
+fn without_figures(line: &str) -> String {
+    let line = line.split(", in ").next().unwrap_or(line);
+    match line.strip_prefix("run ") {
+        Some(_) => "run".to_owned(),
+        None => line.to_owned(),
+    }
+}
+
+#[test]
+fn the_example_of_the_manual_page_is_shown_as_it_stands_there() {
+    let fleet = Fleet::of((1..=10).map(|number| format!("web{number:02}")))
+        .in_class("web")
+        .up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    check(
+        fleet.host("web01"),
+        "dpkg-query -W pkg-a | grep -q '1.0$' || { echo 'HTTP 503 from http://localhost/health'; exit 1; }",
+    );
+    let (command, expected) = example();
+    // Nobody waits here for ten minutes.
+    let command = command.replace("\\-", "-").replace("--soak 10m", "--soak 2s");
+    let shown = fleet.server().sh(&command);
+    assert_eq!(shown.code, 1, "{shown:?}");
+    let shown: Vec<String> = shown.stdout.lines().map(without_figures).collect();
+    let expected: Vec<String> = expected.iter().map(|line| without_figures(line)).collect();
+    assert_eq!(shown, expected);
+    assert_eq!(upgraded(&fleet), ["web01"]);
+}
