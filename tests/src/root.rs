@@ -70,7 +70,9 @@ impl Flavour {
         match self {
             // The server needs SQLite, and fetches nothing when it is installed.
             Self::Plain => "openssh-server,sudo,adduser,whiptail,sysvinit-core,libsqlite3-0",
-            Self::Systemd => "openssh-server,sudo,adduser,whiptail,systemd-sysv,dbus,libpam-systemd",
+            Self::Systemd => {
+                "openssh-server,sudo,adduser,whiptail,systemd-sysv,dbus,libpam-systemd,libsqlite3-0"
+            }
             Self::Python => "openssh-server,sudo,adduser,whiptail,sysvinit-core,python3",
         }
     }
