@@ -1,6 +1,6 @@
 //! Compares what a run would do with what was approved.
 
-use apu_proto::{Answer, Cause, ClientOutcome, Request, RunResult, Transaction, TransactionId};
+use apu_proto::{Answer, Cause, Change, ClientOutcome, Request, RunResult, Transaction, TransactionId};
 
 use super::planning::{automatically_installed, report};
 use super::refusal::Refusal;
@@ -10,7 +10,8 @@ use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 
 /// Refuses a plan that is not the approved one. Where a run that is kept has carried that one out, and nothing is left to do, the
-/// plan is let through: a host on which the packages were put on hold instead, or whose lists are gone, has drifted.
+/// plan is let through: a host on which the packages were put on hold instead, or whose lists are gone, has drifted, and so has one
+/// on which they were changed again.
 pub(crate) fn check_approval(
     paths: &ClientPaths,
     request: &Request,
@@ -23,7 +24,7 @@ pub(crate) fn check_approval(
     let is_nothing = || {
         Ok(!database.is_dirty()
             && automatically_installed(request, database)?.is_empty()
-            && was_carried_out(&RunDir::all(paths), approved))
+            && was_carried_out(&RunDir::all(paths), approved, database))
     };
     compare(approved, plan, is_nothing)
 }
@@ -40,16 +41,19 @@ fn compare(
     Err(drifted(plan))
 }
 
-/// Whether one of the runs has carried out what was approved, and all went well.
-fn was_carried_out(runs: &[RunDir], approved: TransactionId) -> bool {
-    runs.iter().any(|run| {
-        let is_of_it = |run: &RunDir| {
-            let saved = run.request().ok()?.request.ok()?;
-            Some(saved.plan() == Some(approved))
-        };
-        let is_well = |result: RunResult| result.outcome == ClientOutcome::Changed;
-        is_of_it(run) == Some(true) && run.result().is_some_and(is_well)
-    })
+/// Whether one of the runs has carried out what was approved, all went well, and every package is still as it left it.
+fn was_carried_out(runs: &[RunDir], approved: TransactionId, database: &Database) -> bool {
+    let is_of_it = |run: &RunDir| {
+        let saved = run.request().ok().and_then(|saved| saved.request.ok());
+        saved.is_some_and(|request| request.plan() == Some(approved))
+    };
+    let is_so_still = |change: &Change| database.version(change.package.as_str()) == change.new.as_deref();
+    let is_well_still = |result: RunResult| {
+        let changes = result.packages().map_or(&[][..], |report| &report.changes);
+        result.outcome == ClientOutcome::Changed && changes.iter().all(is_so_still)
+    };
+    runs.iter()
+        .any(|run| is_of_it(run) && run.result().is_some_and(is_well_still))
 }
 
 /// Refuses a plan that was made after a repair, which may have done a part of the approved transaction already.
@@ -71,7 +75,7 @@ fn drifted(found: &Plan) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::RunId;
+    use apu_proto::{RunId, Step};
 
     use super::super::run_dir::Claim;
     use super::*;
@@ -99,6 +103,15 @@ mod tests {
         checked.err().map(|refusal| refusal.result.outcome)
     }
 
+    fn change(step: &Step) -> Change {
+        let (old, new) = match step {
+            Step::Install { old, new, .. } => (old.clone(), Some(new.clone())),
+            Step::Remove { old, .. } => (Some(old.clone()), None),
+        };
+        let package = step.package().clone();
+        Change { package, old, new }
+    }
+
     /// A client which keeps a run that carried this out and ended so.
     fn client(carried_out: Option<(&Plan, ClientOutcome)>) -> (tempfile::TempDir, ClientPaths) {
         let root = tempfile::tempdir().unwrap();
@@ -110,7 +123,9 @@ mod tests {
                 panic!("there was one before");
             };
             let mut log = run.start_log().unwrap();
-            run.finish(&mut log, RunResult::new(outcome)).unwrap();
+            let mut result = RunResult::new(outcome);
+            result.packages_mut().changes = plan.steps.iter().map(change).collect();
+            run.finish(&mut log, result).unwrap();
         }
         (root, paths)
     }
@@ -138,15 +153,11 @@ mod tests {
     fn what_was_carried_out_here_has_nothing_left_to_do_and_is_not_drifted() {
         let approved = plan(UPGRADE);
         let nothing = plan("The following packages have been kept back:\n  other\n");
-        let check = |carried_out| {
+        let check_on = |carried_out, database: &Database| {
             let (_root, paths) = client(carried_out);
-            outcome(check_approval(
-                &paths,
-                &request(&approved),
-                &nothing,
-                &database("installed"),
-            ))
+            outcome(check_approval(&paths, &request(&approved), &nothing, database))
         };
+        let check = |carried_out| check_on(carried_out, &database("installed"));
         let drifted = Some(ClientOutcome::Drifted);
         assert_eq!(check(Some((&approved, ClientOutcome::Changed))), None);
         // Held instead, or done in part, or something else was done.
@@ -154,6 +165,13 @@ mod tests {
         assert_eq!(check(Some((&approved, ClientOutcome::Failed))), drifted);
         let other = plan("Inst other [2] (3 Site:x [all])\n");
         assert_eq!(check(Some((&other, ClientOutcome::Changed))), drifted);
+        // Taken back since, and held.
+        let before = Database::parse([
+            "Package: lab\nStatus: hold ok installed\nArchitecture: all\nVersion: 2\n\n\
+             Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n",
+        ]);
+        let carried_out = Some((&approved, ClientOutcome::Changed));
+        assert_eq!(check_on(carried_out, &before.unwrap()), drifted);
     }
 
     #[test]
