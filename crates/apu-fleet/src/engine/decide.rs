@@ -1,5 +1,7 @@
 //! Decides what happens next in a phase of a push: a function of its state, an input and the time, without I/O or a clock.
 
+mod carried;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -309,36 +311,6 @@ impl State {
         ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice)
     }
 
-    /// Ends the hosts of this wave that have ended before, and asks those again that may be at work: no limit holds for them, since
-    /// they have started already.
-    fn take_carried(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        if self.carried.is_empty() || self.carried_until > self.wave {
-            return;
-        }
-        self.carried_until = self.wave + 1;
-        for host in self.current_wave().hosts {
-            self.take_carried_host(host, now, actions);
-        }
-    }
-
-    /// Whether something is known of the host from before; then it ends, or starts.
-    fn take_carried_host(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) -> bool {
-        let name = self.tasks[host].host.name.clone();
-        if !self.run.is_queued(host) {
-            return false;
-        }
-        match self.carried.get(&name) {
-            None => return false,
-            Some(Carried::Open) => self.start(host, now, actions),
-            Some(Carried::Ended(ending)) => {
-                let ending = (**ending).clone();
-                self.started[host] = now.elapsed;
-                self.finish(host, ending, now, actions);
-            }
-        }
-        true
-    }
-
     /// Why a host does not start: another run is at work there.
     fn held(&self, host: usize) -> Option<ServerReason> {
         self.held.get(&self.tasks[host].host.name).cloned()
@@ -423,11 +395,14 @@ impl State {
             return;
         }
         self.applied.remove(&index);
+        let host = &self.tasks[index].host.name;
+        if let Some(HostReason::Server(reason)) = ending.reason.as_mut()
+            && matches!(reason.code, ServerCode::TimeUp | ServerCode::Interrupted)
+        {
+            reason.work = self.run.work(host, now.at);
+        }
         // It was asked before, so that more is not known than that it cannot be reached now.
-        let was_open = matches!(
-            self.carried.get(&self.tasks[index].host.name),
-            Some(Carried::Open)
-        );
+        let was_open = matches!(self.carried.get(host), Some(Carried::Open));
         if was_open && ending.outcome == Outcome::Unreachable {
             ending.outcome = Outcome::Lost;
             ending.run = self.tasks[index].request.run_id();
@@ -448,11 +423,6 @@ impl State {
             self.tested.add(trial);
         }
         let host = self.tasks[index].host.name.clone();
-        if let Some(HostReason::Server(reason)) = ending.reason.as_mut()
-            && matches!(reason.code, ServerCode::TimeUp | ServerCode::Interrupted)
-        {
-            reason.work = self.run.work(&host, now.at);
-        }
         let finished = Event::HostFinished {
             host,
             seconds: seconds(now.elapsed.saturating_sub(self.started[index])),

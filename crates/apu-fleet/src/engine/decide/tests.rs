@@ -13,6 +13,7 @@ use crate::push_id::PushId;
 use crate::reason::{Work, WorkKind};
 use crate::rollout::Trial;
 
+mod carried;
 mod observer;
 
 use observer::Observer;
@@ -100,6 +101,15 @@ impl Case {
     }
 
     fn begin(&self) -> (State, Vec<Action>) {
+        self.begin_with(HashMap::new(), HashMap::new())
+    }
+
+    /// Begins where this is known of hosts before.
+    fn begin_with(
+        &self,
+        carried: HashMap<HostName, Carried>,
+        held: HashMap<HostName, ServerReason>,
+    ) -> (State, Vec<Action>) {
         let schedule = Schedule {
             parallel: NonZeroUsize::new(self.parallel).unwrap(),
             max_failures: self.allowed,
@@ -111,8 +121,8 @@ impl Case {
         }
         let batch = Batch {
             phase: Phase::Apply,
-            carried: HashMap::new(),
-            held: HashMap::new(),
+            carried,
+            held,
             operation: Operation::Upgrade,
             tasks,
             rollout: self.rollout(),
