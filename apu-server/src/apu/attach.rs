@@ -1,6 +1,6 @@
 //! `apu attach`: follows a run that was started before.
 
-use apu_fleet::{Ending, HostName};
+use apu_fleet::{Ending, Host, HostName, TargetError};
 use apu_ledger::{Ledger, Run};
 use apu_proto::{Operation, Request, RunId};
 use apu_site::Failure;
@@ -34,9 +34,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let Some((run, target)) = args.words.split_last() else {
         return runs::run(context, &runs::Args::usual());
     };
-    let (run, target) = match (run.parse::<RunId>(), target) {
+    let named = |target: &[String]| {
+        context
+            .inventory()?
+            .resolve(target, &[])
+            .map_err(|error| of_target(context, error))
+    };
+    let (run, hosts) = match (run.parse::<RunId>(), target) {
         // One that began elsewhere, or long ago.
-        (Ok(id), [_, ..]) => (id, target.to_vec()),
+        (Ok(id), [_, ..]) => (id, named(target)?),
         (_, target) => {
             let ledger = ledger(context)?;
             let run = find(context, &ledger, run)?;
@@ -45,15 +51,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
                     .why("so there is nothing to follow")
                     .advise(format!("apu show {}", run.number))
             })?;
-            let target = match target {
+            let hosts = match target {
                 [] => meant_for(context, &ledger, &run)?,
-                target => target.to_vec(),
+                target => named(target)?,
             };
-            (id, target)
+            (id, hosts)
         }
     };
-    let hosts = context.inventory()?.resolve(&target, &[]);
-    let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
     let ssh = context.ssh()?;
     let request = Request::attach(run);
     let output = OutputOptions {
@@ -89,11 +93,19 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     })
 }
 
-/// The hosts of a run that were to do it.
-fn meant_for(context: &Context, ledger: &Ledger, run: &Run) -> Result<Vec<String>, Failure> {
+/// The hosts of a run that were to do it, those among them that have left the classes since.
+fn meant_for(context: &Context, ledger: &Ledger, run: &Run) -> Result<Vec<Host>, Failure> {
     let work = ledger
         .work(run.number)
         .map_err(|error| failure_of(&context.site, error))?;
-    let hosts = work.map(|work| work.hosts).unwrap_or_default();
-    Ok(hosts.iter().map(ToString::to_string).collect())
+    let inventory = context.inventory()?;
+    let names = work.map(|work| work.hosts).unwrap_or_default();
+    let hosts = names.iter().map(|name| inventory.host(name));
+    hosts
+        .collect::<Result<_, _>>()
+        .map_err(|error| of_target(context, error))
+}
+
+fn of_target(context: &Context, error: TargetError) -> Failure {
+    failure::target(&context.site, error)
 }

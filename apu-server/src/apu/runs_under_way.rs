@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use apu_archive::quote;
-use apu_fleet::{HostName, Outcome};
+use apu_fleet::{HostName, Outcome, fold};
 use apu_ledger::{Attempt, Run, RunStatus};
 use apu_site::{Failure, say};
 
@@ -127,7 +127,28 @@ pub(super) fn retry(context: &Context, args: &RetryArgs) -> Result<u8, Failure> 
     }
     // apt-all opens it for the run that it begins.
     drop(ledger);
+    let hosts = of_classes(context, hosts)?;
     apt_all::repeat(context, &run, &hosts, (args.yes, args.shown))
+}
+
+/// The hosts that the classes still have; the others are named.
+fn of_classes(context: &Context, hosts: Vec<HostName>) -> Result<Vec<HostName>, Failure> {
+    let inventory = context.inventory()?;
+    let is_known = |host: &HostName| inventory.resolve(&[host.to_string()], &[]).is_ok();
+    let (known, gone): (Vec<HostName>, Vec<HostName>) = hosts.into_iter().partition(is_known);
+    if gone.is_empty() {
+        return Ok(known);
+    }
+    let names = fold(gone.iter().map(HostName::as_str));
+    if known.is_empty() {
+        return Err(Failure::words(format!("{names} is in no class any more"))
+            .why("so there is nobody to ask again")
+            .advise("write the hosts into a class again"));
+    }
+    context
+        .ui
+        .complain(&format!("{names}: in no class any more, left out\n"));
+    Ok(known)
 }
 
 pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> {

@@ -7,3 +7,4 @@ mod large;
 mod manual;
 mod recorded;
 mod shown;
+mod under_way;
