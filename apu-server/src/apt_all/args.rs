@@ -90,17 +90,9 @@ pub struct Args {
     #[arg(long)]
     pub allow_remove: bool,
 
-    /// Print what happens as JSON, an event a line.
-    #[arg(long)]
-    pub json: bool,
-
-    /// Show what apt prints, and every list in full.
-    #[arg(short, long)]
-    pub verbose: bool,
-
-    /// Show the hosts that are not well, and no others.
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    /// How much is printed.
+    #[command(flatten)]
+    pub shown: Shown,
 
     /// Work below this directory instead of /.
     #[arg(long, hide = true, default_value = "/")]
@@ -190,9 +182,7 @@ impl Args {
             dry_run: false,
             plan: false,
             allow_remove: request.allows_removal(),
-            json: shown.json,
-            verbose: shown.verbose,
-            quiet: shown.quiet,
+            shown,
             root: "/".into(),
         }
     }
@@ -315,10 +305,10 @@ impl Args {
         if self.dry_run || self.plan {
             return Ok(Course::Show);
         }
-        if can_ask && !self.json {
+        if can_ask && !self.shown.json {
             return Ok(Course::ShowAndAsk);
         }
-        let why = if self.json {
+        let why = if self.shown.json {
             "with --json nobody is asked"
         } else {
             "there is no terminal to ask on"

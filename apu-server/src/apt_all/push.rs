@@ -77,7 +77,7 @@ pub(super) fn push_in(
     let ledger = is_recorded.then(|| context.ledger_to_record()).transpose()?;
     if let Some(local) = &local {
         // stdout is the events' where they are asked for.
-        let tell = |text: &str| match args.json {
+        let tell = |text: &str| match args.shown.json {
             true => ui.complain(text),
             false => ui.show(text),
         };
@@ -146,11 +146,11 @@ pub(super) fn run_push(
     };
     let output = OutputOptions {
         paint: Paint::for_stream(ui.stdout()),
-        verbose: args.verbose,
-        quiet: args.quiet,
+        verbose: args.shown.verbose,
+        quiet: args.shown.quiet,
         live: ui.stderr().is_terminal,
     };
-    let sinks = if args.json {
+    let sinks = if args.shown.json {
         Sinks::default().with(JsonLines {
             out: ui.writer(),
             describe,
@@ -297,7 +297,7 @@ impl Push<'_> {
                 return Ok(self.show(&[]));
             }
             self.ui.show(&self.plan(self.output.paint));
-            if let Some(outlook) = arranged.outlook().filter(|_| !self.args.json) {
+            if let Some(outlook) = arranged.outlook().filter(|_| !self.args.shown.json) {
                 say!(self.ui, "in waves: {outlook}");
             }
             if self.args.plan && !self.is_interrupted() {
@@ -511,7 +511,7 @@ impl Push<'_> {
             .map(|lease| (lease.host.clone(), reason(lease, request)))
             .collect();
         // Events name the run themselves.
-        if is_new && !(self.args.json || self.args.quiet) {
+        if is_new && !(self.args.shown.json || self.args.shown.quiet) {
             say!(
                 self.ui,
                 "run {number}; to follow it from elsewhere: apu attach {number}"

@@ -19,14 +19,14 @@ use crate::view::summary::{numbers, summary, told as told_of};
 impl Push<'_> {
     /// What would be done, and which hosts could not say it.
     pub(super) fn plan(&self, paint: Paint) -> String {
-        if self.args.json {
+        if self.args.shown.json {
             return String::new();
         }
         let planned = self.endings();
         let ready: Vec<(HostName, &Plan)> = plans_of(&planned)
             .map(|(host, plan)| (host.clone(), plan))
             .collect();
-        let mut text = plans(&ready, paint, self.args.verbose);
+        let mut text = plans(&ready, paint, self.args.shown.verbose);
         for (marked, hosts) in groups(marked(&planned)) {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
             text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
@@ -37,7 +37,7 @@ impl Push<'_> {
             .cloned()
             .collect();
         if !others.is_empty() {
-            text += &told_of(self.args.operation, &others, paint, self.args.verbose);
+            text += &told_of(self.args.operation, &others, paint, self.args.shown.verbose);
             text += &numbers(&others, self.runner.state().seconds, paint);
             text.push('\n');
         }
@@ -47,12 +47,12 @@ impl Push<'_> {
     /// Shows how everything ended; of the hosts that were `told` before, only the numbers.
     pub(super) fn show(&mut self, told: &[HostName]) -> u8 {
         let endings = self.endings();
-        if self.args.quiet && !self.args.json {
+        if self.args.shown.quiet && !self.args.shown.json {
             let unwell = endings.iter().filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
             self.ui
                 .show(&told_of(self.args.operation, &unwell, self.output.paint, false));
-        } else if !self.args.json {
+        } else if !self.args.shown.json {
             let OutputOptions { paint, verbose, .. } = self.output;
             self.ui.show(&table(&endings, self.ui.columns(), paint, verbose));
             self.ui.show(&summary(
@@ -70,7 +70,7 @@ impl Push<'_> {
     /// Names what went wrong with the output; the exit status is what comes back.
     pub(super) fn close(&mut self) -> u8 {
         let state = self.runner.state();
-        if self.args.json {
+        if self.args.shown.json {
             // The events are the clients' own words, and this is ours.
             let ours = state.endings().filter_map(|(host, ending)| {
                 let advice = advice(ending.reason.as_ref()?, &self.local, self.may_replace)?;

@@ -104,7 +104,7 @@ impl Push<'_> {
         let number = stored_plans::keep(self.site, &stored)?;
         // Standard output is the events' where they are asked for.
         let text = format!("plan p{number} is kept; to carry it out: apu apply p{number}\n");
-        match self.args.json {
+        match self.args.shown.json {
             true => self.ui.complain(&text),
             false => self.ui.show(&text),
         }
