@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod begin;
 mod candidate;
 mod command_line;
 mod planned;

@@ -11,10 +11,10 @@ use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
     Announcement, Approval, Batch, Carried, Host, HostName, JsonLines, Limits, Phase, PublishedArchive,
-    Rollout, Runner, Sinks, Task, Trial, random_bits,
+    Rollout, Runner, Sinks, Task, Trial,
 };
-use apu_ledger::{BeginError, Ledger, NewRun, Recorder, RunNumber, Work};
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption, RunId};
+use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
@@ -25,9 +25,7 @@ use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
-use crate::failure::ledger as ledger_failure;
 use crate::interrupt::stops_and_another;
-use crate::ledger::{held, reason};
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
@@ -246,7 +244,7 @@ pub(super) struct Push<'a> {
     pub(super) runner: Runner<'a, Ssh>,
     pub(super) record: &'a mut Record,
     /// Where it is recorded; none where no host is asked to change anything.
-    recorder: Option<Recorder>,
+    pub(super) recorder: Option<Recorder>,
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.
@@ -257,10 +255,10 @@ pub(super) struct Push<'a> {
     carried: HashMap<HostName, Carried>,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// How many hosts may fail before packages change, or lists, on no more of them.
-    max_failures: Option<usize>,
-    lock_wait: u32,
+    pub(super) max_failures: Option<usize>,
+    pub(super) lock_wait: u32,
     pub(super) output: OutputOptions,
 }
 
@@ -423,7 +421,7 @@ impl Push<'_> {
         self.max_failures.is_some_and(|most| failed > most)
     }
 
-    fn failed_outside(&self, tasks: &[Task]) -> usize {
+    pub(super) fn failed_outside(&self, tasks: &[Task]) -> usize {
         self.failed_but(tasks.iter().map(|task| &task.host.name).collect())
     }
 
@@ -469,66 +467,9 @@ impl Push<'_> {
         self.runner.answered(*answer.as_ref().unwrap_or(&Approval::No));
         answer
     }
-
-    /// The request with what makes it a run, where it is to be one and is none yet.
-    pub(super) fn as_run(&self, request: Request) -> Result<Request, Failure> {
-        if !request.operation().is_a_run() || request.run_id().is_some() {
-            return Ok(request);
-        }
-        let run = RequestOption::RunId(new_run_id()?);
-        let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
-        request.map_err(not_a_request)
-    }
-
-    /// Writes down what the hosts of the batch are about to be asked, and holds them for this run. Those that another run holds are
-    /// not asked.
-    ///
-    /// The run's number is shown before any host has it: the terminal may be gone when it is needed.
-    pub(super) fn begin(&mut self, request: &Request, batch: &mut Batch) -> Result<(), Failure> {
-        let (Some(recorder), Some(run)) = (&self.recorder, request.run_id()) else {
-            return Ok(());
-        };
-        let mut work = Work::new(request.to_string(), batch.rollout.clone());
-        work.max_failures = self.max_failures;
-        work.failed_before = self.failed_outside(&batch.tasks);
-        work.parallel = self.limits.parallel.get();
-        work.timeout = self.limits.timeout.as_secs();
-        let planned = batch
-            .tasks
-            .iter()
-            .map(|task| (&task.host.name, task.trial.as_deref()));
-        let work = work.for_hosts(planned);
-        let is_new = recorder.number().is_none();
-        let (number, held_by_others) = recorder.begin(run, &work).map_err(|error| match error {
-            BeginError::Held(leases) => held(&leases, Timestamp::now()),
-            error @ BeginError::GoneOnWith(_) => {
-                Failure::words(error.to_string()).advise("apu runs, which lists them")
-            }
-            BeginError::Ledger(error) => ledger_failure(self.site, error),
-        })?;
-        self.record.begun(run);
-        batch.held = (held_by_others.iter())
-            .map(|lease| (lease.host.clone(), reason(lease, request)))
-            .collect();
-        // Events name the run themselves.
-        if is_new && !(self.args.shown.json || self.args.shown.quiet) {
-            say!(
-                self.ui,
-                "run {number}; to follow it from elsewhere: apu attach {number}"
-            );
-        }
-        Ok(())
-    }
 }
 
 /// A request that `Args::request` let through takes what a push adds to it.
 pub(super) fn not_a_request(error: RequestError) -> Failure {
     Failure::machine("apt-all made a request that no client would take, which is a bug").why(error)
-}
-
-/// An identity for a run: each client keeps its own run under it.
-fn new_run_id() -> Result<RunId, Failure> {
-    random_bits()
-        .map(RunId::from_bytes)
-        .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))
 }

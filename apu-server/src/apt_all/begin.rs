@@ -1,0 +1,70 @@
+//! Begins the run of a push: what its hosts are about to be asked is in the ledger before one of them is.
+
+use apu_fleet::{Batch, random_bits};
+use apu_ledger::{BeginError, Work};
+use apu_proto::{Request, RequestOption, RunId};
+use apu_site::{Failure, say};
+use jiff::Timestamp;
+
+use super::push::{Push, not_a_request};
+use crate::failure::ledger as ledger_failure;
+use crate::ledger::{held, reason};
+
+impl Push<'_> {
+    /// The request with what makes it a run, where it is to be one and is none yet.
+    pub(super) fn as_run(&self, request: Request) -> Result<Request, Failure> {
+        if !request.operation().is_a_run() || request.run_id().is_some() {
+            return Ok(request);
+        }
+        let run = RequestOption::RunId(new_run_id()?);
+        let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
+        request.map_err(not_a_request)
+    }
+
+    /// Writes down what the hosts of the batch are about to be asked, and holds them for this run. Those that another run holds are
+    /// not asked.
+    ///
+    /// The run's number is shown before any host has it: the terminal may be gone when it is needed.
+    pub(super) fn begin(&mut self, request: &Request, batch: &mut Batch) -> Result<(), Failure> {
+        let (Some(recorder), Some(run)) = (&self.recorder, request.run_id()) else {
+            return Ok(());
+        };
+        let mut work = Work::new(request.to_string(), batch.rollout.clone());
+        work.max_failures = self.max_failures;
+        work.failed_before = self.failed_outside(&batch.tasks);
+        work.parallel = self.limits.parallel.get();
+        work.timeout = self.limits.timeout.as_secs();
+        let planned = batch
+            .tasks
+            .iter()
+            .map(|task| (&task.host.name, task.trial.as_deref()));
+        let work = work.for_hosts(planned);
+        let is_new = recorder.number().is_none();
+        let (number, held_by_others) = recorder.begin(run, &work).map_err(|error| match error {
+            BeginError::Held(leases) => held(&leases, Timestamp::now()),
+            error @ BeginError::GoneOnWith(_) => {
+                Failure::words(error.to_string()).advise("apu runs, which lists them")
+            }
+            BeginError::Ledger(error) => ledger_failure(self.site, error),
+        })?;
+        self.record.begun(run);
+        batch.held = (held_by_others.iter())
+            .map(|lease| (lease.host.clone(), reason(lease, request)))
+            .collect();
+        // Events name the run themselves.
+        if is_new && !(self.args.shown.json || self.args.shown.quiet) {
+            say!(
+                self.ui,
+                "run {number}; to follow it from elsewhere: apu attach {number}"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// An identity for a run: each client keeps its own run under it.
+fn new_run_id() -> Result<RunId, Failure> {
+    random_bits()
+        .map(RunId::from_bytes)
+        .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))
+}
