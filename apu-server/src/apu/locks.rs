@@ -125,7 +125,7 @@ fn refuse_living(held: &[Lease]) -> Result<(), Failure> {
     );
     let process = match &first.run.owner {
         Some(owner) => format!("its process {} is alive", owner.pid),
-        None => "nobody can tell whether its process is alive".to_owned(),
+        None => "whether its process is alive is not known".to_owned(),
     };
     Err(
         Failure::words(format!("run {number} is at work, and holds {hosts}"))

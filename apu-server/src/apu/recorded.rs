@@ -23,7 +23,7 @@ pub(super) fn no_runs(context: &Context, json: bool) -> u8 {
     0
 }
 
-/// The ledger, of which a run is wanted.
+/// Opens the ledger for a command that needs a run in it.
 pub(super) fn ledger(context: &Context) -> Result<Ledger, Failure> {
     context.ledger()?.ok_or_else(|| Failure::words(NONE))
 }

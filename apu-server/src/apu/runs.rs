@@ -1,6 +1,6 @@
 //! `apu runs`: the last presses of the button.
 
-use apu_ledger::{Ledger, LedgerError, Run};
+use apu_ledger::{Ledger, LedgerError, Outcomes, Run};
 use apu_site::Failure;
 use jiff::tz::TimeZone;
 
@@ -8,7 +8,7 @@ use super::recorded::{no_runs, say_json};
 use crate::context::Context;
 use crate::failure;
 use crate::view::paint::Paint;
-use crate::view::run_facts::{CountedRun, Outcomes};
+use crate::view::run_facts::CountedRun;
 use crate::view::runs::runs;
 
 /// How many runs are listed, unless another number is said.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use apu_fleet::{Description, Ending, HostName, HostReason, Outcome, PushId};
-use apu_ledger::{Attempt, Run, RunNumber, RunStatus};
+use apu_ledger::{Attempt, Outcomes, Run, RunNumber, RunStatus};
 use apu_proto::{Change, RunId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,9 +11,6 @@ use serde::Serialize;
 
 use super::json::json_time;
 use super::reason::describe;
-
-/// How many hosts ended how; none stands for those of which that is not known.
-pub type Outcomes = BTreeMap<Option<Outcome>, usize>;
 
 /// When something happened, by the clock on the wall.
 #[must_use]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use apu_archive::quote;
 use apu_fleet::{Ending, HostName, RunState};
-use apu_ledger::{Run, RunStatus};
+use apu_ledger::{Outcomes, Run, RunStatus};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::clean::clean;
 use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
-use super::run_facts::{CountedRun, HostEnd, HostFacts, Outcomes, RunHost, state, when};
+use super::run_facts::{CountedRun, HostEnd, HostFacts, RunHost, state, when};
 use super::status::table;
 use super::summary::{counts, summary, told};
 

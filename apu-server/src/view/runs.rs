@@ -1,12 +1,12 @@
 //! The list of runs: a line for each.
 
-use apu_ledger::Run;
+use apu_ledger::{Outcomes, Run};
 use jiff::tz::TimeZone;
 
 use super::clean::clean;
 use super::columns::columns;
 use super::paint::Paint;
-use super::run_facts::{Outcomes, shorten, state, when};
+use super::run_facts::{shorten, state, when};
 
 /// What a cut cell has at least: the room of its head.
 const SHORTEST: usize = 9;

@@ -82,7 +82,7 @@ impl Push {
         push
     }
 
-    /// One of which no host was asked anything yet.
+    /// A push that has begun, before any host is asked.
     pub(crate) fn announced(site: &Path, id: u8, hosts: Vec<HostName>) -> Self {
         let ledger = Ledger::open(&site.join("var/lib/apu-server/apu.db")).unwrap();
         let push = PushId::from_bytes([id; 16]);

@@ -82,7 +82,7 @@ impl Inventory {
         Ok(Self { files, runs: None })
     }
 
-    /// Lets words such as `run:412:failed` name the hosts that `hosts` says for what stands behind `run:`.
+    /// Lets a target have words such as `run:412:failed`. `hosts` gets `412:failed` and returns the hosts, or why there are none.
     #[must_use]
     pub fn with_runs(mut self, hosts: impl Fn(&str) -> Result<Vec<HostName>, String> + 'static) -> Self {
         self.runs = Some(RunHosts(Box::new(hosts)));

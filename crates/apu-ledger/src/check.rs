@@ -116,9 +116,9 @@ struct Seen<'a> {
     trials: &'a [Trial],
     /// Which of them each host was to do.
     trial_of: HashMap<&'a HostName, usize>,
-    /// Those that a canary has done, and those of which canaries have tested every package: thousands of hosts share a few of
-    /// many packages, which are looked at once.
+    /// The trials that a canary has done.
     are_done: HashSet<usize>,
+    /// The trials of which every package was tested. It is found out once for all hosts that share a trial.
     are_tested: HashSet<usize>,
     phase: Option<Phase>,
     /// The hosts that were at work already when the run began.

@@ -9,12 +9,15 @@ use crate::ledger::Ledger;
 use crate::read::outcome_of;
 use crate::run::RunNumber;
 
+/// The number of hosts for each outcome. The key `None` counts the hosts whose outcome is not known.
+pub type Outcomes = BTreeMap<Option<Outcome>, usize>;
+
 impl Ledger {
-    /// How many hosts of a run ended how; none stands for those of which that is not known here.
+    /// Counts the hosts of a run by their outcome.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
-    pub fn outcomes(&self, run: RunNumber) -> Result<BTreeMap<Option<Outcome>, usize>, LedgerError> {
+    pub fn outcomes(&self, run: RunNumber) -> Result<Outcomes, LedgerError> {
         let mut query = self
             .connection
             .prepare("SELECT outcome, count(*) FROM attempt WHERE run = ? GROUP BY outcome")?;

@@ -74,7 +74,7 @@ fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-/// The runs for which hosts are held: thousands of hosts for a few runs, each of which is read once.
+/// The runs that hold hosts. Each is read once, however many hosts it holds.
 struct Runs<'a> {
     connection: &'a Connection,
     known: HashMap<i64, Run>,

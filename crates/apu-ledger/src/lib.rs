@@ -22,6 +22,7 @@ mod schema;
 mod work;
 
 pub use self::begin::{BeginError, NewRun};
+pub use self::counts::Outcomes;
 pub use self::error::LedgerError;
 pub use self::lease::Lease;
 pub use self::ledger::Ledger;

@@ -36,7 +36,7 @@ impl Owner {
         })
     }
 
-    /// Whether the process is still there. Where nobody can tell, it is.
+    /// Whether the process still runs; true also where that cannot be found out.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.is_alive_in(Path::new("/proc"))

@@ -1,156 +1,18 @@
 //! A ledger in a file, from the first event of a push to the queries, with what may go wrong between them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod desk;
+
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use apu_fleet::{
-    Approval, EVENTS_VERSION, Ending, Event, HostName, Outcome, Phase, PushId, Rollout, RunState, Sink,
-    TimedEvent, Trial, WaveVerdict,
-};
-use apu_ledger::{BeginError, Ledger, LedgerError, NewRun, Recorder, Retention, RunNumber, RunStatus, Work};
-use apu_proto::{ClientOutcome, DebSha256, Operation, RunId, RunResult, Step, System, Transaction, Verdict};
+use apu_fleet::{Approval, Event, HostName, Outcome, Phase, Rollout, Sink, Trial, WaveVerdict};
+use apu_ledger::{BeginError, LedgerError, Retention, RunStatus, Work};
+use apu_proto::{DebSha256, RunId, Step, System, Transaction, Verdict};
 use jiff::Timestamp;
 
-struct Desk {
-    directory: tempfile::TempDir,
-}
-
-/// A push that is recorded as it would be by apt-all.
-struct Push {
-    recorder: Recorder,
-    state: RunState,
-    id: PushId,
-    hosts: Vec<HostName>,
-}
-
-fn hosts(names: &[&str]) -> Vec<HostName> {
-    names.iter().map(|name| name.parse().unwrap()).collect()
-}
-
-fn ended(outcome: Outcome) -> Box<Ending> {
-    let result = RunResult::new(ClientOutcome::Changed);
-    let mut ending = Ending::of_result(Box::new(result), None);
-    ending.outcome = outcome;
-    Box::new(ending)
-}
-
-impl Desk {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        Self { directory }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("apu.db")
-    }
-
-    fn open(&self) -> Ledger {
-        Ledger::open(&self.path()).unwrap()
-    }
-
-    fn push(&self, id: u8, names: &[&str], parent: Option<RunNumber>) -> Push {
-        let hosts = hosts(names);
-        let push = PushId::from_bytes([id; 16]);
-        let new = NewRun {
-            push,
-            parent,
-            operation: "upgrade --yes".into(),
-            request: "apu/1 upgrade".into(),
-            target: "web".into(),
-            by: "alice".into(),
-            begun: Timestamp::from_millisecond(i64::from(id) * 1000).unwrap(),
-            hosts: hosts.clone(),
-        };
-        let mut push = Push {
-            recorder: Recorder::new(self.open(), new),
-            state: RunState::new(push),
-            id: push,
-            hosts: hosts.clone(),
-        };
-        push.tell(Event::PushStarted {
-            version: EVENTS_VERSION,
-            operation: Operation::Upgrade,
-            packages: Vec::new(),
-            hosts,
-            by: "alice".into(),
-        });
-        push
-    }
-}
-
-impl Push {
-    fn tell(&mut self, event: Event) {
-        let event = TimedEvent {
-            at: Timestamp::from_millisecond(5_000).unwrap(),
-            push: self.id,
-            event,
-        };
-        self.state.apply(&event);
-        self.recorder.take(&event, &self.state).unwrap();
-        self.recorder.settle().unwrap();
-    }
-
-    fn phase(&mut self, phase: Phase) {
-        let hosts = self.hosts.clone();
-        self.tell(Event::PhaseStarted {
-            phase,
-            operation: Operation::Upgrade,
-            hosts,
-        });
-    }
-
-    fn work(&self) -> Work {
-        let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
-        work.parallel = 2;
-        work.for_hosts(self.hosts.iter().map(|host| (host, None)))
-    }
-
-    /// The hosts that another run holds.
-    fn begin_beside(&self) -> Result<(RunNumber, Vec<String>), BeginError> {
-        let (number, held) = self.recorder.begin(RunId::from_bytes([7; 16]), &self.work())?;
-        Ok((number, held.iter().map(|lease| lease.host.to_string()).collect()))
-    }
-
-    fn begin(&self) -> Result<RunNumber, BeginError> {
-        let (number, held) = self.begin_beside()?;
-        assert_eq!(held, Vec::<String>::new());
-        Ok(number)
-    }
-
-    fn start(&mut self, host: &str) {
-        let run = Some(RunId::from_bytes([7; 16]));
-        let host = host.parse().unwrap();
-        self.tell(Event::HostStarted { host, run });
-    }
-
-    fn end(&mut self, host: &str, outcome: Outcome) {
-        self.tell(Event::HostFinished {
-            host: host.parse().unwrap(),
-            seconds: 1.5,
-            ending: ended(outcome),
-        });
-    }
-
-    fn finish(&mut self) {
-        let outcomes = self.state.outcomes();
-        self.tell(Event::PushFinished {
-            status: 0,
-            seconds: 2.0,
-            outcomes,
-        });
-    }
-}
-
-/// Makes the process that worked on every run one that is gone.
-fn kill(desk: &Desk) {
-    let connection = rusqlite::Connection::open(desk.path()).unwrap();
-    connection
-        .execute("UPDATE run SET owner = 'another-boot 1 1'", [])
-        .unwrap();
-}
+use desk::{Desk, Push, ended, hosts, kill};
 
 #[test]
 fn a_push_is_read_back_as_it_happened() {
