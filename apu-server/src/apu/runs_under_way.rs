@@ -18,8 +18,8 @@ use crate::who::Who;
 /// How often a run is looked at that is waited for.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Go on with a run whose apt-all was killed: its hosts are asked again for the same run, and what they have done already is not
-/// done twice.
+/// Go on with a run whose apt-all was killed: each host whose end is not known is asked for the same run, and what it has done
+/// already is not done twice.
 #[derive(Debug, clap::Args)]
 pub(super) struct ResumeArgs {
     /// The run: its number, @ for the last one, or the beginning of its id.
