@@ -49,8 +49,8 @@ pub struct Args {
 
     /// How many hosts may fail, as a number or a percentage of all; with one more, nothing new is started [default: no limit, or what apu.toml says].
     ///
-    /// Every host that does not end well counts, one that cannot be reached too, and also if it fails while the changes are
-    /// planned. Hosts at work go on; the others are skipped. A percentage is rounded down to whole hosts; with 0 the first
+    /// Every host that does not end well counts, also if it fails while the changes are planned, but for one that cannot be
+    /// reached: it is told apart. Hosts at work go on; the others are skipped. A percentage is rounded down to whole hosts; with 0 the first
     /// failure stops. A plan asks every host, but where more failed in it than may, nothing is done. status and check change
     /// nothing and have no limit.
     #[arg(long, value_name = "N|N%")]

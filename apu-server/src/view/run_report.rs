@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use apu_archive::quote;
-use apu_fleet::{Ending, HostName, RunState};
+use apu_fleet::{Ending, HostName, Outcome, RunState};
 use apu_ledger::{Outcomes, Run, RunStatus};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -122,23 +122,29 @@ impl Report<'_> {
     /// The command that goes on from here.
     fn next(&self) -> Option<String> {
         let number = quote(&self.run.number.to_string());
-        let mut outcomes = self.hosts.iter().filter_map(|host| host.end.outcome());
+        let outcomes = self.hosts.iter().filter_map(|host| host.end.outcome());
         match self.run.status {
             RunStatus::BrokenOff => Some(format!("apu resume {number}")),
             RunStatus::WentOn(next) => Some(format!("apu show {next}")),
-            RunStatus::Ended(_)
-                if self.state.operation?.is_a_run() && outcomes.any(|outcome| outcome.is_failure()) =>
-            {
+            RunStatus::Ended(_) if !self.state.operation?.is_a_run() => None,
+            RunStatus::Ended(_) if outcomes.clone().any(|outcome| outcome.is_failure()) => {
                 Some(format!("apu retry {number} --failed"))
             }
-            _ => None,
+            RunStatus::Ended(_)
+                if outcomes
+                    .into_iter()
+                    .any(|outcome| outcome == Outcome::Unreachable) =>
+            {
+                Some(format!("apu retry {number} --unreachable"))
+            }
+            RunStatus::Ended(_) | RunStatus::Running => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Event, Outcome, Phase, TimedEvent};
+    use apu_fleet::{Event, Phase, TimedEvent};
     use apu_proto::Operation;
 
     use super::super::json::json_line;
@@ -206,6 +212,9 @@ mod tests {
              1 changed, 1 failed, in 12.3 s\n\n\
              try: apu retry 412 --failed\n"
         );
+        let off = [example_host("web1", Outcome::Unreachable, &[])];
+        let text = shown(&example_run(412), &outcomes, &off);
+        assert!(text.ends_with("try: apu retry 412 --unreachable\n"), "{text}");
         // Where all is well there is nothing to type.
         let well = shown(&example_run(412), &outcomes, &hosts[..1]);
         assert!(!well.contains("try:"), "{well}");

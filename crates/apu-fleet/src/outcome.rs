@@ -59,10 +59,10 @@ impl Outcome {
     }
 
     /// Whether it counts as a failure where failures are limited: everything that is not well, but for a host that nothing
-    /// was asked of.
+    /// was asked of, and one that could not be reached. A machine that is off says nothing of the change.
     #[must_use]
     pub const fn is_failure(self) -> bool {
-        !(self.is_well() || matches!(self, Self::Skipped))
+        !(self.is_well() || matches!(self, Self::Skipped | Self::Unreachable))
     }
 
     /// The word for it.

@@ -4,12 +4,15 @@ use apu_tests::{Fleet, Stage};
 
 use crate::sitting::Sitting;
 
-/// Four hosts with an upgrade, of which the first cannot be reached.
+/// Four hosts with an upgrade, of which the first does not allow it.
 fn without_the_first() -> Fleet {
     let fleet = Fleet::of(["web1", "web2", "web3", "web4"]).in_class("web").up();
     fleet.upstream_offers(Stage::After);
     fleet.apt_all("web update").exited(0);
-    fleet.host("web1").kill_sshd();
+    fleet
+        .host("web1")
+        .sh("sed -i 's/^#operations = .*/operations = [\"status\"]/' /etc/apu-client/policy.toml")
+        .ok();
     fleet
 }
 
@@ -29,7 +32,7 @@ fn upgraded(fleet: &Fleet, expected: [bool; 3]) {
 fn with_the_failure_above_the_limit_nothing_new_starts_and_what_is_at_work_goes_on() {
     let fleet = without_the_first();
     let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 0");
-    run.ended("web1", "unreachable").exited(1);
+    run.ended("web1", "refused").exited(1);
     for name in ["web2", "web3", "web4"] {
         run.ended(name, "skipped")
             .because(name, "\"code\":\"max-failures\"")
@@ -43,7 +46,7 @@ fn with_the_failure_above_the_limit_nothing_new_starts_and_what_is_at_work_goes_
     for part in [
         "web[2-4]: skipped: 1 of 4 hosts failed, --max-failures is 0\n",
         "try: mend what failed, and then: apt-all 'web[2-4]' upgrade\n",
-        "1 unreachable, 3 skipped, in ",
+        "1 refused, 3 skipped, in ",
     ] {
         assert!(shown.stdout.contains(part), "no {part:?} in {}", shown.stdout);
     }
@@ -68,7 +71,7 @@ fn with_the_failure_above_the_limit_nothing_new_starts_and_what_is_at_work_goes_
     upgraded(&fleet, [true, true, false]);
 
     let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 25%");
-    run.ended("web1", "unreachable")
+    run.ended("web1", "refused")
         .ended("web2", "unchanged")
         .ended("web4", "changed")
         .exited(1);
@@ -84,7 +87,7 @@ fn a_plan_asks_every_host_and_where_too_many_failed_in_it_nobody_is_asked_to_agr
     let mut sitting = Sitting::down(server, "apt-all web upgrade --parallel 1");
     sitting.sees("pkg-a:amd64  1.0 → 2.0");
     sitting.sees("web[2-4]: skipped: 1 of 4 hosts failed, --max-failures is 0");
-    sitting.sees("1 unreachable, 3 skipped, in ");
+    sitting.sees("1 refused, 3 skipped, in ");
     assert!(!sitting.shown.contains("Go on with"), "{}", sitting.shown);
     assert!(!sitting.shown.contains("apu attach"), "{}", sitting.shown);
     sitting.leaves(1);
@@ -92,13 +95,26 @@ fn a_plan_asks_every_host_and_where_too_many_failed_in_it_nobody_is_asked_to_agr
 
     // What asks and changes nothing has no limit.
     let run = fleet.apt_all("web status --parallel 1");
-    run.ended("web1", "unreachable")
+    run.ended("web1", "unchanged")
         .ended("web4", "unchanged")
-        .exited(1);
+        .exited(0);
 
     // The command line wins over apu.toml.
     let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 1");
     run.ended("web2", "changed").ended("web4", "changed").exited(1);
+}
+
+#[test]
+fn a_host_that_is_off_counts_for_no_limit() {
+    let fleet = Fleet::of(["web1", "web2", "web3", "web4"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    fleet.host("web1").kill_sshd();
+    let run = fleet.apt_all("web upgrade --yes --parallel 1 --max-failures 0");
+    run.ended("web1", "unreachable").exited(1);
+    upgraded(&fleet, [true, true, true]);
+    let shown = fleet.apu("show @").stdout;
+    assert!(shown.contains("try: apu retry 1 --unreachable\n"), "{shown}");
 }
 
 #[test]

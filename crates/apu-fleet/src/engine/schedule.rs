@@ -139,10 +139,9 @@ fn blocking<'a>(run: &RunState, groups: &'a [Option<ClassName>]) -> HashMap<&'a 
     hosts.filter_map(of_host).collect()
 }
 
-/// Whether a host of a wave that others wait for stops them. One that could not be reached says nothing of the change.
+/// Whether a host of a wave that others wait for stops them.
 pub(super) fn fails_wave(ending: &Ending) -> bool {
-    let has_failed = ending.outcome.is_failure() && ending.outcome != Outcome::Unreachable;
-    has_failed || ending.verdict() == Some(Verdict::Fail)
+    ending.outcome.is_failure() || ending.verdict() == Some(Verdict::Fail)
 }
 
 /// The hosts of a wave that ended so.

@@ -8,6 +8,12 @@ use crate::event::{Event, WaveVerdict};
 use crate::name::HostName;
 use crate::outcome::Outcome;
 
+/// Whether a host counts for the limit on failures: it was reached, and what became of it is bad or not known.
+fn has_failed(outcome: Outcome) -> bool {
+    use Outcome::{Changed, Skipped, Unchanged, Unreachable};
+    !matches!(outcome, Changed | Unchanged | Skipped | Unreachable)
+}
+
 /// What an observer knows who sees the inputs and the actions, and nothing of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Observer {
@@ -53,7 +59,7 @@ impl Observer {
 
     fn failed(&self) -> usize {
         let ended = self.ended.iter().flatten();
-        ended.filter(|(outcome, _)| outcome.is_failure()).count()
+        ended.filter(|(outcome, _)| has_failed(*outcome)).count()
     }
 
     /// Whether a host of the wave, or of one before it, stops those that come later.
@@ -64,10 +70,8 @@ impl Observer {
 
     /// Whether a host failed after it was reached, or is known not to be well.
     fn ended_badly(&self, index: usize) -> bool {
-        self.ended[index].is_some_and(|(outcome, health)| {
-            let has_failed = outcome.is_failure() && outcome != Outcome::Unreachable;
-            has_failed || health == Some(Verdict::Fail)
-        })
+        self.ended[index]
+            .is_some_and(|(outcome, health)| has_failed(outcome) || health == Some(Verdict::Fail))
     }
 
     /// Whether no host may start any more, whichever.
