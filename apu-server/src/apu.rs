@@ -9,6 +9,7 @@ mod generate;
 mod history;
 mod host_key;
 mod hosts;
+mod instruct;
 mod key;
 mod ledger;
 mod locks;
@@ -59,7 +60,9 @@ enum Command {
     Apply(plans::ApplyArgs),
     Resume(runs_under_way::ResumeArgs),
     Retry(runs_under_way::RetryArgs),
-    Abort(runs_under_way::AbortArgs),
+    Pause(instruct::PauseArgs),
+    Promote(instruct::PromoteArgs),
+    Abort(instruct::AbortArgs),
     Wait(runs_under_way::WaitArgs),
     Key(key::Args),
     Doctor(doctor::Args),
@@ -104,7 +107,9 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Apply(args) => plans::apply(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),
         Command::Retry(args) => runs_under_way::retry(&enter()?, args),
-        Command::Abort(args) => runs_under_way::abort(&enter()?, args),
+        Command::Pause(args) => instruct::pause(&enter()?, args),
+        Command::Promote(args) => instruct::promote(&enter()?, args),
+        Command::Abort(args) => instruct::abort(&enter()?, args),
         Command::Wait(args) => runs_under_way::wait(&enter()?, args),
         Command::Key(args) => key::run(&enter()?, args),
         Command::Doctor(args) => doctor::run(&enter()?, args),

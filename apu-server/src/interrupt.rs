@@ -1,26 +1,27 @@
 //! Ctrl-C as a message for whoever decides.
 
+use apu_fleet::Instruction;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// One message for each SIGINT, SIGTERM or SIGHUP. Needs a runtime.
+/// [`Instruction::Stop`] for each SIGINT, SIGTERM or SIGHUP. Needs a runtime.
 ///
 /// A terminal that was closed is an administrator who left: nothing new is begun, and what was begun is seen to its end.
 /// A signal that the caller has ignored, as nohup(1) does, stays ignored.
 #[must_use]
-pub fn stops() -> UnboundedReceiver<()> {
-    stops_and_another().1
+pub fn instructions() -> UnboundedReceiver<Instruction> {
+    instructions_and_others().1
 }
 
-/// The same, and what another program says is one more such message.
+/// The same, and a way for the instructions of others.
 #[must_use]
-pub fn stops_and_another() -> (UnboundedSender<()>, UnboundedReceiver<()>) {
-    let (to, stops) = unbounded_channel();
+pub fn instructions_and_others() -> (UnboundedSender<Instruction>, UnboundedReceiver<Instruction>) {
+    let (to, instructions) = unbounded_channel();
     forward(&to);
-    (to, stops)
+    (to, instructions)
 }
 
-fn forward(to: &UnboundedSender<()>) {
+fn forward(to: &UnboundedSender<Instruction>) {
     let ignored = std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
     for kind in [
         SignalKind::interrupt(),
@@ -33,7 +34,9 @@ fn forward(to: &UnboundedSender<()>) {
         // Without a handler the signal simply ends the program, and the clients go on.
         let Ok(mut signals) = signal(kind) else { continue };
         let to = to.clone();
-        tokio::spawn(async move { while signals.recv().await.is_some() && to.send(()).is_ok() {} });
+        tokio::spawn(
+            async move { while signals.recv().await.is_some() && to.send(Instruction::Stop).is_ok() {} },
+        );
     }
 }
 

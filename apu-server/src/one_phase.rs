@@ -9,7 +9,7 @@ use apu_fleet::{Announcement, Batch, Host, Limits, Phase, PushId, RunState, Runn
 use apu_proto::Request;
 use apu_site::{Failure, Ui};
 
-use crate::interrupt::stops;
+use crate::interrupt::instructions;
 use crate::who::Who;
 
 /// Waits for `work` on a runtime of its own.
@@ -43,7 +43,7 @@ pub(crate) fn start<'a>(
 ) -> Result<Runner<'a, Ssh>, Failure> {
     let by = Who::here().name().to_owned();
     let announcement = Announcement::of(new_push()?, hosts, request, by);
-    Ok(Runner::start(ssh, stops(), sinks, announcement))
+    Ok(Runner::start(ssh, instructions(), sinks, announcement))
 }
 
 /// Sends the request to every host; returns the state in which all have ended, with the exit status that it means.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use apu_archive::{atomic_file, quote};
 use apu_fleet::{HostName, Rollout, Trial};
 use apu_proto::{Operation, Plan};
+use apu_site::settings::PAUSE_LIMIT;
 use apu_site::{Failure, Site};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,10 @@ pub struct StoredPlan {
     pub waves: Vec<usize>,
     /// How long the hosts of a wave have to stay well, in seconds.
     pub soak: u64,
+    /// How long an administrator's decision is waited for where it cannot be told whether a wave is well, in seconds; none in a file
+    /// from before it was kept.
+    #[serde(default)]
+    pub pause_limit: Option<u64>,
 }
 
 impl StoredPlan {
@@ -70,6 +75,7 @@ impl StoredPlan {
         Rollout {
             waves: self.waves.clone(),
             soak: Duration::from_secs(self.soak),
+            pause_limit: self.pause_limit.map_or(PAUSE_LIMIT, Duration::from_secs),
         }
     }
 
@@ -214,6 +220,7 @@ mod tests {
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
             soak: 60,
+            pause_limit: None,
         }
     }
 

@@ -70,6 +70,11 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
     pub soak: Option<Duration>,
 
+    /// How long to wait for apu promote or apu abort where it cannot be told whether the hosts of a wave are well, as in 8h; with 0,
+    /// and once the time is over, no other host starts [default: 24h, or what apu.toml says].
+    #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
+    pub pause_limit: Option<Duration>,
+
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
     pub list_hosts: bool,
@@ -177,6 +182,7 @@ impl Args {
             canary: None,
             waves: None,
             soak: None,
+            pause_limit: None,
             list_hosts: false,
             yes: true,
             dry_run: false,
@@ -189,11 +195,13 @@ impl Args {
 
     /// The options that say which hosts a plan has and in which waves, as words of a command line.
     pub(crate) fn host_and_wave_options(&self) -> Vec<String> {
+        let seconds = |duration: Duration| format!("{}s", duration.as_secs());
         let exclude = self.exclude.iter().map(|target| ("--exclude", target.clone()));
         let waves = [
             ("--canary", self.canary.as_ref().map(ToString::to_string)),
             ("--waves", self.waves.as_ref().map(ToString::to_string)),
-            ("--soak", self.soak.map(|soak| format!("{}s", soak.as_secs()))),
+            ("--soak", self.soak.map(seconds)),
+            ("--pause-limit", self.pause_limit.map(seconds)),
         ];
         let waves = waves
             .into_iter()
@@ -252,6 +260,7 @@ impl Args {
             (self.canary.is_some(), "--canary"),
             (self.waves.is_some(), "--waves"),
             (self.soak.is_some(), "--soak"),
+            (self.pause_limit.is_some(), "--pause-limit"),
         ];
         if let Some((_, option)) = of_changes.iter().find(|(given, _)| *given)
             && !operation.changes_packages()

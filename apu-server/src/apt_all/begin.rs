@@ -48,6 +48,9 @@ impl Push<'_> {
             BeginError::Ledger(error) => ledger_failure(self.site, error),
         })?;
         self.record.begun(run);
+        if is_new {
+            self.runner.recorded(number.get());
+        }
         batch.held = (held_by_others.iter())
             .map(|lease| (lease.host.clone(), reason(lease, request)))
             .collect();

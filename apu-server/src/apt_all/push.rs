@@ -10,8 +10,8 @@ use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Announcement, Approval, Batch, Carried, Host, HostName, JsonLines, Limits, Phase, PublishedArchive,
-    Rollout, Runner, Sinks, Task, Trial,
+    Announcement, Approval, Batch, Carried, Host, HostName, Instruction, JsonLines, Limits, Phase,
+    PublishedArchive, Rollout, Runner, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
@@ -25,7 +25,7 @@ use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
-use crate::interrupt::stops_and_another;
+use crate::interrupt::instructions_and_others;
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
 use crate::repo::Local;
@@ -175,25 +175,28 @@ pub(super) fn run_push(
         .iter()
         .fold(sinks, |sinks, recorder| sinks.with(recorder.clone()));
     let done = wait(async {
-        let (stop, stops) = stops_and_another();
+        let (others, instructions) = instructions_and_others();
         if let Some(recorder) = &recorder {
             let ui = ui.clone();
-            recorder.on_abort(move |by| {
-                ui.complain(&format!("aborted by {}: nothing new is begun\n", quote(by)));
-                let _ = stop.send(());
+            recorder.on_told(move |told| {
+                if told.instruction == Instruction::Stop {
+                    ui.complain(&format!("aborted by {}: nothing new is begun\n", quote(&told.by)));
+                }
+                let _ = others.send(told.instruction);
             });
         }
         let mut push = Push {
             ui,
             args,
             site: &context.site,
-            runner: Runner::start(ssh, stops, sinks, announcement),
+            runner: Runner::start(ssh, instructions, sinks, announcement),
             recorder: recorder.clone(),
             record: &mut record,
             local,
             may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
             carried: HashMap::new(),
+            promoted: HashMap::new(),
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -253,6 +256,8 @@ pub(super) struct Push<'a> {
     pub(super) approved: HashMap<HostName, Arc<Trial>>,
     /// What is known of hosts from the run that this one goes on with.
     carried: HashMap<HostName, Carried>,
+    /// The waves that an administrator let pass there.
+    promoted: HashMap<usize, String>,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     pub(super) limits: Limits,
@@ -358,9 +363,10 @@ impl Push<'_> {
         self.approved = approved.collect();
     }
 
-    /// Takes over what is known of hosts from the run that this one goes on with.
-    pub(super) fn carry(&mut self, carried: HashMap<HostName, Carried>) {
+    /// Takes over what is known of hosts and waves from the run that this one goes on with.
+    pub(super) fn carry(&mut self, carried: HashMap<HostName, Carried>, promoted: HashMap<usize, String>) {
         self.carried = carried;
+        self.promoted = promoted;
     }
 
     /// Sets the limits of this push in place of those of the settings.
@@ -395,6 +401,7 @@ impl Push<'_> {
             operation: request.operation(),
             tasks: tasks.map_err(not_a_request)?,
             carried: std::mem::take(&mut self.carried),
+            promoted: std::mem::take(&mut self.promoted),
             held: HashMap::new(),
             rollout,
             published: self.published.clone(),

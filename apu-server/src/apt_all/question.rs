@@ -2,17 +2,17 @@
 
 use std::io::{self, BufRead, Read};
 
-use apu_fleet::Approval;
+use apu_fleet::{Approval, Instruction};
 use apu_site::{Failure, Ui};
 use nix::sys::termios::{FlushArg, tcflush};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-/// Asks on the terminal and waits for a line, or for a message of `stops`.
+/// Asks on the terminal and waits for a line, or for Ctrl-C.
 pub(super) async fn ask(
     ui: &Ui,
     question: &str,
-    stops: &mut UnboundedReceiver<()>,
+    instructions: &mut UnboundedReceiver<Instruction>,
 ) -> Result<Approval, Failure> {
     // Where it is no terminal there is nothing to forget.
     let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
@@ -25,18 +25,18 @@ pub(super) async fn ask(
         // Nobody waits for it any more after Ctrl-C.
         let _ = to.send(read.map(|_| line));
     });
-    hear(ui, answer, stops).await
+    hear(ui, answer, instructions).await
 }
 
 async fn hear(
     ui: &Ui,
     answer: oneshot::Receiver<io::Result<String>>,
-    stops: &mut UnboundedReceiver<()>,
+    instructions: &mut UnboundedReceiver<Instruction>,
 ) -> Result<Approval, Failure> {
     let line = tokio::select! {
         // Whoever pressed Ctrl-C and then y meant the first.
         biased;
-        Some(()) = stops.recv() => {
+        () = interrupt(instructions) => {
             ui.complain("\n");
             return Ok(Approval::Interrupted);
         }
@@ -48,6 +48,17 @@ async fn hear(
         "y" | "Y" | "yes" => Approval::Yes,
         _ => Approval::No,
     })
+}
+
+/// Waits for Ctrl-C.
+async fn interrupt(instructions: &mut UnboundedReceiver<Instruction>) {
+    while let Some(instruction) = instructions.recv().await {
+        if instruction == Instruction::Stop {
+            return;
+        }
+    }
+    // Nobody can press it any more.
+    std::future::pending().await
 }
 
 #[cfg(test)]
@@ -62,7 +73,7 @@ mod tests {
             let (to, answer) = oneshot::channel();
             let (stop, mut stops) = unbounded_channel();
             if stopped {
-                stop.send(()).unwrap();
+                stop.send(Instruction::Stop).unwrap();
             }
             let mut to = Some(to);
             if let Some(line) = line {

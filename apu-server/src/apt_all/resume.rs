@@ -51,6 +51,9 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
     let carried = ledger
         .carried(number)
         .map_err(|error| ledger_failure(&context.site, error))?;
+    let promoted = ledger
+        .promoted(run)
+        .map_err(|error| ledger_failure(&context.site, error))?;
     // Also one that has left the classes since.
     let inventory = context.inventory()?;
     let hosts: Result<Vec<Host>, TargetError> = work.hosts.iter().map(|host| inventory.host(host)).collect();
@@ -76,7 +79,7 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         push.record
             .planned(approved.iter().map(|(_, trial)| trial.transaction.id()));
         push.approve_all(approved);
-        push.carry(carried);
+        push.carry(carried, promoted);
         push.apply(request, &hosts, work.rollout).await?;
         Ok(push.show(&[]))
     })

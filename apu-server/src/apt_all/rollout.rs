@@ -18,6 +18,7 @@ pub(super) struct Waves {
     canaries: Option<Canaries>,
     sizes: Option<settings::WaveSizes>,
     soak: Duration,
+    pause_limit: Duration,
 }
 
 /// The hosts that change, wave after wave.
@@ -56,6 +57,10 @@ impl Waves {
             canaries,
             sizes: args.waves.clone().or_else(|| settings.waves.clone()),
             soak: args.soak.or(settings.soak).unwrap_or_default(),
+            pause_limit: args
+                .pause_limit
+                .or(settings.pause_limit)
+                .unwrap_or(settings::PAUSE_LIMIT),
         })
     }
 
@@ -74,6 +79,7 @@ impl Waves {
             rollout: Rollout {
                 waves: arranged.iter().map(Vec::len).collect(),
                 soak: self.soak,
+                pause_limit: self.pause_limit,
             },
             hosts: arranged
                 .concat()

@@ -96,6 +96,7 @@ impl Push<'_> {
                 .collect(),
             waves: arranged.rollout.waves.clone(),
             soak: arranged.rollout.soak.as_secs(),
+            pause_limit: Some(arranged.rollout.pause_limit.as_secs()),
         };
         if stored.hosts.is_empty() {
             self.ui.complain("no plan was kept: nothing would change\n");

@@ -247,6 +247,7 @@ mod tests {
             hosts: Vec::new(),
             waves: Vec::new(),
             soak: 0,
+            pause_limit: None,
         })
     }
 
@@ -255,7 +256,7 @@ mod tests {
         for line in [
             "apt-all web dist-upgrade",
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
-            "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s",
+            "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s --pause-limit 60s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {
             let words: Vec<&str> = line.split(' ').collect();

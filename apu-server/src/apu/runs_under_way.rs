@@ -1,25 +1,25 @@
-//! `apu resume`, `apu retry`, `apu abort` and `apu wait`: what is done with a run that has begun.
+//! `apu resume`, `apu retry` and `apu wait`: what is done with a run that has begun.
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use apu_archive::quote;
 use apu_fleet::{HostName, Outcome, fold};
 use apu_ledger::{Attempt, Run, RunStatus};
 use apu_site::{Failure, say};
 
+use super::instruct;
 use super::recorded::{find, ledger};
 use crate::apt_all::{self, Shown};
 use crate::context::Context;
 use crate::failure::ledger as failure_of;
 use crate::ledger::is_meant;
-use crate::who::Who;
 
 /// How often a run is looked at that is waited for.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Go on with a run whose apt-all was killed: each host whose end is not known is asked for the same run, and what it has done
-/// already is not done twice.
+/// Go on with a run whose apt-all was killed, or that apu pause paused.
+///
+/// After a kill, each host whose end is not known is asked for the same run, and what it has done already is not done twice.
 #[derive(Debug, clap::Args)]
 pub(super) struct ResumeArgs {
     /// The run: its number, @ for the last one, or the beginning of its id.
@@ -55,14 +55,6 @@ pub(super) struct RetryArgs {
     shown: Shown,
 }
 
-/// Have a run that is under way begin nothing more. What was begun on a host goes on to its end.
-#[derive(Debug, clap::Args)]
-pub(super) struct AbortArgs {
-    /// The run: its number, @ for the last one, or the beginning of its id.
-    #[arg(value_name = "RUN")]
-    run: String,
-}
-
 /// Wait until a run has ended; the exit status is that of the run.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
@@ -74,6 +66,9 @@ pub(super) struct WaitArgs {
 pub(super) fn resume(context: &Context, args: &ResumeArgs) -> Result<u8, Failure> {
     let ledger = ledger(context)?;
     let run = find(context, &ledger, &args.run)?;
+    if let Some(done) = instruct::resume(context, &ledger, &run) {
+        return done;
+    }
     apt_all::resume(context, ledger, &run, args.shown)
 }
 
@@ -149,27 +144,6 @@ fn of_classes(context: &Context, hosts: Vec<HostName>) -> Result<Vec<HostName>, 
         .ui
         .complain(&format!("{names}: in no class any more, left out\n"));
     Ok(known)
-}
-
-pub(super) fn abort(context: &Context, args: &AbortArgs) -> Result<u8, Failure> {
-    let ledger = ledger(context)?;
-    let run = find(context, &ledger, &args.run)?;
-    if run.status != RunStatus::Running {
-        return Err(Failure::words(format!("run {} is not under way", run.number))
-            .advise(format!("apu show {}", run.number)));
-    }
-    let by = Who::here().name().to_owned();
-    ledger
-        .abort(run.number, &by)
-        .map_err(|error| failure_of(&context.site, error))?;
-    say!(
-        context.ui,
-        "run {} of {} was told to begin nothing more; to wait for its end: apu wait {}",
-        run.number,
-        quote(&run.by),
-        run.number
-    );
-    Ok(0)
 }
 
 pub(super) fn wait(context: &Context, args: &WaitArgs) -> Result<u8, Failure> {

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use apu_fleet::{Event, HostName, HostState, Phase, RunState, Sink, Sinks, Stage, TimedEvent, WaveVerdict};
+use apu_fleet::{
+    Event, HostName, HostState, PauseCause, Phase, RunState, Sink, Sinks, Stage, TimedEvent, WaveVerdict,
+    span,
+};
 use apu_proto::Phase as Activity;
 use apu_site::Ui;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -64,6 +67,9 @@ impl OutputOptions {
                 };
                 format!("wave {wave} of {waves} {why}: no other host starts")
             }
+            Event::Paused { cause, wave, .. } => paused(*cause, *wave, run),
+            Event::Promoted { wave, by } => format!("wave {wave} was promoted by {}", clean(by)),
+            Event::Resumed { by } => format!("resumed by {}", clean(by)),
             Event::Interrupted { times: 1 } => {
                 "nothing new is begun; Ctrl-C once more leaves, and the clients go on".to_owned()
             }
@@ -72,6 +78,29 @@ impl OutputOptions {
         };
         Some(self.paint.letters(text))
     }
+}
+
+/// Why a push is paused, and what its administrator may type.
+fn paused(cause: PauseCause, wave: usize, run: &RunState) -> String {
+    let number = run
+        .number
+        .map_or_else(|| "@".to_owned(), |number| number.to_string());
+    let Some(pause) = &run.pause else {
+        return String::new();
+    };
+    let limit = span(pause.limit as u64);
+    if cause != PauseCause::Inconclusive {
+        return format!(
+            "paused by {}, for {limit} at most: no other host starts\n  try: apu resume {number}, or apu abort {number}",
+            clean(&pause.by)
+        );
+    }
+    let hosts: Vec<&HostName> = pause.hosts.iter().collect();
+    format!(
+        "paused, for {limit} at most: whether {} of wave {wave} is well cannot be told, and no other host starts\n  \
+         try: apu show {number}, which says why, and then apu promote {number} or apu abort {number}",
+        set(&hosts)
+    )
 }
 
 /// The view of a push that fits where it is shown.
@@ -181,6 +210,9 @@ fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec<String>) {
         run.phase_hosts().len(),
         running.len()
     );
+    if run.pause.is_some() {
+        head = format!("paused: {head}");
+    }
     if let Some((wave, waves)) = run.wave {
         head = format!("wave {wave} of {waves}: {head}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use apu_fleet::{Description, Ending, HostName, HostReason, Outcome, PushId};
-use apu_ledger::{Attempt, Outcomes, Run, RunNumber, RunStatus};
+use apu_ledger::{Attempt, Outcomes, Paused, Run, RunNumber, RunStatus};
 use apu_proto::{Change, RunId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,11 +18,15 @@ pub fn when(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%F %H:%M").to_string()
 }
 
-/// How far a run is: `running`, `ended: 3 changed, 1 failed`, `broken off`, or `went on as 413`.
+/// How far a run is: `running`, `paused: wave 1 is inconclusive`, `ended: 3 changed, 1 failed`, `broken off`, or `went on as 413`.
 #[must_use]
-pub fn state(status: RunStatus, outcomes: &Outcomes) -> String {
-    match status {
-        RunStatus::Running => "running".to_owned(),
+pub fn state(run: &Run, outcomes: &Outcomes) -> String {
+    match run.status {
+        RunStatus::Running => match run.paused {
+            None => "running".to_owned(),
+            Some(Paused::Asked) => "paused".to_owned(),
+            Some(Paused::Wave(wave)) => format!("paused: wave {wave} is inconclusive"),
+        },
         RunStatus::BrokenOff => "broken off".to_owned(),
         RunStatus::WentOn(next) => format!("went on as {next}"),
         RunStatus::Ended(_) => {
@@ -176,6 +180,8 @@ pub struct RunFacts<'a> {
     ended: Option<String>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    inconclusive_wave: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u8>,
 }
 
@@ -184,6 +190,7 @@ impl<'a> RunFacts<'a> {
     #[must_use]
     pub fn of(run: &'a Run) -> Self {
         let (state, status) = match run.status {
+            RunStatus::Running if run.paused.is_some() => ("paused", None),
             RunStatus::Running => ("running", None),
             RunStatus::Ended(status) => ("ended", Some(status)),
             RunStatus::BrokenOff => ("broken-off", None),
@@ -205,6 +212,10 @@ impl<'a> RunFacts<'a> {
             began: json_time(run.begun),
             ended: run.ended.map(json_time),
             state,
+            inconclusive_wave: match run.paused {
+                Some(Paused::Wave(wave)) if run.status == RunStatus::Running => Some(wave),
+                _ => None,
+            },
             status,
         }
     }
@@ -291,6 +302,7 @@ pub(super) fn example_run(number: u32) -> Run {
         begun: Timestamp::from_second(1_700_000_000).unwrap(),
         ended: Some(Timestamp::from_second(1_700_000_060).unwrap()),
         status: RunStatus::Ended(0),
+        paused: None,
         owner: None,
     }
 }
@@ -329,13 +341,44 @@ mod tests {
     #[test]
     fn a_state_counts_the_hosts_of_a_run_that_has_ended() {
         let outcomes = [(Some(Outcome::Failed), 1), (Some(Outcome::Changed), 3), (None, 2)].into();
+        let state = |status, paused, outcomes: &Outcomes| {
+            let run = Run {
+                status,
+                paused,
+                ..example_run(412)
+            };
+            state(&run, outcomes)
+        };
         assert_eq!(
-            state(RunStatus::Ended(1), &outcomes),
+            state(RunStatus::Ended(1), None, &outcomes),
             "ended: 3 changed, 1 failed"
         );
-        assert_eq!(state(RunStatus::Running, &outcomes), "running");
-        assert_eq!(state(RunStatus::BrokenOff, &outcomes), "broken off");
-        assert_eq!(state(RunStatus::Ended(0), &Outcomes::new()), "ended");
+        assert_eq!(state(RunStatus::Running, None, &outcomes), "running");
+        assert_eq!(state(RunStatus::BrokenOff, None, &outcomes), "broken off");
+        assert_eq!(state(RunStatus::Ended(0), None, &Outcomes::new()), "ended");
+        let paused = |paused| state(RunStatus::Running, Some(paused), &outcomes);
+        assert_eq!(paused(Paused::Asked), "paused");
+        assert_eq!(paused(Paused::Wave(2)), "paused: wave 2 is inconclusive");
+        // Its process was killed in the pause.
+        assert_eq!(
+            state(RunStatus::BrokenOff, Some(Paused::Asked), &outcomes),
+            "broken off"
+        );
+    }
+
+    #[test]
+    fn a_run_that_is_paused_says_so_in_json() {
+        let run = Run {
+            status: RunStatus::Running,
+            ended: None,
+            paused: Some(Paused::Wave(2)),
+            ..example_run(412)
+        };
+        let json = json_line(&CountedRun::of(&run, &Outcomes::new())).unwrap();
+        assert!(
+            json.contains("\"state\":\"paused\",\"inconclusive_wave\":2,"),
+            "{json}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use apu_archive::quote;
 use apu_fleet::{Ending, HostName, Outcome, RunState};
-use apu_ledger::{Outcomes, Run, RunStatus};
+use apu_ledger::{Outcomes, Paused, Run, RunStatus};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ impl Report<'_> {
             ("began", when(run.begun, zone)),
         ];
         rows.extend(run.ended.map(|ended| ("ended", when(ended, zone))));
-        rows.push(("state", state(run.status, self.outcomes)));
+        rows.push(("state", state(run, self.outcomes)));
         rows.extend(run.parent.map(|parent| ("parent", format!("run {parent}"))));
         rows.extend(run.client_run.map(|id| ("id", id.to_string())));
         let rows: Vec<Vec<String>> = rows
@@ -137,7 +137,11 @@ impl Report<'_> {
             {
                 Some(format!("apu retry {number} --unreachable"))
             }
-            RunStatus::Ended(_) | RunStatus::Running => None,
+            RunStatus::Running => match self.run.paused? {
+                Paused::Asked => Some(format!("apu resume {number}, or apu abort {number}")),
+                Paused::Wave(_) => Some(format!("apu promote {number}, or apu abort {number}")),
+            },
+            RunStatus::Ended(_) => None,
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn runs(runs: &[(Run, Outcomes)], zone: &TimeZone, width: usize, paint: Pain
             clean(&run.by),
             clean(&run.target),
             clean(&run.operation),
-            state(run.status, outcomes),
+            state(run, outcomes),
         ]);
     }
     if !verbose {

@@ -142,6 +142,9 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
             format!("its apu-client{version} does not know {feature}")
         }
         ServerCause::NotStarted => "interrupted before its turn".into(),
+        ServerCause::NotResumed { by } => {
+            format!("not started: {} paused the run, and nobody resumed it in time", quote(by))
+        }
         ServerCause::LeftAtWork => "left while it was at work; what was begun there goes on".into(),
         ServerCause::MaxFailures {
             failed,

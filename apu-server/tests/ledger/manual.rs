@@ -47,6 +47,7 @@ fn plan() -> StoredPlan {
         hosts: vec![("web1".parse().unwrap(), Plan::default())],
         waves: vec![1],
         soak: 60,
+        pause_limit: None,
     }
 }
 

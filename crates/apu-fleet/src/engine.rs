@@ -20,6 +20,7 @@ pub use self::batch::{Batch, Carried, Limits};
 pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
+use crate::instruction::Instruction;
 use crate::outcome::{Ending, Outcome};
 use crate::reason::ServerCause;
 use crate::run_state::RunState;
@@ -32,14 +33,13 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///
-/// Each message of `stops` is one Ctrl-C: the first begins nothing new, the second waits for nothing more. What was
-/// begun on a client goes on there.
+/// `instructions` are those of administrators.
 pub(crate) async fn run_phase<T: Transport>(
     transport: &Arc<T>,
     (run, begun): (RunState, Instant),
     batch: Batch,
     limits: Limits,
-    stops: &mut mpsc::UnboundedReceiver<()>,
+    instructions: &mut mpsc::UnboundedReceiver<Instruction>,
     sinks: &mut Sinks<'_>,
 ) -> RunState {
     let moment = || Moment {
@@ -65,8 +65,8 @@ pub(crate) async fn run_phase<T: Transport>(
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    while stops.try_recv().is_ok() {
-        let actions = state.on(Input::Interrupt, moment());
+    while let Ok(instruction) = instructions.try_recv() {
+        let actions = state.on(Input::Told(instruction), moment());
         let _ = workers.carry_out(actions, &state, sinks);
     }
     let mut listening = true;
@@ -80,11 +80,16 @@ pub(crate) async fn run_phase<T: Transport>(
         }
         input = loop {
             tokio::select! {
-                stop = stops.recv(), if listening => match stop {
-                    Some(()) => break Input::Interrupt,
+                instruction = instructions.recv(), if listening => match instruction {
+                    Some(instruction) => break Input::Told(instruction),
                     None => listening = false,
                 },
-                _ = ticks.tick() => sinks.tick(state.run()),
+                _ = ticks.tick() => {
+                    sinks.tick(state.run());
+                    if state.run().pause.is_some() {
+                        break Input::Tick;
+                    }
+                }
                 Some((index, report)) = reports.recv() => break Input::Report(index, report),
                 Some(joined) = workers.tasks.join_next_with_id() => {
                     // A worker ends after its last report, unless it is broken; nobody may wait for it then.

@@ -98,8 +98,23 @@ pub enum WaveVerdict {
     Failed,
     /// Whether its hosts are well cannot be told.
     Inconclusive,
+    /// The same, and an administrator let the next wave start.
+    Promoted,
     /// An administrator's Ctrl-C came before it had passed.
     Interrupted,
+    /// One that a later version knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why a push is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PauseCause {
+    /// Whether hosts of the wave are well cannot be told.
+    Inconclusive,
+    /// An administrator wants it.
+    Asked,
     /// One that a later version knows.
     #[serde(other)]
     Unknown,
@@ -254,6 +269,38 @@ pub enum Event {
         waves: usize,
         /// Whether the next one may start.
         verdict: WaveVerdict,
+    },
+    /// The run is in the ledger, under this number.
+    Recorded {
+        /// The number, counted from 1.
+        number: u64,
+    },
+    /// No host starts until an administrator decides; what is at work goes on.
+    Paused {
+        /// Why.
+        cause: PauseCause,
+        /// In which wave, counted from 1.
+        wave: usize,
+        /// The hosts of which cannot be told whether they are well.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<HostName>,
+        /// Who wanted it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
+        /// For how many seconds a decision is waited for. Without one, no host starts any more.
+        limit: f64,
+    },
+    /// An administrator let the next wave start, although whether the hosts of this one are well cannot be told.
+    Promoted {
+        /// The wave that counts as passed, counted from 1.
+        wave: usize,
+        /// Who.
+        by: String,
+    },
+    /// An administrator ended the pause that an administrator had wanted.
+    Resumed {
+        /// Who.
+        by: String,
     },
     /// Last: how the push ended.
     PushFinished {
@@ -423,7 +470,20 @@ mod tests {
                 waves: 2,
                 verdict: WaveVerdict::Passed,
             },
-            Some(Event::WaveFinished { .. }) => Event::PushFinished {
+            Some(Event::WaveFinished { .. }) => Event::Recorded { number: 412 },
+            Some(Event::Recorded { .. }) => Event::Paused {
+                cause: PauseCause::Inconclusive,
+                wave: 1,
+                hosts: vec![host()],
+                by: "alice".into(),
+                limit: 86400.0,
+            },
+            Some(Event::Paused { .. }) => Event::Promoted {
+                wave: 1,
+                by: "alice".into(),
+            },
+            Some(Event::Promoted { .. }) => Event::Resumed { by: "alice".into() },
+            Some(Event::Resumed { .. }) => Event::PushFinished {
                 status: 0,
                 seconds: 1.0,
                 outcomes: [(Outcome::Changed, 1)].into(),

@@ -8,6 +8,7 @@ mod event;
 pub mod fuzz;
 mod health;
 mod host;
+mod instruction;
 mod inventory;
 mod known_hosts;
 mod name;
@@ -32,8 +33,9 @@ mod words;
 
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Batch, Carried, Limits};
-pub use event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, WaveVerdict, package_words};
+pub use event::{Approval, EVENTS_VERSION, Event, PauseCause, Phase, TimedEvent, WaveVerdict, package_words};
 pub use host::Host;
+pub use instruction::Instruction;
 pub use inventory::Inventory;
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
 pub use name::{ClassName, HostName, Jump, NameError, parse_port};
@@ -47,7 +49,7 @@ pub use reason::{
     StaleList, Work, WorkKind,
 };
 pub use rollout::{Canaries, Item, Rollout, Tested, Trial, WaveOptions, touches_login, waves};
-pub use run_state::{HostState, RunState, Stage};
+pub use run_state::{HostState, Pause, RunState, Stage};
 pub use runner::{Announcement, Runner};
 pub use session::Task;
 pub use sink::{Description, JsonLines, Sink, Sinks, json_in_ascii};

@@ -189,6 +189,11 @@ pub enum ServerCause {
         /// How many more.
         more: usize,
     },
+    /// An administrator paused the run before its turn, and nobody ended the pause in time.
+    NotResumed {
+        /// Who paused it.
+        by: String,
+    },
     /// Another host of its exclusive group is not known to be well after its turn.
     GroupAtWork {
         /// The group.
@@ -295,7 +300,7 @@ impl ServerCause {
             Self::TimeUp { .. } => ServerCode::TimeUp,
             Self::OldClient { .. } => ServerCode::OldClient,
             Self::Stale { .. } => ServerCode::Stale,
-            Self::NotStarted | Self::LeftAtWork => ServerCode::Interrupted,
+            Self::NotStarted | Self::LeftAtWork | Self::NotResumed { .. } => ServerCode::Interrupted,
             Self::MaxFailures { .. } => ServerCode::MaxFailures,
             Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
             Self::GroupAtWork { .. } => ServerCode::Exclusive,

@@ -45,6 +45,10 @@ pub struct Rollout {
     pub waves: Vec<usize>,
     /// How long the hosts of a wave have to stay well before the next wave starts.
     pub soak: Duration,
+    /// How long an administrator's decision is waited for where it cannot be told whether the hosts of a wave are well. Without one,
+    /// or with zero, no other host starts.
+    #[serde(default)]
+    pub pause_limit: Duration,
 }
 
 impl Rollout {
@@ -129,7 +133,7 @@ mod tests {
         ] {
             let rollout = Rollout {
                 waves: sizes.clone(),
-                soak: Duration::ZERO,
+                ..Rollout::default()
             };
             let mut next = 0;
             for wave in 0..rollout.number() {

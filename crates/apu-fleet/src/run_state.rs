@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use apu_proto::{Operation, Phase as Activity};
 use jiff::Timestamp;
 
-use crate::event::{Approval, Event, Phase, TimedEvent};
+use crate::event::{Approval, Event, PauseCause, Phase, TimedEvent};
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::push_id::PushId;
@@ -103,6 +103,23 @@ impl Stage {
     }
 }
 
+/// No host starts until an administrator decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pause {
+    /// Why.
+    pub cause: PauseCause,
+    /// In which wave, counted from 1.
+    pub wave: usize,
+    /// The hosts of which cannot be told whether they are well.
+    pub hosts: Vec<HostName>,
+    /// Who wanted it; empty where nobody did.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// For how many seconds a decision is waited for.
+    pub limit: f64,
+}
+
 /// How much of a client's text goes into a reason, in characters.
 const LONGEST_WORD: usize = 160;
 
@@ -122,6 +139,10 @@ pub struct RunState {
     pub operation: Option<Operation>,
     /// The wave of that phase that began last, counted from 1, and the number of waves; none where all hosts are one wave.
     pub wave: Option<(usize, usize)>,
+    /// Its number in the ledger, once it has one.
+    pub number: Option<u64>,
+    /// Why no host starts for now.
+    pub pause: Option<Pause>,
     /// How often Ctrl-C was pressed.
     pub interrupts: u32,
     /// How long the hosts were at work: all phases that have ended, but for the time in which an answer was waited for.
@@ -144,6 +165,8 @@ impl RunState {
             phase: None,
             operation: None,
             wave: None,
+            number: None,
+            pause: None,
             interrupts: 0,
             seconds: 0.0,
             status: None,
@@ -234,13 +257,40 @@ impl RunState {
                     },
                 );
             }
-            Event::Interrupted { times } => self.interrupts = *times,
+            Event::Interrupted { times } => {
+                self.interrupts = *times;
+                self.pause = None;
+            }
+            Event::Recorded { number } => self.number = Some(*number),
+            Event::Paused {
+                cause,
+                wave,
+                hosts,
+                by,
+                limit,
+            } => {
+                self.pause = Some(Pause {
+                    cause: *cause,
+                    wave: *wave,
+                    hosts: hosts.clone(),
+                    by: by.clone(),
+                    since: timed.at,
+                    limit: *limit,
+                });
+            }
+            Event::Promoted { .. } | Event::Resumed { .. } => self.pause = None,
             Event::PhaseFinished { phase, seconds, .. } => {
                 if *phase != Phase::Approve {
                     self.seconds += seconds;
                 }
+                // A wave belongs to its phase.
+                self.pause
+                    .take_if(|pause| pause.cause == PauseCause::Inconclusive);
             }
-            Event::PushFinished { status, .. } => self.status = Some(*status),
+            Event::PushFinished { status, .. } => {
+                self.status = Some(*status);
+                self.pause = None;
+            }
             Event::Answered { answer } => {
                 if *answer == Approval::Interrupted {
                     self.interrupts += 1;
@@ -296,7 +346,15 @@ impl RunState {
         })
     }
 
-    /// Whether a host of this phase is at work.
+    /// How a host of this phase ended, counted in the order of their turns.
+    pub(crate) fn phase_ending(&self, index: usize) -> Option<&Ending> {
+        match self.of_phase(index)? {
+            HostState::Ended { ending, .. } => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// Whether the turn of a host of this phase has not come.
     pub(crate) fn is_queued(&self, index: usize) -> bool {
         matches!(self.of_phase(index), Some(HostState::Queued))
     }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::engine::{Batch, Limits, run_phase, seconds};
 use crate::event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, package_words};
 use crate::host::Host;
+use crate::instruction::Instruction;
 use crate::name::HostName;
 use crate::push_id::PushId;
 use crate::rollout::Rollout;
@@ -63,6 +64,7 @@ impl Batch {
             operation: request.operation(),
             tasks: hosts.iter().map(task).collect(),
             carried: HashMap::new(),
+            promoted: HashMap::new(),
             held: HashMap::new(),
             rollout: Rollout::default(),
             published: Vec::new(),
@@ -72,10 +74,10 @@ impl Batch {
 
 /// A push that is under way.
 ///
-/// Each message of `stops` is one Ctrl-C. It counts for the whole push: a phase that begins after it starts no host.
+/// Ctrl-C counts for the whole push: a phase that begins after it starts no host.
 pub struct Runner<'a, T> {
     transport: &'a Arc<T>,
-    stops: UnboundedReceiver<()>,
+    instructions: UnboundedReceiver<Instruction>,
     sinks: Sinks<'a>,
     run: RunState,
     begun: Instant,
@@ -88,7 +90,7 @@ impl<'a, T: Transport> Runner<'a, T> {
     #[must_use]
     pub fn start(
         transport: &'a Arc<T>,
-        stops: UnboundedReceiver<()>,
+        instructions: UnboundedReceiver<Instruction>,
         sinks: Sinks<'a>,
         announcement: Announcement,
     ) -> Self {
@@ -102,7 +104,7 @@ impl<'a, T: Transport> Runner<'a, T> {
         let begun = Instant::now();
         let mut runner = Self {
             transport,
-            stops,
+            instructions,
             sinks,
             run: RunState::new(push),
             begun,
@@ -122,8 +124,9 @@ impl<'a, T: Transport> Runner<'a, T> {
     pub async fn phase(&mut self, batch: Batch, limits: Limits) {
         let unknown = RunState::new(self.run.push);
         let run = std::mem::replace(&mut self.run, unknown);
-        let (stops, sinks) = (&mut self.stops, &mut self.sinks);
-        self.run = run_phase(self.transport, (run, self.begun), batch, limits, stops, sinks).await;
+        let (instructions, sinks) = (&mut self.instructions, &mut self.sinks);
+        let so_far = (run, self.begun);
+        self.run = run_phase(self.transport, so_far, batch, limits, instructions, sinks).await;
     }
 
     /// How far the push is.
@@ -135,14 +138,18 @@ impl<'a, T: Transport> Runner<'a, T> {
     /// Begins the phase in which an administrator is asked whether these hosts are to do it.
     ///
     /// Ctrl-C is for the one who asks: it comes out of the receiver that is returned.
-    pub fn ask_approval(&mut self, operation: Operation, hosts: Vec<HostName>) -> &mut UnboundedReceiver<()> {
+    pub fn ask_approval(
+        &mut self,
+        operation: Operation,
+        hosts: Vec<HostName>,
+    ) -> &mut UnboundedReceiver<Instruction> {
         self.asked = Instant::now();
         self.tell(Event::PhaseStarted {
             phase: Phase::Approve,
             operation,
             hosts,
         });
-        &mut self.stops
+        &mut self.instructions
     }
 
     /// Ends that phase with the answer.
@@ -153,6 +160,11 @@ impl<'a, T: Transport> Runner<'a, T> {
             seconds: seconds(self.asked.elapsed()),
             outcomes: self.run.phase_outcomes(),
         });
+    }
+
+    /// Takes note of the number that the run has in the ledger.
+    pub fn recorded(&mut self, number: u64) {
+        self.tell(Event::Recorded { number });
     }
 
     /// The sinks that have failed so far, with their errors.

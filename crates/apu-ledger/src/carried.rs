@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use apu_fleet::{Carried, HostName, Outcome};
+use apu_fleet::{Carried, Event, HostName, Outcome};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
-use crate::run::RunNumber;
+use crate::run::{Run, RunNumber};
 
 impl Ledger {
     /// What is known of the hosts of a run that was broken off. Of one that did not start nothing is.
@@ -27,5 +27,18 @@ impl Ledger {
             carried.insert(attempt.host, known);
         }
         Ok(carried)
+    }
+
+    /// The waves of a run, counted from 1, that an administrator let pass although they were inconclusive, each with who it was.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn promoted(&self, run: &Run) -> Result<HashMap<usize, String>, LedgerError> {
+        let events = self.events(run)?.into_iter();
+        let promoted = events.filter_map(|timed| match timed.event {
+            Event::Promoted { wave, by } => Some((wave, by)),
+            _ => None,
+        });
+        Ok(promoted.collect())
     }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use apu_fleet::{Event, HostName, Outcome, Phase, RunState, Tested, TimedEvent, Trial, WaveVerdict};
 
+use apu_proto::Verdict;
+
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::read::Attempt;
@@ -129,6 +131,12 @@ struct Seen<'a> {
     ended: HashSet<HostName>,
     failed: usize,
     waves: BTreeMap<usize, WaveVerdict>,
+    /// Whether no host may start for now.
+    is_paused: bool,
+    /// The waves that an administrator let pass.
+    promoted: HashSet<usize>,
+    /// The hosts that have changed, and of which cannot be told whether they are well.
+    unclear: HashSet<HostName>,
     /// The wave of each host.
     wave_of: HashMap<HostName, usize>,
     tested: Tested,
@@ -148,7 +156,13 @@ impl<'a> Seen<'a> {
                 self.wave_of
                     .extend(hosts.iter().map(|host| (host.clone(), *wave)));
             }
-            Event::WaveFinished { wave, verdict, .. } => _ = self.waves.insert(*wave, *verdict),
+            Event::WaveFinished { wave, verdict, .. } => self.finish_wave(*wave, *verdict),
+            Event::Paused { .. } => self.is_paused = true,
+            Event::Promoted { wave, .. } => {
+                self.is_paused = false;
+                self.promoted.insert(*wave);
+            }
+            Event::Resumed { .. } => self.is_paused = false,
             Event::HostStarted { host, .. } if self.phase == Some(Phase::Apply) => self.start(host),
             Event::Checking { host, .. } => _ = self.running.remove(host),
             Event::HostFinished { host, ending, .. } if self.phase == Some(Phase::Apply) => {
@@ -157,17 +171,39 @@ impl<'a> Seen<'a> {
                     self.wrong.push(format!("{host} ended twice"));
                 }
                 self.failed += usize::from(ending.outcome.is_failure());
-                if let Some((place, trial)) = self.trial(host)
-                    && ending.outcome == Outcome::Changed
-                    && ending.verdict() == Some(apu_proto::Verdict::Pass)
-                    && !trial.is_broken
-                    && self.are_done.insert(place)
-                {
-                    self.tested.add(trial);
+                match ending.verdict() {
+                    _ if ending.outcome != Outcome::Changed => {}
+                    Some(Verdict::Pass) => self.test(host),
+                    Some(Verdict::Inconclusive) => _ = self.unclear.insert(host.clone()),
+                    _ => {}
                 }
             }
             _ => {}
         }
+    }
+
+    /// What the host did was tested.
+    fn test(&mut self, host: &HostName) {
+        if let Some((place, trial)) = self.trial(host)
+            && !trial.is_broken
+            && self.are_done.insert(place)
+        {
+            self.tested.add(trial);
+        }
+    }
+
+    fn finish_wave(&mut self, wave: usize, verdict: WaveVerdict) {
+        self.waves.insert(wave, verdict);
+        if verdict != WaveVerdict::Promoted {
+            return;
+        }
+        if !self.promoted.contains(&wave) {
+            self.wrong
+                .push(format!("wave {wave} was promoted, and nothing says by whom"));
+        }
+        let vouched = |host: &&HostName| self.wave_of.get(*host) == Some(&wave);
+        let vouched: Vec<HostName> = self.unclear.iter().filter(vouched).cloned().collect();
+        vouched.iter().for_each(|host| self.test(host));
     }
 
     fn start(&mut self, host: &HostName) {
@@ -179,7 +215,11 @@ impl<'a> Seen<'a> {
             return;
         }
         self.running.insert(host.clone());
-        if wave > 1 && self.waves.get(&(wave - 1)) != Some(&WaveVerdict::Passed) {
+        if self.is_paused {
+            self.wrong.push(format!("{host} started in a pause"));
+        }
+        let passed = [WaveVerdict::Passed, WaveVerdict::Promoted];
+        if wave > 1 && !(self.waves.get(&(wave - 1))).is_some_and(|verdict| passed.contains(verdict)) {
             self.wrong.push(format!(
                 "{host} of wave {wave} started before the wave before had passed"
             ));

@@ -10,7 +10,7 @@ use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::output::{MOST, unpack};
 use crate::owner::Owner;
-use crate::run::{Run, RunNumber, RunRef, RunStatus};
+use crate::run::{Paused, Run, RunNumber, RunRef, RunStatus};
 use crate::work::Work;
 
 /// A host in a run.
@@ -41,7 +41,7 @@ impl Attempt {
 }
 
 const RUN: &str = "SELECT number, push, client_run, parent, operation, request, target, by, owner, begun, ended, status, \
-     next FROM run";
+     next, paused FROM run";
 const ATTEMPT: &str = "SELECT run, host, started, ended, outcome, seconds, event FROM attempt";
 
 struct RunRow {
@@ -55,6 +55,7 @@ struct RunRow {
     ended: Option<i64>,
     status: Option<u8>,
     next: Option<i64>,
+    paused: Option<i64>,
 }
 
 impl RunRow {
@@ -70,6 +71,7 @@ impl RunRow {
             ended: row.get(10)?,
             status: row.get(11)?,
             next: row.get(12)?,
+            paused: row.get(13)?,
         })
     }
 
@@ -98,12 +100,16 @@ impl RunRow {
                     .next
                     .map_or(RunStatus::BrokenOff, |next| RunStatus::WentOn(RunNumber(next))),
             },
+            paused: self.paused.map(|wave| match usize::try_from(wave) {
+                Ok(wave) if wave > 0 => Paused::Wave(wave),
+                _ => Paused::Asked,
+            }),
             owner,
         })
     }
 }
 
-fn damaged(run: i64, what: &'static str, why: &str) -> LedgerError {
+pub(crate) fn damaged(run: i64, what: &'static str, why: &str) -> LedgerError {
     let why = why.to_owned();
     LedgerError::Damaged { what, run, why }
 }
@@ -323,24 +329,6 @@ impl Ledger {
             to.write_all(&unpack(&packed, MOST as u64)?)?;
         }
         Ok(())
-    }
-
-    /// Tells the process that works on a run to begin nothing more.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be written.
-    pub fn abort(&self, run: RunNumber, by: &str) -> Result<(), LedgerError> {
-        self.connection.execute(
-            "INSERT OR IGNORE INTO abort (run, by, at) VALUES (?, ?, ?)",
-            params![run.0, by, Timestamp::now().as_millisecond()],
-        )?;
-        Ok(())
-    }
-
-    /// Who told a run to begin nothing more.
-    pub(crate) fn abort_of(&self, run: RunNumber) -> Result<Option<String>, LedgerError> {
-        let mut query = self.connection.prepare("SELECT by FROM abort WHERE run = ?")?;
-        Ok(query.query_row([run.0], |row| row.get(0)).optional()?)
     }
 }
 

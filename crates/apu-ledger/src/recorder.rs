@@ -9,13 +9,16 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use apu_fleet::{Approval, Event, HostName, Outcome, Phase, RunState, Sink, TimedEvent};
+use apu_fleet::{
+    Approval, Event, HostName, Instruction, Outcome, PauseCause, Phase, RunState, Sink, TimedEvent,
+};
 use apu_proto::{Answer, RunId};
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
+use crate::instruction::Told;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::limit::{Limits, shorten};
@@ -48,7 +51,9 @@ struct Inner {
     outputs: HashMap<i64, Output>,
     /// Whether the administrator said no: then nothing was done that is worth a number.
     was_declined: bool,
-    on_abort: Option<OnAbort>,
+    on_told: Option<OnTold>,
+    /// The number of the last instruction that was passed on.
+    last_told: i64,
     /// How hosts ended that have no other turn; written with the next events.
     ends: Vec<(i64, Outcome)>,
     /// How each host ended last.
@@ -73,7 +78,8 @@ impl Recorder {
             next: 0,
             outputs: HashMap::new(),
             was_declined: false,
-            on_abort: None,
+            on_told: None,
+            last_told: 0,
             ends: Vec::new(),
             last: HashMap::new(),
             failure: None,
@@ -135,18 +141,18 @@ impl Recorder {
         Ok(inner.number)
     }
 
-    /// Has `stop` called once where another program tells the run to begin nothing more: with who that was.
-    pub fn on_abort(&self, stop: impl FnOnce(&str) + 'static) {
-        self.0.borrow_mut().on_abort = Some(OnAbort(Box::new(stop)));
+    /// Has `pass_on` called for each instruction that another program gives the run.
+    pub fn on_told(&self, pass_on: impl FnMut(Told) + 'static) {
+        self.0.borrow_mut().on_told = Some(OnTold(Box::new(pass_on)));
     }
 }
 
-/// What is done where the run is told to begin nothing more.
-struct OnAbort(Box<dyn FnOnce(&str)>);
+/// What is done with an instruction.
+struct OnTold(Box<dyn FnMut(Told)>);
 
-impl fmt::Debug for OnAbort {
+impl fmt::Debug for OnTold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnAbort")
+        f.write_str("OnTold")
     }
 }
 
@@ -180,6 +186,10 @@ impl Inner {
                 | Event::HostFinished { .. }
                 | Event::Checking { .. }
                 | Event::WaveFinished { .. }
+                | Event::Paused { .. }
+                | Event::Promoted { .. }
+                | Event::Resumed { .. }
+                | Event::Interrupted { .. }
                 | Event::PushFinished { .. }
         );
         self.pending.push((self.phase, kept(event)));
@@ -294,18 +304,24 @@ impl Sink for Recorder {
         let mut inner = self.0.borrow_mut();
         // What fails here fails again where it matters.
         let _ = inner.flush(false);
-        let told = match inner.number {
-            // After a Ctrl-C nothing new is begun anyway, and a second one would leave what is at work.
-            Some(number) if inner.on_abort.is_some() && run.interrupts == 0 => {
-                inner.ledger.abort_of(number).ok().flatten()
-            }
-            _ => None,
+        let (Some(number), Some(OnTold(mut pass_on))) = (inner.number, inner.on_told.take()) else {
+            return;
         };
-        let stop = told.and_then(|by| Some((by, inner.on_abort.take()?)));
-        drop(inner);
-        if let Some((by, OnAbort(stop))) = stop {
-            stop(&by);
+        let told = inner
+            .ledger
+            .told_since(number, inner.last_told)
+            .unwrap_or_default();
+        if let Some((last, _)) = told.last() {
+            inner.last_told = *last;
         }
+        drop(inner);
+        for (_, told) in told {
+            // After a Ctrl-C nothing new is begun anyway, and a second one would leave what is at work.
+            if !(told.instruction == Instruction::Stop && run.interrupts > 0) {
+                pass_on(told);
+            }
+        }
+        self.0.borrow_mut().on_told = Some(OnTold(pass_on));
     }
 }
 
@@ -364,9 +380,19 @@ fn write(
                 params![at, seconds, seq, run.0, turns.get(host)],
             )?;
         }
+        Event::Paused { cause, wave, .. } => {
+            let wave = match cause {
+                PauseCause::Inconclusive => i64::try_from(*wave).unwrap_or(i64::MAX),
+                PauseCause::Asked | PauseCause::Unknown => 0,
+            };
+            connection.execute("UPDATE run SET paused = ? WHERE number = ?", params![wave, run.0])?;
+        }
+        Event::Promoted { .. } | Event::Resumed { .. } | Event::Interrupted { .. } => {
+            connection.execute("UPDATE run SET paused = NULL WHERE number = ?", [run.0])?;
+        }
         Event::PushFinished { status, .. } => {
             connection.execute(
-                "UPDATE run SET ended = ?, status = ? WHERE number = ?",
+                "UPDATE run SET ended = ?, status = ?, paused = NULL WHERE number = ?",
                 params![at, status, run.0],
             )?;
             connection.execute("DELETE FROM lease WHERE run = ?", [run.0])?;

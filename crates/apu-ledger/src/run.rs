@@ -15,6 +15,14 @@ use crate::owner::Owner;
 #[serde(transparent)]
 pub struct RunNumber(pub(crate) i64);
 
+impl RunNumber {
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
 impl fmt::Display for RunNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.to_string())
@@ -87,6 +95,15 @@ pub enum RunStatus {
     WentOn(RunNumber),
 }
 
+/// Why no host of a run that is under way starts for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paused {
+    /// An administrator wanted it.
+    Asked,
+    /// An administrator has to decide about this wave, counted from 1: whether its hosts are well cannot be told.
+    Wave(usize),
+}
+
 /// A press of the button, as it is listed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -112,6 +129,8 @@ pub struct Run {
     pub ended: Option<Timestamp>,
     /// How far it is.
     pub status: RunStatus,
+    /// Why no host starts for now.
+    pub paused: Option<Paused>,
     /// The process that works, or worked, on it; none where that is not understood.
     pub owner: Option<Owner>,
 }

@@ -5,7 +5,9 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [CREATE, INSTRUCTIONS];
+
+const CREATE: &str = "
     CREATE TABLE run (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         push TEXT NOT NULL UNIQUE,          -- its identity, 32 hexadecimal digits
@@ -61,7 +63,24 @@ const STEPS: [&str; 1] = ["
         by TEXT NOT NULL,
         at INTEGER NOT NULL
     ) STRICT;
-"];
+";
+
+/// An abort becomes one of several instructions, and a run may be paused.
+const INSTRUCTIONS: &str = "
+    CREATE TABLE instruction (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        what TEXT NOT NULL,                 -- stop, pause, resume or promote
+        wave INTEGER,                       -- the wave that is promoted, counted from 1
+        by TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX instruction_of_run ON instruction(run, number);
+    INSERT INTO instruction (run, what, by, at) SELECT run, 'stop', by, at FROM abort;
+    DROP TABLE abort;
+    -- The wave, counted from 1, about which an administrator has to decide; 0 where one wanted the pause.
+    ALTER TABLE run ADD COLUMN paused INTEGER;
+";
 
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
@@ -97,11 +116,27 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 2, known: 1 })
+            Err(LedgerError::Newer { found: 99, known: 2 })
         ));
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_form_keeps_its_runs_and_what_they_were_told() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(CREATE).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let run = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
+        connection.execute(run, []).unwrap();
+        connection
+            .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let told = "SELECT what || ' ' || told.by || ' ' || told.at FROM instruction AS told JOIN run ON run = run.number WHERE paused IS NULL";
+        let told: String = connection.query_row(told, [], |row| row.get(0)).unwrap();
+        assert_eq!(told, "stop bob 7");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod simulation {
     pub(crate) mod seed;
 }
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use apu_fleet::Outcome;
 use simulation::rollout::{Ran, Story};
@@ -26,7 +26,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Runs the property on as many seeds as are asked for, and says how fast that was.
-fn for_each_seed(default: u64, property: impl Fn(u64)) {
+fn for_each_seed(default: u64, mut property: impl FnMut(u64)) {
     let (first, rollouts) = (number("APU_SEED", 1), number("APU_ROLLOUTS", default));
     let begun = Instant::now();
     for seed in first..first + rollouts {
@@ -127,6 +127,25 @@ fn a_host_that_was_asked_is_never_told_not_to_have_been_whatever_comes_after_the
             assert!(outcome.is_some(), "{host} has no end");
         }
     });
+}
+
+#[test]
+fn a_wave_of_which_nobody_can_tell_waits_for_a_decision_and_the_others_follow_whoever_promotes_it() {
+    let mut followed = 0;
+    for_each_seed(60, |seed| {
+        let mut story = Story::of(seed);
+        story.max_failures = None;
+        let is_unclear =
+            story.rollout.number() > 1 && story.first_wave().any(|host| host.is_never_known_to_be_well());
+        story.rollout.pause_limit = Duration::from_secs(60);
+        // Nobody decides: as without a pause.
+        holds(&story, &story.told(None));
+        story.is_promoted = true;
+        let promoted = story.told(seed.is_multiple_of(3).then_some(seed));
+        let mut later = story.later_waves();
+        followed += usize::from(is_unclear && later.any(|host| promoted.clients.has_done(&host.name)));
+    });
+    assert!(followed > 0, "no seed had such a wave");
 }
 
 #[test]

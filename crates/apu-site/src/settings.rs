@@ -123,7 +123,13 @@ pub struct Rollout {
     /// How long the hosts of a wave have to stay well before the next one starts.
     #[serde(deserialize_with = "some_seconds_or_off")]
     pub soak: Option<Duration>,
+    /// How long an administrator's decision is waited for where it cannot be told whether the hosts of a wave are well.
+    #[serde(deserialize_with = "some_seconds_or_off")]
+    pub pause_limit: Option<Duration>,
 }
+
+/// How long an administrator's decision is waited for where nothing says so.
+pub const PAUSE_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// `[client]`: what apu-data brings to the clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -244,6 +250,7 @@ impl Settings {
             canary: own.canary.or(all.canary),
             waves: own.waves.or(all.waves),
             soak: own.soak.or(all.soak),
+            pause_limit: own.pause_limit.or(all.pause_limit),
         }
     }
 

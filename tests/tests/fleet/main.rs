@@ -29,6 +29,7 @@ mod local_data;
 mod local_debs;
 mod local_trust;
 mod max_failures;
+mod pauses;
 mod playground;
 mod proxies;
 mod quota;

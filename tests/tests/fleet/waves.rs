@@ -87,7 +87,7 @@ fn a_canary_whose_script_fails_or_whose_check_cannot_tell_leaves_the_others_as_t
     assert!(upgraded(&fleet).is_empty());
 
     check(fleet.host("web2"), "echo 'is being started'; exit 75");
-    let run = fleet.apt_all("web upgrade --yes --exclude web1");
+    let run = fleet.apt_all("web upgrade --yes --exclude web1 --pause-limit 0");
     assert_eq!(waves(&run), [(vec!["web2"], "inconclusive")]);
     run.ended("web2", "changed").exited(1);
     assert_eq!(run.end_of("web2")["health"], "inconclusive");

@@ -45,6 +45,8 @@ pub struct Batch {
     pub tasks: Vec<Task>,
     /// What is known of hosts from the run that this one goes on with, whose process was killed.
     pub carried: HashMap<HostName, Carried>,
+    /// The waves, counted from 1, that an administrator let pass in that run, each with who it was.
+    pub promoted: HashMap<usize, String>,
     /// The hosts that are not asked, each with why: another run is at work there.
     pub held: HashMap<HostName, ServerReason>,
     /// The waves in which the hosts take their turns.

@@ -1,6 +1,7 @@
 //! Decides what happens next in a phase of a push: a function of its state, an input and the time, without I/O or a clock.
 
 mod carried;
+mod pause;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
+use self::pause::LONGEST_PAUSE;
 use super::batch::{Batch, Carried};
 use super::not_started::{MOST_NAMED, not_started};
 use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
+use crate::instruction::Instruction;
 use crate::name::{ClassName, HostName};
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
@@ -38,8 +41,10 @@ pub(super) enum Input {
     Report(usize, Report),
     /// The worker of a host ended without its last report.
     WorkerDied(usize),
-    /// An administrator's Ctrl-C.
-    Interrupt,
+    /// What an administrator says.
+    Told(Instruction),
+    /// Time has passed. It comes only while the push is paused.
+    Tick,
 }
 
 /// Something to be done, in this order.
@@ -74,6 +79,12 @@ pub(super) struct State {
     groups: Vec<Option<ClassName>>,
     /// The wave whose hosts may start, counted from 0.
     wave: usize,
+    /// The wave, counted from 1, that an administrator let pass last.
+    promoted: Option<usize>,
+    /// The same of the run that this one goes on with: which waves, and who it was.
+    promoted_before: HashMap<usize, String>,
+    /// When a decision is waited for no longer, as [`Moment::elapsed`].
+    pause_ends: Duration,
     /// What the canaries have tested.
     tested: Tested,
     /// How the changes ended of the hosts whose health is watched.
@@ -97,6 +108,7 @@ impl State {
             operation,
             tasks,
             carried,
+            promoted,
             held,
             rollout,
             published,
@@ -120,6 +132,10 @@ impl State {
             rollout,
             groups,
             wave: 0,
+            promoted: None,
+            promoted_before: promoted,
+            // A pause that an earlier phase left is as long as any.
+            pause_ends: now.elapsed + LONGEST_PAUSE,
             tested: Tested::default(),
             applied: HashMap::new(),
             published,
@@ -152,7 +168,7 @@ impl State {
                 let ending = Ending::without_result(Outcome::Lost, ServerCause::Bug, None);
                 self.end(host, ending, now, &mut actions);
             }
-            Input::Interrupt => {
+            Input::Told(Instruction::Stop) => {
                 let times = self.run.interrupts + 1;
                 self.emit(Event::Interrupted { times }, now, &mut actions);
                 self.stop_watching(now, &mut actions);
@@ -160,6 +176,8 @@ impl State {
                     self.leave(now, &mut actions);
                 }
             }
+            Input::Told(instruction) => self.instruct(instruction, now, &mut actions),
+            Input::Tick => {}
         }
         if self.may_start && !only_tells {
             self.advance(now, &mut actions);
@@ -205,6 +223,7 @@ impl State {
         Wave {
             hosts: self.rollout.range(self.wave, self.tasks.len()),
             is_last: self.wave + 1 == self.rollout.number(),
+            is_promoted: self.is_promoted(),
             groups: &self.groups,
         }
     }
@@ -232,7 +251,7 @@ impl State {
     /// What became of the wave in which the phase ends.
     fn last_verdict(&self) -> WaveVerdict {
         match &self.stopped {
-            Some(StopReason::Interrupted) => WaveVerdict::Interrupted,
+            Some(StopReason::Interrupted | StopReason::NotResumed { .. }) => WaveVerdict::Interrupted,
             Some(StopReason::Failures { .. } | StopReason::WaveFailed(_)) => WaveVerdict::Failed,
             Some(StopReason::Inconclusive(_)) => WaveVerdict::Inconclusive,
             // Nothing waits for the last wave: it is over as it is.
@@ -256,9 +275,11 @@ impl State {
 
     /// Starts what may start, ends what will not start any more, and stops when all hosts have ended.
     fn advance(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        loop {
+        // What stopped the others once does so for good, also where a pause ends later.
+        while self.stopped.is_none() {
             self.take_carried(now, actions);
-            match self.schedule.next(&self.run, &self.current_wave()) {
+            let next = self.schedule.next(&self.run, &self.current_wave());
+            match self.overdue(now).map_or(next, Next::Stop) {
                 Next::Start(host) => match self.held(host).or_else(|| self.untested(host)) {
                     Some(why) => self.skip(host, why, now, actions),
                     None => self.start(host, now, actions),
@@ -268,12 +289,17 @@ impl State {
                     self.skip(host, why, now, actions);
                 }
                 Next::Stop(reason) => {
-                    self.skip_queued(&reason, now, actions);
-                    self.stopped = Some(reason);
+                    self.stop(reason, now, actions);
                     break;
                 }
+                Next::Pause(hosts) if self.has_no_pause() => {
+                    self.stop(StopReason::Inconclusive(hosts), now, actions);
+                    break;
+                }
+                Next::Pause(_) if self.run.pause.is_some() => break,
+                Next::Pause(hosts) => self.pause(hosts, now, actions),
                 Next::Advance => {
-                    self.finish_wave(WaveVerdict::Passed, now, actions);
+                    self.pass_wave(now, actions);
                     self.wave += 1;
                     self.announce_wave(now, actions);
                 }
@@ -440,15 +466,17 @@ impl State {
         self.emit(skipped, now, actions);
     }
 
-    fn skip_queued(&mut self, reason: &StopReason, now: Moment, actions: &mut Vec<Action>) {
+    /// Lets no host start any more.
+    fn stop(&mut self, reason: StopReason, now: Moment, actions: &mut Vec<Action>) {
         let of = (self.wave + 1, self.rollout.number());
         while let Some(index) = self.run.next_queued() {
             if self.take_carried_host(index, now, actions) {
                 continue;
             }
-            let why = not_started(reason, of, &self.tasks[index]);
+            let why = not_started(&reason, of, &self.tasks[index]);
             self.skip(index, why, now, actions);
         }
+        self.stopped = Some(reason);
     }
 
     /// Ends the hosts whose change is made: nobody waits for their health any more.

@@ -41,6 +41,10 @@ pub(super) fn not_started(reason: &StopReason, (wave, waves): (usize, usize), ta
             };
             ServerReason::from(cause).advise(ServerAdvice::MendAndRepeat { operation, packages })
         }
+        StopReason::NotResumed { by } => {
+            let by = by.clone();
+            ServerCause::NotResumed { by }.into()
+        }
         StopReason::Inconclusive(unclear) => {
             let (hosts, more): (Vec<HostName>, usize) = first(unclear);
             let advice = ServerAdvice::LookAndRepeat {

@@ -26,6 +26,8 @@ pub(super) struct Wave<'a> {
     pub(super) hosts: Range<usize>,
     /// Whether no other follows.
     pub(super) is_last: bool,
+    /// Whether an administrator vouches for the hosts of which cannot be told whether they are well.
+    pub(super) is_promoted: bool,
     /// The exclusive group of each host of the phase; empty where they do not matter.
     pub(super) groups: &'a [Option<ClassName>],
 }
@@ -46,6 +48,8 @@ pub(super) enum Next {
     Wait,
     /// The wave has passed: those of the next one may start.
     Advance,
+    /// Whether these hosts are well cannot be told: an administrator decides.
+    Pause(Vec<HostName>),
     /// No host will start any more.
     Stop(StopReason),
 }
@@ -66,8 +70,13 @@ pub(super) enum StopReason {
     },
     /// Hosts of a wave that others wait for did not end well.
     WaveFailed(Vec<HostName>),
-    /// Whether hosts of such a wave are well cannot be told.
+    /// Whether hosts of such a wave are well cannot be told, and nobody decided in time.
     Inconclusive(Vec<HostName>),
+    /// An administrator wanted a pause, and nobody ended it in time.
+    NotResumed {
+        /// Who.
+        by: String,
+    },
 }
 
 impl Schedule {
@@ -90,6 +99,14 @@ impl Schedule {
                 return Next::Stop(StopReason::WaveFailed(failed));
             }
         }
+        match self.next_of_wave(run, wave) {
+            Next::Start(_) | Next::Blocked { .. } | Next::Advance if run.pause.is_some() => Next::Wait,
+            next => next,
+        }
+    }
+
+    /// The same where nothing stops the push.
+    fn next_of_wave(self, run: &RunState, wave: &Wave<'_>) -> Next {
         let blocking = blocking(run, wave.groups);
         let by = |host: usize| {
             let group = wave.groups.get(host)?.as_ref()?;
@@ -107,10 +124,10 @@ impl Schedule {
                 let unclear = hosts_of(run, wave, |ending| {
                     ending.verdict() == Some(Verdict::Inconclusive)
                 });
-                if unclear.is_empty() {
+                if unclear.is_empty() || wave.is_promoted {
                     Next::Advance
                 } else {
-                    Next::Stop(StopReason::Inconclusive(unclear))
+                    Next::Pause(unclear)
                 }
             }
         }

@@ -132,7 +132,7 @@ async fn update(
     script: &Arc<Script>,
     names: &[&str],
     limits: Limits,
-    stops: mpsc::UnboundedReceiver<()>,
+    stops: mpsc::UnboundedReceiver<Instruction>,
     sinks: Sinks<'_>,
 ) -> RunState {
     let hosts: Vec<Host> = names
@@ -223,7 +223,7 @@ async fn play_and_stop<const N: usize>(
         let stop = stop.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            let _ = stop.send(());
+            let _ = stop.send(Instruction::Stop);
         });
     }
     let mut events = Vec::new();
@@ -416,7 +416,7 @@ async fn ctrl_c_begins_nothing_new_and_waits_for_what_runs() {
 async fn a_ctrl_c_that_came_before_the_first_start_starts_nothing() {
     let script = Arc::new(Script::default());
     let (stop, stopped) = mpsc::unbounded_channel();
-    stop.send(()).unwrap();
+    stop.send(Instruction::Stop).unwrap();
     let run_state = update(&script, &["a", "b"], LIMITS, stopped, Sinks::default()).await;
     let outcomes: Vec<Outcome> = run_state.endings().map(|(_, ending)| ending.outcome).collect();
     assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped]);

@@ -7,8 +7,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use apu_fleet::{Approval, Event, HostName, Outcome, Phase, Rollout, Sink, Trial, WaveVerdict};
-use apu_ledger::{BeginError, LedgerError, Retention, RunStatus, Work};
+use apu_fleet::{
+    Approval, Event, HostName, Instruction, Outcome, PauseCause, Phase, Rollout, Sink, Trial, WaveVerdict,
+};
+use apu_ledger::{BeginError, LedgerError, Paused, Retention, RunStatus, Told, Work};
 use apu_proto::{DebSha256, RunId, Step, System, Transaction, Verdict};
 use jiff::Timestamp;
 
@@ -245,22 +247,78 @@ fn a_host_that_repeats_itself_fills_neither_the_memory_nor_the_ledger() {
 }
 
 #[test]
-fn an_abort_reaches_the_recorder_once() {
+fn what_a_run_is_told_reaches_its_recorder_in_order_and_an_abort_once() {
     let desk = Desk::new();
     let mut push = desk.push(1, &["web1"], None);
     let heard = Rc::new(RefCell::new(Vec::new()));
     let to = heard.clone();
-    push.recorder
-        .on_abort(move |by| to.borrow_mut().push(by.to_owned()));
+    push.recorder.on_told(move |told| to.borrow_mut().push(told));
     let number = push.begin().unwrap();
     push.recorder.tick(&push.state);
-    assert_eq!(*heard.borrow(), Vec::<String>::new());
-    desk.open().abort(number, "bob").unwrap();
-    desk.open().abort(number, "carol").unwrap();
+    assert_eq!(*heard.borrow(), []);
+    let tell = |by: &str, instruction| Told {
+        by: by.to_owned(),
+        instruction,
+    };
+    let by = || "bob".to_owned();
+    let told = [
+        tell("bob", Instruction::Pause { by: by() }),
+        tell("bob", Instruction::Resume { by: by() }),
+        tell("bob", Instruction::Promote { wave: 2, by: by() }),
+        tell("bob", Instruction::Stop),
+    ];
+    for one in &told {
+        desk.open().instruct(number, one).unwrap();
+    }
+    desk.open()
+        .instruct(number, &tell("carol", Instruction::Stop))
+        .unwrap();
     for _ in 0..2 {
         push.recorder.tick(&push.state);
     }
-    assert_eq!(*heard.borrow(), ["bob"]);
+    assert_eq!(*heard.borrow(), told);
+    // What another run was told is nothing for this one.
+    let mut other = desk.push(2, &["web2"], None);
+    other.begin().unwrap();
+    other.recorder.on_told(|told| panic!("{told:?}"));
+    other.recorder.tick(&other.state);
+}
+
+#[test]
+fn a_run_is_paused_until_somebody_decides_or_it_ends() {
+    let desk = Desk::new();
+    let mut push = desk.push(1, &["web1"], None);
+    push.begin().unwrap();
+    push.phase(Phase::Apply);
+    let paused = || desk.open().find(&"@".parse().unwrap()).unwrap().paused;
+    let pause = |cause| Event::Paused {
+        cause,
+        wave: 2,
+        hosts: Vec::new(),
+        by: String::new(),
+        limit: 60.0,
+    };
+    let by = || "bob".to_owned();
+    for (cause, expected, end) in [
+        (PauseCause::Asked, Paused::Asked, Event::Resumed { by: by() }),
+        (
+            PauseCause::Inconclusive,
+            Paused::Wave(2),
+            Event::Promoted { wave: 2, by: by() },
+        ),
+        (PauseCause::Asked, Paused::Asked, Event::Interrupted { times: 1 }),
+    ] {
+        push.tell(pause(cause));
+        assert_eq!(paused(), Some(expected));
+        push.tell(end);
+        assert_eq!(paused(), None);
+    }
+    let ledger = desk.open();
+    let run = ledger.find(&"@".parse().unwrap()).unwrap();
+    assert_eq!(ledger.promoted(&run).unwrap(), [(2, by())].into());
+    push.tell(pause(PauseCause::Asked));
+    push.finish();
+    assert_eq!(paused(), None);
 }
 
 #[test]

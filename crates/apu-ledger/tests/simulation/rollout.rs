@@ -1,16 +1,16 @@
 //! A rollout as a seed says it, and how it is told: by the real engine, into a real ledger.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use apu_fleet::{
-    Announcement, Batch, Host, HostName, Limits, Outcome, Phase, PushId, Rollout, Runner, Sinks, Task, Trial,
-    WaveOptions, waves,
+    Announcement, Batch, Host, HostName, Instruction, Limits, Outcome, Phase, PushId, Rollout, Runner, Sinks,
+    Task, Trial, WaveOptions, waves,
 };
-use apu_ledger::{Ledger, NewRun, Recorder, RunNumber, Work};
+use apu_ledger::{Ledger, NewRun, Recorder, RunNumber, RunRef, Work};
 use apu_proto::{DebSha256, Operation, Request, RequestOption, RunId, Step, System, Transaction};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -27,6 +27,8 @@ pub(crate) struct Story {
     pub(crate) rollout: Rollout,
     pub(crate) parallel: usize,
     pub(crate) max_failures: Option<usize>,
+    /// Whether an administrator promotes what cannot be told to be well.
+    pub(crate) is_promoted: bool,
 }
 
 /// How it went.
@@ -103,6 +105,7 @@ impl Story {
         let rollout = Rollout {
             waves: arranged.iter().map(Vec::len).collect(),
             soak: Duration::from_secs([0, 30, 600][seed.below(3)]),
+            pause_limit: Duration::ZERO,
         };
         let mut clients = Vec::new();
         let mut trials = Vec::new();
@@ -130,6 +133,7 @@ impl Story {
             rollout,
             parallel: 1 + seed.below(4),
             max_failures: seed.is(40).then(|| seed.below(4)),
+            is_promoted: false,
         }
     }
 
@@ -241,11 +245,27 @@ impl Story {
         let sinks = Sinks::default().with(recorder.clone());
         let (stop, stops) = mpsc::unbounded_channel();
         if interrupt.is_some_and(|moment| moment.is_zero()) {
-            stop.send(()).unwrap();
+            stop.send(Instruction::Stop).unwrap();
         } else if let Some(moment) = interrupt {
+            let stop = stop.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(moment).await;
-                let _ = stop.send(());
+                let _ = stop.send(Instruction::Stop);
+            });
+        }
+        // An administrator looks after it again and again.
+        if self.is_promoted {
+            let by = "bob".to_owned();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(20)).await;
+                    for wave in 1..=12 {
+                        let by = by.clone();
+                        if stop.send(Instruction::Promote { wave, by }).is_err() {
+                            return;
+                        }
+                    }
+                }
             });
         }
         let transport = Arc::new(clients.clone());
@@ -268,14 +288,19 @@ impl Story {
                 .unwrap(),
             trial: Some(Arc::new(trial.clone())),
         };
-        let carried = match parent {
-            Some(parent) => Ledger::open(path).unwrap().carried(parent).unwrap(),
-            None => HashMap::new(),
+        let (carried, promoted) = match parent {
+            Some(parent) => {
+                let ledger = Ledger::open(path).unwrap();
+                let run = ledger.find(&RunRef::Number(parent)).unwrap();
+                (ledger.carried(parent).unwrap(), ledger.promoted(&run).unwrap())
+            }
+            None => Default::default(),
         };
         let batch = Batch {
             carried,
             tasks: self.clients.iter().zip(&self.trials).map(task).collect(),
             rollout: self.rollout.clone(),
+            promoted,
             ..Batch::of(Phase::Apply, &hosts, &request)
         };
         let limits = Limits {

@@ -15,6 +15,7 @@ use crate::rollout::Trial;
 
 mod carried;
 mod observer;
+mod pauses;
 
 use observer::Observer;
 
@@ -22,6 +23,21 @@ const NOW: Moment = Moment {
     at: Timestamp::UNIX_EPOCH,
     elapsed: Duration::ZERO,
 };
+
+/// When nobody waits any more for a decision that was waited for since so many such times.
+fn late(times: u32) -> Moment {
+    Moment {
+        elapsed: LONGEST_PAUSE * times,
+        ..NOW
+    }
+}
+
+/// Ctrl-C.
+const STOP: Input = Input::Told(Instruction::Stop);
+
+fn alice() -> String {
+    "alice".into()
+}
 
 fn name(index: usize) -> crate::name::HostName {
     format!("h{index}").parse().unwrap()
@@ -79,6 +95,8 @@ struct Case {
     trials: Vec<usize>,
     /// Which hosts are of one exclusive group; 0 is none.
     groups: Vec<usize>,
+    /// Whether an administrator is waited for where a wave is inconclusive.
+    pauses: bool,
 }
 
 impl Case {
@@ -90,6 +108,7 @@ impl Case {
             waves: Vec::new(),
             trials: vec![0; hosts],
             groups: vec![0; hosts],
+            pauses: false,
         }
     }
 
@@ -97,6 +116,11 @@ impl Case {
         Rollout {
             waves: self.waves.clone(),
             soak: Duration::from_secs(60),
+            pause_limit: if self.pauses {
+                LONGEST_PAUSE
+            } else {
+                Duration::ZERO
+            },
         }
     }
 
@@ -122,6 +146,7 @@ impl Case {
         let batch = Batch {
             phase: Phase::Apply,
             carried,
+            promoted: HashMap::new(),
             held,
             operation: Operation::Upgrade,
             tasks,
@@ -170,10 +195,10 @@ fn applied(index: usize) -> Input {
 }
 
 /// Everything that may happen to a run in some state, including what comes too late.
-fn inputs(observer: &Observer) -> Vec<Input> {
+fn inputs(observer: &Observer) -> Vec<(Input, Moment)> {
     let mut inputs = vec![Input::Go];
-    if observer.interrupts < 3 {
-        inputs.push(Input::Interrupt);
+    if observer.interrupts < if observer.case.pauses { 1 } else { 3 } {
+        inputs.push(STOP);
     }
     let has_waves = observer.case.waves.len() > 1;
     for index in 0..observer.case.hosts {
@@ -189,6 +214,20 @@ fn inputs(observer: &Observer) -> Vec<Input> {
             inputs.push(Input::Report(index, Report::Connected { reused: false }));
         }
     }
+    let now = late(observer.clock);
+    let mut inputs: Vec<(Input, Moment)> = inputs.into_iter().map(|input| (input, now)).collect();
+    if observer.case.pauses {
+        let promote = |wave| Instruction::Promote { wave, by: alice() };
+        let told = (1..=observer.case.waves.len()).map(promote).chain([
+            Instruction::Pause { by: alice() },
+            Instruction::Resume { by: alice() },
+        ]);
+        inputs.extend(told.map(|instruction| (Input::Told(instruction), now)));
+        inputs.push((Input::Tick, now));
+        if observer.clock < 1 {
+            inputs.push((Input::Tick, late(observer.clock + 1)));
+        }
+    }
     inputs
 }
 
@@ -202,15 +241,17 @@ fn explore(case: &Case) -> (usize, usize) {
     let mut queue = std::collections::VecDeque::from([(state, Observer::new(case))]);
     let (mut seen, mut steps) = (HashSet::new(), 0);
     while let Some((state, observer)) = queue.pop_front() {
-        for input in inputs(&observer) {
+        for (input, moment) in inputs(&observer) {
             let (mut state, mut observer) = (state.clone(), observer.clone());
-            let actions = state.on(input.clone(), NOW);
-            observer.sees(&input, &actions);
+            let actions = state.on(input.clone(), moment);
+            observer.sees((&input, moment), &actions);
             steps += 1;
             let of_state = (
                 state.may_start,
                 state.is_over,
                 state.run.interrupts,
+                state.run.pause.as_ref().map(|pause| pause.cause),
+                state.promoted,
                 state.wave,
                 state.applied.len(),
             );
@@ -249,9 +290,14 @@ fn every_state_of_up_to_four_hosts_in_waves_keeps_every_promise() {
         (vec![2, 2], vec![0, 1, 0, 1], vec![0, 0, 0, 0]),
         (vec![], vec![0, 0, 0, 0], vec![1, 2, 1, 1]),
     ] {
-        for parallel in [1, 2] {
+        for (parallel, pauses) in [(1, false), (2, false), (2, true)] {
             for allowed in [None, Some(0), Some(1)] {
+                // With what administrators say, larger runs have too many histories: the random ones have those.
+                if pauses && (trials.len() > 3 || waves.len() != 2 || allowed.is_some()) {
+                    continue;
+                }
                 let case = Case {
+                    pauses,
                     hosts: trials.len(),
                     parallel,
                     allowed,
@@ -279,7 +325,8 @@ proptest! {
         trials in proptest::collection::vec(0usize..3, 30),
         groups in proptest::collection::vec(0usize..6, 30),
         early in 0usize..2,
-        history in proptest::collection::vec((0u8..44, 0usize..30), 0..200),
+        history in proptest::collection::vec((0u8..50, 0usize..30), 0..200),
+        pauses in proptest::bool::ANY,
     ) {
         // No wave is empty.
         let waves = if waves.iter().sum::<usize>() < hosts {
@@ -288,34 +335,38 @@ proptest! {
         } else {
             Vec::new()
         };
-        let case = Case { hosts, parallel, allowed, waves, trials, groups };
+        let case = Case { hosts, parallel, allowed, waves, trials, groups, pauses };
         let (mut state, _) = case.begin();
         let mut observer = Observer::new(&case);
-        let mut step = |input: Input, observer: &mut Observer| {
-            let actions = state.on(input.clone(), NOW);
-            observer.sees(&input, &actions);
+        let mut step = |input: Input, moment: Moment, observer: &mut Observer| {
+            let actions = state.on(input.clone(), moment);
+            observer.sees((&input, moment), &actions);
         };
         if early == 1 && hosts % 5 == 0 {
-            step(Input::Interrupt, &mut observer);
+            step(STOP, NOW, &mut observer);
         }
-        step(Input::Go, &mut observer);
+        step(Input::Go, NOW, &mut observer);
         for (kind, index) in history {
             let index = index % hosts;
             let input = match kind {
-                0 => Input::Interrupt,
+                0 => STOP,
                 1..3 => Input::WorkerDied(index),
                 3..6 => ended(index, Outcome::Failed),
                 6..8 => unclear(index),
                 8..28 => ended(index, Outcome::Changed),
                 28..34 => Input::Report(index, Report::Reconnecting("cut".into())),
                 34..40 => applied(index),
+                44 => Input::Told(Instruction::Pause { by: alice() }),
+                45..47 => Input::Told(Instruction::Resume { by: alice() }),
+                47..50 => Input::Told(Instruction::Promote { wave: index % 4 + 1, by: alice() }),
                 _ => Input::Report(index, Report::Connected { reused: true }),
             };
-            step(input, &mut observer);
+            step(input, NOW, &mut observer);
         }
-        // Whatever is still at work ends one day.
-        for index in std::iter::repeat_n(0..hosts, 40).flatten() {
-            step(ended(index, Outcome::Changed), &mut observer);
+        // Whatever is still at work ends one day, and nobody waits for an administrator without end.
+        for (index, time) in std::iter::repeat_n(0..hosts, 40).flatten().zip(0..) {
+            step(ended(index, Outcome::Changed), late(time), &mut observer);
+            step(Input::Tick, late(time + 1), &mut observer);
         }
         prop_assert!(observer.has_stopped, "{observer:?}");
     }
@@ -341,6 +392,7 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
     let batch = |phase, hosts: std::ops::Range<usize>| Batch {
         phase,
         carried: HashMap::new(),
+        promoted: HashMap::new(),
         held: HashMap::new(),
         operation: Operation::Upgrade,
         tasks: tasks(hosts),
@@ -391,12 +443,13 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
 fn after_an_interrupt_a_later_phase_starts_nobody() {
     let (mut plan, _) = begin(2, 2, None);
     plan.on(Input::Go, NOW);
-    plan.on(Input::Interrupt, NOW);
+    plan.on(STOP, NOW);
     plan.on(ended(0, Outcome::Changed), NOW);
     plan.on(ended(1, Outcome::Changed), NOW);
     let batch = Batch {
         phase: Phase::Apply,
         carried: HashMap::new(),
+        promoted: HashMap::new(),
         held: HashMap::new(),
         operation: Operation::Upgrade,
         tasks: tasks(0..2),
@@ -478,13 +531,13 @@ fn an_interrupt_ends_the_watch_of_a_host_whose_change_is_made() {
     state.on(Input::Go, NOW);
     state.on(applied(0), NOW);
     let mut late = state.clone();
-    let actions = state.on(Input::Interrupt, NOW);
+    let actions = state.on(STOP, NOW);
     assert!(actions.contains(&Action::Leave(0)));
     assert_eq!(actions.last(), Some(&Action::Stop));
     // The same for a change that is made after the interrupt.
     let (mut other, _) = case.begin();
     other.on(Input::Go, NOW);
-    other.on(Input::Interrupt, NOW);
+    other.on(STOP, NOW);
     assert_eq!(other.on(applied(0), NOW).last(), Some(&Action::Stop));
     late.on(ended(0, Outcome::Changed), NOW);
     assert!(late.run.is_running(1));

@@ -48,6 +48,7 @@ async fn roll_out<const N: usize>(
         rollout: Rollout {
             waves: waves.to_vec(),
             soak,
+            pause_limit: Duration::ZERO,
         },
         ..Batch::of(Phase::Apply, &hosts, &request)
     };

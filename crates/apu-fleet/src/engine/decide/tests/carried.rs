@@ -22,7 +22,7 @@ fn a_known_end_stays_as_it_is_and_a_host_at_work_is_asked_though_nobody_else_sta
     let carried = [(name(0), known), (name(1), Carried::Open)].into();
     let (mut state, _) = Case::at_once(3, 1, None).begin_with(carried, HashMap::new());
     // Before anything begins: nobody new starts.
-    state.on(Input::Interrupt, NOW);
+    state.on(STOP, NOW);
     let actions = state.on(Input::Go, NOW);
     let started = actions.iter().filter(|action| matches!(action, Action::Start(_)));
     assert_eq!(started.collect::<Vec<_>>(), [&Action::Start(1)]);

@@ -2,9 +2,10 @@
 
 use apu_proto::Verdict;
 
-use super::Case;
-use crate::engine::decide::{Action, Input};
-use crate::event::{Event, WaveVerdict};
+use super::{Case, LONGEST_PAUSE};
+use crate::engine::decide::{Action, Input, Moment};
+use crate::event::{Event, PauseCause, WaveVerdict};
+use crate::instruction::Instruction;
 use crate::name::HostName;
 use crate::outcome::Outcome;
 
@@ -26,6 +27,14 @@ pub(super) struct Observer {
     ended: Vec<Option<(Outcome, Option<Verdict>)>>,
     /// How many waves were announced, and how many have ended.
     waves: (usize, usize),
+    /// Why no host starts for now, and whether a decision was waited for in vain.
+    paused: Option<PauseCause>,
+    is_overdue: bool,
+    /// How late it is, in longest pauses, and since when it is paused.
+    pub(super) clock: u32,
+    paused_at: u32,
+    /// The waves, counted from 1, that an administrator let pass.
+    promoted: Vec<usize>,
     is_done: bool,
     pub(super) has_stopped: bool,
 }
@@ -40,6 +49,11 @@ impl Observer {
             checking: vec![false; case.hosts],
             ended: vec![None; case.hosts],
             waves: (usize::from(case.waves.len() > 1), 0),
+            paused: None,
+            is_overdue: false,
+            clock: 0,
+            paused_at: 0,
+            promoted: Vec::new(),
             is_done: false,
             has_stopped: false,
         }
@@ -76,18 +90,22 @@ impl Observer {
 
     /// Whether no host may start any more, whichever.
     fn is_over_for_all(&self) -> bool {
-        let unclear = |index: &usize| {
-            let is_so = |(_, health)| health == Some(Verdict::Inconclusive);
-            self.wave_of(*index) + 1 < self.case.waves.len() && self.ended[*index].is_some_and(is_so)
-        };
-        let wave_is_over = |wave: usize| {
-            let mut hosts = (0..self.case.hosts).filter(|index| self.wave_of(*index) == wave);
-            hosts.all(|index| self.ended[index].is_some())
-        };
+        let stops = |wave: usize| !self.case.pauses && self.is_inconclusive(wave);
         self.interrupts > 0
+            || self.is_overdue
             || self.case.allowed.is_some_and(|allowed| self.failed() > allowed)
             || (0..self.case.hosts).any(|index| self.stops(index))
-            || (0..self.case.hosts).any(|index| unclear(&index) && wave_is_over(self.wave_of(index)))
+            || (0..self.case.waves.len()).any(stops)
+    }
+
+    /// Whether a wave that others wait for is over, and whether one of its hosts is well cannot be told.
+    fn is_inconclusive(&self, wave: usize) -> bool {
+        let mut hosts = (0..self.case.hosts).filter(|index| self.wave_of(*index) == wave);
+        let is_unclear =
+            |index: usize| self.ended[index].is_some_and(|(_, health)| health == Some(Verdict::Inconclusive));
+        wave + 1 < self.case.waves.len()
+            && hosts.clone().any(is_unclear)
+            && hosts.all(|index| self.ended[index].is_some())
     }
 
     /// The other hosts of an exclusive group that are at work or may be.
@@ -104,25 +122,40 @@ impl Observer {
         group > 0 && others.any(|other| may_be_down(&other))
     }
 
-    /// Whether what a host does was done by a canary that is well.
+    /// Whether what a host does was done by a canary that is well, or for which an administrator vouches.
     fn is_tested(&self, index: usize) -> bool {
         let is_canary = |other: &usize| {
-            self.wave_of(*other) == 0
-                && self.case.trials[*other] == self.case.trials[index]
-                && self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Pass)))
+            let wave = self.wave_of(*other);
+            // A promoted wave before this one counts as the first.
+            let vouches = self.promoted.contains(&(wave + 1)) && wave < self.wave_of(index);
+            let is_well = self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Pass))) && wave == 0;
+            self.case.trials[*other] == self.case.trials[index]
+                && (is_well
+                    || vouches && self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Inconclusive))))
         };
         self.wave_of(index) == 0 || (0..self.case.hosts).any(|other| is_canary(&other))
     }
 
     /// Sees one step; panics where it breaks a promise.
-    pub(super) fn sees(&mut self, input: &Input, actions: &[Action]) {
+    pub(super) fn sees(&mut self, (input, moment): (&Input, Moment), actions: &[Action]) {
         assert!(!self.has_stopped || actions.is_empty(), "nothing after the end");
+        self.clock = u32::try_from(moment.elapsed.as_secs() / LONGEST_PAUSE.as_secs()).unwrap();
         match input {
             Input::Go => self.has_begun = true,
-            Input::Interrupt => self.interrupts += 1,
-            Input::Report(..) | Input::WorkerDied(_) => {}
+            Input::Told(Instruction::Stop) => self.interrupts += 1,
+            Input::Tick => {
+                assert!(
+                    actions.iter().all(|action| !matches!(action, Action::Start(_))),
+                    "time alone starts nobody"
+                );
+            }
+            Input::Told(_) | Input::Report(..) | Input::WorkerDied(_) => {}
         }
+        self.is_overdue |= self.has_begun && self.paused.is_some() && self.clock > self.paused_at;
         for action in actions {
+            if let Action::Emit(timed) = action {
+                self.sees_decision(input, &timed.event);
+            }
             assert!(!self.has_stopped, "stopped is the last: {action:?}");
             match action {
                 Action::Start(index) => self.sees_start(*index),
@@ -137,7 +170,7 @@ impl Observer {
         }
         if self.has_begun && !self.has_stopped {
             assert!(
-                self.at_work(true) > 0,
+                self.at_work(true) > 0 || self.paused.is_some(),
                 "nobody is at work, and it is not over: {self:?}"
             );
             // The next in turn waits for a place, or for its wave.
@@ -148,7 +181,8 @@ impl Observer {
                 let waits_for_wave = (0..next)
                     .any(|before| self.wave_of(before) < self.wave_of(next) && self.ended[before].is_none());
                 assert!(
-                    !self.is_over_for_all() && (is_full || waits_for_wave || self.blocks(next)),
+                    !self.is_over_for_all()
+                        && (is_full || waits_for_wave || self.blocks(next) || self.paused.is_some()),
                     "h{next} waits for nothing: {self:?}"
                 );
             }
@@ -163,7 +197,40 @@ impl Observer {
         }
     }
 
+    /// Sees what an administrator decided, or has to.
+    fn sees_decision(&mut self, input: &Input, event: &Event) {
+        match event {
+            Event::Paused { cause, wave, .. } => {
+                assert_eq!(self.paused, None, "paused twice");
+                let is_right = match cause {
+                    PauseCause::Inconclusive => {
+                        self.is_inconclusive(*wave - 1) && !self.promoted.contains(wave)
+                    }
+                    _ => matches!(input, Input::Told(Instruction::Pause { .. })),
+                };
+                assert!(is_right, "{cause:?}: {self:?}");
+                self.paused = Some(*cause);
+                self.paused_at = self.clock;
+            }
+            Event::Promoted { wave, .. } => {
+                let is_told =
+                    matches!(input, Input::Told(Instruction::Promote { wave: told, .. }) if told == wave);
+                assert!(is_told && self.paused == Some(PauseCause::Inconclusive));
+                self.promoted.push(*wave);
+                self.paused = None;
+            }
+            Event::Resumed { .. } => {
+                assert!(matches!(input, Input::Told(Instruction::Resume { .. })));
+                assert_eq!(self.paused, Some(PauseCause::Asked));
+                self.paused = None;
+            }
+            Event::Interrupted { .. } => self.paused = None,
+            _ => {}
+        }
+    }
+
     fn sees_start(&mut self, index: usize) {
+        assert_eq!(self.paused, None, "h{index} starts in a pause");
         assert!(self.has_begun, "h{index} starts before the first start");
         assert!(
             !self.is_over_for_all(),
@@ -222,15 +289,20 @@ impl Observer {
                 self.waves.1 += 1;
                 assert_eq!(*wave, self.waves.1, "waves end in order");
                 let is_last = *wave == self.case.waves.len();
+                let is_promoted = self.promoted.contains(wave);
                 assert_eq!(
                     *verdict == WaveVerdict::Passed,
                     is_last
                         && !(0..self.case.hosts).any(|index| self.fails_last(index))
                         && self.interrupts == 0
                         && !self.is_over_for_all()
-                        || !is_last && !self.is_over_for_all(),
+                        || !is_last
+                            && !self.is_over_for_all()
+                            && !is_promoted
+                            && !self.is_inconclusive(wave - 1),
                     "{verdict:?}: {self:?}"
                 );
+                assert!(*verdict != WaveVerdict::Promoted || is_promoted, "{self:?}");
             }
             Event::Interrupted { times } => assert_eq!(*times, self.interrupts),
             Event::PhaseFinished { .. } => self.is_done = true,

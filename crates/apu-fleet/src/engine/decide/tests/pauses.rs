@@ -1,0 +1,114 @@
+//! What a pause holds up, and what ends it.
+
+use super::*;
+use crate::event::{PauseCause, WaveVerdict};
+
+/// A canary of which nobody can tell whether it is well, and two others.
+fn paused() -> State {
+    let case = Case {
+        waves: vec![1, 2],
+        pauses: true,
+        ..Case::at_once(3, 3, None)
+    };
+    let (mut state, _) = case.begin();
+    state.on(Input::Go, NOW);
+    state.on(unclear(0), NOW);
+    state
+}
+
+fn promote(wave: usize) -> Input {
+    Input::Told(Instruction::Promote { wave, by: alice() })
+}
+
+fn told(actions: &[Action]) -> Vec<&Event> {
+    let mut told = Vec::new();
+    for action in actions {
+        if let Action::Emit(timed) = action {
+            told.push(&timed.event);
+        }
+    }
+    told
+}
+
+#[test]
+fn a_wave_of_which_nobody_can_tell_waits_for_whoever_promotes_it_and_what_it_did_is_tested_by_that() {
+    let mut state = paused();
+    let pause = state.run.pause.clone().unwrap();
+    assert_eq!(
+        (pause.cause, pause.wave, pause.hosts),
+        (PauseCause::Inconclusive, 1, vec![name(0)])
+    );
+    // Neither time, nor what is meant for another wave or another pause.
+    for input in [
+        Input::Tick,
+        promote(2),
+        Input::Told(Instruction::Resume { by: alice() }),
+    ] {
+        assert_eq!(state.on(input, NOW), []);
+    }
+    let actions = state.on(promote(1), NOW);
+    let verdict = WaveVerdict::Promoted;
+    assert!(told(&actions).contains(&&Event::WaveFinished {
+        wave: 1,
+        waves: 2,
+        verdict
+    }));
+    assert!(actions.contains(&Action::Start(1)) && actions.contains(&Action::Start(2)));
+}
+
+#[test]
+fn without_a_decision_in_time_nobody_follows() {
+    let mut state = paused();
+    let actions = state.on(Input::Tick, late(1));
+    let cause = ServerCause::WaveInconclusive {
+        wave: 1,
+        waves: 2,
+        hosts: vec![name(0)],
+        more: 0,
+    };
+    assert_eq!(causes(&actions), [&cause; 2]);
+    assert_eq!(actions.last(), Some(&Action::Stop));
+}
+
+#[test]
+fn ctrl_c_ends_a_pause_and_with_it_the_run() {
+    let actions = paused().on(STOP, NOW);
+    assert_eq!(causes(&actions), [&ServerCause::NotStarted; 2]);
+    assert_eq!(actions.last(), Some(&Action::Stop));
+}
+
+#[test]
+fn a_run_that_is_paused_starts_nobody_until_it_is_resumed() {
+    let (mut state, _) = begin(3, 1, None);
+    state.on(Input::Go, NOW);
+    state.on(Input::Told(Instruction::Pause { by: alice() }), NOW);
+    let actions = state.on(ended(0, Outcome::Changed), NOW);
+    assert!(!actions.iter().any(|action| matches!(action, Action::Start(_))));
+    let mut unresumed = state.clone();
+    let actions = state.on(Input::Told(Instruction::Resume { by: alice() }), NOW);
+    assert!(actions.contains(&Action::Start(1)));
+    let actions = unresumed.on(Input::Tick, late(1));
+    assert_eq!(causes(&actions), [&ServerCause::NotResumed { by: alice() }; 2]);
+}
+
+#[test]
+fn a_run_that_goes_on_with_another_one_keeps_what_was_promoted_there() {
+    let case = Case {
+        waves: vec![1, 2],
+        pauses: true,
+        ..Case::at_once(3, 3, None)
+    };
+    let carried = [(
+        name(0),
+        Carried::Ended(Box::new(changed(Some(Verdict::Inconclusive)))),
+    )];
+    let (mut state, _) = case.begin_with(carried.into(), HashMap::new());
+    let mut unasked = state.clone();
+    state.promoted_before = [(1, alice())].into();
+    let actions = state.on(Input::Go, NOW);
+    let by = alice();
+    assert!(told(&actions).contains(&&Event::Promoted { wave: 1, by }));
+    assert!(actions.contains(&Action::Start(1)));
+    unasked.on(Input::Go, NOW);
+    assert!(unasked.run.pause.is_some());
+}
