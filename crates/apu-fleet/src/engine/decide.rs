@@ -9,10 +9,9 @@ use std::time::Duration;
 use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
-use self::pause::LONGEST_PAUSE;
 use super::batch::{Batch, Carried};
 use super::not_started::{MOST_NAMED, not_started};
-use super::schedule::{Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
+use super::schedule::{LONGEST_PAUSE, Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
 use crate::instruction::Instruction;
 use crate::name::{ClassName, HostName};

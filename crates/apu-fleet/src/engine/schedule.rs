@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::time::Duration;
 
 use apu_proto::Verdict;
 
 use crate::name::{ClassName, HostName};
 use crate::outcome::{Ending, Outcome};
 use crate::run_state::{HostState, RunState};
+
+/// How long a pause lasts that an administrator wanted.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits on starting hosts.
 #[derive(Debug, Clone, Copy)]

@@ -1,18 +1,13 @@
 //! Pauses: no host starts until an administrator decides, or until that has taken too long. Time alone lets no wave pass.
 
-use std::time::Duration;
-
 use apu_proto::Verdict;
 
-use super::{Action, Moment, State, StopReason, seconds};
+use super::{Action, LONGEST_PAUSE, Moment, State, StopReason, seconds};
 use crate::event::{Event, PauseCause, WaveVerdict};
 use crate::instruction::Instruction;
 use crate::name::HostName;
 use crate::outcome::Outcome;
 use crate::run_state::Pause;
-
-/// How long a pause lasts that an administrator wanted.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 impl State {
     /// Does what an administrator says about pauses, where it fits.
