@@ -13,11 +13,14 @@ pub mod locks;
 pub mod note;
 pub mod paint;
 pub mod plans;
+#[cfg(test)]
+mod pushed;
 pub mod reason;
 pub mod run_diff;
 pub mod run_facts;
 pub mod run_report;
 pub mod runs;
+mod screen;
 pub mod server_reason;
 pub mod status;
 pub mod summary;
