@@ -27,3 +27,34 @@ pub fn groups<'a, T: Eq + Hash + Clone>(
 pub fn set(hosts: &[&HostName]) -> String {
     fold(hosts.iter().map(|host| host.as_str()))
 }
+
+/// The same in about so many characters: where the set is longer, its first hosts and the number of the others.
+#[must_use]
+pub fn short_set(hosts: &[&HostName], longest: usize) -> String {
+    let whole = set(hosts);
+    if whole.len() <= longest {
+        return whole;
+    }
+    let numbers: Vec<usize> = (1..hosts.len()).collect();
+    // More hosts are not always a longer text, and nearly always.
+    let shown = numbers.partition_point(|number| set(&hosts[..*number]).len() <= longest);
+    let shown = shown.max(1);
+    format!("{} and {} more", set(&hosts[..shown]), hosts.len() - shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_set_has_its_first_hosts_and_counts_the_others() {
+        let hosts: Vec<HostName> = (1..=300)
+            .map(|number| format!("web{number:03}").parse().unwrap())
+            .collect();
+        let all: Vec<&HostName> = hosts.iter().collect();
+        assert_eq!(short_set(&all, 20), "web[001-300]");
+        let odd: Vec<&HostName> = hosts.iter().step_by(2).collect();
+        assert_eq!(short_set(&odd, 20), "web[001,003,005,007] and 146 more");
+        assert_eq!(short_set(&odd, 1), "web001 and 149 more");
+    }
+}

@@ -225,6 +225,38 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_300_hosts_is_read_on_one_screen() {
+        let packages: Vec<String> = (1..=5).map(|number| format!("package-{number}:amd64")).collect();
+        let changes: Vec<(&str, Option<&str>, Option<&str>)> = (packages.iter())
+            .map(|package| (package.as_str(), Some("1.0"), Some("2.0")))
+            .collect();
+        let hosts: Vec<RunHost> = (1..=300)
+            .map(|number| {
+                let name = format!("web{number:03}");
+                match number {
+                    41 | 42 => example_host(&name, Outcome::Unreachable, &[]),
+                    77 => example_host(&name, Outcome::Failed, &[]),
+                    number if number % 20 == 0 => example_host(&name, Outcome::Unchanged, &[]),
+                    number if number % 3 == 0 => example_host(&name, Outcome::Changed, &changes[..2]),
+                    _ => example_host(&name, Outcome::Changed, &changes),
+                }
+            })
+            .collect();
+        let text = shown(&example_run(412), &Outcomes::new(), &hosts);
+        // As a terminal of 80 columns breaks the lines.
+        let rows = text.lines().map(|line| line.chars().count().div_ceil(80).max(1));
+        assert!(rows.sum::<usize>() <= 24, "{text}");
+        for part in [
+            "web077: failed",
+            "web[041-042]: unreachable",
+            "package-5",
+            "282 changed",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+
+    #[test]
     fn a_run_that_was_broken_off_names_what_is_not_known_and_how_to_go_on() {
         let run = Run {
             status: RunStatus::BrokenOff,

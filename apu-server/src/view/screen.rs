@@ -1,14 +1,20 @@
 //! What a terminal shows while a push goes on: how far it is, and the hosts at work.
 
-use apu_fleet::{HostName, HostState, RunState, Stage};
+use apu_fleet::{HostName, HostState, RunState, Stage, WaveState, WaveVerdict, span};
 use apu_proto::Phase as Activity;
 use jiff::Timestamp;
 
 use super::clean::clean;
 use super::groups::set;
 
-/// What is shown on a screen of so many rows: how far it is, and the hosts at work, of which the last row counts those
-/// that have no row. The seconds stand first, since a narrow terminal cuts the end.
+/// How many waves are shown at once.
+const MOST_WAVES: usize = 3;
+
+/// The width of a wave's bar, without its brackets.
+const BAR: usize = 20;
+
+/// What is shown on a screen of so many rows: how far it is, the last waves, and the hosts at work, of which the last row counts
+/// those that have no row. The seconds stand first, since a narrow terminal cuts the end.
 pub(super) fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec<String>) {
     let mut ended = 0;
     let mut running = Vec::new();
@@ -17,7 +23,7 @@ pub(super) fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec
         match state {
             HostState::Queued => {}
             HostState::Running { since, at, .. } => {
-                let seconds = now.duration_since(*since).as_secs().max(0);
+                let seconds = seconds(*since, now);
                 running.push(format!("{seconds:5} s  {host}  {}", stage(at)));
             }
             HostState::Ended { ending, .. } => {
@@ -36,21 +42,82 @@ pub(super) fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec
     if run.pause.is_some() {
         head = format!("paused: {head}");
     }
-    if let Some((wave, waves)) = run.wave {
-        head = format!("wave {wave} of {waves}: {head}");
-    }
     if !unwell.is_empty() {
         head += &format!(", {} not well: {}", unwell.len(), set(&unwell));
     }
+    let mut shown = waves(run, now);
     // The head, and a row for the cursor.
-    let most = rows.saturating_sub(2).max(1);
+    let most = rows.saturating_sub(2 + shown.len()).max(1);
     if running.len() > most {
         let shown = most - 1;
         let more = format!("        and {} more", running.len() - shown);
         running.truncate(shown);
         running.push(more);
     }
-    (head, running)
+    shown.extend(running);
+    (head, shown)
+}
+
+fn seconds(since: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(since).as_secs()).unwrap_or_default()
+}
+
+/// A bar for each of the last waves that have begun.
+fn waves(run: &RunState, now: Timestamp) -> Vec<String> {
+    let Some((_, of)) = run.wave else {
+        return Vec::new();
+    };
+    let first = run.waves.len().saturating_sub(MOST_WAVES);
+    let waves = run.waves.iter().enumerate().skip(first);
+    waves
+        .map(|(place, wave)| bar(run, (place + 1, of), wave, now))
+        .collect()
+}
+
+/// `wave 2 of 3 [##########..........]  5/10  2 at work, 3 watched for 40 s of 10 min`.
+fn bar(run: &RunState, (number, of): (usize, usize), wave: &WaveState, now: Timestamp) -> String {
+    let hosts = run.phase_hosts().skip(wave.hosts.start).take(wave.hosts.len());
+    let (mut ended, mut busy, mut watched, mut shortest) = (0, 0, 0, u64::MAX);
+    for (_, state) in hosts {
+        match state {
+            HostState::Queued => {}
+            HostState::Running {
+                at: Stage::Checking,
+                at_since,
+                ..
+            } => {
+                watched += 1;
+                shortest = shortest.min(seconds(*at_since, now));
+            }
+            HostState::Running { .. } => busy += 1,
+            HostState::Ended { .. } => ended += 1,
+        }
+    }
+    let all = wave.hosts.len();
+    // Rounded down: a bar is full when all have ended.
+    let full = (ended * BAR).checked_div(all).unwrap_or(BAR);
+    let mut at = Vec::new();
+    if busy > 0 {
+        at.push(format!("{busy} at work"));
+    }
+    if watched > 0 {
+        let soak = match wave.soak as u64 {
+            0 => String::new(),
+            soak => format!(" of {}", span(soak)),
+        };
+        at.push(format!("{watched} watched for {}{soak}", span(shortest)));
+    }
+    let at = match wave.verdict {
+        _ if run.pause.is_some() && ended == all => "waits for a decision".to_owned(),
+        Some(WaveVerdict::Passed) => "passed".to_owned(),
+        Some(WaveVerdict::Promoted) => "promoted".to_owned(),
+        Some(_) => "did not pass".to_owned(),
+        None => at.join(", "),
+    };
+    let bar = "#".repeat(full) + &".".repeat(BAR - full);
+    format!("wave {number} of {of} [{bar}] {ended:>3}/{all}  {at}")
+        .trim_end()
+        .to_owned()
 }
 
 fn stage(stage: &Stage) -> String {
@@ -130,6 +197,91 @@ mod tests {
         assert_eq!(rows.len(), 22);
         assert_eq!(rows[21], "        and 27 more");
         assert_eq!(lines(&run_state(3, 0), at(22), 1).1, ["        and 3 more"]);
+    }
+
+    #[test]
+    fn each_wave_has_a_bar_and_300_hosts_fit_a_terminal() {
+        let hosts: Vec<HostName> = (1..=300)
+            .map(|number| format!("web{number:03}").parse().unwrap())
+            .collect();
+        let mut pushed = Pushed::new(Operation::Upgrade, Phase::Apply, hosts.clone());
+        let sizes = [1, 9, 290];
+        let mut begin = 0;
+        let mut show = |what: &dyn Fn(&mut Pushed, &[HostName])| {
+            what(&mut pushed, &hosts);
+            let (head, rows) = lines(&pushed.0, at(100), 24);
+            assert!(
+                rows.len() <= 22 && rows.iter().all(|row| row.len() <= 80),
+                "{rows:?}"
+            );
+            std::iter::once(head).chain(rows).collect::<Vec<_>>()
+        };
+        let wave = |pushed: &mut Pushed, hosts: &[HostName], number: usize, begin: usize| {
+            let size = sizes[number - 1];
+            let event = Event::WaveStarted {
+                wave: number,
+                waves: 3,
+                hosts: hosts[begin..begin + size].to_vec(),
+                soak: if number == 3 { 0.0 } else { 600.0 },
+            };
+            pushed.tell(10, event);
+            for host in hosts[begin..begin + size].iter().take(50) {
+                let host = host.clone();
+                pushed.tell(10, Event::HostStarted { host, run: None });
+            }
+        };
+        let end = |pushed: &mut Pushed, hosts: &[HostName]| {
+            for host in hosts {
+                let result = apu_proto::RunResult::new(apu_proto::ClientOutcome::Changed);
+                let event = Event::HostFinished {
+                    host: host.clone(),
+                    seconds: 1.0,
+                    ending: Box::new(Ending::of_result(Box::new(result), None)),
+                };
+                pushed.tell(50, event);
+            }
+        };
+        let rows = show(&|pushed, hosts| {
+            wave(pushed, hosts, 1, begin);
+            let host = hosts[0].clone();
+            pushed.tell(60, Event::Checking { host, soak: 600.0 });
+        });
+        assert_eq!(
+            rows,
+            [
+                "0/300 done, 1 at work",
+                "wave 1 of 3 [....................]   0/1  1 watched for 40 s of 10 min",
+                "   90 s  web001  changed; its health is watched",
+            ]
+        );
+        begin += sizes[0];
+        let passed = |wave| Event::WaveFinished {
+            wave,
+            waves: 3,
+            verdict: WaveVerdict::Passed,
+        };
+        let rows = show(&|pushed, hosts| {
+            end(pushed, &hosts[..1]);
+            pushed.tell(60, passed(1));
+            wave(pushed, hosts, 2, begin);
+            end(pushed, &hosts[1..6]);
+        });
+        assert_eq!(
+            rows[..3],
+            [
+                "6/300 done, 4 at work",
+                "wave 1 of 3 [####################]   1/1  passed",
+                "wave 2 of 3 [###########.........]   5/9  4 at work",
+            ]
+        );
+        begin += sizes[1];
+        let rows = show(&|pushed, hosts| {
+            end(pushed, &hosts[6..10]);
+            pushed.tell(60, passed(2));
+            wave(pushed, hosts, 3, begin);
+        });
+        assert_eq!(rows[3], "wave 3 of 3 [....................]   0/290  50 at work");
+        assert_eq!(rows.last().unwrap(), "        and 32 more");
     }
 
     #[test]

@@ -8,12 +8,17 @@ use apu_fleet::{Ending, HostName, Outcome};
 use apu_proto::Operation;
 
 use super::body::{Body, HOST};
-use super::groups::{groups, set};
+use super::groups::{groups, set, short_set};
 use super::paint::Paint;
 use super::status::totals;
 
 /// The most upgrades below one headline; `-v` shows all.
 const LONGEST: usize = 25;
+
+/// The most characters of the names of hosts that are well, where they are more than these; `-v` shows all. What needs a hand is named
+/// in full.
+const LONGEST_SET: usize = 40;
+const FEW: usize = 8;
 
 /// All ends of an operation as text; of the hosts that were told `before`, only the numbers.
 #[must_use]
@@ -58,7 +63,11 @@ pub fn told(operation: Operation, endings: &[(HostName, Ending)], paint: Paint, 
     for (body, hosts) in groups {
         let set = set(&hosts);
         let headline = paint.outcome(body.outcome, &body.headline);
-        let _ = writeln!(text, "{}: {headline}", paint.strong(&set));
+        let named = match body.outcome.is_well() && !verbose && hosts.len() > FEW {
+            true => short_set(&hosts, LONGEST_SET),
+            false => set.clone(),
+        };
+        let _ = writeln!(text, "{}: {headline}", paint.strong(&named));
         let longest = if verbose { usize::MAX } else { LONGEST };
         for line in body.lines(&set, longest) {
             let _ = writeln!(text, "  {}", paint.change(&line));

@@ -49,7 +49,7 @@ pub use reason::{
     StaleList, Work, WorkKind,
 };
 pub use rollout::{Canaries, Item, Rollout, Tested, Trial, WaveOptions, touches_login, waves};
-pub use run_state::{HostState, Pause, RunState, Stage};
+pub use run_state::{HostState, Pause, RunState, Stage, WaveState};
 pub use runner::{Announcement, Runner};
 pub use session::Task;
 pub use sink::{Description, JsonLines, Sink, Sinks, json_in_ascii};

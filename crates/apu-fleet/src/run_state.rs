@@ -1,11 +1,12 @@
 //! The state of a push and of each of its hosts: a pure fold of the events. The scheduler and every view read it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use apu_proto::{Operation, Phase as Activity};
 use jiff::Timestamp;
 
-use crate::event::{Approval, Event, PauseCause, Phase, TimedEvent};
+use crate::event::{Approval, Event, PauseCause, Phase, TimedEvent, WaveVerdict};
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::push_id::PushId;
@@ -103,6 +104,17 @@ impl Stage {
     }
 }
 
+/// A wave that has begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaveState {
+    /// Its hosts, counted in the order of the phase.
+    pub hosts: Range<usize>,
+    /// For how many seconds they have to stay well; 0 for the last wave.
+    pub soak: f64,
+    /// What became of it, once all its hosts have ended.
+    pub verdict: Option<WaveVerdict>,
+}
+
 /// No host starts until an administrator decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pause {
@@ -139,6 +151,8 @@ pub struct RunState {
     pub operation: Option<Operation>,
     /// The wave of that phase that began last, counted from 1, and the number of waves; none where all hosts are one wave.
     pub wave: Option<(usize, usize)>,
+    /// The waves of that phase that have begun.
+    pub waves: Vec<WaveState>,
     /// Its number in the ledger, once it has one.
     pub number: Option<u64>,
     /// Why no host starts for now.
@@ -165,6 +179,7 @@ impl RunState {
             phase: None,
             operation: None,
             wave: None,
+            waves: Vec::new(),
             number: None,
             pause: None,
             interrupts: 0,
@@ -193,6 +208,7 @@ impl RunState {
             } => {
                 self.phase = Some(*phase);
                 self.wave = None;
+                self.waves.clear();
                 self.operation = Some(*operation);
                 let places = hosts.iter().filter_map(|host| self.places.get(host));
                 self.part = places.copied().collect();
@@ -240,7 +256,25 @@ impl RunState {
             }
             Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
             Event::Checking { host, .. } => self.at(host, Stage::Checking, timed.at),
-            Event::WaveStarted { wave, waves, .. } => self.wave = Some((*wave, *waves)),
+            Event::WaveStarted {
+                wave,
+                waves,
+                hosts,
+                soak,
+            } => {
+                self.wave = Some((*wave, *waves));
+                let first = self.waves.last().map_or(0, |wave| wave.hosts.end);
+                self.waves.push(WaveState {
+                    hosts: first..first + hosts.len(),
+                    soak: *soak,
+                    verdict: None,
+                });
+            }
+            Event::WaveFinished { verdict, .. } => {
+                if let Some(wave) = self.waves.last_mut() {
+                    wave.verdict = Some(*verdict);
+                }
+            }
             Event::HostFinished {
                 host,
                 seconds,
@@ -296,7 +330,7 @@ impl RunState {
                     self.interrupts += 1;
                 }
             }
-            Event::WaveFinished { .. } | Event::Line { .. } | Event::Unknown => {}
+            Event::Line { .. } | Event::Unknown => {}
         }
     }
 
