@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use apu_fleet::{HostName, Outcome, fold};
-use apu_ledger::{Attempt, Run, RunStatus};
+use apu_ledger::{Attempt, Paused, Run, RunStatus};
 use apu_site::{Failure, say};
 
 use super::instruct;
@@ -150,7 +150,20 @@ pub(super) fn wait(context: &Context, args: &WaitArgs) -> Result<u8, Failure> {
     let ledger = ledger(context)?;
     let mut run = find(context, &ledger, &args.run)?;
     let word = run.number.to_string();
+    let mut is_told = false;
     while run.status == RunStatus::Running {
+        // Whoever waits may be the one who has to decide.
+        if let Some(paused) = run.paused.filter(|_| !is_told) {
+            is_told = true;
+            let number = run.number;
+            let how = match paused {
+                Paused::Asked => "resume",
+                Paused::Wave(_) => "promote",
+            };
+            context.ui.complain(&format!(
+                "run {number} is paused\n  try: apu {how} {number}, or apu abort {number}\n"
+            ));
+        }
         sleep(PAUSE);
         run = find(context, &ledger, &word)?;
     }
