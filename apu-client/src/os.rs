@@ -11,3 +11,4 @@ pub(crate) mod signals;
 pub(crate) mod spawn;
 pub(crate) mod syslog;
 pub(crate) mod temporary_directory;
+pub(crate) mod wall_clock;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
+use apu_debian::{Closed, WallTime, Windows, ZoneName};
 use apu_proto::{Cause, Operation, Reason, Request};
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ pub(crate) struct Policy {
     removals: Removals,
     pub(crate) conffiles: Conffiles,
     install: Install,
+    maintenance: Windows,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -48,6 +50,7 @@ impl Default for Policy {
             removals: Removals::WhenAsked,
             conffiles: Conffiles::Keep,
             install: Install::default(),
+            maintenance: Windows::default(),
         }
     }
 }
@@ -119,6 +122,31 @@ impl Policy {
             }
         }
         Ok(())
+    }
+}
+
+impl Policy {
+    /// Whether packages may be changed now. `now` is asked for the time of a zone only where the policy has windows.
+    pub(crate) fn allows_now(
+        &self,
+        request: &Request,
+        now: impl FnOnce(Option<&ZoneName>) -> io::Result<WallTime>,
+    ) -> Result<(), Box<Reason>> {
+        let operation = request.operation();
+        if !operation.changes_packages() || request.is_dry_run() || self.maintenance.is_empty() {
+            return Ok(());
+        }
+        let now = now(self.maintenance.zone.as_ref())
+            .map_err(|error| Box::new(Reason::from(Cause::NoWallTime).detailed(error.to_string())))?;
+        match self.maintenance.closed(now) {
+            None => Ok(()),
+            Some(Closed::Blackout(blackout)) => {
+                Err(Box::new(Cause::InBlackout { operation, blackout }.into()))
+            }
+            Some(Closed::Outside(windows)) => {
+                Err(Box::new(Cause::OutsideWindows { operation, windows }.into()))
+            }
+        }
     }
 }
 
@@ -217,6 +245,47 @@ mod tests {
     }
 
     #[test]
+    fn packages_change_only_in_the_windows_and_a_clock_that_cannot_be_told_opens_none() {
+        let policy = "[maintenance]\nwindows = [\"Sat 22:00-06:00\"]\nblackouts = [\"2026-12-20..2027-01-06\"]\nzone = \"Europe/Berlin\"";
+        let on = |date, weekday, hour: u16| WallTime {
+            date,
+            weekday,
+            minute: hour * 60,
+        };
+        let allows = |policy: &str, request: &str, now: io::Result<WallTime>| {
+            let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
+            let policy = Policy::parse(policy).unwrap();
+            policy.allows_now(&request, |zone| {
+                assert_eq!(zone.map(ZoneName::as_str), Some("Europe/Berlin"));
+                now
+            })
+        };
+        let (saturday, friday) = (on((2026, 11, 28), 5, 23), on((2026, 11, 27), 4, 23));
+        assert_eq!(allows(policy, "upgrade", Ok(saturday)), Ok(()));
+        let cause = allows(policy, "upgrade", Ok(friday)).unwrap_err().cause;
+        let windows = vec!["Sat 22:00-06:00".to_owned()];
+        let operation = Operation::Upgrade;
+        assert_eq!(cause, Cause::OutsideWindows { operation, windows });
+        let cause = allows(policy, "upgrade", Ok(on((2026, 12, 26), 5, 23)))
+            .unwrap_err()
+            .cause;
+        let blackout = "2026-12-20..2027-01-06".to_owned();
+        assert_eq!(cause, Cause::InBlackout { operation, blackout });
+        let unknown = allows(policy, "upgrade", Err(io::Error::other("no date"))).unwrap_err();
+        assert_eq!(unknown.cause, Cause::NoWallTime);
+        // What changes no package, and a policy without windows, need no clock.
+        for (policy, request) in [
+            (policy, "update"),
+            (policy, "upgrade dry_run=yes"),
+            ("", "upgrade"),
+        ] {
+            let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
+            let policy = Policy::parse(policy).unwrap();
+            assert_eq!(policy.allows_now(&request, |_| unreachable!()), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_mistake_is_an_error_and_never_a_default() {
         for text in [
             "operation = []",
@@ -224,6 +293,9 @@ mod tests {
             "conffiles = \"hold-back\"",
             "[install]\nallowed = []",
             "install = 1",
+            "[maintenance]\nwindow = []",
+            "[maintenance]\nwindows = [\"Sat 22:00\"]",
+            "[maintenance]\nzone = \"../../etc\"",
             "[",
         ] {
             assert!(Policy::parse(text).is_err(), "{text}");

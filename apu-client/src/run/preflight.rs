@@ -21,6 +21,7 @@ use crate::apt::{
 use crate::os::atomic_file::private_directory;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
+use crate::os::wall_clock;
 
 /// Free space in bytes below which no transaction begins: dpkg and the log need some themselves.
 const MIN_FREE_SPACE: u64 = 16 * 1024 * 1024;
@@ -46,7 +47,10 @@ pub(crate) fn read_policy(paths: &ClientPaths, request: &Request) -> Result<Poli
     let policy = Policy::read(paths).map_err(|error| Refusal::new(error.reason()).advise(advice.clone()))?;
     policy
         .allows(request)
-        .map_err(|cause| Refusal::new(cause).advise(advice))?;
+        .map_err(|cause| Refusal::new(cause).advise(advice.clone()))?;
+    policy
+        .allows_now(request, wall_clock::now)
+        .map_err(|reason| Refusal::new(*reason).advise(advice))?;
     Ok(policy)
 }
 

@@ -145,6 +145,18 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         Cause::PackageForbidden { package } => {
             format!("this client's policy does not allow to install {package}")
         }
+        Cause::OutsideWindows { operation, windows } => {
+            format!(
+                "this client's policy allows {operation} only in its windows: {}",
+                windows.join(", ")
+            )
+        }
+        Cause::InBlackout { operation, blackout } => {
+            format!("this client's policy does not allow {operation} in its blackout {blackout}")
+        }
+        Cause::NoWallTime => {
+            "this client's policy has windows, and it cannot be told whether one is open".into()
+        }
         Cause::NotTheCandidate {
             package,
             asked,

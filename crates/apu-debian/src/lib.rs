@@ -1,4 +1,5 @@
-//! Grammars of Debian that server and client share: package names, architectures, versions and their order, deb822.
+//! Grammars that server and client share: package names, architectures, versions and their order, deb822, and the windows in which
+//! changes are made.
 //!
 //! A leaf of the workspace: no I/O, and no dependency beyond serde and thiserror, since the root side links it.
 
@@ -13,6 +14,7 @@ mod sources_words;
 mod text_value;
 mod user;
 mod version;
+mod window;
 
 pub use nearest::nearest;
 pub use package::{
@@ -21,3 +23,4 @@ pub use package::{
 pub use sources_words::{UNSIGNED_OPTIONS, yes_or_no};
 pub use user::UserName;
 pub use version::{Version, compare, is_version};
+pub use window::{Closed, WallTime, Window, WindowError, Windows, ZoneName};

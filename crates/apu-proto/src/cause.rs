@@ -106,6 +106,22 @@ pub enum Cause {
         /// Its name.
         package: String,
     },
+    /// The policy allows changes only in windows, and none of them is open.
+    OutsideWindows {
+        /// The operation.
+        operation: Operation,
+        /// The windows.
+        windows: Vec<String>,
+    },
+    /// The policy allows no change in a blackout, and one lasts.
+    InBlackout {
+        /// The operation.
+        operation: Operation,
+        /// The blackout.
+        blackout: String,
+    },
+    /// The policy has windows, and what time it is there cannot be told; the detail says why.
+    NoWallTime,
     /// No source has the package.
     UnknownPackage {
         /// As it was asked for.
@@ -422,7 +438,10 @@ impl Cause {
             | Self::ForeignArchitecture { .. }
             | Self::OperationForbidden { .. }
             | Self::RemovalForbidden { .. }
-            | Self::PackageForbidden { .. } => ReasonCode::Policy,
+            | Self::PackageForbidden { .. }
+            | Self::OutsideWindows { .. }
+            | Self::InBlackout { .. }
+            | Self::NoWallTime => ReasonCode::Policy,
             Self::UnknownPackage { .. } | Self::NoCandidate { .. } => ReasonCode::UnknownPackage,
             Self::NotTheCandidate { .. } => ReasonCode::NotTheCandidate,
             Self::Drifted => ReasonCode::Drifted,

@@ -46,3 +46,4 @@ mod trust;
 mod waves;
 mod ways;
 mod web_servers;
+mod windows;
