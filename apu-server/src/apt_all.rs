@@ -5,6 +5,7 @@ mod audit;
 mod begin;
 mod candidate;
 mod command_line;
+mod maintenance;
 mod planned;
 mod push;
 mod question;

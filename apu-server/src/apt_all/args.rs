@@ -75,6 +75,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
     pub pause_limit: Option<Duration>,
 
+    /// Change packages also where apu.toml says that it is not the time for it. What a client's own policy says holds.
+    #[arg(long)]
+    pub ignore_windows: bool,
+
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
     pub list_hosts: bool,
@@ -183,6 +187,7 @@ impl Args {
             waves: None,
             soak: None,
             pause_limit: None,
+            ignore_windows: false,
             list_hosts: false,
             yes: true,
             dry_run: false,
@@ -261,6 +266,7 @@ impl Args {
             (self.waves.is_some(), "--waves"),
             (self.soak.is_some(), "--soak"),
             (self.pause_limit.is_some(), "--pause-limit"),
+            (self.ignore_windows, "--ignore-windows"),
         ];
         if let Some((_, option)) = of_changes.iter().find(|(given, _)| *given)
             && !operation.changes_packages()

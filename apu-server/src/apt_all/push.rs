@@ -10,7 +10,7 @@ use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Announcement, Approval, Batch, Carried, Host, HostName, Instruction, JsonLines, Limits, Phase,
+    Announcement, Approval, Batch, Carried, Closing, Host, HostName, Instruction, JsonLines, Limits, Phase,
     PublishedArchive, Rollout, Runner, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
+use super::maintenance::closings;
 use super::planned::{marked, wanted};
 use super::question::ask;
 use super::rollout::{Arranged, Waves};
@@ -142,6 +143,11 @@ pub(super) fn run_push(
     } else {
         Vec::new()
     };
+    let closings = if request.operation().changes_packages() && !args.ignore_windows {
+        closings(context, &hosts, Timestamp::now())?
+    } else {
+        HashMap::new()
+    };
     let output = OutputOptions {
         paint: Paint::for_stream(ui.stdout()),
         verbose: args.shown.verbose,
@@ -197,6 +203,7 @@ pub(super) fn run_push(
             approved: HashMap::new(),
             carried: HashMap::new(),
             promoted: HashMap::new(),
+            closings,
             published,
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
@@ -258,6 +265,8 @@ pub(super) struct Push<'a> {
     carried: HashMap<HostName, Carried>,
     /// The waves that an administrator let pass there.
     promoted: HashMap<usize, String>,
+    /// Until when hosts may begin to change packages.
+    closings: HashMap<HostName, Closing>,
     /// What this server has published of its own archives.
     published: Vec<PublishedArchive>,
     pub(super) limits: Limits,
@@ -403,6 +412,7 @@ impl Push<'_> {
             carried: std::mem::take(&mut self.carried),
             promoted: std::mem::take(&mut self.promoted),
             held: HashMap::new(),
+            closings: self.closings.clone(),
             rollout,
             published: self.published.clone(),
         };

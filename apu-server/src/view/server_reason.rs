@@ -166,6 +166,12 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
             "not started: whether {} of wave {wave} of {waves} is well cannot be told",
             and_more(&fold(hosts.iter().map(HostName::as_str)), *more)
         ),
+        ServerCause::OutsideWindows { class, windows } => {
+            format!("not started: [maintenance.{class}] allows it only in {}", windows.join(", "))
+        }
+        ServerCause::InBlackout { class, blackout } => {
+            format!("not started: [maintenance.{class}] has the blackout {blackout}")
+        }
         ServerCause::GroupAtWork { group, by } => {
             format!("not started: {by}, of the same exclusive group {group}, is not known to be well")
         }

@@ -32,7 +32,7 @@ mod transport;
 mod words;
 
 pub use class::{ClassFile, Entry, Fault, LineError};
-pub use engine::{Batch, Carried, Limits};
+pub use engine::{Batch, Carried, Closing, Limits};
 pub use event::{Approval, EVENTS_VERSION, Event, PauseCause, Phase, TimedEvent, WaveVerdict, package_words};
 pub use host::Host;
 pub use instruction::Instruction;

@@ -194,6 +194,20 @@ pub enum ServerCause {
         /// Who paused it.
         by: String,
     },
+    /// apu.toml lets the hosts of its class change only in windows, and none of them is open.
+    OutsideWindows {
+        /// The class, or `all`.
+        class: String,
+        /// The windows.
+        windows: Vec<String>,
+    },
+    /// apu.toml lets no host of its class change in a blackout, and one lasts.
+    InBlackout {
+        /// The class, or `all`.
+        class: String,
+        /// The blackout.
+        blackout: String,
+    },
     /// Another host of its exclusive group is not known to be well after its turn.
     GroupAtWork {
         /// The group.
@@ -304,6 +318,7 @@ impl ServerCause {
             Self::MaxFailures { .. } => ServerCode::MaxFailures,
             Self::WaveFailed { .. } | Self::WaveInconclusive { .. } => ServerCode::Wave,
             Self::GroupAtWork { .. } => ServerCode::Exclusive,
+            Self::OutsideWindows { .. } | Self::InBlackout { .. } => ServerCode::Window,
             Self::Untested { .. } => ServerCode::Untested,
             Self::HeldByRun { .. } | Self::UnknownSinceRun { .. } => ServerCode::Held,
             Self::NotRecorded { .. } => ServerCode::NotRecorded,

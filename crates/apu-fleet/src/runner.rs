@@ -66,6 +66,7 @@ impl Batch {
             carried: HashMap::new(),
             promoted: HashMap::new(),
             held: HashMap::new(),
+            closings: HashMap::new(),
             rollout: Rollout::default(),
             published: Vec::new(),
         }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::{Label, MachineArchitecture, Word};
-use apu_debian::{PackageName, UserName};
+use apu_debian::{PackageName, UserName, Windows};
 use serde::Deserialize;
 
 pub use duration::duration;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub run: Run,
     /// `[rollout.CLASS]`, by the class; `all` holds for every target.
     pub rollout: BTreeMap<String, Rollout>,
+    /// `[maintenance.CLASS]`: when the hosts of a class may change packages; `all` holds for every host.
+    pub maintenance: BTreeMap<String, Windows>,
     /// `[client]`
     pub client: Client,
     /// `[archive]`

@@ -34,6 +34,15 @@ pub enum Carried {
     Open,
 }
 
+/// Until when a host may begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closing {
+    /// How long after the begin of the push.
+    pub at: Duration,
+    /// Why not later.
+    pub why: ServerReason,
+}
+
 /// Everything that is asked in one phase.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -49,6 +58,8 @@ pub struct Batch {
     pub promoted: HashMap<usize, String>,
     /// The hosts that are not asked, each with why: another run is at work there.
     pub held: HashMap<HostName, ServerReason>,
+    /// The hosts that may begin only for a while. What has begun goes on.
+    pub closings: HashMap<HostName, Closing>,
     /// The waves in which the hosts take their turns.
     pub rollout: Rollout,
     /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.

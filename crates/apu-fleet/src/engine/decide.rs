@@ -9,7 +9,7 @@ use std::time::Duration;
 use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
-use super::batch::{Batch, Carried};
+use super::batch::{Batch, Carried, Closing};
 use super::not_started::{MOST_NAMED, not_started};
 use super::schedule::{LONGEST_PAUSE, Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
@@ -72,6 +72,8 @@ pub(super) struct State {
     carried_until: usize,
     /// The hosts that are not asked, each with why.
     held: HashMap<HostName, ServerReason>,
+    /// The hosts that may begin only for a while.
+    closings: HashMap<HostName, Closing>,
     operation: Operation,
     rollout: Rollout,
     /// The exclusive group of each host; empty where no package changes.
@@ -109,6 +111,7 @@ impl State {
             carried,
             promoted,
             held,
+            closings,
             rollout,
             published,
         } = batch;
@@ -127,6 +130,7 @@ impl State {
             carried,
             carried_until: 0,
             held,
+            closings,
             operation,
             rollout,
             groups,
@@ -279,7 +283,7 @@ impl State {
             self.take_carried(now, actions);
             let next = self.schedule.next(&self.run, &self.current_wave());
             match self.overdue(now).map_or(next, Next::Stop) {
-                Next::Start(host) => match self.held(host).or_else(|| self.untested(host)) {
+                Next::Start(host) => match self.held(host, now).or_else(|| self.untested(host)) {
                     Some(why) => self.skip(host, why, now, actions),
                     None => self.start(host, now, actions),
                 },
@@ -336,9 +340,17 @@ impl State {
         ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice)
     }
 
-    /// Why a host does not start: another run is at work there.
-    fn held(&self, host: usize) -> Option<ServerReason> {
-        self.held.get(&self.tasks[host].host.name).cloned()
+    /// Why a host does not start: another run is at work there, or its maintenance window is closed.
+    fn held(&self, host: usize, now: Moment) -> Option<ServerReason> {
+        let host = &self.tasks[host].host.name;
+        let closed = || {
+            let closing = self
+                .closings
+                .get(host)
+                .filter(|closing| now.elapsed >= closing.at);
+            closing.map(|closing| closing.why.clone())
+        };
+        self.held.get(host).cloned().or_else(closed)
     }
 
     /// Why a host of a later wave does not start: no canary has tested what it would do.

@@ -48,6 +48,8 @@ pub enum ServerCode {
     Wave,
     /// Another host of its exclusive group may still be at work.
     Exclusive,
+    /// Its maintenance window is closed.
+    Window,
     /// No canary has tested what it would do.
     Untested,
     /// Another run holds the host.

@@ -277,6 +277,15 @@ fn what_a_run_is_told_reaches_its_recorder_in_order_and_an_abort_once() {
         push.recorder.tick(&push.state);
     }
     assert_eq!(*heard.borrow(), told);
+    // After a Ctrl-C an abort says nothing new: a second Ctrl-C would leave what is at work.
+    let mut interrupted = desk.push(3, &["web3"], None);
+    let number = interrupted.begin().unwrap();
+    interrupted.tell(Event::Interrupted { times: 1 });
+    desk.open()
+        .instruct(number, &tell("bob", Instruction::Stop))
+        .unwrap();
+    interrupted.recorder.on_told(|told| panic!("{told:?}"));
+    interrupted.recorder.tick(&interrupted.state);
     // What another run was told is nothing for this one.
     let mut other = desk.push(2, &["web2"], None);
     other.begin().unwrap();
@@ -404,6 +413,19 @@ fn a_lie_in_the_ledger_is_found() {
         push.start("web2");
     });
     assert_eq!(in_order, Vec::<String>::new());
+    let in_a_pause = check_after(|push| {
+        push.tell(Event::Paused {
+            cause: PauseCause::Asked,
+            wave: 1,
+            hosts: Vec::new(),
+            by: "bob".into(),
+            limit: 60.0,
+        });
+        push.start("web1");
+        push.tell(Event::Resumed { by: "bob".into() });
+        push.start("web2");
+    });
+    assert_eq!(in_a_pause, ["run 1: web1 started in a pause"]);
 
     let desk = Desk::new();
     let mut push = desk.push(1, &["web1"], None);
@@ -425,6 +447,65 @@ fn a_lie_in_the_ledger_is_found() {
             "run 1: web1 ended failed by the table and changed by the events",
             "web1 is held for a run that has ended"
         ]
+    );
+}
+
+#[test]
+fn what_an_administrator_vouched_for_is_tested_and_a_promotion_by_nobody_is_found() {
+    let step = Step::Remove {
+        package: "a:amd64".parse().unwrap(),
+        old: "1".into(),
+    };
+    let trial = Trial {
+        system: System::default(),
+        transaction: Transaction::new(vec![step]),
+        is_broken: false,
+    };
+    let check = |promotes: bool| {
+        let desk = Desk::new();
+        let mut push = desk.push(1, &["web1", "web2"], None);
+        let mut work = Work::new("apu/1 upgrade".into(), Rollout::default());
+        work.parallel = 9;
+        let work = work.for_hosts(push.hosts.iter().map(|host| (host, Some(&trial))));
+        push.recorder.begin(RunId::from_bytes([7; 16]), &work).unwrap();
+        push.phase(Phase::Apply);
+        for (wave, host) in [(1, "web1"), (2, "web2")] {
+            push.tell(Event::WaveStarted {
+                wave,
+                waves: 2,
+                hosts: hosts(&[host]),
+                soak: 0.0,
+            });
+            push.start(host);
+            let mut ending = ended(Outcome::Changed);
+            ending.health = Some(Verdict::Inconclusive);
+            push.tell(Event::HostFinished {
+                host: host.parse().unwrap(),
+                seconds: 1.0,
+                ending,
+            });
+            if promotes && wave == 1 {
+                push.tell(Event::Promoted {
+                    wave,
+                    by: "bob".into(),
+                });
+            }
+            let verdict = match wave {
+                1 => WaveVerdict::Promoted,
+                _ => WaveVerdict::Passed,
+            };
+            push.tell(Event::WaveFinished {
+                wave,
+                waves: 2,
+                verdict,
+            });
+        }
+        desk.open().check().unwrap()
+    };
+    assert_eq!(check(true), Vec::<String>::new());
+    assert_eq!(
+        check(false),
+        ["run 1: wave 1 was promoted, and nothing says by whom"]
     );
 }
 

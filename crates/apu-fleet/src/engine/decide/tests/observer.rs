@@ -202,6 +202,7 @@ impl Observer {
         match event {
             Event::Paused { cause, wave, .. } => {
                 assert_eq!(self.paused, None, "paused twice");
+                assert_eq!(self.interrupts, 0, "nothing starts after Ctrl-C anyway");
                 let is_right = match cause {
                     PauseCause::Inconclusive => {
                         self.is_inconclusive(*wave - 1) && !self.promoted.contains(wave)

@@ -112,3 +112,20 @@ fn a_run_that_goes_on_with_another_one_keeps_what_was_promoted_there() {
     unasked.on(Input::Go, NOW);
     assert!(unasked.run.pause.is_some());
 }
+
+#[test]
+fn whoever_promotes_a_wave_vouches_for_no_host_of_it_that_is_known_not_to_be_well() {
+    let case = Case {
+        waves: vec![2, 2],
+        trials: vec![0, 1, 0, 1],
+        pauses: true,
+        ..Case::at_once(4, 4, Some(1))
+    };
+    let (mut state, _) = case.begin();
+    state.on(Input::Go, NOW);
+    state.on(unclear(0), NOW);
+    state.on(changed_and(1, Some(Verdict::Fail)), NOW);
+    let actions = state.on(promote(1), NOW);
+    assert!(actions.contains(&Action::Start(2)) && !actions.contains(&Action::Start(3)));
+    assert!(matches!(causes(&actions)[..], [ServerCause::Untested { .. }]));
+}
