@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE run (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         push TEXT NOT NULL UNIQUE,          -- its identity, 32 hexadecimal digits
@@ -61,7 +62,10 @@ const STEPS: [&str; 1] = ["
         by TEXT NOT NULL,
         at INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    // The hosts of many runs are counted without a look at any of them.
+    "CREATE INDEX attempt_by_outcome ON attempt(run, outcome);",
+];
 
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
@@ -90,26 +94,54 @@ fn form(connection: &Connection) -> rusqlite::Result<i64> {
 
 #[cfg(test)]
 mod tests {
+    use apu_fleet::Outcome;
+
     use super::*;
+    use crate::counts::COUNT;
+    use crate::ledger::Ledger;
+    use crate::run::RunNumber;
+
+    const RUN: &str = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
 
     #[test]
     fn a_ledger_of_a_later_form_is_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 2, known: 1 })
+            Err(LedgerError::Newer { found: 3, known: 2 })
         ));
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_form_becomes_one_of_the_latest_with_all_that_it_holds() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute(RUN, []).unwrap();
+        let attempts = "INSERT INTO attempt (run, turn, host, outcome) \
+             VALUES (1, 0, 'web1', 'failed'), (1, 1, 'web2', 'changed'), (1, 2, 'web3', NULL), (1, 3, 'web4', 'changed')";
+        connection.execute(attempts, []).unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(form(&connection).unwrap(), 2);
+        let ledger = Ledger { connection };
+        let outcomes = ledger.outcomes(RunNumber(1)).unwrap();
+        let expected = [(None, 1), (Some(Outcome::Changed), 2), (Some(Outcome::Failed), 1)];
+        assert_eq!(outcomes, expected.into());
+        let plan: String = ledger
+            .connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {COUNT}"), [1], |row| row.get(3))
+            .unwrap();
+        assert!(plan.contains("COVERING INDEX attempt_by_outcome"), "{plan}");
     }
 
     #[test]
     fn a_host_ends_once_in_a_run() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        let run = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
-        connection.execute(run, []).unwrap();
+        connection.execute(RUN, []).unwrap();
         connection
             .execute("INSERT INTO attempt (run, turn, host) VALUES (1, 0, 'web1')", [])
             .unwrap();
