@@ -130,6 +130,9 @@ impl<W: Write> Sink for JsonLines<W> {
 /// The same JSON with everything but printable ASCII as `\uXXXX`. Outside of strings JSON has nothing else.
 #[must_use]
 pub fn json_in_ascii(json: &str) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json.to_owned();
+    }
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         if matches!(character, ' '..='~') {

@@ -428,5 +428,12 @@ mod tests {
         let mut read = Vec::new();
         inner.ledger.output(number, &host, &mut read).unwrap();
         assert!(read == printed, "{} of {} bytes", read.len(), printed.len());
+        let mut all = Vec::new();
+        let take = |name: &HostName, text: &[u8]| {
+            all.push((name.clone(), text.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        };
+        inner.ledger.outputs(number, take).unwrap();
+        assert!(all == [(host, printed)], "{} hosts", all.len());
     }
 }

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod desk;
+mod ends;
+#[path = "../simulation/seed.rs"]
+mod seed;
 
 use std::cell::RefCell;
 use std::rc::Rc;
