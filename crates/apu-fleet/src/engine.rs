@@ -94,7 +94,7 @@ pub(crate) async fn run_phase<T: Transport>(
                     Some(()) => break Input::Interrupt,
                     None => listening = false,
                 },
-                _ = ticks.tick() => sinks.tick(state.run()),
+                _ = ticks.tick(), if sinks.want_ticks() => sinks.tick(state.run()),
                 Some((index, report)) = reports.recv() => break Input::Report(index, report),
                 Some(joined) = workers.tasks.join_next_with_id() => {
                     // A worker ends after its last report, unless it is broken; nobody may wait for it then.

@@ -32,6 +32,11 @@ pub trait Sink {
 
     /// Called a few times a second while nothing else may happen: for those that show time passing.
     fn tick(&mut self, _run: &RunState) {}
+
+    /// Whether it is to be called so until something happens.
+    fn wants_ticks(&self) -> bool {
+        true
+    }
 }
 
 /// All sinks of a push.
@@ -74,6 +79,11 @@ impl Sinks<'_> {
                 .map_err(|error| format!("{}: {error}", sink.name()))?;
         }
         Ok(())
+    }
+
+    /// Whether any sink has something to do while nothing happens.
+    pub(crate) fn want_ticks(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.wants_ticks())
     }
 
     pub(crate) fn tick(&mut self, run: &RunState) {

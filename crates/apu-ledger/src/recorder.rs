@@ -219,12 +219,16 @@ impl Inner {
         }
     }
 
+    /// Whether there is something to write.
+    fn is_waiting(&self, is_sure: bool) -> bool {
+        !self.pending.is_empty() || self.outputs.values().any(|output| output.is_waiting(is_sure))
+    }
+
     /// Writes what is not written yet; with `is_sure` it survives the loss of power.
     fn flush(&mut self, is_sure: bool) -> Result<(), LedgerError> {
-        let Some(run) = self.number else { return Ok(()) };
-        if self.pending.is_empty() && !self.outputs.values().any(|output| output.is_waiting(is_sure)) {
+        let Some(run) = self.number.filter(|_| self.is_waiting(is_sure)) else {
             return Ok(());
-        }
+        };
         let connection = &mut self.ledger.connection;
         let level = if is_sure { "FULL" } else { "NORMAL" };
         connection.pragma_update(None, "synchronous", level)?;
@@ -288,6 +292,12 @@ impl Sink for Recorder {
             inner.flush(true).map_err(io::Error::other)?;
         }
         Ok(())
+    }
+
+    fn wants_ticks(&self) -> bool {
+        let inner = self.0.borrow();
+        // Until somebody may tell it to stop, there is nothing to look at but what is not written yet.
+        inner.on_abort.is_some() || inner.is_waiting(false)
     }
 
     fn tick(&mut self, run: &RunState) {
