@@ -16,6 +16,9 @@ mod simulation {
     pub(crate) mod seed;
 }
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use apu_fleet::Outcome;
@@ -25,16 +28,32 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Runs the property on as many seeds as are asked for, and says how fast that was.
-fn for_each_seed(default: u64, property: impl Fn(u64)) {
+/// Runs the property on as many seeds as are asked for, on all processors, and says how fast that was.
+fn for_each_seed(default: u64, property: impl Fn(u64) + Sync) {
     let (first, rollouts) = (number("APU_SEED", 1), number("APU_ROLLOUTS", default));
     let begun = Instant::now();
-    for seed in first..first + rollouts {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(seed)));
-        if let Err(panic) = outcome {
-            println!("APU_SEED={seed}");
-            std::panic::resume_unwind(panic);
+    let next = AtomicU64::new(first);
+    let failed = Mutex::new(BTreeMap::new());
+    let work = || {
+        while failed.lock().unwrap().is_empty() {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + rollouts {
+                break;
+            }
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(seed)));
+            if let Err(panic) = outcome {
+                failed.lock().unwrap().insert(seed, panic);
+            }
         }
+    };
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            threads.spawn(work);
+        }
+    });
+    if let Some((seed, panic)) = failed.into_inner().unwrap().pop_first() {
+        println!("APU_SEED={seed}");
+        std::panic::resume_unwind(panic);
     }
     let a_minute = rollouts as f64 * 60.0 / begun.elapsed().as_secs_f64();
     println!("{rollouts} seeds, {a_minute:.0} a minute");
