@@ -170,7 +170,7 @@ impl Story {
         let desk = (&*path, &ledger);
         let clients = Clients::new(&self.clients);
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
+            .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
