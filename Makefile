@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential fuzz demo playground bench bench-index audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential fuzz demo playground bench bench-index bench-ledger audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -81,15 +81,22 @@ playground: deps deb
 
 bench: deb
 	@scripts/install-deps bench
-	@scripts/cargo-release build --workspace --bin bench --bin bench_index
+	@scripts/cargo-release build --workspace --bin bench --bin bench_index --bin bench_ledger --bin apu
 	@target/release/bench
 	@target/release/bench_index
+	@target/release/bench_ledger
 
 # The archive alone. Needs no root once its packages are installed and the .debs are fetched.
 bench-index: deb
 	@scripts/install-deps bench
 	@scripts/cargo-release build --workspace --bin bench_index
 	@target/release/bench_index
+
+# The ledger alone. Needs neither root nor packages.
+bench-ledger:
+	@scripts/install-deps build
+	@scripts/cargo-release build --workspace --bin bench_ledger --bin apu
+	@target/release/bench_ledger
 
 audit:
 	@scripts/install-deps build

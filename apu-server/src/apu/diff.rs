@@ -40,8 +40,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let first = find(context, &ledger, &args.first)?;
     let second = find(context, &ledger, &args.second)?;
     let wrong = |error| failure::ledger(&context.site, error);
-    let (_, before) = hosts(&ledger, &first).map_err(wrong)?;
-    let (_, after) = hosts(&ledger, &second).map_err(wrong)?;
+    let before = hosts(&ledger, &first).map_err(wrong)?;
+    let after = hosts(&ledger, &second).map_err(wrong)?;
     let found = differences(&before, &after);
     let runs = (&first, &second);
     if args.json {

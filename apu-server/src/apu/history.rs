@@ -1,5 +1,7 @@
 //! `apu history`: the runs of one host.
 
+use std::rc::Rc;
+
 use apu_fleet::HostName;
 use apu_ledger::{Attempt, Ledger, LedgerError, Run};
 use apu_site::{Failure, say};
@@ -71,7 +73,7 @@ fn entries(ledger: &Ledger, args: &Args) -> Result<Vec<HostRun>, LedgerError> {
             Some(_) => ledger.ending(&attempt)?,
             None => None,
         };
-        let host = RunHost::of(run.status, attempt, ending);
+        let host = RunHost::of(run.status, attempt, ending.map(Rc::new));
         Ok(HostRun { run, host })
     };
     let known = ledger.history(&args.host, args.number)?;

@@ -1,9 +1,10 @@
 //! `apu log`: what hosts printed in a run.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 
 use apu_fleet::HostName;
-use apu_ledger::RunNumber;
+use apu_ledger::{Attempt, RunNumber};
 use apu_site::Failure;
 use serde::Serialize;
 
@@ -50,60 +51,84 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let run = find(context, &ledger, &args.run)?;
     let wrong = |error| failure::ledger(&context.site, error);
     let attempts = ledger.attempts(run.number).map_err(wrong)?;
-    let all: Vec<HostName> = attempts.into_iter().map(|attempt| attempt.host).collect();
-    let hosts = match &args.host {
-        None => all,
-        Some(host) if all.contains(host) => vec![host.clone()],
-        Some(host) => {
-            return Err(Failure::words(format!("{host} is no host of run {}", run.number))
-                .advise(format!("apu show {}, which names them", run.number)));
-        }
-    };
-    let paint = Paint::for_stream(context.ui.stdout());
-    let is_one = hosts.len() == 1;
-    let mut out = BufWriter::new(context.ui.writer());
-    let mut is_empty = true;
-    for host in &hosts {
-        let mut text = Vec::new();
-        ledger.output(run.number, host, &mut text).map_err(wrong)?;
-        is_empty &= text.is_empty();
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines().map(|text| {
-            let line = Line {
-                run: run.number,
-                host,
-                text,
-            };
-            if args.json {
-                return Ok(json_line(&line)?);
-            }
-            let text = paint.letters(clean(text));
-            Ok(match is_one {
-                true => text + "\n",
-                false => format!("{} {text}\n", paint.faint(&format!("{host}|"))),
-            })
-        });
-        let written = lines.try_for_each(|line: io::Result<String>| out.write_all(line?.as_bytes()));
-        // The handle remembers it for the exit status: nobody reads any more.
-        if written.is_err() {
-            return Ok(0);
-        }
+    if let Some(host) = &args.host
+        && !attempts.iter().any(|attempt| attempt.host == *host)
+    {
+        return Err(Failure::words(format!("{host} is no host of run {}", run.number))
+            .advise(format!("apu show {}, which names them", run.number)));
     }
-    let _ = out.flush();
-    if is_empty && !args.json {
-        let who = if is_one {
-            hosts[0].to_string()
-        } else {
-            "no host".to_owned()
+    let mut printer = Printer {
+        run: run.number,
+        json: args.json,
+        is_one: args.host.is_some() || attempts.len() == 1,
+        paint: Paint::for_stream(context.ui.stdout()),
+        out: BufWriter::new(context.ui.writer()),
+        is_empty: true,
+    };
+    // The handle remembers a failure for the exit status: nobody reads any more.
+    let mut written = Ok(());
+    match &args.host {
+        Some(host) => {
+            let mut text = Vec::new();
+            ledger.output(run.number, host, &mut text).map_err(wrong)?;
+            written = printer.print(host, &text);
+        }
+        None => ledger
+            .outputs(run.number, |host, text| {
+                written = printer.print(host, text);
+                match written {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            })
+            .map_err(wrong)?,
+    }
+    if written.is_err() {
+        return Ok(0);
+    }
+    let _ = printer.out.flush();
+    if printer.is_empty && !args.json {
+        let one = match (&args.host, &attempts[..]) {
+            (Some(host), _) | (None, [Attempt { host, .. }]) => Some(host),
+            _ => None,
         };
-        let verb = if is_one {
-            "printed nothing"
-        } else {
-            "printed anything"
-        };
-        context
-            .ui
-            .complain(&format!("{who} {verb} in run {}\n", run.number));
+        let nothing = one.map_or_else(
+            || "no host printed anything".to_owned(),
+            |host| format!("{host} printed nothing"),
+        );
+        context.ui.complain(&format!("{nothing} in run {}\n", run.number));
     }
     Ok(0)
+}
+
+/// Prints what hosts printed.
+struct Printer<W> {
+    run: RunNumber,
+    json: bool,
+    /// Whether there is one host alone: then its lines need not say whose they are.
+    is_one: bool,
+    paint: Paint,
+    out: W,
+    /// Whether nothing was printed so far.
+    is_empty: bool,
+}
+
+impl<W: Write> Printer<W> {
+    fn print(&mut self, host: &HostName, text: &[u8]) -> io::Result<()> {
+        self.is_empty &= text.is_empty();
+        let head = match self.is_one {
+            true => String::new(),
+            false => self.paint.faint(&format!("{host}|")) + " ",
+        };
+        for text in String::from_utf8_lossy(text).lines() {
+            if self.json {
+                let run = self.run;
+                self.out
+                    .write_all(json_line(&Line { run, host, text })?.as_bytes())?;
+            } else {
+                writeln!(self.out, "{head}{}", self.paint.letters(clean(text)))?;
+            }
+        }
+        Ok(())
+    }
 }

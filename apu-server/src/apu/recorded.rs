@@ -1,9 +1,9 @@
 //! What the commands that read the ledger have in common: the run that a word names, its hosts, and lines of JSON.
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
-use apu_fleet::{Ending, HostName, Phase, RunState};
-use apu_ledger::{Ledger, LedgerError, Run, RunRef, RunStatus};
+use apu_fleet::{Ending, Phase};
+use apu_ledger::{Attempt, Ledger, LedgerError, Run, RunEnds, RunRef, RunStatus};
 use apu_site::{Failure, say};
 use serde::Serialize;
 
@@ -40,26 +40,24 @@ pub(super) fn find(context: &Context, ledger: &Ledger, word: &str) -> Result<Run
         .map_err(|error| failure::ledger(&context.site, error))
 }
 
-/// How far a run is, and each of its hosts in the order of their turns.
-pub(super) fn hosts(ledger: &Ledger, run: &Run) -> Result<(RunState, Vec<RunHost>), LedgerError> {
-    let state = ledger.state(run)?;
-    let mut endings: HashMap<HostName, Ending> = state
-        .endings()
-        .map(|(host, ending)| (host.clone(), ending.clone()))
-        .collect();
+/// The hosts of a run in the order of their turns.
+pub(super) fn hosts(ledger: &Ledger, run: &Run) -> Result<Vec<RunHost>, LedgerError> {
+    Ok(hosts_of(run, ledger.ends(run)?))
+}
+
+/// The hosts of a run whose ends were read.
+pub(super) fn hosts_of(run: &Run, ends: RunEnds) -> Vec<RunHost> {
     // Before the phase that changes something, a host that is well has only said what it would change.
     let has_only_planned = !matches!(run.status, RunStatus::Ended(_))
         && matches!(
-            state.phase,
+            ends.phase,
             Some(Phase::RefreshLists | Phase::Plan | Phase::Approve)
         );
-    let host = |attempt: apu_ledger::Attempt| {
-        let ending = endings.remove(&attempt.host);
+    let host = |(attempt, ending): (Attempt, Option<Rc<Ending>>)| {
         let ending = ending.filter(|ending| !(has_only_planned && ending.outcome.is_well()));
         RunHost::of(run.status, attempt, ending)
     };
-    let hosts = ledger.attempts(run.number)?.into_iter().map(host).collect();
-    Ok((state, hosts))
+    ends.hosts.into_iter().map(host).collect()
 }
 
 /// Prints a value as a line of JSON.

@@ -4,7 +4,7 @@ use apu_site::Failure;
 use jiff::tz::TimeZone;
 
 use super::plans;
-use super::recorded::{find, hosts, ledger, say_json};
+use super::recorded::{find, hosts_of, ledger, say_json};
 use crate::context::Context;
 use crate::failure;
 use crate::view::paint::Paint;
@@ -41,12 +41,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let run = find(context, &ledger, &args.word)?;
     let wrong = |error| failure::ledger(&context.site, error);
     let outcomes = ledger.outcomes(run.number).map_err(wrong)?;
-    let (state, hosts) = hosts(&ledger, &run).map_err(wrong)?;
+    let ends = ledger.ends(&run).map_err(wrong)?;
     let report = Report {
         run: &run,
         outcomes: &outcomes,
-        state: &state,
-        hosts: &hosts,
+        operation: ends.operation,
+        seconds: ends.seconds,
+        hosts: &hosts_of(&run, ends),
     };
     if args.json {
         say_json(context, &report.facts())?;

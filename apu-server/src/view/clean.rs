@@ -8,6 +8,11 @@ pub const LONGEST: usize = 300;
 /// No more than two spaces follow each other: many of them would begin a line of the screen that looks like ours.
 #[must_use]
 pub fn clean(text: &str) -> String {
+    // Most lines are clean.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.contains("   ");
+    if is_plain && text.len() <= LONGEST {
+        return text.to_owned();
+    }
     let mut shown = String::new();
     let (mut count, mut spaces) = (0, 0);
     for character in text.chars() {

@@ -22,6 +22,33 @@ pub fn groups<'a, T: Eq + Hash + Clone>(
     groups
 }
 
+/// Numbers for things: equal ones have the same. To group by numbers is cheaper where many hosts have the same large thing.
+#[derive(Debug)]
+pub struct Numbers<T>(HashMap<T, usize>);
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Eq + Hash> Numbers<T> {
+    /// The number of a thing.
+    pub fn of(&mut self, thing: T) -> usize {
+        let next = self.0.len();
+        *self.0.entry(thing).or_insert(next)
+    }
+
+    /// Groups by numbers as groups by things.
+    #[must_use]
+    pub fn things(self, groups: Vec<(usize, Vec<&HostName>)>) -> Vec<(T, Vec<&HostName>)> {
+        let things = self.0.into_iter();
+        let mut things: HashMap<usize, T> = things.map(|(thing, number)| (number, thing)).collect();
+        let thing = |(number, hosts)| Some((things.remove(&number)?, hosts));
+        groups.into_iter().filter_map(thing).collect()
+    }
+}
+
 /// The hosts as a set: `web[01-03,07],db1`.
 #[must_use]
 pub fn set(hosts: &[&HostName]) -> String {

@@ -121,7 +121,7 @@ mod tests {
             .collect();
         let why = ServerCause::ConnectionRefused;
         let unreachable = RunHost {
-            ending: Some(Ending::without_result(Outcome::Unreachable, why, None)),
+            ending: Some(Ending::without_result(Outcome::Unreachable, why, None).into()),
             ..example_host("web1", Outcome::Unreachable, &[])
         };
         vec![

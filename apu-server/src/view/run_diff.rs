@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
+use std::ptr;
 
 use apu_fleet::HostName;
 use apu_ledger::{Run, RunNumber};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use super::changes::Listing;
 use super::clean::clean;
 use super::columns::columns;
-use super::groups::{groups, set};
+use super::groups::{Numbers, groups, set};
 use super::paint::Paint;
 use super::run_facts::{HostEnd, RunHost, Unended, shorten, when};
 
@@ -35,20 +36,45 @@ pub struct Difference {
 
 impl Difference {
     fn between(first: Option<&RunHost>, second: Option<&RunHost>) -> Option<Self> {
-        let changes = |host: Option<&RunHost>| -> BTreeSet<Change> {
-            host.map_or(&[][..], RunHost::changes).iter().cloned().collect()
-        };
+        let changes = |host| -> BTreeSet<&Change> { changes(host).iter().collect() };
         let (before, after) = (changes(first), changes(second));
+        let only = |one: &BTreeSet<&Change>, other| one.difference(other).copied().cloned().collect();
         let difference = Self {
             first: first.map(|host| host.end),
             second: second.map(|host| host.end),
-            only_first: before.difference(&after).cloned().collect(),
-            only_second: after.difference(&before).cloned().collect(),
+            only_first: only(&before, &after),
+            only_second: only(&after, &before),
         };
         let is_equal = difference.first == difference.second
             && difference.only_first.is_empty()
             && difference.only_second.is_empty();
         (!is_equal).then_some(difference)
+    }
+}
+
+fn changes(host: Option<&RunHost>) -> &[Change] {
+    host.map_or(&[], RunHost::changes)
+}
+
+/// A side as it is recognised: hosts that ended alike share the list of their changes.
+type Known = (Option<HostEnd>, *const [Change]);
+
+/// The differences so far. Two sides that were compared for one host are not compared for the next.
+#[derive(Default)]
+struct Differences {
+    compared: HashMap<(Known, Known), Option<usize>>,
+    numbers: Numbers<Difference>,
+}
+
+impl Differences {
+    /// The number of the difference of a host, which is in both of these or in one.
+    fn number(&mut self, first: Option<&RunHost>, second: Option<&RunHost>) -> Option<usize> {
+        let known = |host: Option<&RunHost>| (host.map(|host| host.end), ptr::from_ref(changes(host)));
+        let compare = || Some(self.numbers.of(Difference::between(first, second)?));
+        *self
+            .compared
+            .entry((known(first), known(second)))
+            .or_insert_with(compare)
     }
 }
 
@@ -61,12 +87,14 @@ pub fn differences<'a>(first: &'a [RunHost], second: &'a [RunHost]) -> Vec<(Diff
     };
     let (before, after) = (by_name(first), by_name(second));
     let gone = first.iter().filter(|host| !after.contains_key(&host.host));
-    let differing = second.iter().chain(gone).filter_map(|host| {
+    let mut differences = Differences::default();
+    let numbers = second.iter().chain(gone).filter_map(|host| {
         let name = &host.host;
-        let difference = Difference::between(before.get(name).copied(), after.get(name).copied())?;
-        Some((name, difference))
+        let number = differences.number(before.get(name).copied(), after.get(name).copied())?;
+        Some((name, number))
     });
-    groups(differing)
+    let groups = groups(numbers);
+    differences.numbers.things(groups)
 }
 
 /// One side of a difference in JSON.

@@ -1,6 +1,7 @@
 //! Facts of a run and of its hosts, as the ledger has them: the words for them, and their form in JSON.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use apu_fleet::{Description, Ending, HostName, HostReason, Outcome, PushId};
 use apu_ledger::{Attempt, Outcomes, Paused, Run, RunNumber, RunStatus};
@@ -121,13 +122,13 @@ pub struct RunHost {
     /// How it ended, or why it has not.
     pub end: HostEnd,
     /// All that is known of its end.
-    pub ending: Option<Ending>,
+    pub ending: Option<Rc<Ending>>,
 }
 
 impl RunHost {
     /// A host of a run with this status, and its end where that is final.
     #[must_use]
-    pub fn of(status: RunStatus, attempt: Attempt, ending: Option<Ending>) -> Self {
+    pub fn of(status: RunStatus, attempt: Attempt, ending: Option<Rc<Ending>>) -> Self {
         let unended = || match (status, attempt.is_open()) {
             (RunStatus::Running, true) => Unended::AtWork,
             (RunStatus::Running, false) => Unended::Waiting,
@@ -329,7 +330,7 @@ pub(super) fn example_host(
         ended: Some(Timestamp::from_second(1_700_000_003).unwrap()),
         seconds: Some(2.0),
         end: HostEnd::Outcome(outcome),
-        ending: Some(ending),
+        ending: Some(ending.into()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! A run as it is shown alone: who, when and what, how each host ended, and what to type next.
 
 use std::fmt::Write;
+use std::rc::Rc;
 
 use apu_archive::quote;
-use apu_fleet::{Ending, HostName, Outcome, RunState};
+use apu_fleet::{Ending, HostName, Outcome};
 use apu_ledger::{Outcomes, Paused, Run, RunStatus};
+use apu_proto::Operation;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -22,8 +24,10 @@ pub struct Report<'a> {
     pub run: &'a Run,
     /// How many of its hosts ended how.
     pub outcomes: &'a Outcomes,
-    /// How far it is, as its events say.
-    pub state: &'a RunState,
+    /// What the hosts of its last phase were asked for; none before its first phase.
+    pub operation: Option<Operation>,
+    /// How long the hosts were at work.
+    pub seconds: f64,
     /// Its hosts, in the order of their turns.
     pub hosts: &'a [RunHost],
 }
@@ -50,7 +54,7 @@ impl Report<'_> {
     #[must_use]
     pub fn text(&self, zone: &TimeZone, width: usize, paint: Paint, verbose: bool) -> String {
         let mut text = paint.letters(self.head(zone, paint)) + "\n";
-        let endings: Vec<(HostName, Ending)> = self
+        let endings: Vec<(HostName, Rc<Ending>)> = self
             .hosts
             .iter()
             .filter(|host| host.end.outcome().is_some())
@@ -58,10 +62,8 @@ impl Report<'_> {
             .collect();
         text += &table(&endings, width, paint, verbose);
         let is_over = matches!(self.run.status, RunStatus::Ended(_));
-        text += &match self.state.operation {
-            Some(operation) if is_over => {
-                summary(operation, &endings, &[], self.state.seconds, paint, verbose)
-            }
+        text += &match self.operation {
+            Some(operation) if is_over => summary(operation, &endings, &[], self.seconds, paint, verbose),
             Some(operation) => told(operation, &endings, paint, verbose),
             // It was broken off before its first phase.
             None => String::new(),
@@ -101,7 +103,7 @@ impl Report<'_> {
     }
 
     /// The hosts without an outcome, and how many hosts there are of each kind.
-    fn unended(&self, endings: &[(HostName, Ending)], paint: Paint) -> String {
+    fn unended(&self, endings: &[(HostName, Rc<Ending>)], paint: Paint) -> String {
         let unended = self.hosts.iter().filter_map(|host| match host.end {
             HostEnd::Outcome(_) => None,
             HostEnd::Unended(unended) => Some((&host.host, unended)),
@@ -126,7 +128,7 @@ impl Report<'_> {
         match self.run.status {
             RunStatus::BrokenOff => Some(format!("apu resume {number}")),
             RunStatus::WentOn(next) => Some(format!("apu show {next}")),
-            RunStatus::Ended(_) if !self.state.operation?.is_a_run() => None,
+            RunStatus::Ended(_) if !self.operation?.is_a_run() => None,
             RunStatus::Ended(_) if outcomes.clone().any(|outcome| outcome.is_failure()) => {
                 Some(format!("apu retry {number} --failed"))
             }
@@ -148,8 +150,6 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
-    use apu_fleet::{Event, Phase, TimedEvent};
-    use apu_proto::Operation;
 
     use super::super::json::json_line;
     use super::super::run_facts::{Unended, example_host, example_run};
@@ -160,34 +160,12 @@ mod tests {
         unicode: true,
     };
 
-    fn applied(run: &Run) -> RunState {
-        let mut state = RunState::new(run.push);
-        for event in [
-            Event::PhaseStarted {
-                phase: Phase::Apply,
-                operation: Operation::Upgrade,
-                hosts: Vec::new(),
-            },
-            Event::PhaseFinished {
-                phase: Phase::Apply,
-                seconds: 12.34,
-                outcomes: Default::default(),
-            },
-        ] {
-            state.apply(&TimedEvent {
-                at: run.begun,
-                push: run.push,
-                event,
-            });
-        }
-        state
-    }
-
     fn shown(run: &Run, outcomes: &Outcomes, hosts: &[RunHost]) -> String {
         let report = Report {
             run,
             outcomes,
-            state: &applied(run),
+            operation: Some(Operation::Upgrade),
+            seconds: 12.34,
             hosts,
         };
         report.text(&TimeZone::UTC, 80, PLAIN, false)
@@ -298,7 +276,8 @@ mod tests {
         let report = Report {
             run: &run,
             outcomes: &Outcomes::new(),
-            state: &RunState::new(run.push),
+            operation: None,
+            seconds: 0.0,
             hosts: &hosts,
         };
         let text = report.text(&TimeZone::UTC, 80, PLAIN, false);
@@ -315,7 +294,8 @@ mod tests {
         let report = Report {
             run: &run,
             outcomes: &[(Some(Outcome::Changed), 1)].into(),
-            state: &applied(&run),
+            operation: Some(Operation::Upgrade),
+            seconds: 12.34,
             hosts: &hosts,
         };
         let value: serde_json::Value = serde_json::from_str(&json_line(&report.facts()).unwrap()).unwrap();

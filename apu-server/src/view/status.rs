@@ -1,5 +1,6 @@
 //! The answers to `status`: a table with a line for each host, and below it what many have in common.
 
+use std::borrow::Borrow;
 use std::fmt::Write;
 
 use apu_fleet::{Ending, HostName, StaleList, span};
@@ -16,10 +17,16 @@ use super::server_reason::stale_list;
 ///
 /// With `verbose` nothing is left out, however wide that is.
 #[must_use]
-pub fn table(endings: &[(HostName, Ending)], width: usize, paint: Paint, verbose: bool) -> String {
+pub fn table<E: Borrow<Ending>>(
+    endings: &[(HostName, E)],
+    width: usize,
+    paint: Paint,
+    verbose: bool,
+) -> String {
     let states: Vec<State<'_>> = endings
         .iter()
         .filter_map(|(host, ending)| {
+            let ending = ending.borrow();
             let status = ending.result.as_ref()?.status()?;
             let stale = &ending.stale;
             Some(State { host, status, stale })
@@ -149,10 +156,10 @@ fn cut(line: &str, width: usize) -> String {
 /// What all hosts that answered have in common, in one line: `3 answered: 5 updates pending on 2 of them (1 for
 /// security), 1 needs a reboot`.
 #[must_use]
-pub fn totals(endings: &[(HostName, Ending)]) -> String {
+pub fn totals<E: Borrow<Ending>>(endings: &[(HostName, E)]) -> String {
     let states: Vec<&Status> = endings
         .iter()
-        .filter_map(|(_, ending)| ending.result.as_ref()?.status())
+        .filter_map(|(_, ending)| ending.borrow().result.as_ref()?.status())
         .collect();
     let count = |is_so: &dyn Fn(&Status) -> bool| states.iter().filter(|status| is_so(status)).count();
     let pending: usize = states.iter().map(|status| status.pending.len()).sum();
@@ -434,7 +441,7 @@ db1: not as usual
 ";
         assert_eq!(table(&endings, 99, paint, false), expected);
         assert_eq!(table(&endings, 10, paint, true), expected);
-        assert_eq!(table(&[], 80, paint, false), "");
+        assert_eq!(table::<Ending>(&[], 80, paint, false), "");
         let eighty = "\
 HOST   SYSTEM       PENDING  SECURITY  HELD  BROKEN  REBOOT  LISTS  FREE    DATA
 web01  debian 12    1        1         -     -       kernel  2 h    900 MB  3

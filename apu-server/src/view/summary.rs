@@ -1,6 +1,7 @@
 //! The last words of a run: every host once, equal ends together, and the numbers.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use apu_archive::quote;
@@ -8,7 +9,7 @@ use apu_fleet::{Ending, HostName, Outcome};
 use apu_proto::Operation;
 
 use super::body::{Body, HOST};
-use super::groups::{groups, set, short_set};
+use super::groups::{Numbers, groups, set, short_set};
 use super::paint::Paint;
 use super::status::totals;
 
@@ -22,26 +23,29 @@ const FEW: usize = 8;
 
 /// All ends of an operation as text; of the hosts that were told `before`, only the numbers.
 #[must_use]
-pub fn summary(
+pub fn summary<E: Borrow<Ending>>(
     operation: Operation,
-    endings: &[(HostName, Ending)],
+    endings: &[(HostName, E)],
     before: &[HostName],
     seconds: f64,
     paint: Paint,
     verbose: bool,
 ) -> String {
-    let new: Vec<(HostName, Ending)> = endings
+    let new: Vec<(HostName, &Ending)> = endings
         .iter()
         .filter(|(host, _)| !before.contains(host))
-        .cloned()
+        .map(|(host, ending)| (host.clone(), ending.borrow()))
         .collect();
     let mut text = told(operation, &new, paint, verbose);
     if operation != Operation::Status {
         return text + &paint.letters(format!("{}\n", numbers(endings, seconds, paint)));
     }
     text.insert(0, '\n');
-    let is_told = |(_, ending): &&(HostName, Ending)| !is_a_row(operation, ending);
-    let unwell: Vec<(HostName, Ending)> = endings.iter().filter(is_told).cloned().collect();
+    let unwell: Vec<(HostName, &Ending)> = endings
+        .iter()
+        .map(|(host, ending)| (host.clone(), ending.borrow()))
+        .filter(|(_, ending)| !is_a_row(operation, ending))
+        .collect();
     let mut parts = vec![totals(endings)];
     if !unwell.is_empty() {
         parts.push(counts(&unwell, paint));
@@ -51,12 +55,22 @@ pub fn summary(
 
 /// Each host with how it ended, equal ends together, without the numbers.
 #[must_use]
-pub fn told(operation: Operation, endings: &[(HostName, Ending)], paint: Paint, verbose: bool) -> String {
-    let bodies = endings
-        .iter()
-        .filter(|(_, ending)| !is_a_row(operation, ending))
-        .map(|(host, ending)| (host, Body::of(operation, ending)));
-    let mut groups = groups(bodies);
+pub fn told<E: Borrow<Ending>>(
+    operation: Operation,
+    endings: &[(HostName, E)],
+    paint: Paint,
+    verbose: bool,
+) -> String {
+    // An end that hosts share has one body.
+    let mut known: HashMap<*const Ending, usize> = HashMap::new();
+    let mut bodies = Numbers::default();
+    let numbers = endings.iter().filter_map(|(host, ending)| {
+        let ending = ending.borrow();
+        let number = || bodies.of(Body::of(operation, ending));
+        (!is_a_row(operation, ending)).then(|| (host, *known.entry(ending).or_insert_with(number)))
+    });
+    let groups = groups(numbers);
+    let mut groups = bodies.things(groups);
     // The good ones first: what needs a hand stands last, where the eye is.
     groups.sort_by_key(|(body, _)| Outcome::ALL.iter().position(|outcome| *outcome == body.outcome));
     let mut text = String::new();
@@ -86,16 +100,16 @@ fn is_a_row(operation: Operation, ending: &Ending) -> bool {
 
 /// `97 changed, 3 unreachable, in 12.3 s`.
 #[must_use]
-pub fn numbers(endings: &[(HostName, Ending)], seconds: f64, paint: Paint) -> String {
+pub fn numbers<E: Borrow<Ending>>(endings: &[(HostName, E)], seconds: f64, paint: Paint) -> String {
     format!("{}, in {}", counts(endings, paint), duration(seconds))
 }
 
 /// `97 changed, 3 unreachable`.
 #[must_use]
-pub fn counts(endings: &[(HostName, Ending)], paint: Paint) -> String {
+pub fn counts<E: Borrow<Ending>>(endings: &[(HostName, E)], paint: Paint) -> String {
     let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
     for (_, ending) in endings {
-        *counts.entry(ending.outcome).or_default() += 1;
+        *counts.entry(ending.borrow().outcome).or_default() += 1;
     }
     let all = Outcome::ALL
         .into_iter()

@@ -31,6 +31,9 @@ use crate::transport::Transport;
 /// How often sinks that show time passing are called.
 const TICK: Duration = Duration::from_millis(200);
 
+/// The most reports that are taken as of one moment: a Ctrl-C need not wait for more.
+const AT_ONCE: usize = 256;
+
 /// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///
 /// `instructions` are those of administrators.
@@ -50,7 +53,7 @@ pub(crate) async fn run_phase<T: Transport>(
         parallel: limits.parallel,
         max_failures: limits.max_failures,
     };
-    let (to, mut reports) = mpsc::channel(256);
+    let (to, mut reports) = mpsc::channel(AT_ONCE);
     let mut workers = Workers {
         transport,
         timeout: limits.timeout,
@@ -74,7 +77,14 @@ pub(crate) async fn run_phase<T: Transport>(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut input = Input::Go;
     loop {
-        let actions = state.on(input, moment());
+        let mut actions = state.on(input, moment());
+        // What hosts have told meanwhile is of the same moment: many that end together are one write to the disk.
+        for _ in 0..AT_ONCE {
+            let Ok((index, report)) = reports.try_recv() else {
+                break;
+            };
+            actions.extend(state.on(Input::Report(index, report), moment()));
+        }
         if workers.carry_out(actions, &state, sinks).is_break() {
             return state.into_run();
         }
@@ -84,7 +94,7 @@ pub(crate) async fn run_phase<T: Transport>(
                     Some(instruction) => break Input::Told(instruction),
                     None => listening = false,
                 },
-                _ = ticks.tick() => {
+                _ = ticks.tick(), if sinks.want_ticks() || state.run().pause.is_some() => {
                     sinks.tick(state.run());
                     if state.run().pause.is_some() {
                         break Input::Tick;

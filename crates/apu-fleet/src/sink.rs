@@ -32,6 +32,11 @@ pub trait Sink {
 
     /// Called a few times a second while nothing else may happen: for those that show time passing.
     fn tick(&mut self, _run: &RunState) {}
+
+    /// Whether it is to be called so until something happens.
+    fn wants_ticks(&self) -> bool {
+        true
+    }
 }
 
 /// All sinks of a push.
@@ -74,6 +79,11 @@ impl Sinks<'_> {
                 .map_err(|error| format!("{}: {error}", sink.name()))?;
         }
         Ok(())
+    }
+
+    /// Whether any sink has something to do while nothing happens.
+    pub(crate) fn want_ticks(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.wants_ticks())
     }
 
     pub(crate) fn tick(&mut self, run: &RunState) {
@@ -130,6 +140,9 @@ impl<W: Write> Sink for JsonLines<W> {
 /// The same JSON with everything but printable ASCII as `\uXXXX`. Outside of strings JSON has nothing else.
 #[must_use]
 pub fn json_in_ascii(json: &str) -> String {
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json.to_owned();
+    }
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         if matches!(character, ' '..='~') {

@@ -12,15 +12,16 @@ use crate::run::RunNumber;
 /// The number of hosts for each outcome. The key `None` counts the hosts whose outcome is not known.
 pub type Outcomes = BTreeMap<Option<Outcome>, usize>;
 
+/// Answered from an index alone.
+pub(crate) const COUNT: &str = "SELECT outcome, count(*) FROM attempt WHERE run = ? GROUP BY outcome";
+
 impl Ledger {
     /// Counts the hosts of a run by their outcome.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
     pub fn outcomes(&self, run: RunNumber) -> Result<Outcomes, LedgerError> {
-        let mut query = self
-            .connection
-            .prepare("SELECT outcome, count(*) FROM attempt WHERE run = ? GROUP BY outcome")?;
+        let mut query = self.connection.prepare(COUNT)?;
         let rows = query.query_map([run.0], |row| {
             Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?))
         })?;

@@ -8,6 +8,7 @@ mod begin;
 mod carried;
 mod check;
 mod counts;
+mod ends;
 mod error;
 mod instruction;
 mod lease;
@@ -24,6 +25,7 @@ mod work;
 
 pub use self::begin::{BeginError, NewRun};
 pub use self::counts::Outcomes;
+pub use self::ends::RunEnds;
 pub use self::error::LedgerError;
 pub use self::instruction::Told;
 pub use self::lease::Lease;

@@ -1,6 +1,7 @@
 //! Reads runs, their hosts and their events.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use apu_fleet::{Ending, Event, HostName, Outcome, RunState, TimedEvent};
 use jiff::Timestamp;
@@ -330,9 +331,45 @@ impl Ledger {
         }
         Ok(())
     }
+
+    /// What each host of a run printed, in the order of their turns, until `take` breaks. One that printed nothing is left out.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn outputs(
+        &self,
+        run: RunNumber,
+        mut take: impl FnMut(&HostName, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), LedgerError> {
+        let mut query = self.connection.prepare(
+            "SELECT turn, host, text FROM output JOIN attempt USING (run, turn) WHERE run = ? ORDER BY turn, part",
+        )?;
+        let mut rows = query.query([run.0])?;
+        let mut printed: Option<(i64, HostName, Vec<u8>)> = None;
+        while let Some(row) = rows.next()? {
+            let turn = row.get(0)?;
+            let packed: Vec<u8> = row.get(2)?;
+            let part = unpack(&packed, MOST as u64)?;
+            match &mut printed {
+                Some((known, _, text)) if *known == turn => text.extend_from_slice(&part),
+                _ => {
+                    let host = host_name(run.0, &row.get::<_, String>(1)?)?;
+                    if let Some((_, host, text)) = printed.replace((turn, host, part))
+                        && take(&host, &text).is_break()
+                    {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        if let Some((_, host, text)) = printed {
+            let _ = take(&host, &text);
+        }
+        Ok(())
+    }
 }
 
-fn event(run: RunNumber, body: &str) -> Result<Event, LedgerError> {
+pub(crate) fn event(run: RunNumber, body: &str) -> Result<Event, LedgerError> {
     serde_json::from_str(body)
         .map_err(io::Error::from)
         .map_err(|error| damaged(run.0, "an event", &error.to_string()))

@@ -229,12 +229,16 @@ impl Inner {
         }
     }
 
+    /// Whether there is something to write.
+    fn is_waiting(&self, is_sure: bool) -> bool {
+        !self.pending.is_empty() || self.outputs.values().any(|output| output.is_waiting(is_sure))
+    }
+
     /// Writes what is not written yet; with `is_sure` it survives the loss of power.
     fn flush(&mut self, is_sure: bool) -> Result<(), LedgerError> {
-        let Some(run) = self.number else { return Ok(()) };
-        if self.pending.is_empty() && !self.outputs.values().any(|output| output.is_waiting(is_sure)) {
+        let Some(run) = self.number.filter(|_| self.is_waiting(is_sure)) else {
             return Ok(());
-        }
+        };
         let connection = &mut self.ledger.connection;
         let level = if is_sure { "FULL" } else { "NORMAL" };
         connection.pragma_update(None, "synchronous", level)?;
@@ -298,6 +302,12 @@ impl Sink for Recorder {
             inner.flush(true).map_err(io::Error::other)?;
         }
         Ok(())
+    }
+
+    fn wants_ticks(&self) -> bool {
+        let inner = self.0.borrow();
+        // Until somebody may tell it to stop, there is nothing to look at but what is not written yet.
+        inner.on_told.is_some() || inner.is_waiting(false)
     }
 
     fn tick(&mut self, run: &RunState) {
@@ -454,5 +464,12 @@ mod tests {
         let mut read = Vec::new();
         inner.ledger.output(number, &host, &mut read).unwrap();
         assert!(read == printed, "{} of {} bytes", read.len(), printed.len());
+        let mut all = Vec::new();
+        let take = |name: &HostName, text: &[u8]| {
+            all.push((name.clone(), text.to_vec()));
+            std::ops::ControlFlow::Continue(())
+        };
+        inner.ledger.outputs(number, take).unwrap();
+        assert!(all == [(host, printed)], "{} hosts", all.len());
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 2] = [CREATE, INSTRUCTIONS];
+const STEPS: [&str; 3] = [CREATE, INSTRUCTIONS, COUNTS];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -82,6 +82,9 @@ const INSTRUCTIONS: &str = "
     ALTER TABLE run ADD COLUMN paused INTEGER;
 ";
 
+/// The hosts of many runs are counted without a look at any of them.
+const COUNTS: &str = "CREATE INDEX attempt_by_outcome ON attempt(run, outcome);";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -109,7 +112,14 @@ fn form(connection: &Connection) -> rusqlite::Result<i64> {
 
 #[cfg(test)]
 mod tests {
+    use apu_fleet::Outcome;
+
     use super::*;
+    use crate::counts::COUNT;
+    use crate::ledger::Ledger;
+    use crate::run::RunNumber;
+
+    const RUN: &str = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
 
     #[test]
     fn a_ledger_of_a_later_form_is_left_alone() {
@@ -119,32 +129,43 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 2 })
+            Err(LedgerError::Newer { found: 99, known: 3 })
         ));
     }
 
     #[test]
-    fn a_ledger_of_the_first_form_keeps_its_runs_and_what_they_were_told() {
+    fn a_ledger_of_the_first_form_becomes_one_of_the_latest_with_all_that_it_holds() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(CREATE).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        let run = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
-        connection.execute(run, []).unwrap();
+        connection.execute(RUN, []).unwrap();
+        let attempts = "INSERT INTO attempt (run, turn, host, outcome) \
+             VALUES (1, 0, 'web1', 'failed'), (1, 1, 'web2', 'changed'), (1, 2, 'web3', NULL), (1, 3, 'web4', 'changed')";
+        connection.execute(attempts, []).unwrap();
         connection
             .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
             .unwrap();
         migrate(&mut connection).unwrap();
+        assert_eq!(form(&connection).unwrap(), 3);
         let told = "SELECT what || ' ' || told.by || ' ' || told.at FROM instruction AS told JOIN run ON run = run.number WHERE paused IS NULL";
         let told: String = connection.query_row(told, [], |row| row.get(0)).unwrap();
         assert_eq!(told, "stop bob 7");
+        let ledger = Ledger { connection };
+        let outcomes = ledger.outcomes(RunNumber(1)).unwrap();
+        let expected = [(None, 1), (Some(Outcome::Changed), 2), (Some(Outcome::Failed), 1)];
+        assert_eq!(outcomes, expected.into());
+        let plan: String = ledger
+            .connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {COUNT}"), [1], |row| row.get(3))
+            .unwrap();
+        assert!(plan.contains("COVERING INDEX attempt_by_outcome"), "{plan}");
     }
 
     #[test]
     fn a_host_ends_once_in_a_run() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        let run = "INSERT INTO run (push, operation, request, target, by, owner, begun) VALUES ('00', '', '', '', '', '', 0)";
-        connection.execute(run, []).unwrap();
+        connection.execute(RUN, []).unwrap();
         connection
             .execute("INSERT INTO attempt (run, turn, host) VALUES (1, 0, 'web1')", [])
             .unwrap();

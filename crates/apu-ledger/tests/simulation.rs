@@ -16,6 +16,9 @@ mod simulation {
     pub(crate) mod seed;
 }
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use apu_fleet::Outcome;
@@ -25,16 +28,32 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Runs the property on as many seeds as are asked for, and says how fast that was.
-fn for_each_seed(default: u64, mut property: impl FnMut(u64)) {
+/// Runs the property on as many seeds as are asked for, on all processors, and says how fast that was.
+fn for_each_seed(default: u64, property: impl Fn(u64) + Sync) {
     let (first, rollouts) = (number("APU_SEED", 1), number("APU_ROLLOUTS", default));
     let begun = Instant::now();
-    for seed in first..first + rollouts {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(seed)));
-        if let Err(panic) = outcome {
-            println!("APU_SEED={seed}");
-            std::panic::resume_unwind(panic);
+    let next = AtomicU64::new(first);
+    let failed = Mutex::new(BTreeMap::new());
+    let work = || {
+        while failed.lock().unwrap().is_empty() {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + rollouts {
+                break;
+            }
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(seed)));
+            if let Err(panic) = outcome {
+                failed.lock().unwrap().insert(seed, panic);
+            }
         }
+    };
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            threads.spawn(work);
+        }
+    });
+    if let Some((seed, panic)) = failed.into_inner().unwrap().pop_first() {
+        println!("APU_SEED={seed}");
+        std::panic::resume_unwind(panic);
     }
     let a_minute = rollouts as f64 * 60.0 / begun.elapsed().as_secs_f64();
     println!("{rollouts} seeds, {a_minute:.0} a minute");
@@ -131,7 +150,7 @@ fn a_host_that_was_asked_is_never_told_not_to_have_been_whatever_comes_after_the
 
 #[test]
 fn a_wave_of_which_nobody_can_tell_waits_for_a_decision_and_the_others_follow_whoever_promotes_it() {
-    let mut followed = 0;
+    let followed = AtomicU64::new(0);
     for_each_seed(60, |seed| {
         let mut story = Story::of(seed);
         story.max_failures = None;
@@ -143,9 +162,11 @@ fn a_wave_of_which_nobody_can_tell_waits_for_a_decision_and_the_others_follow_wh
         story.is_promoted = true;
         let promoted = story.told(seed.is_multiple_of(3).then_some(seed));
         let mut later = story.later_waves();
-        followed += usize::from(is_unclear && later.any(|host| promoted.clients.has_done(&host.name)));
+        if is_unclear && later.any(|host| promoted.clients.has_done(&host.name)) {
+            followed.fetch_add(1, Ordering::Relaxed);
+        }
     });
-    assert!(followed > 0, "no seed had such a wave");
+    assert!(followed.into_inner() > 0, "no seed had such a wave");
 }
 
 #[test]

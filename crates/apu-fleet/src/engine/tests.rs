@@ -533,3 +533,74 @@ async fn no_host_is_asked_before_that_is_written_down() {
         ]
     );
 }
+
+/// Counts how often it has to write down what happened.
+struct Writes<'a>(&'a mut usize);
+
+impl crate::sink::Sink for Writes<'_> {
+    fn name(&self) -> &str {
+        "writes"
+    }
+
+    fn take(&mut self, _: &TimedEvent, _: &RunState) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn settle(&mut self) -> std::io::Result<()> {
+        *self.0 += 1;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_end_together_are_written_down_together() {
+    let names: Vec<String> = (0..40).map(|host| format!("web{host}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (_stop, stops) = mpsc::unbounded_channel();
+    let mut writes = 0;
+    let sinks = Sinks::default().with(Writes(&mut writes));
+    let run = update(&Arc::new(Script::default()), &names, LIMITS, stops, sinks).await;
+    assert_eq!(run.outcomes(), [(Outcome::Changed, 40)].into());
+    assert!(writes < 15, "{writes}");
+}
+
+/// Counts its ticks.
+struct Ticks<'a> {
+    wanted: bool,
+    ticks: &'a mut usize,
+}
+
+impl crate::sink::Sink for Ticks<'_> {
+    fn name(&self) -> &str {
+        "ticks"
+    }
+
+    fn take(&mut self, _: &TimedEvent, _: &RunState) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &RunState) {
+        *self.ticks += 1;
+    }
+
+    fn wants_ticks(&self) -> bool {
+        self.wanted
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_passes_unseen_where_no_sink_wants_to_see_it() {
+    let script = Arc::new(Script {
+        acts: [("web1", vec![Act::SaysAfter(Duration::from_secs(10), CHANGED)])].into(),
+        ..Script::default()
+    });
+    let mut ticks = [0; 2];
+    for (ticks, wanted) in ticks.iter_mut().zip([true, false]) {
+        let (_stop, stops) = mpsc::unbounded_channel();
+        let sinks = Sinks::default().with(Ticks { wanted, ticks });
+        script.asked.lock().unwrap().clear();
+        let run = update(&script, &["web1"], LIMITS, stops, sinks).await;
+        assert_eq!(run.outcomes(), [(Outcome::Changed, 1)].into());
+    }
+    assert!(ticks[0] > 40 && ticks[1] == 0, "{ticks:?}");
+}

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod desk;
+mod ends;
+#[path = "../simulation/seed.rs"]
+mod seed;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -94,8 +97,9 @@ fn what_decides_is_on_the_disk_at_once_and_the_rest_soon() {
         ledger.events(&run).unwrap().len()
     };
     assert_eq!(count(), 1);
+    assert!(push.recorder.wants_ticks());
     push.recorder.tick(&push.state);
-    assert_eq!(count(), 2);
+    assert_eq!((count(), push.recorder.wants_ticks()), (2, false));
     push.start("web1");
     assert_eq!(count(), 3);
     let number = push.recorder.number().unwrap();

@@ -170,15 +170,17 @@ impl Story {
             .or_else(|_| tempfile::tempdir())
             .unwrap();
         let path = directory.path().join("apu.db");
+        let ledger = Ledger::open(&path).unwrap();
+        let desk = (&*path, &ledger);
         let clients = Clients::new(&self.clients);
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
+            .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
         runtime.block_on(async {
             let Some(kill) = kill else {
-                self.pushed(&path, &clients, None, (Duration::MAX, None)).await;
+                self.pushed(desk, &clients, None, (Duration::MAX, None)).await;
                 return;
             };
             let mut seed = Seed::of(kill);
@@ -186,7 +188,7 @@ impl Story {
             let mut parent = None;
             while killed < 2 {
                 let moment = Duration::from_millis(seed.below(200_000) as u64);
-                if self.pushed(&path, &clients, parent, (moment, None)).await {
+                if self.pushed(desk, &clients, parent, (moment, None)).await {
                     return;
                 }
                 killed += 1;
@@ -194,15 +196,14 @@ impl Story {
                     clients.switch_off(|_| seed.is(25));
                 }
                 end_owners(&path);
-                parent = Some(Ledger::open(&path).unwrap().runs(1).unwrap()[0].number);
+                parent = Some(ledger.runs(1).unwrap()[0].number);
             }
             // Half of them come before anything is begun.
             let seconds = if seed.is(50) { 0 } else { seed.below(60) as u64 };
             let interrupt = (is_shaky && seed.is(40)).then(|| Duration::from_secs(seconds));
-            self.pushed(&path, &clients, parent, (Duration::MAX, interrupt))
+            self.pushed(desk, &clients, parent, (Duration::MAX, interrupt))
                 .await;
         });
-        let ledger = Ledger::open(&path).unwrap();
         let last = ledger.runs(1).unwrap()[0].number;
         let attempts = ledger.attempts(last).unwrap();
         Ran {
@@ -218,7 +219,7 @@ impl Story {
     /// Pushes it, for so long. Whether it came to its end.
     async fn pushed(
         &self,
-        path: &Path,
+        (path, ledger): (&Path, &Ledger),
         clients: &Clients,
         parent: Option<RunNumber>,
         (time, interrupt): (Duration, Option<Duration>),
@@ -226,7 +227,7 @@ impl Story {
         let run = RunId::from_bytes([7; 16]);
         let request = Request::new(Operation::Upgrade, [RequestOption::RunId(run)], []).unwrap();
         let hosts: Vec<Host> = self.clients.iter().map(|client| client.host.clone()).collect();
-        let begun = u64::from(parent.is_some()) + Ledger::open(path).unwrap().runs(9).unwrap().len() as u64;
+        let begun = u64::from(parent.is_some()) + ledger.runs(9).unwrap().len() as u64;
         let push = PushId::from_bytes((u128::from(self.seed) << 64 | u128::from(begun)).to_be_bytes());
         let announcement = Announcement::of(push, &hosts, &request, "alice".into());
         let recorder = Recorder::new(
@@ -290,7 +291,6 @@ impl Story {
         };
         let (carried, promoted) = match parent {
             Some(parent) => {
-                let ledger = Ledger::open(path).unwrap();
                 let run = ledger.find(&RunRef::Number(parent)).unwrap();
                 (ledger.carried(parent).unwrap(), ledger.promoted(&run).unwrap())
             }
