@@ -10,13 +10,12 @@ use apu_proto::{
 use nix::sys::statvfs::statvfs;
 
 use super::kernel;
-use super::security;
 use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, errors, indextargets_arguments,
-    is_security, source_options,
+    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, is_security, mark_security,
+    read_targets,
 };
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
@@ -36,7 +35,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .to_owned()
     };
     let release = OsRelease::read(paths);
-    let targets = targets(paths);
+    let targets = read_targets(paths);
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
     let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
@@ -67,7 +66,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             status.kept_back = plan.kept_back;
-            if let Err(error) = security::mark_security(paths, &targets, &mut status.pending) {
+            if let Err(error) = mark_security(paths, &targets, &mut status.pending) {
                 let said = error.to_string();
                 result.notes.push(Note::SecurityUnknown { said });
             }
@@ -85,17 +84,6 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     Ok(result.with(Answer::Status {
         status: Box::new(status),
     }))
-}
-
-/// Returns the indexes of this client's sources; none where apt cannot list them, an error that the simulation then
-/// reports.
-fn targets(paths: &ClientPaths) -> Vec<Target> {
-    let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
-    spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
-        .ok()
-        .filter(spawn::Captured::succeeded)
-        .and_then(|captured| Target::parse_all(&captured.stdout))
-        .unwrap_or_default()
 }
 
 /// Simulates a dist-upgrade that may remove packages, to find everything that is pending.

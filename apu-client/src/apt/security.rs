@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use apu_proto::Pending;
 
-use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_arguments, is_security};
+use super::call::{APT_CACHE, cache_arguments};
+use super::environment::ENVIRONMENT;
+use super::plan::is_security;
+use super::targets::Target;
 use crate::dpkg::compare;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
