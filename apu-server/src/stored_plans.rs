@@ -38,6 +38,9 @@ pub struct StoredPlan {
     pub packages: Vec<String>,
     /// Whether packages may be removed.
     pub allow_remove: bool,
+    /// Whether only packages with a security update are upgraded.
+    #[serde(default)]
+    pub security: bool,
     /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
     #[serde(default)]
     pub options: Vec<String>,
@@ -210,6 +213,7 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: Vec::new(),
             allow_remove: true,
+            security: true,
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
@@ -276,10 +280,13 @@ mod tests {
         let number = keep(&site, &plan()).unwrap();
         let mut value: serde_json::Value =
             serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
-        assert!(value.as_object_mut().unwrap().remove("options").is_some());
+        for word in ["options", "security"] {
+            assert!(value.as_object_mut().unwrap().remove(word).is_some());
+        }
         fs::write(path(&site, number), value.to_string()).unwrap();
         let old = StoredPlan {
             options: Vec::new(),
+            security: false,
             ..plan()
         };
         assert_eq!(find(&site, number).unwrap(), Some(old));

@@ -4,9 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_proto::{
-    Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Pending, Reason, RunResult, Status, Step,
-};
+use apu_proto::{Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Reason, RunResult, Status};
 use nix::sys::statvfs::statvfs;
 
 use super::kernel;
@@ -14,8 +12,7 @@ use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, is_security, mark_security,
-    read_targets,
+    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, mark_security, pending, read_targets,
 };
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
@@ -35,7 +32,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .to_owned()
     };
     let release = OsRelease::read(paths);
-    let targets = read_targets(paths);
+    let targets = read_targets(paths).unwrap_or_default();
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
     let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
@@ -106,28 +103,6 @@ fn upgrade_plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String
     Plan::parse(&captured.stdout, &database.architecture).map_err(|error| error.to_string())
 }
 
-fn pending(plan: &Plan) -> Vec<Pending> {
-    let upgrades = plan.steps.iter().filter_map(|step| match step {
-        Step::Install {
-            package,
-            old: Some(old),
-            new,
-            origin,
-            ..
-        } => Some(Pending {
-            package: package.clone(),
-            old: old.clone(),
-            new: new.clone(),
-            security: is_security(origin),
-            origin: origin.clone(),
-        }),
-        _ => None,
-    });
-    let mut pending: Vec<Pending> = upgrades.collect();
-    pending.sort_by(|one, other| one.package.cmp(&other.package));
-    pending
-}
-
 /// Returns the free space of each file system that packages are installed to.
 fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
     let mut seen = Vec::new();
@@ -156,24 +131,4 @@ fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
         });
     }
     free
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pending_are_upgrades_and_not_what_comes_with_them() {
-        let plan = Plan::parse(
-            "Inst b [1] (2 Debian-Security:12/stable-security [amd64])\nInst a [1] (2 Site:x [all])\nInst new (1 Site:x [all])\n",
-            "amd64",
-        )
-        .unwrap();
-        let pending = pending(&plan);
-        let shown: Vec<_> = pending
-            .iter()
-            .map(|one| (one.package.as_str(), one.security))
-            .collect();
-        assert_eq!(shown, [("a:amd64", false), ("b:amd64", true)]);
-    }
 }

@@ -14,8 +14,8 @@ use crate::os::temporary_directory::TemporaryDirectory;
 const MAX_FILE_SIZE: u64 = 1024 * 1024;
 const MAX_FILES: usize = 2000;
 
-/// Number of copies that this process has made, for the names of their directories.
-static COPIES_MADE: AtomicU32 = AtomicU32::new(0);
+/// Number of directories that this process has made, for their names.
+static DIRECTORIES_MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The copies, in a directory that is removed when this value is dropped.
 #[derive(Debug)]
@@ -30,12 +30,8 @@ pub(crate) struct SourceCopy {
 impl SourceCopy {
     /// Copies the source files that apt would read on this client.
     pub(crate) fn take(paths: &ClientPaths) -> io::Result<Self> {
-        let home = paths.state().join("views");
+        let directory = directory_of_process(paths)?;
         let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
-        private(&home)?;
-        remove_stale(&home);
-        let number = COPIES_MADE.fetch_add(1, Ordering::Relaxed);
-        let directory = TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))?;
         let (list, parts) = (paths.source_list(), paths.source_parts());
         let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
         let copies = Self {
@@ -141,6 +137,15 @@ impl SourceCopy {
         let is_copy = path == self.list.1 || path.parent() == Some(self.parts.1.as_path());
         is_copy.then_some((path, at.parse().ok()?))
     }
+}
+
+/// Creates a directory for files that only the calls of this process read, and removes those of processes that were killed.
+pub(super) fn directory_of_process(paths: &ClientPaths) -> io::Result<TemporaryDirectory> {
+    let home = paths.state().join("views");
+    DirBuilder::new().mode(0o700).recursive(true).create(&home)?;
+    remove_stale(&home);
+    let number = DIRECTORIES_MADE.fetch_add(1, Ordering::Relaxed);
+    TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))
 }
 
 /// Removes the copies of processes that were killed.

@@ -84,15 +84,13 @@ impl Target {
     }
 }
 
-/// Returns the indexes of this client's sources; none where apt cannot list them, an error that the simulation then
-/// reports.
-pub(crate) fn read_targets(paths: &ClientPaths) -> Vec<Target> {
+/// Returns the indexes of this client's sources; none where apt cannot list them.
+pub(crate) fn read_targets(paths: &ClientPaths) -> Option<Vec<Target>> {
     let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
     spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
         .ok()
         .filter(spawn::Captured::succeeded)
         .and_then(|captured| Target::parse_all(&captured.stdout))
-        .unwrap_or_default()
 }
 
 /// Encodes a part of an address as apt does in the name of a list.

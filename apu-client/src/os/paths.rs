@@ -29,6 +29,8 @@ pub(crate) struct AptConfiguration {
     pub(crate) archives: PathBuf,
     pub(crate) source_list: PathBuf,
     pub(crate) source_parts: PathBuf,
+    /// The machine's own preferences; none where a setting says so.
+    pub(crate) preferences: Option<PathBuf>,
     /// Options that undo settings of this machine alone.
     pub(crate) overrides: Vec<String>,
     /// All settings, as apt prints them.
@@ -107,6 +109,14 @@ impl ClientPaths {
         (self.apt.get()).map_or_else(
             || self.path("/etc/apt/sources.list.d"),
             |apt| apt.source_parts.clone(),
+        )
+    }
+
+    /// Returns the machine's own file of preferences, beside those in a directory; it need not exist.
+    pub(crate) fn preferences(&self) -> Option<PathBuf> {
+        (self.apt.get()).map_or_else(
+            || Some(self.path("/etc/apt/preferences")),
+            |apt| apt.preferences.clone(),
         )
     }
 

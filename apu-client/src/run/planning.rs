@@ -9,6 +9,7 @@ use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Rea
 
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
+use super::security_selection::{plan_security, stay_at_version};
 use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, removal_not_allowed, simulate};
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
@@ -63,10 +64,14 @@ pub(crate) fn plan(
         && let Some(plan) = plan_cache::find(paths, before)
         && plan.transaction().id() == approved
     {
-        return Ok((call, plan));
+        return Ok((stay_at_version(paths, call, &plan.stay)?, plan));
     }
-    let mut plan =
-        simulate(&call, conffiles, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    let planned = if request.is_only_security() {
+        plan_security(paths, &call, conffiles, database)
+    } else {
+        simulate(&call, conffiles, database).map(|plan| (call, plan))
+    };
+    let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
     if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;

@@ -90,6 +90,13 @@ pub struct Args {
     #[arg(long)]
     pub allow_remove: bool,
 
+    /// Let upgrade and dist-upgrade bring packages with a security update, with what these need, and no others.
+    ///
+    /// A package has one where a version newer than the installed one, up to the one that apt would install, comes from a security
+    /// archive.
+    #[arg(long)]
+    pub security: bool,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -182,6 +189,7 @@ impl Args {
             dry_run: false,
             plan: false,
             allow_remove: request.allows_removal(),
+            security: request.is_only_security(),
             shown,
             root: "/".into(),
         }
@@ -246,6 +254,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --allow-remove"))
                 .advise("leave it out: only dist-upgrade and install remove packages on the way"));
         }
+        if self.security && !operation.takes_only_security() {
+            return Err(Failure::words(format!("{operation} has no --security"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
+        }
         let of_changes = [
             (self.dry_run, "--dry-run"),
             (self.plan, "--plan"),
@@ -263,8 +275,11 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
-        let options = self.allow_remove.then_some(RequestOption::AllowRemove);
-        let request = Request::new(operation, options, packages).and_then(|request| {
+        let options = [
+            self.allow_remove.then_some(RequestOption::AllowRemove),
+            self.security.then_some(RequestOption::OnlySecurity),
+        ];
+        let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
                 // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
                 request.clone().with([
@@ -379,6 +394,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_becomes_the_words_that_ask_it() {
+        for line in [
+            "apu/1 dist-upgrade allow_remove=yes only_security=yes",
+            "apu/1 upgrade only_security=yes",
+            "apu/1 install allow_remove=yes vim=2:9.0",
+        ] {
+            let request = Request::parse(line.as_bytes()).unwrap();
+            let args = Args::of_request("web", &request, Shown::default());
+            assert_eq!(args.request(&[]).unwrap(), request);
+        }
+    }
+
+    #[test]
     fn paths_are_files_and_stand_beside_names() {
         let line = "apt-all web install ./foo htop bar_1_all.deb /srv/x.deb vim=2:9.0";
         let files: Vec<PathBuf> = ["./foo", "bar_1_all.deb", "/srv/x.deb"]
@@ -426,6 +454,8 @@ mod tests {
                 "apt-all web upgrade --allow-remove",
                 "upgrade has no --allow-remove",
             ),
+            ("apt-all web install htop --security", "install has no --security"),
+            ("apt-all web update --security", "update has no --security"),
             ("apt-all web update --dry-run", "update has no --dry-run"),
             (
                 "apt-all web status --max-failures 1",

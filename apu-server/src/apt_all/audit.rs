@@ -38,6 +38,7 @@ impl Record {
             (args.yes, "--yes"),
             (args.dry_run, "--dry-run"),
             (args.allow_remove, "--allow-remove"),
+            (args.security, "--security"),
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());

@@ -69,6 +69,7 @@ struct Facts<'a> {
     operation: Operation,
     packages: &'a [String],
     allow_remove: bool,
+    security: bool,
     valid: bool,
     hosts: usize,
     waves: &'a [usize],
@@ -86,6 +87,7 @@ impl<'a> Facts<'a> {
             operation: plan.operation,
             packages: &plan.packages,
             allow_remove: plan.allow_remove,
+            security: plan.security,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
             waves: &plan.waves,
@@ -204,6 +206,9 @@ fn command(plan: &StoredPlan) -> String {
     if plan.allow_remove {
         words.push("--allow-remove".to_owned());
     }
+    if plan.security {
+        words.push("--security".to_owned());
+    }
     words.extend(plan.options.iter().map(|word| quote(word)));
     words.join(" ")
 }
@@ -243,6 +248,7 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: args.packages.clone(),
             allow_remove: args.allow_remove,
+            security: args.security,
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
             waves: Vec::new(),
@@ -255,6 +261,7 @@ mod tests {
         for line in [
             "apt-all web dist-upgrade",
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
+            "apt-all web dist-upgrade --security --soak 60s",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

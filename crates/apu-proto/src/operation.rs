@@ -123,6 +123,12 @@ impl Operation {
         matches!(self, Self::DistUpgrade | Self::Install)
     }
 
+    /// Whether a request may narrow it to packages with a security update.
+    #[must_use]
+    pub const fn takes_only_security(self) -> bool {
+        matches!(self, Self::Upgrade | Self::DistUpgrade)
+    }
+
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {

@@ -28,6 +28,7 @@ pub struct Request {
     run_id: Option<RunId>,
     dry_run: bool,
     allow_remove: bool,
+    only_security: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
     lock_wait: Option<u32>,
@@ -102,6 +103,18 @@ impl Request {
         self
     }
 
+    /// What a plan of the request depends on: the same without its run, its lock, and the plan that was approved.
+    #[must_use]
+    pub fn to_be_planned(&self) -> Self {
+        Self {
+            run_id: None,
+            dry_run: false,
+            plan: None,
+            lock_wait: None,
+            ..self.clone()
+        }
+    }
+
     /// Not a request yet for an operation that wants more.
     const fn unchecked(operation: Operation) -> Self {
         Self {
@@ -109,6 +122,7 @@ impl Request {
             run_id: None,
             dry_run: false,
             allow_remove: false,
+            only_security: false,
             plan: None,
             lists_of_site: false,
             lock_wait: None,
@@ -125,6 +139,7 @@ impl Request {
             RequestOption::RunId(id) => self.run_id.replace(id).is_some(),
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
+            RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
@@ -194,6 +209,12 @@ impl Request {
         self.allow_remove
     }
 
+    /// Whether to upgrade only packages with a security update.
+    #[must_use]
+    pub const fn is_only_security(&self) -> bool {
+        self.only_security
+    }
+
     /// The only transaction to do; any other is refused.
     #[must_use]
     pub const fn plan(&self) -> Option<TransactionId> {
@@ -224,6 +245,7 @@ impl Request {
             self.run_id.map(RequestOption::RunId),
             self.dry_run.then_some(RequestOption::DryRun),
             self.allow_remove.then_some(RequestOption::AllowRemove),
+            self.only_security.then_some(RequestOption::OnlySecurity),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
             self.lock_wait.map(RequestOption::LockWait),
@@ -255,6 +277,7 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| RequestOption::RunId(RunId::from_bytes(id))),
             Just(RequestOption::DryRun),
             Just(RequestOption::AllowRemove),
+            Just(RequestOption::OnlySecurity),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
@@ -338,6 +361,18 @@ mod tests {
         ] {
             assert_eq!(Request::parse(request.to_string().as_bytes()), Ok(request));
         }
+    }
+
+    #[test]
+    fn what_is_planned_is_all_that_says_what_to_do() {
+        let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
+        let what = " allow_remove=yes only_security=yes";
+        let run = format!(
+            " run_id={} dry_run=yes{what} plan_sha256={} lock_wait=9",
+            "a".repeat(32),
+            "b".repeat(64)
+        );
+        assert_eq!(read(&run).to_be_planned(), read(what));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum RequestOption {
     DryRun,
     /// Let the transaction remove packages.
     AllowRemove,
+    /// Upgrade only packages with a security update.
+    OnlySecurity,
     /// Do only this transaction, and refuse any other.
     Plan(TransactionId),
     /// Fetch the lists of the site's own archives and leave those of all others as they are.
@@ -37,6 +39,7 @@ impl RequestOption {
             "run_id" => value.parse().ok().map(Self::RunId),
             "dry_run" => (value == "yes").then_some(Self::DryRun),
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
+            "only_security" => (value == "yes").then_some(Self::OnlySecurity),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
@@ -54,6 +57,7 @@ impl RequestOption {
             }
             Self::DryRun | Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
+            Self::OnlySecurity => operation.takes_only_security(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::LockWait(_) => operation.is_a_run(),
         }
@@ -66,6 +70,7 @@ impl fmt::Display for RequestOption {
             Self::RunId(id) => write!(f, "run_id={id}"),
             Self::DryRun => f.write_str("dry_run=yes"),
             Self::AllowRemove => f.write_str("allow_remove=yes"),
+            Self::OnlySecurity => f.write_str("only_security=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),

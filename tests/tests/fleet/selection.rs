@@ -1,0 +1,145 @@
+//! Runs that change a selection of what they could: security updates alone.
+
+use apu_tests::{Fleet, Host, Stage, Suite};
+use serde_json::Value;
+
+/// A security archive of the site, in the layout of Debian's.
+const SETTINGS: &str = r#"
+[[archives]]
+name = "fixes"
+path = "/srv/fixes"
+url = "http://apu.example.org:8080/fixes"
+suite = "fixes-security"
+"#;
+
+/// `apu serve` on the address of the settings, after apu-data names the archive.
+const SERVE: &str = r#"
+set -e
+gen-apu-data-pkg
+start-stop-daemon --start --background --make-pidfile --pidfile /run/apu-serve-fixes.pid --startas /usr/sbin/apu -- serve --listen 127.9.0.1:8080
+for try in $(seq 200); do
+    grep -q ': 0100097F:1F90 00000000:0000 0A' /proc/net/tcp && exit 0
+    sleep 0.05
+done
+echo "apu serve does not listen" >&2
+exit 1
+"#;
+
+/// Adds a package to the security archive; `fields` are further lines of its control file.
+fn publish(server: &Host, name: &str, version: &str, fields: &str) {
+    let control = format!(
+        "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n{fields}Description: a test\n"
+    );
+    let file = format!("/tmp/{name}_{version}.deb");
+    server.write_bytes(&file, &apu_tests::deb(&control).unwrap());
+    server.sh(&format!("apu repo add --archive fixes {file}")).ok();
+}
+
+/// The packages of a plan with the version that each would get.
+fn planned(answer: &Value) -> Vec<String> {
+    let steps = answer["transaction"]["steps"].as_array().unwrap();
+    let step = |step: &Value| {
+        format!(
+            "{} {}",
+            step["package"].as_str().unwrap(),
+            step["new"].as_str().unwrap()
+        )
+    };
+    steps.iter().map(step).collect()
+}
+
+fn automatic(host: &Host) -> String {
+    host.sh("apt-mark showauto").ok()
+}
+
+fn security_updates_alone_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
+    server.write("/etc/apu-server/apu.toml", &format!("{settings}{SETTINGS}"));
+    server.sh("mkdir -p /srv/fixes").ok();
+    publish(server, "tool", "1.0", "");
+    server.sh(SERVE).ok();
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one dist-upgrade --yes").exited(0);
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one install tool --yes").ended("one", "changed");
+    one.sh("apt-mark auto pkg-a pkg-c pkg-e tool").ok();
+    let marks = automatic(one);
+
+    // A version of pkg-a between the installed one and the candidate is a security update; that of tool needs pkg-c.
+    publish(server, "pkg-a", "1.5", "");
+    publish(server, "tool", "2.0", "Depends: pkg-c (>= 2.0)\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    // What is on hold is told and keeps the others from nothing.
+    one.sh("apt-mark hold pkg-e").ok();
+    let all = fleet.apt_all("one upgrade --dry-run");
+    assert_eq!(
+        planned(all.answer("one")),
+        [
+            "pkg-a:amd64 2.0",
+            "pkg-b:amd64 2.0",
+            "pkg-c:amd64 2.0",
+            "pkg-d:amd64 2.0",
+            "tool:amd64 2.0"
+        ]
+    );
+    for operation in ["upgrade", "dist-upgrade"] {
+        let narrow = fleet.apt_all(&format!("one {operation} --security --dry-run"));
+        let answer = narrow.answer("one");
+        assert_eq!(
+            planned(answer),
+            ["pkg-a:amd64 2.0", "pkg-c:amd64 2.0", "tool:amd64 2.0"],
+            "{operation}"
+        );
+        assert_eq!(answer["kept_back"], serde_json::json!(["pkg-e"]));
+    }
+    one.sh("apt-mark unhold pkg-e").ok();
+
+    // Kept as a plan and carried out later, it is the same selection.
+    let made = fleet.plain_apt_all("one upgrade --security --plan");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(
+        fleet
+            .apu("plans")
+            .stdout
+            .contains("apt-all one upgrade --security; ")
+    );
+    let applied = fleet.apu("apply p1");
+    assert!(applied.stdout.contains("one: changed: 4 packages"), "{applied:?}");
+    for (package, version) in [
+        ("pkg-a", "2.0"),
+        ("pkg-b", "1.0"),
+        ("pkg-c", "2.0"),
+        ("pkg-d", "1.0"),
+        ("pkg-e", "2.0"),
+        ("tool", "2.0"),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+    assert_eq!(automatic(one), marks, "a mark was lost");
+    fleet
+        .apt_all("one dist-upgrade --security --yes")
+        .ended("one", "unchanged")
+        .exited(0);
+    // Nothing that was made for the run is left, and the others are as pending as before.
+    assert_eq!(one.sh("ls /var/lib/apu-client/views").ok(), "");
+    fleet.apt_all("one upgrade --yes").ended("one", "changed");
+    assert_eq!(one.version_of("pkg-b").as_deref(), Some("2.0"));
+}
+
+#[test]
+fn a_security_update_comes_with_what_it_needs_and_everything_else_stays() {
+    security_updates_alone_on(Suite::Bookworm);
+}
+
+#[test]
+fn security_updates_alone_come_on_trixie() {
+    security_updates_alone_on(Suite::Trixie);
+}
+
+#[test]
+fn security_updates_alone_come_on_bullseye() {
+    security_updates_alone_on(Suite::Bullseye);
+}
