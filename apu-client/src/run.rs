@@ -8,6 +8,7 @@ mod debconf;
 mod exec;
 pub(crate) mod follow;
 pub(crate) mod health;
+mod held;
 mod interrupted;
 mod outcome;
 mod packages;

@@ -84,6 +84,8 @@ pub(crate) struct Call {
     /// Packages that stay at their version, as apt_preferences(5) names them, and the file that says so.
     stay: Vec<String>,
     preferences: Option<Arc<Preferences>>,
+    /// Whether the machine's own preferences count.
+    has_own_preferences: bool,
     /// Options that undo settings of this machine alone, and the machine id that all machines of a site share.
     machine: Vec<String>,
 }
@@ -98,6 +100,7 @@ impl Call {
             sources: source_options(paths),
             stay: Vec::new(),
             preferences: None,
+            has_own_preferences: true,
             machine: paths.apt_overrides().to_vec(),
         }
     }
@@ -136,6 +139,7 @@ impl Call {
         } else {
             self.use_site_archives(paths)
         };
+        self.has_own_preferences = false;
         // apt would take the cache of all sources for that of these, or find none; it builds one in memory.
         let is_cache =
             |option: &str| option.starts_with("pkgCacheFile::") || option.starts_with("Dir::Cache::");
@@ -158,7 +162,11 @@ impl Call {
     ) -> io::Result<Self> {
         self.stay.extend(packages);
         if !self.stay.is_empty() {
-            self.preferences = Some(Arc::new(Preferences::write(paths, &self.stay)?));
+            self.preferences = Some(Arc::new(Preferences::write(
+                paths,
+                &self.stay,
+                self.has_own_preferences,
+            )?));
         }
         Ok(self)
     }

@@ -24,9 +24,9 @@ pub(crate) struct Preferences {
 
 impl Preferences {
     /// Writes preferences by which packages stay at the installed version, or stay away; a package is named as in
-    /// apt_preferences(5).
-    pub(crate) fn write(paths: &ClientPaths, packages: &[String]) -> io::Result<Self> {
-        let own = match paths.preferences() {
+    /// apt_preferences(5). `with_own` says whether those of the machine follow.
+    pub(crate) fn write(paths: &ClientPaths, packages: &[String], with_own: bool) -> io::Result<Self> {
+        let own = match paths.preferences().filter(|_| with_own) {
             Some(path) => own(&path)
                 .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?,
             None => String::new(),
@@ -86,7 +86,8 @@ mod tests {
         fs::create_dir_all(own.parent().unwrap()).unwrap();
         let text = "Package: a\nPin: version *\nPin-Priority: 999\n";
         fs::write(&own, text).unwrap();
-        let preferences = Preferences::write(&paths, &["a:amd64".to_owned(), "lib*".to_owned()]).unwrap();
+        let preferences =
+            Preferences::write(&paths, &["a:amd64".to_owned(), "lib*".to_owned()], true).unwrap();
         let option = preferences.option();
         let path = option.strip_prefix("Dir::Etc::Preferences=").unwrap().to_owned();
         let written = fs::read_to_string(&path).unwrap();
@@ -108,11 +109,13 @@ mod tests {
     fn a_machine_without_preferences_has_those_of_the_request_alone() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        let preferences = Preferences::write(&paths, &["a".to_owned()]).unwrap();
+        let preferences = Preferences::write(&paths, &["a".to_owned()], true).unwrap();
         let text = fs::read_to_string(file(&preferences.directory)).unwrap();
         assert_eq!(text, stanzas(&["a".to_owned()]));
         // What cannot be read is not left out: it may be what keeps a package away.
         fs::create_dir_all(paths.path("/etc/apt/preferences")).unwrap();
-        assert!(Preferences::write(&paths, &["a".to_owned()]).is_err());
+        assert!(Preferences::write(&paths, &["a".to_owned()], true).is_err());
+        // Unless it is not to be read at all.
+        assert!(Preferences::write(&paths, &["a".to_owned()], false).is_ok());
     }
 }

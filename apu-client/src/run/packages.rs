@@ -257,6 +257,7 @@ impl Run<'_> {
             .extend(replaced.map(|path| Note::ConffileReplaced { path: path.clone() }));
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
+        report.held = prepared.plan.held;
         report.conffiles_kept = kept;
         let changes = report.changes.iter();
         let names: Vec<&str> = changes.map(|change| change.package.name()).collect();

@@ -305,6 +305,7 @@ mod tests {
             "install aa",
             "dist-upgrade allow_remove=yes",
             "upgrade only_security=yes",
+            "upgrade hold_packages=a",
         ] {
             assert_eq!(find(&paths, &inputs(&paths, other)), None, "{other}");
         }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Reason, Request, Step};
 
+use super::held::{check_held, hold, kept_from_coming, names_nothing, stay_at_version};
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
-use super::security_selection::{plan_security, stay_at_version};
+use super::security_selection::plan_security;
 use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, removal_not_allowed, simulate};
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
@@ -48,7 +49,7 @@ pub(crate) fn plan(
     conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
-    let call = call_for(paths, request, conffiles, database).ok_or_else(|| {
+    let unheld = call_for(paths, request, conffiles, database).ok_or_else(|| {
         Refusal::failed(Cause::NoPlan {
             operation: request.operation(),
         })
@@ -57,6 +58,7 @@ pub(crate) fn plan(
     {
         return Err(refusal);
     }
+    let call = hold(paths, request, unheld.clone())?;
     // What cannot be looked at may have changed.
     let inputs = || Inputs::of(paths, request, conffiles).ok().flatten();
     let before = inputs();
@@ -64,7 +66,10 @@ pub(crate) fn plan(
         && let Some(plan) = plan_cache::find(paths, before)
         && plan.transaction().id() == approved
     {
-        return Ok((stay_at_version(paths, call, &plan.stay)?, plan));
+        return Ok((
+            stay_at_version(paths, call, plan.stay.iter().map(ToString::to_string))?,
+            plan,
+        ));
     }
     let planned = if request.is_only_security() {
         plan_security(paths, &call, conffiles, database)
@@ -73,6 +78,13 @@ pub(crate) fn plan(
     };
     let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    if !request.hold().is_empty() {
+        check_held(request, &plan)?;
+        // What apt cannot plan without the hold is not known.
+        let without = simulate(&unheld, conffiles, database).unwrap_or_default();
+        plan.held = kept_from_coming(request, &without, database);
+        plan.held_nothing = names_nothing(request, database);
+    }
     if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
     }
@@ -259,6 +271,8 @@ pub(crate) fn report(plan: &Plan) -> apu_proto::Plan {
     apu_proto::Plan {
         transaction: plan.transaction(),
         kept_back: plan.kept_back.clone(),
+        held: plan.held.clone(),
+        held_nothing: plan.held_nothing.clone(),
         sizes: plan.sizes.clone(),
         ..apu_proto::Plan::default()
     }

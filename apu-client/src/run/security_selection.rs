@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Cause, Pending};
 
+use super::held::stay_at_version;
 use super::refusal::Refusal;
 use super::simulation::simulate;
 use crate::apt::{Call, Plan, Target, Verb, mark_security, pending, read_targets};
@@ -71,7 +72,11 @@ impl Selection<'_> {
     ) -> Result<(Call, Plan), Refusal> {
         for _ in 0..MAX_ROUNDS {
             let packages: Vec<PackageKey> = stay.iter().cloned().collect();
-            let call = stay_at_version(self.paths, self.call.clone(), &packages)?;
+            let call = stay_at_version(
+                self.paths,
+                self.call.clone(),
+                packages.iter().map(ToString::to_string),
+            )?;
             let mut plan = simulate(&call, self.conffiles, self.database)?;
             let more = others_than(&self.updates(&plan)?, needed);
             if more.is_empty() {
@@ -120,16 +125,6 @@ impl Selection<'_> {
         plan.kept_back.retain(is_secure);
         Ok((call, plan))
     }
-}
-
-/// Returns the call with these packages at their version.
-pub(super) fn stay_at_version(
-    paths: &ClientPaths,
-    call: Call,
-    packages: &[PackageKey],
-) -> Result<Call, Refusal> {
-    call.stay_at_version(paths, packages.iter().map(ToString::to_string))
-        .map_err(|error| Refusal::fault(Action::KeepState, &error))
 }
 
 /// Returns a package that apt keeps back, from its installed version to any.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::quote;
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
+use apu_proto::{
+    MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId, TransactionId,
+};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -96,6 +98,14 @@ pub struct Args {
     /// archive.
     #[arg(long)]
     pub security: bool,
+
+    /// Let these packages stay as they are in this run of upgrade, dist-upgrade or install; linux-* is every package whose name
+    /// begins so.
+    ///
+    /// Quote a name with * or ? in it. Nothing stays behind: a later run without the option brings them. What would need another
+    /// version of such a package stays as it is, too.
+    #[arg(long, value_name = "PACKAGE|GLOB")]
+    pub hold: Vec<PackageGlob>,
 
     /// How much is printed.
     #[command(flatten)]
@@ -190,6 +200,7 @@ impl Args {
             plan: false,
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
+            hold: request.hold().to_vec(),
             shown,
             root: "/".into(),
         }
@@ -258,6 +269,20 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --security"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        if !self.hold.is_empty() && !operation.takes_hold() {
+            return Err(Failure::words(format!("{operation} has no --hold"))
+                .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
+        let held = |package: &PackageArg| {
+            let glob = self.hold.iter().find(|glob| glob.matches(package.name.as_str()));
+            glob.map(|glob| (package.clone(), glob.clone()))
+        };
+        if let Some((package, glob)) = packages.iter().find_map(held) {
+            return Err(Failure::words(format!(
+                "{package} is to be installed, and --hold {glob} keeps it as it is"
+            ))
+            .advise("leave one of the two out"));
+        }
         let of_changes = [
             (self.dry_run, "--dry-run"),
             (self.plan, "--plan"),
@@ -275,9 +300,13 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
+        let mut hold = self.hold.clone();
+        hold.sort();
+        hold.dedup();
         let options = [
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.security.then_some(RequestOption::OnlySecurity),
+            (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
         ];
         let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
@@ -398,6 +427,7 @@ mod tests {
         for line in [
             "apu/1 dist-upgrade allow_remove=yes only_security=yes",
             "apu/1 upgrade only_security=yes",
+            "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
             "apu/1 install allow_remove=yes vim=2:9.0",
         ] {
             let request = Request::parse(line.as_bytes()).unwrap();
@@ -456,6 +486,11 @@ mod tests {
             ),
             ("apt-all web install htop --security", "install has no --security"),
             ("apt-all web update --security", "update has no --security"),
+            ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
+            (
+                "apt-all web install vim htop --hold ht*",
+                "htop is to be installed, and --hold ht* keeps it as it is",
+            ),
             ("apt-all web update --dry-run", "update has no --dry-run"),
             (
                 "apt-all web status --max-failures 1",
@@ -469,6 +504,10 @@ mod tests {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
         assert!(Args::try_parse_from(["apt-all", "web", "attach"]).is_err());
+        for glob in ["/vim/", "src:vim", "vim:i386", "a b", ""] {
+            let line = ["apt-all", "web", "upgrade", "--hold", glob];
+            assert_eq!(Args::try_parse_from(line).unwrap_err().exit_code(), 2, "{glob:?}");
+        }
     }
 
     #[test]

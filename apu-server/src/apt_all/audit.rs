@@ -48,6 +48,7 @@ impl Record {
                 .filter(|(given, _)| *given)
                 .map(|(_, option)| (*option).to_owned()),
         );
+        request.extend(args.hold.iter().map(|glob| format!("--hold {glob}")));
         let waves = [
             args.canary.as_ref().map(|canary| format!("--canary {canary}")),
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),

@@ -2,7 +2,7 @@
 
 use apu_archive::quote;
 use apu_fleet::{HostName, span};
-use apu_proto::{Operation, Plan};
+use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::{Failure, say};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -70,6 +70,7 @@ struct Facts<'a> {
     packages: &'a [String],
     allow_remove: bool,
     security: bool,
+    hold: &'a [PackageGlob],
     valid: bool,
     hosts: usize,
     waves: &'a [usize],
@@ -88,6 +89,7 @@ impl<'a> Facts<'a> {
             packages: &plan.packages,
             allow_remove: plan.allow_remove,
             security: plan.security,
+            hold: &plan.hold,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
             waves: &plan.waves,
@@ -209,6 +211,9 @@ fn command(plan: &StoredPlan) -> String {
     if plan.security {
         words.push("--security".to_owned());
     }
+    for glob in &plan.hold {
+        words.extend(["--hold".to_owned(), quote(&glob.to_string())]);
+    }
     words.extend(plan.options.iter().map(|word| quote(word)));
     words.join(" ")
 }
@@ -249,6 +254,7 @@ mod tests {
             packages: args.packages.clone(),
             allow_remove: args.allow_remove,
             security: args.security,
+            hold: args.hold.clone(),
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
             waves: Vec::new(),
@@ -262,6 +268,7 @@ mod tests {
             "apt-all web dist-upgrade",
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
             "apt-all web dist-upgrade --security --soak 60s",
+            "apt-all web dist-upgrade --hold vim --hold g++ --exclude db1",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

@@ -44,6 +44,7 @@ fn plan() -> StoredPlan {
         packages: Vec::new(),
         allow_remove: false,
         security: false,
+        hold: Vec::new(),
         options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],
         waves: vec![1],

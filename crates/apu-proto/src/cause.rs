@@ -71,6 +71,11 @@ pub enum Cause {
     RunIdReused,
     /// The transaction changes packages that are on hold.
     OnHold,
+    /// The transaction changes packages that the request keeps at their version.
+    ChangesHeld {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
     /// The transaction downgrades a package.
     Downgrade {
         /// The package.
@@ -417,6 +422,7 @@ impl Cause {
             Self::RemovesProtected { .. } | Self::RemovesEssential => ReasonCode::Protected,
             Self::RunIdReused
             | Self::OnHold
+            | Self::ChangesHeld { .. }
             | Self::Downgrade { .. }
             | Self::Downgrades
             | Self::ForeignArchitecture { .. }

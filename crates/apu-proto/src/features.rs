@@ -17,14 +17,17 @@ pub enum Feature {
     Health,
     /// `upgrade only_security=yes`, and the same of `dist-upgrade`.
     OnlySecurity,
+    /// `hold_packages=`.
+    HoldPackages,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 4] = [
+pub const FEATURES: [Feature; 5] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
     Feature::OnlySecurity,
+    Feature::HoldPackages,
 ];
 
 impl Feature {
@@ -36,6 +39,7 @@ impl Feature {
             Self::Plan1 => "apu-plan/1",
             Self::Health => "health",
             Self::OnlySecurity => "only-security",
+            Self::HoldPackages => "hold-packages",
         }
     }
 }
@@ -55,6 +59,7 @@ impl Request {
             (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
             self.is_only_security().then_some(Feature::OnlySecurity),
+            (!self.hold().is_empty()).then_some(Feature::HoldPackages),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -76,7 +81,9 @@ mod tests {
         assert_eq!(health.missing_feature(&all[..2]), Some(Feature::Health));
         let security = request("dist-upgrade dry_run=yes only_security=yes");
         assert_eq!(security.missing_feature(&all[..3]), Some(Feature::OnlySecurity));
-        for request in [&lists, &plan, &health, &security] {
+        let hold = request("install hold_packages=linux-* hello");
+        assert_eq!(hold.missing_feature(&all[..4]), Some(Feature::HoldPackages));
+        for request in [&lists, &plan, &health, &security, &hold] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

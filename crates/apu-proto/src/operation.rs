@@ -129,6 +129,12 @@ impl Operation {
         matches!(self, Self::Upgrade | Self::DistUpgrade)
     }
 
+    /// Whether a request may name packages that stay at their version.
+    #[must_use]
+    pub const fn takes_hold(self) -> bool {
+        self.takes_from_archives()
+    }
+
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {

@@ -12,6 +12,7 @@ use std::mem;
 
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
+use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 
@@ -29,6 +30,7 @@ pub struct Request {
     dry_run: bool,
     allow_remove: bool,
     only_security: bool,
+    hold: Vec<PackageGlob>,
     plan: Option<TransactionId>,
     lists_of_site: bool,
     lock_wait: Option<u32>,
@@ -123,6 +125,7 @@ impl Request {
             dry_run: false,
             allow_remove: false,
             only_security: false,
+            hold: Vec::new(),
             plan: None,
             lists_of_site: false,
             lock_wait: None,
@@ -140,6 +143,10 @@ impl Request {
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
             RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
+            RequestOption::Hold(globs) if globs.len() > MAX_PACKAGES || !is_each_once(&globs) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::Hold(globs) => !mem::replace(&mut self.hold, globs).is_empty(),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
@@ -215,6 +222,12 @@ impl Request {
         self.only_security
     }
 
+    /// The packages that stay at their version, whatever is newer.
+    #[must_use]
+    pub fn hold(&self) -> &[PackageGlob] {
+        &self.hold
+    }
+
     /// The only transaction to do; any other is refused.
     #[must_use]
     pub const fn plan(&self) -> Option<TransactionId> {
@@ -246,12 +259,19 @@ impl Request {
             self.dry_run.then_some(RequestOption::DryRun),
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
+            (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()
     }
+}
+
+/// Whether there are any, and none of them twice.
+fn is_each_once(globs: &[PackageGlob]) -> bool {
+    let is_first = |(place, glob): (usize, &PackageGlob)| !globs[..place].contains(glob);
+    !globs.is_empty() && globs.iter().enumerate().all(is_first)
 }
 
 impl fmt::Display for Request {
@@ -278,10 +298,15 @@ mod tests {
             Just(RequestOption::DryRun),
             Just(RequestOption::AllowRemove),
             Just(RequestOption::OnlySecurity),
+            proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
         ]
+    }
+
+    fn hold(words: Vec<&str>) -> RequestOption {
+        RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
     }
 
     /// Either a few packages, some of them twice; or nearly as many, and nearly as long, as a request may have.
@@ -343,7 +368,7 @@ mod tests {
             others in proptest::collection::vec(option(), 0..3),
             packages in packages(),
         ) {
-            if let Ok(request) = Request::new(operation, first, packages.clone()) {
+            if let Ok(request) = Request::new(operation, first.clone(), packages.clone()) {
                 let options: Vec<RequestOption> = first.into_iter().chain(others.clone()).collect();
                 let line = line(operation, &options, &packages);
                 let longer = request.with(others);
@@ -366,7 +391,7 @@ mod tests {
     #[test]
     fn what_is_planned_is_all_that_says_what_to_do() {
         let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
-        let what = " allow_remove=yes only_security=yes";
+        let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-*";
         let run = format!(
             " run_id={} dry_run=yes{what} plan_sha256={} lock_wait=9",
             "a".repeat(32),

@@ -1,4 +1,4 @@
-//! Runs that change a selection of what they could: security updates alone.
+//! Runs that change a selection of what they could: security updates alone, and all but what is held.
 
 use apu_tests::{Fleet, Host, Stage, Suite};
 use serde_json::Value;
@@ -50,6 +50,12 @@ fn planned(answer: &Value) -> Vec<String> {
 
 fn automatic(host: &Host) -> String {
     host.sh("apt-mark showauto").ok()
+}
+
+/// Whether what a run made for itself is gone once its process has ended, which may be a moment after its result.
+fn leaves_nothing(host: &Host) -> bool {
+    let wait = "for try in $(seq 200); do [ -z \"$(ls /var/lib/apu-client/views)\" ] && exit 0; sleep 0.05; done; exit 1";
+    host.sh(wait).code == 0
 }
 
 fn security_updates_alone_on(suite: Suite) {
@@ -124,7 +130,7 @@ fn security_updates_alone_on(suite: Suite) {
         .ended("one", "unchanged")
         .exited(0);
     // Nothing that was made for the run is left, and the others are as pending as before.
-    assert_eq!(one.sh("ls /var/lib/apu-client/views").ok(), "");
+    assert!(leaves_nothing(one));
     fleet.apt_all("one upgrade --yes").ended("one", "changed");
     assert_eq!(one.version_of("pkg-b").as_deref(), Some("2.0"));
 }
@@ -142,4 +148,130 @@ fn security_updates_alone_come_on_trixie() {
 #[test]
 fn security_updates_alone_come_on_bullseye() {
     security_updates_alone_on(Suite::Bullseye);
+}
+
+fn held_packages_stay_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let one = fleet.host("one");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    // The machine's own preferences count for everything else, in the file as in the directory.
+    one.write(
+        "/etc/apt/preferences",
+        "Package: pkg-a\nPin: version *\nPin-Priority: 999\n\nPackage: pkg-d\nPin: version 2.0\nPin-Priority: -1\n",
+    );
+    one.write(
+        "/etc/apt/preferences.d/own",
+        "Package: pkg-b\nPin: version *\nPin-Priority: 999\n",
+    );
+    let own = one
+        .sh("sha256sum /etc/apt/preferences /etc/apt/preferences.d/*")
+        .ok();
+
+    let hold = "--hold pkg-a --hold pkg-[bc] --hold nothing-*";
+    for operation in ["upgrade", "dist-upgrade"] {
+        let run = fleet.apt_all(&format!("one {operation} {hold} --dry-run"));
+        let answer = run.answer("one");
+        assert_eq!(planned(answer), ["pkg-e:amd64 2.0"], "{operation}");
+        assert_eq!(answer["held"], serde_json::json!(["pkg-a", "pkg-b", "pkg-c"]));
+        assert_eq!(answer["held_nothing"], serde_json::json!(["nothing-*"]));
+    }
+    let shown = fleet.plain_apt_all(&format!("one upgrade {hold} --plan"));
+    for part in [
+        "\n  held for this run: pkg-a, pkg-b, pkg-c\n",
+        "\n  to be held, and not installed: nothing-*\n",
+    ] {
+        assert!(shown.stdout.contains(part), "{shown:?}");
+    }
+    let applied = fleet.apu("apply p1");
+    assert!(
+        applied.stdout.contains("one: changed: 1 package\n"),
+        "{applied:?}"
+    );
+    assert!(applied.stdout.contains("held for this run: pkg-a"), "{applied:?}");
+    for (package, version) in [
+        ("pkg-a", "1.0"),
+        ("pkg-b", "1.0"),
+        ("pkg-c", "1.0"),
+        ("pkg-d", "1.0"),
+        ("pkg-e", "2.0"),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+
+    // Nothing stays behind: no hold of dpkg's, no preferences.
+    assert_eq!(one.sh("apt-mark showhold").ok(), "");
+    assert_eq!(
+        one.sh("sha256sum /etc/apt/preferences /etc/apt/preferences.d/*")
+            .ok(),
+        own
+    );
+    assert!(leaves_nothing(one));
+    fleet.apt_all("one upgrade --yes").ended("one", "changed");
+    assert_eq!(one.version_of("pkg-a").as_deref(), Some("2.0"));
+    assert_eq!(one.version_of("pkg-d").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_at_its_version_and_only_for_this_run() {
+    held_packages_stay_on(Suite::Bookworm);
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_on_trixie() {
+    held_packages_stay_on(Suite::Trixie);
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_on_bullseye() {
+    held_packages_stay_on(Suite::Bullseye);
+}
+
+#[test]
+fn what_is_held_for_a_run_is_not_removed_and_does_not_come_as_a_dependency() {
+    let fleet = Fleet::of(["one"]).up();
+    let one = fleet.host("one");
+    one.sh("apt-get -q -y install hurts-oldtimer").ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    fleet
+        .apt_all("one install hurts-newcomer --allow-remove --hold hurts-old* --yes")
+        .ended("one", "refused")
+        .because(
+            "one",
+            "this would change packages that are held for this run: hurts-oldtimer:amd64",
+        )
+        .exited(1);
+    assert_eq!(one.version_of("hurts-oldtimer").as_deref(), Some("1.0"));
+
+    // needs-newcomer 2.0 needs newcomer, which may not come.
+    fleet
+        .apt_all("one install needs-newcomer --hold newcomer --yes")
+        .ended("one", "failed")
+        .because("one", "newcomer");
+    assert_eq!(one.version_of("newcomer"), None);
+    fleet
+        .apt_all("one install needs-newcomer --yes")
+        .ended("one", "changed");
+}
+
+#[test]
+fn a_run_that_is_asked_again_holds_the_same_packages() {
+    let fleet = Fleet::of(["one", "two"]).up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
+    let two = fleet.host("two");
+    two.kill_sshd();
+    fleet
+        .apt_all("default upgrade --security --hold pkg-e --yes")
+        .ended("one", "unchanged")
+        .ended("two", "unreachable");
+    two.start_sshd();
+    let again = fleet.apu("retry @ --failed --yes");
+    assert_eq!(again.code, 0, "{again:?}");
+    for client in fleet.clients() {
+        for package in ["pkg-a", "pkg-e"] {
+            assert_eq!(client.version_of(package).as_deref(), Some("1.0"), "{package}");
+        }
+    }
 }
