@@ -23,7 +23,7 @@ mod sources;
 mod targets;
 pub(crate) mod valid_until;
 
-pub(crate) use cached_debs::remove_other_debs;
+pub(crate) use cached_debs::{missing_debs, remove_other_debs};
 pub(crate) use call::{APT_CACHE, APT_GET, Call, Verb, cache_arguments, indextargets_arguments};
 pub(crate) use configuration::set_apt_configuration;
 pub(crate) use downloads::Downloads;

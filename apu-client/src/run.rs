@@ -5,6 +5,7 @@ pub(crate) mod approval;
 mod conffiles;
 mod context;
 mod debconf;
+mod download;
 mod exec;
 pub(crate) mod follow;
 pub(crate) mod health;

@@ -34,6 +34,23 @@ pub(crate) fn remove_other_debs(cache: &Path, debs: &[Download]) -> io::Result<(
     Ok(())
 }
 
+/// Returns those of these .debs that do not lie in `cache` with their checksum.
+///
+/// # Errors
+/// Where one of them cannot be read.
+pub(crate) fn missing_debs<'a>(cache: &Path, debs: &'a [Download]) -> io::Result<Vec<&'a Download>> {
+    let mut missing = Vec::new();
+    for deb in debs {
+        match checksum(&cache.join(&deb.file)) {
+            Ok(found) if found == deb.sha256 => {}
+            Ok(_) => missing.push(deb),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(deb),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(missing)
+}
+
 fn checksum(path: &Path) -> io::Result<DebSha256> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mut file = File::options().read(true).custom_flags(flags.bits()).open(path)?;

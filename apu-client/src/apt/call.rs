@@ -79,6 +79,8 @@ pub(crate) struct Call {
     /// Whether the transaction may remove packages.
     pub(crate) remove: bool,
     pub(crate) conffiles: Conffiles,
+    /// Whether to fetch the .debs alone.
+    is_download_only: bool,
     /// Options that select the sources and the place of their lists; empty for the machine's own.
     sources: Vec<String>,
     /// Packages that stay at their version, as apt_preferences(5) names them, and the file that says so.
@@ -100,6 +102,7 @@ impl Call {
             sources: source_options(paths),
             stay: Vec::new(),
             preferences: None,
+            is_download_only: false,
             has_own_preferences: true,
             machine: paths.apt_overrides().to_vec(),
         }
@@ -171,6 +174,12 @@ impl Call {
         Ok(self)
     }
 
+    /// Makes the call fetch the .debs, and change no package and no mark.
+    pub(crate) fn download_only(mut self) -> Self {
+        self.is_download_only = true;
+        self
+    }
+
     /// Returns the arguments that only simulate.
     pub(crate) fn simulation(&self) -> Vec<String> {
         self.arguments(&[
@@ -240,6 +249,9 @@ impl Call {
         }
         self.sources.iter().for_each(|value| option(value));
         self.preferences.iter().for_each(|file| option(&file.option()));
+        if self.is_download_only {
+            option("APT::Get::Download-Only=true");
+        }
         if self.verb == Verb::OnlyUpgrade {
             option("APT::Get::Only-Upgrade=true");
             option("APT::Install-Recommends=false");
@@ -390,6 +402,22 @@ mod tests {
             text.contains("Package: a:amd64\n") && text.contains("Package: b\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_download_is_the_action_but_for_the_option_that_says_so() {
+        let call = call(Verb::Install);
+        let download = call.clone().download_only().action(1);
+        let last = |arguments: &[String]| {
+            let of = |word: &&String| word.starts_with("APT::Get::Download-Only=");
+            arguments.iter().rfind(of).cloned()
+        };
+        assert_eq!(last(&download).as_deref(), Some("APT::Get::Download-Only=true"));
+        assert_eq!(
+            last(&call.action(1)).as_deref(),
+            Some("APT::Get::Download-Only=false")
+        );
+        assert_eq!(download.len(), call.action(1).len() + 2);
     }
 
     #[test]

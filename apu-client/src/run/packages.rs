@@ -62,6 +62,9 @@ impl Run<'_> {
     fn change(&mut self) -> Result<RunResult, Refusal> {
         check_free_space(self.paths)?;
         self.ensure_not_shutting_down()?;
+        if self.request.is_download_only() {
+            return self.download();
+        }
 
         self.save_baseline()?;
         self.ensure_not_shutting_down()?;

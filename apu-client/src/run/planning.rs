@@ -85,7 +85,8 @@ pub(crate) fn plan(
         plan.held = kept_from_coming(request, &without, database);
         plan.held_nothing = names_nothing(request, database);
     }
-    if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
+    let needs_checksums = request.is_dry_run() || request.plan().is_some() || request.is_download_only();
+    if needs_checksums && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
     }
     if let Some(inputs) = inputs().filter(|now| request.is_dry_run() && before.as_ref() == Some(now)) {

@@ -217,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn what_may_not_be_done_may_not_be_fetched_either() {
+        let policy =
+            "operations = [\"upgrade\", \"install\"]\nremovals = \"never\"\n[install]\nallow = [\"vim\"]";
+        assert_eq!(check(policy, "upgrade download_only=yes"), Ok(()));
+        assert_eq!(check(policy, "install download_only=yes vim"), Ok(()));
+        for request in [
+            "dist-upgrade download_only=yes",
+            "install download_only=yes htop",
+            "install allow_remove=yes download_only=yes vim",
+        ] {
+            assert!(check(policy, request).is_err(), "{request}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_an_error_and_never_a_default() {
         for text in [
             "operation = []",

@@ -107,6 +107,12 @@ pub struct Args {
     #[arg(long, value_name = "PACKAGE|GLOB")]
     pub hold: Vec<PackageGlob>,
 
+    /// Let upgrade, dist-upgrade and install fetch the packages into apt's cache on the clients, and change nothing.
+    ///
+    /// Nothing is asked, and there are no waves. A later run installs from the cache what is still to be installed.
+    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "canary", "waves", "soak"])]
+    pub download_only: bool,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -201,6 +207,7 @@ impl Args {
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
             hold: request.hold().to_vec(),
+            download_only: request.is_download_only(),
             shown,
             root: "/".into(),
         }
@@ -283,6 +290,10 @@ impl Args {
             ))
             .advise("leave one of the two out"));
         }
+        if self.download_only && !operation.takes_download_only() {
+            return Err(Failure::words(format!("{operation} has no --download-only"))
+                .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
         let of_changes = [
             (self.dry_run, "--dry-run"),
             (self.plan, "--plan"),
@@ -307,6 +318,7 @@ impl Args {
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.security.then_some(RequestOption::OnlySecurity),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
+            self.download_only.then_some(RequestOption::DownloadOnly),
         ];
         let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
@@ -336,7 +348,7 @@ impl Args {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
-        if !self.operation.changes_packages() {
+        if self.download_only || !self.operation.changes_packages() {
             return Ok(Course::Straight);
         }
         if self.yes {
@@ -427,6 +439,7 @@ mod tests {
         for line in [
             "apu/1 dist-upgrade allow_remove=yes only_security=yes",
             "apu/1 upgrade only_security=yes",
+            "apu/1 install download_only=yes vim",
             "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
             "apu/1 install allow_remove=yes vim=2:9.0",
         ] {
@@ -487,6 +500,7 @@ mod tests {
             ("apt-all web install htop --security", "install has no --security"),
             ("apt-all web update --security", "update has no --security"),
             ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
+            ("apt-all web clean -d", "clean has no --download-only"),
             (
                 "apt-all web install vim htop --hold ht*",
                 "htop is to be installed, and --hold ht* keeps it as it is",
@@ -538,6 +552,10 @@ mod tests {
         );
         assert_eq!(
             words("apt-all web update").course(false).unwrap(),
+            Course::Straight
+        );
+        assert_eq!(
+            words("apt-all web upgrade -d").course(false).unwrap(),
             Course::Straight
         );
         let error = words("apt-all web upgrade").course(false).unwrap_err();

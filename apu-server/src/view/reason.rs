@@ -70,6 +70,9 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
                 packages.join(", ")
             )
         }
+        Cause::NotDownloaded { files } => {
+            return [&[format!("not fetched: {}", files.join(", "))], detail].concat();
+        }
         Cause::Downgrades => return [&["this would downgrade packages".to_owned()], detail].concat(),
         Cause::ChecksFailed { checks } => {
             let sentence = format!("checks of this client fail: {}", checks.join(", "));

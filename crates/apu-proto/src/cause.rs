@@ -183,6 +183,11 @@ pub enum Cause {
         /// The package.
         package: String,
     },
+    /// Not all .debs were fetched; the detail says why.
+    NotDownloaded {
+        /// The names that they would have in apt's cache.
+        files: Vec<String>,
+    },
     /// A line of apt's simulation is not understood.
     UnknownStep {
         /// The line.
@@ -441,6 +446,7 @@ impl Cause {
             | Self::CannotPlan
             | Self::NoDownloads
             | Self::NoSha256 { .. }
+            | Self::NotDownloaded { .. }
             | Self::UnknownStep { .. }
             | Self::StillAutomatic { .. } => ReasonCode::Apt,
             Self::PolicyUnreadable

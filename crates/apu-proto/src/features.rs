@@ -19,15 +19,18 @@ pub enum Feature {
     OnlySecurity,
     /// `hold_packages=`.
     HoldPackages,
+    /// `download_only=yes`.
+    DownloadOnly,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 5] = [
+pub const FEATURES: [Feature; 6] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
     Feature::OnlySecurity,
     Feature::HoldPackages,
+    Feature::DownloadOnly,
 ];
 
 impl Feature {
@@ -40,6 +43,7 @@ impl Feature {
             Self::Health => "health",
             Self::OnlySecurity => "only-security",
             Self::HoldPackages => "hold-packages",
+            Self::DownloadOnly => "download-only",
         }
     }
 }
@@ -60,6 +64,7 @@ impl Request {
             (self.operation() == Operation::Health).then_some(Feature::Health),
             self.is_only_security().then_some(Feature::OnlySecurity),
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
+            self.is_download_only().then_some(Feature::DownloadOnly),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -83,7 +88,9 @@ mod tests {
         assert_eq!(security.missing_feature(&all[..3]), Some(Feature::OnlySecurity));
         let hold = request("install hold_packages=linux-* hello");
         assert_eq!(hold.missing_feature(&all[..4]), Some(Feature::HoldPackages));
-        for request in [&lists, &plan, &health, &security, &hold] {
+        let download = request("upgrade download_only=yes");
+        assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
+        for request in [&lists, &plan, &health, &security, &hold, &download] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

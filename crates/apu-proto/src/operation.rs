@@ -135,6 +135,12 @@ impl Operation {
         self.takes_from_archives()
     }
 
+    /// Whether a request may fetch the packages alone.
+    #[must_use]
+    pub const fn takes_download_only(self) -> bool {
+        self.takes_from_archives()
+    }
+
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {

@@ -31,6 +31,7 @@ pub struct Request {
     allow_remove: bool,
     only_security: bool,
     hold: Vec<PackageGlob>,
+    download_only: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
     lock_wait: Option<u32>,
@@ -111,6 +112,7 @@ impl Request {
         Self {
             run_id: None,
             dry_run: false,
+            download_only: false,
             plan: None,
             lock_wait: None,
             ..self.clone()
@@ -126,6 +128,7 @@ impl Request {
             allow_remove: false,
             only_security: false,
             hold: Vec::new(),
+            download_only: false,
             plan: None,
             lists_of_site: false,
             lock_wait: None,
@@ -147,6 +150,7 @@ impl Request {
                 return Err(RequestError::Value { word });
             }
             RequestOption::Hold(globs) => !mem::replace(&mut self.hold, globs).is_empty(),
+            RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
@@ -228,6 +232,18 @@ impl Request {
         &self.hold
     }
 
+    /// Whether to fetch the .debs and change no package.
+    #[must_use]
+    pub const fn is_download_only(&self) -> bool {
+        self.download_only
+    }
+
+    /// Whether it may change packages.
+    #[must_use]
+    pub const fn changes_packages(&self) -> bool {
+        self.operation.changes_packages() && !self.download_only
+    }
+
     /// The only transaction to do; any other is refused.
     #[must_use]
     pub const fn plan(&self) -> Option<TransactionId> {
@@ -260,6 +276,7 @@ impl Request {
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
             (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
+            self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
             self.lock_wait.map(RequestOption::LockWait),
@@ -298,6 +315,7 @@ mod tests {
             Just(RequestOption::DryRun),
             Just(RequestOption::AllowRemove),
             Just(RequestOption::OnlySecurity),
+            Just(RequestOption::DownloadOnly),
             proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
@@ -393,7 +411,7 @@ mod tests {
         let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
         let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-*";
         let run = format!(
-            " run_id={} dry_run=yes{what} plan_sha256={} lock_wait=9",
+            " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
             "a".repeat(32),
             "b".repeat(64)
         );

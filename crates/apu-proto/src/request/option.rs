@@ -20,6 +20,8 @@ pub enum RequestOption {
     OnlySecurity,
     /// Leave these packages at their version; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
     Hold(Vec<PackageGlob>),
+    /// Fetch the .debs and change no package.
+    DownloadOnly,
     /// Do only this transaction, and refuse any other.
     Plan(TransactionId),
     /// Fetch the lists of the site's own archives and leave those of all others as they are.
@@ -46,6 +48,7 @@ impl RequestOption {
             "hold_packages" => (value.split(',').map(str::parse).collect::<Result<_, _>>())
                 .ok()
                 .map(Self::Hold),
+            "download_only" => (value == "yes").then_some(Self::DownloadOnly),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
@@ -65,6 +68,7 @@ impl RequestOption {
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::OnlySecurity => operation.takes_only_security(),
             Self::Hold(_) => operation.takes_hold(),
+            Self::DownloadOnly => operation.takes_download_only(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::LockWait(_) => operation.is_a_run(),
         }
@@ -86,6 +90,7 @@ impl fmt::Display for RequestOption {
                 }
                 Ok(())
             }
+            Self::DownloadOnly => f.write_str("download_only=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
