@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::source_copy::directory_of_process;
 use crate::os::paths::ClientPaths;
 use crate::os::temporary_directory::TemporaryDirectory;
 
@@ -31,7 +30,7 @@ impl Preferences {
                 .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?,
             None => String::new(),
         };
-        let directory = directory_of_process(paths)?;
+        let directory = TemporaryDirectory::of_process(&paths.views())?;
         fs::write(file(&directory), stanzas(packages) + &own)?;
         Ok(Self { directory })
     }

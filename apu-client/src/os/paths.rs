@@ -169,6 +169,11 @@ impl ClientPaths {
         self.path("/var/lib/apu-client")
     }
 
+    /// The directory of what only the calls of one process read.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.state().join("views")
+    }
+
     /// The last plan that was made.
     pub(crate) fn kept_plan(&self) -> PathBuf {
         self.state().join("plan")
