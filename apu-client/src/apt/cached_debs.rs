@@ -84,6 +84,13 @@ mod tests {
             file: file.to_owned(),
             sha256,
         });
+        let missing = |some: &[usize]| {
+            let debs: Vec<Download> = some.iter().map(|place| debs[*place].clone()).collect();
+            missing_debs(cache.path(), &debs).map(|missing| missing.len())
+        };
+        // What has other contents is as missing as what is not there.
+        assert_eq!(missing(&[0, 1, 3]).unwrap(), 2);
+        assert!(missing(&[2]).is_err());
         remove_other_debs(cache.path(), &debs).unwrap();
         let left = |name: &str| fs::symlink_metadata(at(name)).is_ok();
         assert!(left("same") && left("unplanned"));
