@@ -4,7 +4,6 @@ mod check;
 mod dry_run;
 pub(crate) mod health;
 mod kernel;
-mod security;
 mod status;
 
 use apu_proto::{Operation, Request, RunResult};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apu_archive::{atomic_file, quote};
 use apu_fleet::{HostName, Rollout, Trial};
-use apu_proto::{Operation, Plan};
+use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::settings::PAUSE_LIMIT;
 use apu_site::{Failure, Site};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub struct StoredPlan {
     pub packages: Vec<String>,
     /// Whether packages may be removed.
     pub allow_remove: bool,
+    /// Whether only packages with a security update are upgraded.
+    #[serde(default)]
+    pub security: bool,
+    /// The packages that stay at their version.
+    #[serde(default)]
+    pub hold: Vec<PackageGlob>,
     /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
     #[serde(default)]
     pub options: Vec<String>,
@@ -216,6 +222,8 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: Vec::new(),
             allow_remove: true,
+            security: true,
+            hold: vec!["linux-*".parse().unwrap()],
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
@@ -283,10 +291,14 @@ mod tests {
         let number = keep(&site, &plan()).unwrap();
         let mut value: serde_json::Value =
             serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
-        assert!(value.as_object_mut().unwrap().remove("options").is_some());
+        for word in ["options", "security", "hold"] {
+            assert!(value.as_object_mut().unwrap().remove(word).is_some());
+        }
         fs::write(path(&site, number), value.to_string()).unwrap();
         let old = StoredPlan {
             options: Vec::new(),
+            security: false,
+            hold: Vec::new(),
             ..plan()
         };
         assert_eq!(find(&site, number).unwrap(), Some(old));

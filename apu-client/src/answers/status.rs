@@ -4,19 +4,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_proto::{
-    Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Pending, Reason, RunResult, Status, Step,
-};
+use apu_proto::{Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Reason, RunResult, Status};
 use nix::sys::statvfs::statvfs;
 
 use super::kernel;
-use super::security;
 use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, FORMAT, Plan, Target, Verb, archives, errors, indextargets_arguments,
-    is_security, source_options,
+    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, mark_security, pending, read_targets,
 };
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
@@ -36,7 +32,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             .to_owned()
     };
     let release = OsRelease::read(paths);
-    let targets = targets(paths);
+    let targets = read_targets(paths).unwrap_or_default();
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
     let running = text("/proc/sys/kernel/osrelease");
     let mut status = Status {
@@ -67,7 +63,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             status.pending = pending(&plan);
             let mut result = RunResult::new(ClientOutcome::Unchanged);
             status.kept_back = plan.kept_back;
-            if let Err(error) = security::mark_security(paths, &targets, &mut status.pending) {
+            if let Err(error) = mark_security(paths, &targets, &mut status.pending) {
                 let said = error.to_string();
                 result.notes.push(Note::SecurityUnknown { said });
             }
@@ -85,17 +81,6 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     Ok(result.with(Answer::Status {
         status: Box::new(status),
     }))
-}
-
-/// Returns the indexes of this client's sources; none where apt cannot list them, an error that the simulation then
-/// reports.
-fn targets(paths: &ClientPaths) -> Vec<Target> {
-    let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
-    spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
-        .ok()
-        .filter(spawn::Captured::succeeded)
-        .and_then(|captured| Target::parse_all(&captured.stdout))
-        .unwrap_or_default()
 }
 
 /// Simulates a dist-upgrade that may remove packages, to find everything that is pending.
@@ -116,28 +101,6 @@ fn upgrade_plan(paths: &ClientPaths, database: &Database) -> Result<Plan, String
         ));
     }
     Plan::parse(&captured.stdout, &database.architecture).map_err(|error| error.to_string())
-}
-
-fn pending(plan: &Plan) -> Vec<Pending> {
-    let upgrades = plan.steps.iter().filter_map(|step| match step {
-        Step::Install {
-            package,
-            old: Some(old),
-            new,
-            origin,
-            ..
-        } => Some(Pending {
-            package: package.clone(),
-            old: old.clone(),
-            new: new.clone(),
-            security: is_security(origin),
-            origin: origin.clone(),
-        }),
-        _ => None,
-    });
-    let mut pending: Vec<Pending> = upgrades.collect();
-    pending.sort_by(|one, other| one.package.cmp(&other.package));
-    pending
 }
 
 /// Returns the free space of each file system that packages are installed to.
@@ -168,24 +131,4 @@ fn free_space(paths: &ClientPaths) -> Vec<FreeSpace> {
         });
     }
     free
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pending_are_upgrades_and_not_what_comes_with_them() {
-        let plan = Plan::parse(
-            "Inst b [1] (2 Debian-Security:12/stable-security [amd64])\nInst a [1] (2 Site:x [all])\nInst new (1 Site:x [all])\n",
-            "amd64",
-        )
-        .unwrap();
-        let pending = pending(&plan);
-        let shown: Vec<_> = pending
-            .iter()
-            .map(|one| (one.package.as_str(), one.security))
-            .collect();
-        assert_eq!(shown, [("a:amd64", false), ("b:amd64", true)]);
-    }
 }

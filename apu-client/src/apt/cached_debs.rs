@@ -34,6 +34,23 @@ pub(crate) fn remove_other_debs(cache: &Path, debs: &[Download]) -> io::Result<(
     Ok(())
 }
 
+/// Returns those of these .debs that do not lie in `cache` with their checksum.
+///
+/// # Errors
+/// Where one of them cannot be read.
+pub(crate) fn missing_debs<'a>(cache: &Path, debs: &'a [Download]) -> io::Result<Vec<&'a Download>> {
+    let mut missing = Vec::new();
+    for deb in debs {
+        match checksum(&cache.join(&deb.file)) {
+            Ok(found) if found == deb.sha256 => {}
+            Ok(_) => missing.push(deb),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(deb),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(missing)
+}
+
 fn checksum(path: &Path) -> io::Result<DebSha256> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mut file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
@@ -67,6 +84,13 @@ mod tests {
             file: file.to_owned(),
             sha256,
         });
+        let missing = |some: &[usize]| {
+            let debs: Vec<Download> = some.iter().map(|place| debs[*place].clone()).collect();
+            missing_debs(cache.path(), &debs).map(|missing| missing.len())
+        };
+        // What has other contents is as missing as what is not there.
+        assert_eq!(missing(&[0, 1, 3]).unwrap(), 2);
+        assert!(missing(&[2]).is_err());
         remove_other_debs(cache.path(), &debs).unwrap();
         let left = |name: &str| fs::symlink_metadata(at(name)).is_ok();
         assert!(left("same") && left("unplanned"));

@@ -3,12 +3,15 @@
 //! Every call has the same fixed settings. apt interprets names as patterns, so a package name reaches it only inside
 //! `?and(?exact-name(N),?architecture(A))`.
 
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use apu_debian::PackageName;
 use apu_proto::Operation;
 
 use super::fixed_settings::FIXED_SETTINGS;
+use super::preferences::Preferences;
 use crate::dpkg::{Conffiles, dpkg_forces};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::STATUS_FD;
@@ -24,6 +27,9 @@ pub(crate) enum Verb {
     DistUpgrade,
     Install,
     Reinstall,
+    /// Upgrades the named packages and what they need; only to see what that is, since it would mark them as manually
+    /// installed.
+    OnlyUpgrade,
     FixBroken,
     Remove,
     Autoremove,
@@ -55,7 +61,7 @@ impl Verb {
             Self::Update => &["update"],
             Self::Upgrade => &["upgrade"],
             Self::DistUpgrade => &["dist-upgrade"],
-            Self::Install | Self::Reinstall | Self::FixBroken => &["install"],
+            Self::Install | Self::Reinstall | Self::OnlyUpgrade | Self::FixBroken => &["install"],
             Self::Remove => &["remove"],
             Self::Autoremove => &["autoremove"],
             Self::Clean => &["clean"],
@@ -73,8 +79,15 @@ pub(crate) struct Call {
     /// Whether the transaction may remove packages.
     pub(crate) remove: bool,
     pub(crate) conffiles: Conffiles,
+    /// Whether to fetch the .debs alone.
+    is_download_only: bool,
     /// Options that select the sources and the place of their lists; empty for the machine's own.
     sources: Vec<String>,
+    /// Packages that stay at their version, as apt_preferences(5) names them, and the file that says so.
+    stay: Vec<String>,
+    preferences: Option<Arc<Preferences>>,
+    /// Whether the machine's own preferences count.
+    has_own_preferences: bool,
     /// Options that undo settings of this machine alone, and the machine id that all machines of a site share.
     machine: Vec<String>,
 }
@@ -87,6 +100,10 @@ impl Call {
             remove: matches!(verb, Verb::Remove | Verb::Autoremove),
             conffiles,
             sources: source_options(paths),
+            stay: Vec::new(),
+            preferences: None,
+            is_download_only: false,
+            has_own_preferences: true,
             machine: paths.apt_overrides().to_vec(),
         }
     }
@@ -125,6 +142,7 @@ impl Call {
         } else {
             self.use_site_archives(paths)
         };
+        self.has_own_preferences = false;
         // apt would take the cache of all sources for that of these, or find none; it builds one in memory.
         let is_cache =
             |option: &str| option.starts_with("pkgCacheFile::") || option.starts_with("Dir::Cache::");
@@ -136,6 +154,29 @@ impl Call {
             "Dir::Etc::PreferencesParts=/dev/null".into(),
             "APT::Default-Release=".into(),
         ]);
+        self
+    }
+
+    /// Makes more packages stay at their version in this call, whatever the machine's own preferences say.
+    pub(crate) fn stay_at_version(
+        mut self,
+        paths: &ClientPaths,
+        packages: impl IntoIterator<Item = String>,
+    ) -> io::Result<Self> {
+        self.stay.extend(packages);
+        if !self.stay.is_empty() {
+            self.preferences = Some(Arc::new(Preferences::write(
+                paths,
+                &self.stay,
+                self.has_own_preferences,
+            )?));
+        }
+        Ok(self)
+    }
+
+    /// Makes the call fetch the .debs, and change no package and no mark.
+    pub(crate) fn download_only(mut self) -> Self {
+        self.is_download_only = true;
         self
     }
 
@@ -207,6 +248,14 @@ impl Call {
             option(&format!("DPkg::Options::={force}"));
         }
         self.sources.iter().for_each(|value| option(value));
+        self.preferences.iter().for_each(|file| option(&file.option()));
+        if self.is_download_only {
+            option("APT::Get::Download-Only=true");
+        }
+        if self.verb == Verb::OnlyUpgrade {
+            option("APT::Get::Only-Upgrade=true");
+            option("APT::Install-Recommends=false");
+        }
         arguments.extend(self.verb.words().iter().map(|word| (*word).to_owned()));
         if !self.packages.is_empty() {
             arguments.push("--".into());
@@ -332,6 +381,43 @@ mod tests {
             kept.collect::<Vec<_>>()
         };
         assert_eq!(of(call.simulation()), of(call.action(60)));
+    }
+
+    #[test]
+    fn what_stays_at_its_version_stays_in_each_call_of_the_plan_and_in_the_run() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        let call = Call::new(&paths, Verb::Upgrade, Conffiles::Keep);
+        let is_option = |word: &String| word.starts_with("Dir::Etc::Preferences=");
+        assert!(!call.action(1).iter().any(is_option));
+        let call = call.stay_at_version(&paths, ["a:amd64".to_owned()]).unwrap();
+        let call = call.stay_at_version(&paths, ["b".to_owned()]).unwrap();
+        let file = call.action(1).into_iter().find(is_option).unwrap();
+        for arguments in [call.simulation(), call.print_uris(), call.action(1)] {
+            assert_eq!(arguments.iter().filter(|word| **word == file).count(), 1);
+            assert_eq!(arguments.iter().filter(|word| is_option(word)).count(), 1);
+        }
+        let text = std::fs::read_to_string(file.split_once('=').unwrap().1).unwrap();
+        assert!(
+            text.contains("Package: a:amd64\n") && text.contains("Package: b\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_download_is_the_action_but_for_the_option_that_says_so() {
+        let call = call(Verb::Install);
+        let download = call.clone().download_only().action(1);
+        let last = |arguments: &[String]| {
+            let of = |word: &&String| word.starts_with("APT::Get::Download-Only=");
+            arguments.iter().rfind(of).cloned()
+        };
+        assert_eq!(last(&download).as_deref(), Some("APT::Get::Download-Only=true"));
+        assert_eq!(
+            last(&call.action(1)).as_deref(),
+            Some("APT::Get::Download-Only=false")
+        );
+        assert_eq!(download.len(), call.action(1).len() + 2);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
         let path = settings.path(name);
         paths.path(&path.to_string_lossy())
     };
+    // An empty setting names no file, and not the root directory.
+    let is_set = |name: &str| !settings.path(name).as_os_str().is_empty();
     let mut overrides = overrides(settings);
     overrides.extend(phasing(paths));
     paths.set_apt_configuration(AptConfiguration {
@@ -21,14 +23,12 @@ pub(crate) fn set_apt_configuration(paths: &ClientPaths, settings: &Settings) {
         archives: path("Dir::Cache::archives"),
         source_list: path("Dir::Etc::sourcelist"),
         source_parts: path("Dir::Etc::sourceparts"),
+        preferences: is_set("Dir::Etc::preferences").then(|| path("Dir::Etc::preferences")),
         overrides,
         settings: settings.to_string(),
-        // An empty setting names no file, and not the root directory.
-        inputs: (INPUTS
-            .iter()
-            .filter(|name| !settings.path(name).as_os_str().is_empty()))
-        .map(|name| path(name))
-        .collect(),
+        inputs: (INPUTS.iter().filter(|name| is_set(name)))
+            .map(|name| path(name))
+            .collect(),
     });
 }
 

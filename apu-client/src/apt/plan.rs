@@ -21,6 +21,14 @@ pub(crate) struct Plan {
     pub(crate) removed: Vec<String>,
     /// How much would be downloaded, where apt was asked.
     pub(crate) sizes: Option<Sizes>,
+    /// Packages that the request keeps from coming, by name, and what it keeps though no installed package is named so.
+    #[serde(default)]
+    pub(crate) held: Vec<String>,
+    #[serde(default)]
+    pub(crate) held_nothing: Vec<String>,
+    /// Packages that stay at their version, so that apt plans these steps and no others.
+    #[serde(default)]
+    pub(crate) stay: Vec<PackageKey>,
     /// The .debs of the steps, where apt was asked for their checksums.
     pub(crate) debs: Vec<Download>,
 }

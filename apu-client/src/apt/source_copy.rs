@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::lists;
 use crate::os::paths::ClientPaths;
@@ -13,9 +12,6 @@ use crate::os::temporary_directory::TemporaryDirectory;
 /// Maximal size of a source file in bytes, and maximal number of them. Real files have a few lines.
 const MAX_FILE_SIZE: u64 = 1024 * 1024;
 const MAX_FILES: usize = 2000;
-
-/// Number of copies that this process has made, for the names of their directories.
-static COPIES_MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The copies, in a directory that is removed when this value is dropped.
 #[derive(Debug)]
@@ -30,12 +26,8 @@ pub(crate) struct SourceCopy {
 impl SourceCopy {
     /// Copies the source files that apt would read on this client.
     pub(crate) fn take(paths: &ClientPaths) -> io::Result<Self> {
-        let home = paths.state().join("views");
+        let directory = TemporaryDirectory::of_process(&paths.views())?;
         let private = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
-        private(&home)?;
-        remove_stale(&home);
-        let number = COPIES_MADE.fetch_add(1, Ordering::Relaxed);
-        let directory = TemporaryDirectory::create(home.join(format!("{}-{number}", std::process::id())))?;
         let (list, parts) = (paths.source_list(), paths.source_parts());
         let name = list.file_name().map_or_else(|| "none".into(), ToOwned::to_owned);
         let copies = Self {
@@ -140,17 +132,6 @@ impl SourceCopy {
         let path = PathBuf::from(path);
         let is_copy = path == self.list.1 || path.parent() == Some(self.parts.1.as_path());
         is_copy.then_some((path, at.parse().ok()?))
-    }
-}
-
-/// Removes the copies of processes that were killed.
-fn remove_stale(home: &Path) {
-    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.split('-').next().unwrap_or_default();
-        if !Path::new("/proc").join(pid).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
     }
 }
 

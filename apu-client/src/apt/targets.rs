@@ -1,10 +1,16 @@
-//! Parses the output of `apt-get indextargets`, one index a line.
+//! Asks apt for the indexes of its sources by `apt-get indextargets`, and parses its output, one index a line.
 //!
 //! If the lists directory holds the indexes and no Release file, apt reports as trusted exactly those sources that are
 //! trusted by configuration, in whatever spelling. A source that needs a signature is not reported as trusted then.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
+
+use super::call::{APT_GET, indextargets_arguments, source_options};
+use super::environment::ENVIRONMENT;
+use crate::os::paths::ClientPaths;
+use crate::os::spawn;
 
 /// The format of a line: fields separated by tabs. The last two have no value where there is no Release file.
 pub(crate) const FORMAT: &str = "$(FILENAME)\t$(METAKEY)\t$(SITE)\t$(RELEASE)\t$(SOURCESENTRY)\t$(TRUSTED)\t\
@@ -76,6 +82,15 @@ impl Target {
             is_security: label.to_ascii_lowercase().contains("security") || name.ends_with("-security"),
         })
     }
+}
+
+/// Returns the indexes of this client's sources; none where apt cannot list them.
+pub(crate) fn read_targets(paths: &ClientPaths) -> Option<Vec<Target>> {
+    let arguments = indextargets_arguments(paths, &source_options(paths), Some(&paths.lists()), FORMAT);
+    spawn::capture(APT_GET, &arguments, &ENVIRONMENT, Duration::from_secs(60))
+        .ok()
+        .filter(spawn::Captured::succeeded)
+        .and_then(|captured| Target::parse_all(&captured.stdout))
 }
 
 /// Encodes a part of an address as apt does in the name of a list.

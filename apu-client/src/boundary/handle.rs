@@ -145,7 +145,7 @@ fn answer(
 
 /// Refuses a removal over the push key without a plan: somebody must have seen which packages go.
 fn check_removal(user: u32, request: &Request) -> Result<(), Refusal> {
-    if user == 0 || !request.allows_removal() || request.plan().is_some() {
+    if user == 0 || !request.allows_removal() || request.plan().is_some() || request.is_download_only() {
         return Ok(());
     }
     Err(Refusal::new(Cause::RemovalWithoutPlan).advise(Advice::NewerServer))
@@ -320,6 +320,7 @@ mod tests {
             &format!("dist-upgrade allow_remove=yes plan_sha256={hash}")
         ));
         assert!(is_allowed(0, "dist-upgrade allow_remove=yes"));
+        assert!(is_allowed(998, "dist-upgrade allow_remove=yes download_only=yes"));
         assert!(is_allowed(998, "dist-upgrade"));
     }
 

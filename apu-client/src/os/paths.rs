@@ -29,6 +29,8 @@ pub(crate) struct AptConfiguration {
     pub(crate) archives: PathBuf,
     pub(crate) source_list: PathBuf,
     pub(crate) source_parts: PathBuf,
+    /// The machine's own preferences; none where a setting says so.
+    pub(crate) preferences: Option<PathBuf>,
     /// Options that undo settings of this machine alone.
     pub(crate) overrides: Vec<String>,
     /// All settings, as apt prints them.
@@ -110,6 +112,14 @@ impl ClientPaths {
         )
     }
 
+    /// Returns the machine's own file of preferences, beside those in a directory; it need not exist.
+    pub(crate) fn preferences(&self) -> Option<PathBuf> {
+        (self.apt.get()).map_or_else(
+            || Some(self.path("/etc/apt/preferences")),
+            |apt| apt.preferences.clone(),
+        )
+    }
+
     /// Returns the source files that these calls read, sorted.
     ///
     /// # Errors
@@ -157,6 +167,11 @@ impl ClientPaths {
     /// The state directory of apu-client, for root only.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("/var/lib/apu-client")
+    }
+
+    /// The directory of what only the calls of one process read.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.state().join("views")
     }
 
     /// The last plan that was made.

@@ -4,6 +4,10 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Number of directories that this process has made, for their names.
+static DIRECTORIES_MADE: AtomicU32 = AtomicU32::new(0);
 
 /// A directory that exists as long as this value.
 #[derive(Debug)]
@@ -19,6 +23,14 @@ impl TemporaryDirectory {
         Ok(Self { path })
     }
 
+    /// Creates a directory of this process in `home`, and removes those of processes that were killed.
+    pub(crate) fn of_process(home: &Path) -> io::Result<Self> {
+        DirBuilder::new().mode(0o700).recursive(true).create(home)?;
+        remove_stale(home);
+        let number = DIRECTORIES_MADE.fetch_add(1, Ordering::Relaxed);
+        Self::create(home.join(format!("{}-{number}", std::process::id())))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -27,5 +39,15 @@ impl TemporaryDirectory {
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn remove_stale(home: &Path) {
+    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }

@@ -62,6 +62,9 @@ impl Run<'_> {
     fn change(&mut self) -> Result<RunResult, Refusal> {
         check_free_space(self.paths)?;
         self.ensure_not_shutting_down()?;
+        if self.request.is_download_only() {
+            return self.download();
+        }
 
         self.save_baseline()?;
         self.ensure_not_shutting_down()?;
@@ -257,6 +260,7 @@ impl Run<'_> {
             .extend(replaced.map(|path| Note::ConffileReplaced { path: path.clone() }));
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
+        report.held = prepared.plan.held;
         report.conffiles_kept = kept;
         let changes = report.changes.iter();
         let names: Vec<&str> = changes.map(|change| change.package.name()).collect();

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use apu_proto::{Request, RequestOption};
+use apu_proto::Request;
 use serde::{Deserialize, Serialize};
 
 use super::site_archives::installs_apu_data_only;
@@ -53,7 +53,7 @@ impl Inputs {
         };
         let mut inputs = vec![
             env!("CARGO_PKG_VERSION").to_owned(),
-            what_is_asked(request),
+            request.to_be_planned().to_string(),
             format!("{conffiles:?}"),
             // apt keeps the running kernel.
             fs::read_to_string(paths.path("/proc/sys/kernel/osrelease"))?,
@@ -97,13 +97,6 @@ impl Inputs {
         }
         Ok(Some(Self(inputs)))
     }
-}
-
-/// The request without what is not about the plan: its run, its lock, and which plan was approved.
-fn what_is_asked(request: &Request) -> String {
-    let options = request.allows_removal().then_some(RequestOption::AllowRemove);
-    let asked = Request::new(request.operation(), options, request.packages().to_vec());
-    asked.map_or_else(|_| request.to_string(), |asked| asked.to_string())
 }
 
 /// Whether a file of dpkg's directory, or of that of the lists, is no input: what is being fetched, locks, and `info`, which changes
@@ -264,6 +257,7 @@ mod tests {
             archives: paths.path("/var/cache/apt/archives"),
             source_list: paths.path("/etc/apt/sources.list"),
             source_parts: paths.path("/etc/apt/sources.list.d"),
+            preferences: Some(paths.path("/etc/apt/preferences")),
             overrides: Vec::new(),
             settings: "dir=/".into(),
             inputs: vec![
@@ -306,7 +300,13 @@ mod tests {
             "b".repeat(64)
         );
         assert_eq!(find(&paths, &inputs(&paths, &approved)), Some(plan()));
-        for other in ["dist-upgrade", "install aa", "dist-upgrade allow_remove=yes"] {
+        for other in [
+            "dist-upgrade",
+            "install aa",
+            "dist-upgrade allow_remove=yes",
+            "upgrade only_security=yes",
+            "upgrade hold_packages=a",
+        ] {
             assert_eq!(find(&paths, &inputs(&paths, other)), None, "{other}");
         }
         let replace = Inputs::of(&paths, &request("upgrade"), Conffiles::New)

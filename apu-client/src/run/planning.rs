@@ -7,8 +7,11 @@ use std::time::Duration;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Reason, Request, Step};
 
+use super::held::{check_held, hold, kept_from_coming, names_nothing, stay_at_version};
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
+use super::security_selection::plan_security;
+use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, removal_not_allowed, simulate};
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
     APT_CACHE, APT_GET, Call, Downloads, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments,
@@ -18,15 +21,9 @@ use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 
-/// Time limit for a simulation; far more than it needs.
-const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// For how many packages of a request providers are looked up, and the time limit for each.
 const MAX_HINTS: usize = 8;
 const HINT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Packages that keep the client reachable; they are never removed.
-const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
 
 /// Returns the apt call for a request that changes packages; none for other requests.
 pub(crate) fn call_for(
@@ -52,7 +49,7 @@ pub(crate) fn plan(
     conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
-    let call = call_for(paths, request, conffiles, database).ok_or_else(|| {
+    let unheld = call_for(paths, request, conffiles, database).ok_or_else(|| {
         Refusal::failed(Cause::NoPlan {
             operation: request.operation(),
         })
@@ -61,6 +58,7 @@ pub(crate) fn plan(
     {
         return Err(refusal);
     }
+    let call = hold(paths, request, unheld.clone())?;
     // What cannot be looked at may have changed.
     let inputs = || Inputs::of(paths, request, conffiles).ok().flatten();
     let before = inputs();
@@ -68,23 +66,27 @@ pub(crate) fn plan(
         && let Some(plan) = plan_cache::find(paths, before)
         && plan.transaction().id() == approved
     {
-        return Ok((call, plan));
+        return Ok((
+            stay_at_version(paths, call, plan.stay.iter().map(ToString::to_string))?,
+            plan,
+        ));
     }
-    let captured = spawn::capture(
-        APT_GET,
-        &call.simulation(),
-        &environment(conffiles),
-        SIMULATION_TIMEOUT,
-    )
-    .map_err(|error| Refusal::fault(Action::Simulate, &error))?;
-    let mut plan = Plan::parse(&captured.stdout, &database.architecture)
-        .map_err(|error| Refusal::new(Cause::UnknownStep { line: error.0 }))?;
-    if !captured.succeeded() {
-        let refusal = explain_failed_simulation(&plan, &captured.stdout, &captured.stderr);
-        return Err(with_providers(paths, refusal, request));
-    }
+    let planned = if request.is_only_security() {
+        plan_security(paths, &call, conffiles, database)
+    } else {
+        simulate(&call, conffiles, database).map(|plan| (call, plan))
+    };
+    let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
-    if (request.is_dry_run() || request.plan().is_some()) && !plan.steps.is_empty() {
+    if !request.hold().is_empty() {
+        check_held(request, &plan)?;
+        // What apt cannot plan without the hold is not known.
+        let without = simulate(&unheld, conffiles, database).unwrap_or_default();
+        plan.held = kept_from_coming(request, &without, database);
+        plan.held_nothing = names_nothing(request, database);
+    }
+    let needs_checksums = request.is_dry_run() || request.plan().is_some() || request.is_download_only();
+    if needs_checksums && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
     }
     if let Some(inputs) = inputs().filter(|now| request.is_dry_run() && before.as_ref() == Some(now)) {
@@ -180,35 +182,6 @@ fn with_providers(paths: &ClientPaths, mut refusal: Refusal, request: &Request) 
     refusal
 }
 
-/// Derives a refusal from the output of a failed simulation.
-fn explain_failed_simulation(plan: &Plan, stdout: &str, stderr: &str) -> Refusal {
-    let says = |words: &str| stderr.contains(words);
-    if says("remove is disabled") || says("Essential packages were removed") {
-        if let Some(name) = plan.removed.iter().find(|name| is_protected(name)) {
-            return protected_removal(name);
-        }
-        if says("remove is disabled") {
-            return removal_not_allowed(plan.removed.clone());
-        }
-        return Refusal::new(Cause::RemovesEssential);
-    }
-    let with_errors = |cause: Cause| Reason::from(cause).detailed(errors(stderr));
-    if says("--allow-change-held-packages") {
-        return Refusal::new(with_errors(Cause::OnHold)).advise(Advice::ShowHold);
-    }
-    if says("has no installation candidate") {
-        let providers = BTreeMap::new();
-        return Refusal::new(with_errors(Cause::NoCandidate { providers }));
-    }
-    if says("--allow-downgrades") {
-        return Refusal::new(with_errors(Cause::Downgrades));
-    }
-    // apt prints unmet dependencies on its standard output.
-    let why = stdout.split_once("unmet dependencies").map_or("", |(_, why)| why);
-    let why: Vec<&str> = why.lines().skip(1).take(20).collect();
-    Refusal::failed(with_errors(Cause::CannotPlan).detailed(why.join("\n")))
-}
-
 fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(), Refusal> {
     let may_remove = request.allows_removal() || request.operation().removes_packages();
     let mut removed = Vec::new();
@@ -294,25 +267,13 @@ fn shown(package: &PackageArg, key: &PackageKey) -> String {
     }
 }
 
-fn is_protected(name: &str) -> bool {
-    PROTECTED.contains(&name)
-}
-
-fn protected_removal(name: &str) -> Refusal {
-    Refusal::new(Cause::RemovesProtected {
-        package: name.to_owned(),
-    })
-}
-
-fn removal_not_allowed(packages: Vec<String>) -> Refusal {
-    Refusal::new(Cause::RemovalNotAllowed { packages }).advise(Advice::AllowRemove)
-}
-
 /// Returns a plan as the server is told it.
 pub(crate) fn report(plan: &Plan) -> apu_proto::Plan {
     apu_proto::Plan {
         transaction: plan.transaction(),
         kept_back: plan.kept_back.clone(),
+        held: plan.held.clone(),
+        held_nothing: plan.held_nothing.clone(),
         sizes: plan.sizes.clone(),
         ..apu_proto::Plan::default()
     }
@@ -366,7 +327,7 @@ mod tests {
         assert_eq!(code("dist-upgrade", output), Some(ReasonCode::Removal));
         assert_eq!(code("dist-upgrade allow_remove=yes", output), None);
         assert_eq!(code("remove lab", output), None);
-        for name in PROTECTED {
+        for name in ["openssh-server", "apu-client", "apu-data"] {
             let output = format!("Remv {name} [2]\n");
             assert_eq!(code("remove lab", &output), Some(ReasonCode::Protected), "{name}");
         }
@@ -399,35 +360,5 @@ mod tests {
             code("dist-upgrade", "Inst lab [2] (1 Site:x [all])\n"),
             Some(ReasonCode::Policy)
         );
-    }
-
-    #[test]
-    fn what_apt_refuses_itself_gets_its_own_code() {
-        let removing = Plan::parse("The following packages will be REMOVED:\n  lab\n", "amd64").unwrap();
-        let reachable =
-            Plan::parse("The following packages will be REMOVED:\n  apu-client\n", "amd64").unwrap();
-        let disabled = "E: Packages need to be removed but remove is disabled.\n";
-        for (plan, stderr, expected) in [
-            (&removing, disabled, ReasonCode::Removal),
-            (&reachable, disabled, ReasonCode::Protected),
-            (
-                &removing,
-                "E: Essential packages were removed and -y was used\n",
-                ReasonCode::Protected,
-            ),
-            (
-                &Plan::default(),
-                "E: Held packages were changed and -y was used without --allow-change-held-packages.\n",
-                ReasonCode::Policy,
-            ),
-            (
-                &Plan::default(),
-                "E: Unable to correct problems, you have held broken packages.\n",
-                ReasonCode::Apt,
-            ),
-        ] {
-            let refusal = explain_failed_simulation(plan, "", stderr);
-            assert_eq!(refusal.result.reason.unwrap().code, expected, "{stderr}");
-        }
     }
 }

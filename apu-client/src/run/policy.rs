@@ -133,7 +133,7 @@ impl Policy {
         now: impl FnOnce(Option<&ZoneName>) -> io::Result<WallTime>,
     ) -> Result<(), Box<Reason>> {
         let operation = request.operation();
-        if !operation.changes_packages() || request.is_dry_run() || self.maintenance.is_empty() {
+        if !request.changes_packages() || request.is_dry_run() || self.maintenance.is_empty() {
             return Ok(());
         }
         let now = now(self.maintenance.zone.as_ref())
@@ -277,11 +277,27 @@ mod tests {
         for (policy, request) in [
             (policy, "update"),
             (policy, "upgrade dry_run=yes"),
+            (policy, "upgrade download_only=yes"),
             ("", "upgrade"),
         ] {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
             let policy = Policy::parse(policy).unwrap();
             assert_eq!(policy.allows_now(&request, |_| unreachable!()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_done_may_not_be_fetched_either() {
+        let policy =
+            "operations = [\"upgrade\", \"install\"]\nremovals = \"never\"\n[install]\nallow = [\"vim\"]";
+        assert_eq!(check(policy, "upgrade download_only=yes"), Ok(()));
+        assert_eq!(check(policy, "install download_only=yes vim"), Ok(()));
+        for request in [
+            "dist-upgrade download_only=yes",
+            "install download_only=yes htop",
+            "install allow_remove=yes download_only=yes vim",
+        ] {
+            assert!(check(policy, request).is_err(), "{request}");
         }
     }
 

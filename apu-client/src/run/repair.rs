@@ -7,6 +7,7 @@ use apu_proto::{Advice, ClientOutcome, Frame, Note, Phase, ReasonCode};
 
 use super::context::Run;
 use super::exec::Completed;
+use super::held::hold;
 use super::outcome::{Facts, determine_outcome};
 use super::refusal::Refusal;
 use crate::apt::{Call, Verb, environment};
@@ -60,6 +61,7 @@ impl Run<'_> {
             let exact = |key: &PackageKey| Some((key.name().parse().ok()?, key.architecture().to_owned()));
             call.packages = keys.iter().filter_map(exact).collect();
         }
+        let call = hold(self.paths, &self.request, call)?;
         self.transact(&call)
     }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::quote;
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
+use apu_proto::{
+    MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId, TransactionId,
+};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -98,6 +100,27 @@ pub struct Args {
     /// Let dist-upgrade and install remove packages. What is removed is shown even with --yes.
     #[arg(long)]
     pub allow_remove: bool,
+
+    /// Let upgrade and dist-upgrade bring packages with a security update, with what these need, and no others.
+    ///
+    /// A package has one where a version newer than the installed one, up to the one that apt would install, comes from a security
+    /// archive.
+    #[arg(long)]
+    pub security: bool,
+
+    /// Let these packages stay as they are in this run of upgrade, dist-upgrade or install; linux-* is every package whose name
+    /// begins so.
+    ///
+    /// Quote a name with * or ? in it. Nothing stays behind: a later run without the option brings them. What would need another
+    /// version of such a package stays as it is, too.
+    #[arg(long, value_name = "PACKAGE|GLOB")]
+    pub hold: Vec<PackageGlob>,
+
+    /// Let upgrade, dist-upgrade and install fetch the packages into apt's cache on the clients, and change nothing.
+    ///
+    /// Nothing is asked, and there are no waves. A later run installs from the cache what is still to be installed.
+    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "canary", "waves", "soak"])]
+    pub download_only: bool,
 
     /// How much is printed.
     #[command(flatten)]
@@ -193,6 +216,9 @@ impl Args {
             dry_run: false,
             plan: false,
             allow_remove: request.allows_removal(),
+            security: request.is_only_security(),
+            hold: request.hold().to_vec(),
+            download_only: request.is_download_only(),
             shown,
             root: "/".into(),
         }
@@ -259,6 +285,28 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --allow-remove"))
                 .advise("leave it out: only dist-upgrade and install remove packages on the way"));
         }
+        if self.security && !operation.takes_only_security() {
+            return Err(Failure::words(format!("{operation} has no --security"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
+        }
+        if !self.hold.is_empty() && !operation.takes_hold() {
+            return Err(Failure::words(format!("{operation} has no --hold"))
+                .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
+        let held = |package: &PackageArg| {
+            let glob = self.hold.iter().find(|glob| glob.matches(package.name.as_str()));
+            glob.map(|glob| (package.clone(), glob.clone()))
+        };
+        if let Some((package, glob)) = packages.iter().find_map(held) {
+            return Err(Failure::words(format!(
+                "{package} is to be installed, and --hold {glob} keeps it as it is"
+            ))
+            .advise("leave one of the two out"));
+        }
+        if self.download_only && !operation.takes_download_only() {
+            return Err(Failure::words(format!("{operation} has no --download-only"))
+                .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
         let of_changes = [
             (self.dry_run, "--dry-run"),
             (self.plan, "--plan"),
@@ -278,8 +326,16 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
-        let options = self.allow_remove.then_some(RequestOption::AllowRemove);
-        let request = Request::new(operation, options, packages).and_then(|request| {
+        let mut hold = self.hold.clone();
+        hold.sort();
+        hold.dedup();
+        let options = [
+            self.allow_remove.then_some(RequestOption::AllowRemove),
+            self.security.then_some(RequestOption::OnlySecurity),
+            (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
+            self.download_only.then_some(RequestOption::DownloadOnly),
+        ];
+        let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
                 // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
                 request.clone().with([
@@ -307,7 +363,7 @@ impl Args {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
-        if !self.operation.changes_packages() {
+        if self.download_only || !self.operation.changes_packages() {
             return Ok(Course::Straight);
         }
         if self.yes {
@@ -394,6 +450,21 @@ mod tests {
     }
 
     #[test]
+    fn a_request_becomes_the_words_that_ask_it() {
+        for line in [
+            "apu/1 dist-upgrade allow_remove=yes only_security=yes",
+            "apu/1 upgrade only_security=yes",
+            "apu/1 install download_only=yes vim",
+            "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
+            "apu/1 install allow_remove=yes vim=2:9.0",
+        ] {
+            let request = Request::parse(line.as_bytes()).unwrap();
+            let args = Args::of_request("web", &request, Shown::default());
+            assert_eq!(args.request(&[]).unwrap(), request);
+        }
+    }
+
+    #[test]
     fn paths_are_files_and_stand_beside_names() {
         let line = "apt-all web install ./foo htop bar_1_all.deb /srv/x.deb vim=2:9.0";
         let files: Vec<PathBuf> = ["./foo", "bar_1_all.deb", "/srv/x.deb"]
@@ -441,6 +512,14 @@ mod tests {
                 "apt-all web upgrade --allow-remove",
                 "upgrade has no --allow-remove",
             ),
+            ("apt-all web install htop --security", "install has no --security"),
+            ("apt-all web update --security", "update has no --security"),
+            ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
+            ("apt-all web clean -d", "clean has no --download-only"),
+            (
+                "apt-all web install vim htop --hold ht*",
+                "htop is to be installed, and --hold ht* keeps it as it is",
+            ),
             ("apt-all web update --dry-run", "update has no --dry-run"),
             (
                 "apt-all web status --max-failures 1",
@@ -454,6 +533,10 @@ mod tests {
             assert_eq!(words(line).request(&[]).unwrap_err().to_string(), text, "{line}");
         }
         assert!(Args::try_parse_from(["apt-all", "web", "attach"]).is_err());
+        for glob in ["/vim/", "src:vim", "vim:i386", "a b", ""] {
+            let line = ["apt-all", "web", "upgrade", "--hold", glob];
+            assert_eq!(Args::try_parse_from(line).unwrap_err().exit_code(), 2, "{glob:?}");
+        }
     }
 
     #[test]
@@ -484,6 +567,10 @@ mod tests {
         );
         assert_eq!(
             words("apt-all web update").course(false).unwrap(),
+            Course::Straight
+        );
+        assert_eq!(
+            words("apt-all web upgrade -d").course(false).unwrap(),
             Course::Straight
         );
         let error = words("apt-all web upgrade").course(false).unwrap_err();

@@ -38,6 +38,8 @@ impl Record {
             (args.yes, "--yes"),
             (args.dry_run, "--dry-run"),
             (args.allow_remove, "--allow-remove"),
+            (args.security, "--security"),
+            (args.download_only, "--download-only"),
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());
@@ -47,6 +49,7 @@ impl Record {
                 .filter(|(given, _)| *given)
                 .map(|(_, option)| (*option).to_owned()),
         );
+        request.extend(args.hold.iter().map(|glob| format!("--hold {glob}")));
         let waves = [
             args.canary.as_ref().map(|canary| format!("--canary {canary}")),
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),

@@ -143,7 +143,7 @@ pub(super) fn run_push(
     } else {
         Vec::new()
     };
-    let closings = if request.operation().changes_packages() && !args.ignore_windows {
+    let closings = if request.changes_packages() && !args.ignore_windows {
         closings(context, &hosts, Timestamp::now())?
     } else {
         HashMap::new()

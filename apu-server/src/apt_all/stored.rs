@@ -53,8 +53,13 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
     let packages = plan.packages.iter().map(|word| word.parse::<PackageArg>());
     let packages: Result<Vec<PackageArg>, _> = packages.collect();
     let packages = packages.map_err(|error| no_plan(error.to_string()))?;
-    let options = plan.allow_remove.then_some(RequestOption::AllowRemove);
-    Request::new(plan.operation, options, packages).map_err(|error| no_plan(error.to_string()))
+    let options = [
+        plan.allow_remove.then_some(RequestOption::AllowRemove),
+        plan.security.then_some(RequestOption::OnlySecurity),
+        (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
+    ];
+    Request::new(plan.operation, options.into_iter().flatten(), packages)
+        .map_err(|error| no_plan(error.to_string()))
 }
 
 /// The hosts that were named when something was approved, as the classes have them now.
@@ -90,6 +95,8 @@ impl Push<'_> {
             operation: request.operation(),
             packages: request.packages().iter().map(ToString::to_string).collect(),
             allow_remove: request.allows_removal(),
+            security: request.is_only_security(),
+            hold: request.hold().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts
                 .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))

@@ -2,7 +2,7 @@
 
 use apu_archive::quote;
 use apu_fleet::{HostName, span};
-use apu_proto::{Operation, Plan};
+use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::{Failure, say};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -69,6 +69,8 @@ struct Facts<'a> {
     operation: Operation,
     packages: &'a [String],
     allow_remove: bool,
+    security: bool,
+    hold: &'a [PackageGlob],
     valid: bool,
     hosts: usize,
     waves: &'a [usize],
@@ -86,6 +88,8 @@ impl<'a> Facts<'a> {
             operation: plan.operation,
             packages: &plan.packages,
             allow_remove: plan.allow_remove,
+            security: plan.security,
+            hold: &plan.hold,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
             waves: &plan.waves,
@@ -204,6 +208,12 @@ fn command(plan: &StoredPlan) -> String {
     if plan.allow_remove {
         words.push("--allow-remove".to_owned());
     }
+    if plan.security {
+        words.push("--security".to_owned());
+    }
+    for glob in &plan.hold {
+        words.extend(["--hold".to_owned(), quote(&glob.to_string())]);
+    }
     words.extend(plan.options.iter().map(|word| quote(word)));
     words.join(" ")
 }
@@ -243,6 +253,8 @@ mod tests {
             operation: Operation::DistUpgrade,
             packages: args.packages.clone(),
             allow_remove: args.allow_remove,
+            security: args.security,
+            hold: args.hold.clone(),
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
             waves: Vec::new(),
@@ -256,6 +268,8 @@ mod tests {
         for line in [
             "apt-all web dist-upgrade",
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
+            "apt-all web dist-upgrade --security --soak 60s",
+            "apt-all web dist-upgrade --hold vim --hold g++ --exclude db1",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s --pause-limit 60s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

@@ -4,7 +4,7 @@ use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Cause, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{Listing, named};
+use super::changes::{HELD, Listing, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -142,6 +142,7 @@ fn result_details(result: &RunResult) -> Vec<String> {
         named("broken", &broken),
         named("marked as installed manually", result.marked_manual()),
         named("kept back", result.kept_back()),
+        named(HELD, result.held()),
     ];
     let of_run = result.packages().map(|report| {
         [

@@ -170,6 +170,9 @@ fn row(package: &PackageKey, old: Option<&str>, new: Option<&str>, origin: &str)
     (kind, vec![package.to_string(), versions, clean(origin)])
 }
 
+/// What a list of packages is called that the request keeps as they are.
+pub const HELD: &str = "held for this run";
+
 /// A list of names behind what it is a list of, however long; nothing without names.
 #[must_use]
 pub fn named(what: &str, names: &[impl ToString]) -> Option<String> {

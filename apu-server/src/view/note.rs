@@ -46,6 +46,14 @@ pub fn note_text(note: &Note) -> String {
                 packages.join(", ")
             )
         }
+        Note::Downloaded {
+            packages,
+            fetched,
+            size,
+        } => {
+            let size = size.as_deref().map_or(String::new(), |size| format!(" ({size})"));
+            format!("packages in apt's cache: {packages}{size}, fetched now: {fetched}; nothing was changed")
+        }
         Note::SecurityUnknown { said } => format!("cannot ask which updates are security updates: {said}"),
         Note::RunAtWork(runs) => at_work(runs),
         Note::SourceLeftOut(left) => {

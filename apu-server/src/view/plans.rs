@@ -6,7 +6,7 @@ use std::fmt::Write;
 use apu_fleet::{HostName, Trial};
 use apu_proto::{Plan, Transaction, TransactionId};
 
-use super::changes::{Counts, Listing, named};
+use super::changes::{Counts, HELD, Listing, named};
 use super::clean::clean;
 use super::groups::{groups, set};
 use super::paint::Paint;
@@ -22,7 +22,12 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
         .map(|(_, plan)| (plan.transaction.id(), &plan.transaction))
         .collect();
     let planned = planned.iter().map(|(host, plan)| {
-        let kept = named("kept back", &plan.kept_back);
+        let kept = [
+            named("kept back", &plan.kept_back),
+            named(HELD, &plan.held),
+            named("to be held, and not installed", &plan.held_nothing),
+        ];
+        let kept: Vec<String> = kept.into_iter().flatten().collect();
         let sizes = plan.sizes.as_ref().map(|sizes| {
             let (download, disk) = (clean(&sizes.download), clean(&sizes.disk));
             format!("to fetch: {download}; on disk: {disk}")
@@ -149,6 +154,8 @@ mod tests {
         let same = Plan {
             transaction: Transaction::new(vec![install.clone(), remove("foo:amd64")]),
             kept_back: vec!["bar".into()],
+            held: vec!["linux-image-amd64".into()],
+            held_nothing: vec!["nginx*".into()],
             sizes: Some(apu_proto::Sizes {
                 download: "5396 kB".into(),
                 disk: "20.0 MB more".into(),
@@ -172,6 +179,8 @@ mod tests {
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 kept back: bar\n\
+             \x20 held for this run: linux-image-amd64\n\
+             \x20 to be held, and not installed: nginx*\n\
              \x20 to fetch: 5396 kB; on disk: 20.0 MB more\n\
              db1: 1 change: 1 upgraded\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\

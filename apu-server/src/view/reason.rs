@@ -63,6 +63,16 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
             let held = "this would change packages that are on hold here".to_owned();
             return [&[held], detail].concat();
         }
+        Cause::ChangesHeld { packages } => {
+            let packages: Vec<&str> = packages.iter().map(|package| package.as_str()).collect();
+            format!(
+                "this would change packages that are held for this run: {}",
+                packages.join(", ")
+            )
+        }
+        Cause::NotDownloaded { files } => {
+            return [&[format!("not fetched: {}", files.join(", "))], detail].concat();
+        }
         Cause::Downgrades => return [&["this would downgrade packages".to_owned()], detail].concat(),
         Cause::ChecksFailed { checks } => {
             let sentence = format!("checks of this client fail: {}", checks.join(", "));

@@ -43,6 +43,8 @@ fn plan() -> StoredPlan {
         operation: Operation::Upgrade,
         packages: Vec::new(),
         allow_remove: false,
+        security: false,
+        hold: Vec::new(),
         options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],
         waves: vec![1],

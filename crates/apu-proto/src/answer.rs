@@ -136,6 +136,9 @@ pub struct PackageReport {
     /// Packages with a newer version that were not upgraded, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
+    /// Packages that the request kept as they are, and that it would have installed or upgraded otherwise, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
     /// Packages that are neither installed nor gone after the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<Broken>,
@@ -264,6 +267,16 @@ impl RunResult {
             Answer::Status { status } => &status.kept_back,
             Answer::Plan(plan) => &plan.kept_back,
             Answer::Packages(report) => &report.kept_back,
+            _ => &[],
+        }
+    }
+
+    /// Packages that the request keeps as they are, by name.
+    #[must_use]
+    pub fn held(&self) -> &[String] {
+        match &self.answer {
+            Answer::Plan(plan) => &plan.held,
+            Answer::Packages(report) => &report.held,
             _ => &[],
         }
     }

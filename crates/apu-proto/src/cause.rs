@@ -71,6 +71,11 @@ pub enum Cause {
     RunIdReused,
     /// The transaction changes packages that are on hold.
     OnHold,
+    /// The transaction changes packages that the request keeps at their version.
+    ChangesHeld {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
     /// The transaction downgrades a package.
     Downgrade {
         /// The package.
@@ -193,6 +198,11 @@ pub enum Cause {
     NoSha256 {
         /// The package.
         package: String,
+    },
+    /// Not all .debs were fetched; the detail says why.
+    NotDownloaded {
+        /// The names that they would have in apt's cache.
+        files: Vec<String>,
     },
     /// A line of apt's simulation is not understood.
     UnknownStep {
@@ -433,6 +443,7 @@ impl Cause {
             Self::RemovesProtected { .. } | Self::RemovesEssential => ReasonCode::Protected,
             Self::RunIdReused
             | Self::OnHold
+            | Self::ChangesHeld { .. }
             | Self::Downgrade { .. }
             | Self::Downgrades
             | Self::ForeignArchitecture { .. }
@@ -454,6 +465,7 @@ impl Cause {
             | Self::CannotPlan
             | Self::NoDownloads
             | Self::NoSha256 { .. }
+            | Self::NotDownloaded { .. }
             | Self::UnknownStep { .. }
             | Self::StillAutomatic { .. } => ReasonCode::Apt,
             Self::PolicyUnreadable

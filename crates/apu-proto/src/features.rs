@@ -15,10 +15,23 @@ pub enum Feature {
     Plan1,
     /// The operation `health`.
     Health,
+    /// `upgrade only_security=yes`, and the same of `dist-upgrade`.
+    OnlySecurity,
+    /// `hold_packages=`.
+    HoldPackages,
+    /// `download_only=yes`.
+    DownloadOnly,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 3] = [Feature::ListsOfSite, Feature::Plan1, Feature::Health];
+pub const FEATURES: [Feature; 6] = [
+    Feature::ListsOfSite,
+    Feature::Plan1,
+    Feature::Health,
+    Feature::OnlySecurity,
+    Feature::HoldPackages,
+    Feature::DownloadOnly,
+];
 
 impl Feature {
     /// Its name in `hello`.
@@ -28,6 +41,9 @@ impl Feature {
             Self::ListsOfSite => "lists-of-site",
             Self::Plan1 => "apu-plan/1",
             Self::Health => "health",
+            Self::OnlySecurity => "only-security",
+            Self::HoldPackages => "hold-packages",
+            Self::DownloadOnly => "download-only",
         }
     }
 }
@@ -46,6 +62,9 @@ impl Request {
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
             (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
+            self.is_only_security().then_some(Feature::OnlySecurity),
+            (!self.hold().is_empty()).then_some(Feature::HoldPackages),
+            self.is_download_only().then_some(Feature::DownloadOnly),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -65,7 +84,13 @@ mod tests {
         assert_eq!(plan.missing_feature(&all[..1]), Some(Feature::Plan1));
         let health = request("health");
         assert_eq!(health.missing_feature(&all[..2]), Some(Feature::Health));
-        for request in [&lists, &plan, &health] {
+        let security = request("dist-upgrade dry_run=yes only_security=yes");
+        assert_eq!(security.missing_feature(&all[..3]), Some(Feature::OnlySecurity));
+        let hold = request("install hold_packages=linux-* hello");
+        assert_eq!(hold.missing_feature(&all[..4]), Some(Feature::HoldPackages));
+        let download = request("upgrade download_only=yes");
+        assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
+        for request in [&lists, &plan, &health, &security, &hold, &download] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -16,6 +16,7 @@ mod note;
 mod operation;
 mod outcome;
 mod package_arg;
+mod package_glob;
 mod reason;
 mod request;
 mod run_id;
@@ -32,6 +33,7 @@ pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
+pub use package_glob::{GlobError, PackageGlob};
 pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,

@@ -54,6 +54,16 @@ pub enum Note {
         /// Which ones.
         packages: Vec<PackageKey>,
     },
+    /// The .debs are in apt's cache, with the checksums that their archives name, and no package was changed.
+    Downloaded {
+        /// How many.
+        packages: usize,
+        /// How many of them were fetched by this run.
+        fetched: usize,
+        /// How much all of them are, in apt's own figures.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<String>,
+    },
     /// It is not known which updates are security updates.
     SecurityUnknown {
         /// Why.

@@ -123,6 +123,24 @@ impl Operation {
         matches!(self, Self::DistUpgrade | Self::Install)
     }
 
+    /// Whether a request may narrow it to packages with a security update.
+    #[must_use]
+    pub const fn takes_only_security(self) -> bool {
+        matches!(self, Self::Upgrade | Self::DistUpgrade)
+    }
+
+    /// Whether a request may name packages that stay at their version.
+    #[must_use]
+    pub const fn takes_hold(self) -> bool {
+        self.takes_from_archives()
+    }
+
+    /// Whether a request may fetch the packages alone.
+    #[must_use]
+    pub const fn takes_download_only(self) -> bool {
+        self.takes_from_archives()
+    }
+
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {

@@ -12,6 +12,7 @@ use std::mem;
 
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
+use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 
@@ -28,6 +29,9 @@ pub struct Request {
     run_id: Option<RunId>,
     dry_run: bool,
     allow_remove: bool,
+    only_security: bool,
+    hold: Vec<PackageGlob>,
+    download_only: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
     lock_wait: Option<u32>,
@@ -102,6 +106,19 @@ impl Request {
         self
     }
 
+    /// What a plan of the request depends on: the same without its run, its lock, and the plan that was approved.
+    #[must_use]
+    pub fn to_be_planned(&self) -> Self {
+        Self {
+            run_id: None,
+            dry_run: false,
+            download_only: false,
+            plan: None,
+            lock_wait: None,
+            ..self.clone()
+        }
+    }
+
     /// Not a request yet for an operation that wants more.
     const fn unchecked(operation: Operation) -> Self {
         Self {
@@ -109,6 +126,9 @@ impl Request {
             run_id: None,
             dry_run: false,
             allow_remove: false,
+            only_security: false,
+            hold: Vec::new(),
+            download_only: false,
             plan: None,
             lists_of_site: false,
             lock_wait: None,
@@ -125,6 +145,12 @@ impl Request {
             RequestOption::RunId(id) => self.run_id.replace(id).is_some(),
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
+            RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
+            RequestOption::Hold(globs) if globs.len() > MAX_PACKAGES || !is_each_once(&globs) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::Hold(globs) => !mem::replace(&mut self.hold, globs).is_empty(),
+            RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
@@ -194,6 +220,30 @@ impl Request {
         self.allow_remove
     }
 
+    /// Whether to upgrade only packages with a security update.
+    #[must_use]
+    pub const fn is_only_security(&self) -> bool {
+        self.only_security
+    }
+
+    /// The packages that stay at their version, whatever is newer.
+    #[must_use]
+    pub fn hold(&self) -> &[PackageGlob] {
+        &self.hold
+    }
+
+    /// Whether to fetch the .debs and change no package.
+    #[must_use]
+    pub const fn is_download_only(&self) -> bool {
+        self.download_only
+    }
+
+    /// Whether it may change packages.
+    #[must_use]
+    pub const fn changes_packages(&self) -> bool {
+        self.operation.changes_packages() && !self.download_only
+    }
+
     /// The only transaction to do; any other is refused.
     #[must_use]
     pub const fn plan(&self) -> Option<TransactionId> {
@@ -224,12 +274,21 @@ impl Request {
             self.run_id.map(RequestOption::RunId),
             self.dry_run.then_some(RequestOption::DryRun),
             self.allow_remove.then_some(RequestOption::AllowRemove),
+            self.only_security.then_some(RequestOption::OnlySecurity),
+            (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
+            self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()
     }
+}
+
+/// Whether there are any, and none of them twice.
+fn is_each_once(globs: &[PackageGlob]) -> bool {
+    let is_first = |(place, glob): (usize, &PackageGlob)| !globs[..place].contains(glob);
+    !globs.is_empty() && globs.iter().enumerate().all(is_first)
 }
 
 impl fmt::Display for Request {
@@ -255,10 +314,17 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| RequestOption::RunId(RunId::from_bytes(id))),
             Just(RequestOption::DryRun),
             Just(RequestOption::AllowRemove),
+            Just(RequestOption::OnlySecurity),
+            Just(RequestOption::DownloadOnly),
+            proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
         ]
+    }
+
+    fn hold(words: Vec<&str>) -> RequestOption {
+        RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
     }
 
     /// Either a few packages, some of them twice; or nearly as many, and nearly as long, as a request may have.
@@ -320,7 +386,7 @@ mod tests {
             others in proptest::collection::vec(option(), 0..3),
             packages in packages(),
         ) {
-            if let Ok(request) = Request::new(operation, first, packages.clone()) {
+            if let Ok(request) = Request::new(operation, first.clone(), packages.clone()) {
                 let options: Vec<RequestOption> = first.into_iter().chain(others.clone()).collect();
                 let line = line(operation, &options, &packages);
                 let longer = request.with(others);
@@ -338,6 +404,18 @@ mod tests {
         ] {
             assert_eq!(Request::parse(request.to_string().as_bytes()), Ok(request));
         }
+    }
+
+    #[test]
+    fn what_is_planned_is_all_that_says_what_to_do() {
+        let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
+        let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-*";
+        let run = format!(
+            " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
+            "a".repeat(32),
+            "b".repeat(64)
+        );
+        assert_eq!(read(&run).to_be_planned(), read(what));
     }
 
     #[test]

@@ -223,6 +223,12 @@ pub struct Plan {
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
+    /// Packages that the request keeps as they are, and that it would install or upgrade otherwise, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
+    /// What the request keeps at its version, as it names it, and no installed package is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_nothing: Vec<String>,
     /// Packages that were installed automatically and would be marked as installed manually; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marked_manual: Vec<PackageKey>,

@@ -36,6 +36,7 @@ mod quota;
 mod real_reader;
 mod republish;
 mod rotation;
+mod selection;
 mod silent;
 mod simulations;
 mod sitting;

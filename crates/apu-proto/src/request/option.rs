@@ -3,11 +3,12 @@
 use std::fmt;
 
 use crate::operation::Operation;
+use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 
 /// An option of a request, `key=value` on the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestOption {
     /// The run's identity; the client chooses one where it is missing.
     RunId(RunId),
@@ -15,6 +16,12 @@ pub enum RequestOption {
     DryRun,
     /// Let the transaction remove packages.
     AllowRemove,
+    /// Upgrade only packages with a security update.
+    OnlySecurity,
+    /// Leave these packages at their version; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
+    Hold(Vec<PackageGlob>),
+    /// Fetch the .debs and change no package.
+    DownloadOnly,
     /// Do only this transaction, and refuse any other.
     Plan(TransactionId),
     /// Fetch the lists of the site's own archives and leave those of all others as they are.
@@ -37,6 +44,11 @@ impl RequestOption {
             "run_id" => value.parse().ok().map(Self::RunId),
             "dry_run" => (value == "yes").then_some(Self::DryRun),
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
+            "only_security" => (value == "yes").then_some(Self::OnlySecurity),
+            "hold_packages" => (value.split(',').map(str::parse).collect::<Result<_, _>>())
+                .ok()
+                .map(Self::Hold),
+            "download_only" => (value == "yes").then_some(Self::DownloadOnly),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
@@ -47,13 +59,16 @@ impl RequestOption {
     }
 
     /// Whether the option means something for the operation.
-    pub(super) const fn goes_with(self, operation: Operation) -> bool {
+    pub(super) const fn goes_with(&self, operation: Operation) -> bool {
         match self {
             Self::RunId(_) => {
                 operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health)
             }
             Self::DryRun | Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
+            Self::OnlySecurity => operation.takes_only_security(),
+            Self::Hold(_) => operation.takes_hold(),
+            Self::DownloadOnly => operation.takes_download_only(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::LockWait(_) => operation.is_a_run(),
         }
@@ -66,6 +81,16 @@ impl fmt::Display for RequestOption {
             Self::RunId(id) => write!(f, "run_id={id}"),
             Self::DryRun => f.write_str("dry_run=yes"),
             Self::AllowRemove => f.write_str("allow_remove=yes"),
+            Self::OnlySecurity => f.write_str("only_security=yes"),
+            Self::Hold(globs) => {
+                f.write_str("hold_packages=")?;
+                for (place, glob) in globs.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { "," };
+                    write!(f, "{comma}{glob}")?;
+                }
+                Ok(())
+            }
+            Self::DownloadOnly => f.write_str("download_only=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),

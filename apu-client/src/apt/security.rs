@@ -6,9 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use apu_proto::Pending;
+use apu_proto::{Pending, Step};
 
-use crate::apt::{APT_CACHE, ENVIRONMENT, Target, cache_arguments, is_security};
+use super::call::{APT_CACHE, cache_arguments};
+use super::environment::ENVIRONMENT;
+use super::plan::{Plan, is_security};
+use super::targets::Target;
 use crate::dpkg::compare;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
@@ -17,6 +20,29 @@ const MADISON_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Packages per call of apt-cache: the length of a command line is limited.
 const PACKAGES_PER_CALL: usize = 500;
+
+/// Returns the upgrades of a plan, sorted; each is marked by its own archive alone.
+pub(crate) fn pending(plan: &Plan) -> Vec<Pending> {
+    let upgrades = plan.steps.iter().filter_map(|step| match step {
+        Step::Install {
+            package,
+            old: Some(old),
+            new,
+            origin,
+            ..
+        } => Some(Pending {
+            package: package.clone(),
+            old: old.clone(),
+            new: new.clone(),
+            security: is_security(origin),
+            origin: origin.clone(),
+        }),
+        _ => None,
+    });
+    let mut pending: Vec<Pending> = upgrades.collect();
+    pending.sort_by(|one, other| one.package.cmp(&other.package));
+    pending
+}
 
 /// Sets `security` on each pending update that is a security update.
 ///
@@ -86,8 +112,10 @@ fn is_of(offer: &Offer<'_>, pending: &Pending) -> bool {
     offer.name.split(':').next() == Some(name) && (fits || is_flat)
 }
 
+/// Whether a version is newer than the installed one, and no newer than the candidate where that is known.
 fn is_between(version: &str, pending: &Pending) -> bool {
-    compare(&pending.old, version).is_lt() && compare(version, &pending.new).is_le()
+    let is_within = || pending.new.is_empty() || compare(version, &pending.new).is_le();
+    compare(&pending.old, version).is_lt() && is_within()
 }
 
 #[cfg(test)]
@@ -117,6 +145,8 @@ mod tests {
         ] {
             assert_eq!(is_between(version, &one), counts, "{version}");
         }
+        let open = pending("a:amd64", "1.0", "");
+        assert!(is_between("1.3", &open) && !is_between("1.0", &open));
     }
 
     #[test]
@@ -128,5 +158,20 @@ mod tests {
         assert!(!is_of(&found, &pending("a:i386", "1", "2")));
         assert!(!is_of(&found, &pending("b:amd64", "1", "2")));
         assert!(offer("a | 1").is_none());
+    }
+
+    #[test]
+    fn pending_are_upgrades_and_not_what_comes_with_them() {
+        let plan = Plan::parse(
+            "Inst b [1] (2 Debian-Security:12/stable-security [amd64])\nInst a [1] (2 Site:x [all])\nInst new (1 Site:x [all])\n",
+            "amd64",
+        )
+        .unwrap();
+        let pending = super::pending(&plan);
+        let shown: Vec<_> = pending
+            .iter()
+            .map(|one| (one.package.as_str(), one.security))
+            .collect();
+        assert_eq!(shown, [("a:amd64", false), ("b:amd64", true)]);
     }
 }

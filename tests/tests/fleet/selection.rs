@@ -1,0 +1,364 @@
+//! Runs that change a selection of what they could: security updates alone, all but what is held, and
+//! the download without the change.
+
+use apu_tests::{Fleet, Host, Stage, Suite};
+use serde_json::Value;
+
+/// A security archive of the site, in the layout of Debian's.
+const SETTINGS: &str = r#"
+[[archives]]
+name = "fixes"
+path = "/srv/fixes"
+url = "http://apu.example.org:8080/fixes"
+suite = "fixes-security"
+"#;
+
+/// `apu serve` on the address of the settings, after apu-data names the archive.
+const SERVE: &str = r#"
+set -e
+gen-apu-data-pkg
+start-stop-daemon --start --background --make-pidfile --pidfile /run/apu-serve-fixes.pid --startas /usr/sbin/apu -- serve --listen 127.9.0.1:8080
+for try in $(seq 200); do
+    grep -q ': 0100097F:1F90 00000000:0000 0A' /proc/net/tcp && exit 0
+    sleep 0.05
+done
+echo "apu serve does not listen" >&2
+exit 1
+"#;
+
+/// Adds a package to the security archive; `fields` are further lines of its control file.
+fn publish(server: &Host, name: &str, version: &str, fields: &str) {
+    let control = format!(
+        "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: A <a@example.org>\n{fields}Description: a test\n"
+    );
+    let file = format!("/tmp/{name}_{version}.deb");
+    server.write_bytes(&file, &apu_tests::deb(&control).unwrap());
+    server.sh(&format!("apu repo add --archive fixes {file}")).ok();
+}
+
+/// The packages of a plan with the version that each would get.
+fn planned(answer: &Value) -> Vec<String> {
+    let steps = answer["transaction"]["steps"].as_array().unwrap();
+    let step = |step: &Value| {
+        format!(
+            "{} {}",
+            step["package"].as_str().unwrap(),
+            step["new"].as_str().unwrap()
+        )
+    };
+    steps.iter().map(step).collect()
+}
+
+fn automatic(host: &Host) -> String {
+    host.sh("apt-mark showauto").ok()
+}
+
+/// Whether what a run made for itself is gone once its process has ended, which may be a moment after its result.
+fn leaves_nothing(host: &Host) -> bool {
+    let wait = "for try in $(seq 200); do [ -z \"$(ls /var/lib/apu-client/views)\" ] && exit 0; sleep 0.05; done; exit 1";
+    host.sh(wait).code == 0
+}
+
+fn security_updates_alone_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
+    server.write("/etc/apu-server/apu.toml", &format!("{settings}{SETTINGS}"));
+    server.sh("mkdir -p /srv/fixes").ok();
+    publish(server, "tool", "1.0", "");
+    server.sh(SERVE).ok();
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one dist-upgrade --yes").exited(0);
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one install tool --yes").ended("one", "changed");
+    one.sh("apt-mark auto pkg-a pkg-c pkg-e tool").ok();
+    let marks = automatic(one);
+
+    // A version of pkg-a between the installed one and the candidate is a security update; that of tool needs pkg-c.
+    publish(server, "pkg-a", "1.5", "");
+    publish(server, "tool", "2.0", "Depends: pkg-c (>= 2.0)\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    // What is on hold is told and keeps the others from nothing.
+    one.sh("apt-mark hold pkg-e").ok();
+    let all = fleet.apt_all("one upgrade --dry-run");
+    assert_eq!(
+        planned(all.answer("one")),
+        [
+            "pkg-a:amd64 2.0",
+            "pkg-b:amd64 2.0",
+            "pkg-c:amd64 2.0",
+            "pkg-d:amd64 2.0",
+            "tool:amd64 2.0"
+        ]
+    );
+    for operation in ["upgrade", "dist-upgrade"] {
+        let narrow = fleet.apt_all(&format!("one {operation} --security --dry-run"));
+        let answer = narrow.answer("one");
+        assert_eq!(
+            planned(answer),
+            ["pkg-a:amd64 2.0", "pkg-c:amd64 2.0", "tool:amd64 2.0"],
+            "{operation}"
+        );
+        assert_eq!(answer["kept_back"], serde_json::json!(["pkg-e"]));
+    }
+    one.sh("apt-mark unhold pkg-e").ok();
+
+    // Kept as a plan and carried out later, it is the same selection.
+    let made = fleet.plain_apt_all("one upgrade --security --plan");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(
+        fleet
+            .apu("plans")
+            .stdout
+            .contains("apt-all one upgrade --security; ")
+    );
+    let applied = fleet.apu("apply p1");
+    assert!(applied.stdout.contains("one: changed: 4 packages"), "{applied:?}");
+    for (package, version) in [
+        ("pkg-a", "2.0"),
+        ("pkg-b", "1.0"),
+        ("pkg-c", "2.0"),
+        ("pkg-d", "1.0"),
+        ("pkg-e", "2.0"),
+        ("tool", "2.0"),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+    assert_eq!(automatic(one), marks, "a mark was lost");
+    fleet
+        .apt_all("one dist-upgrade --security --yes")
+        .ended("one", "unchanged")
+        .exited(0);
+    // Nothing that was made for the run is left, and the others are as pending as before.
+    assert!(leaves_nothing(one));
+    fleet.apt_all("one upgrade --yes").ended("one", "changed");
+    assert_eq!(one.version_of("pkg-b").as_deref(), Some("2.0"));
+}
+
+#[test]
+fn a_security_update_comes_with_what_it_needs_and_everything_else_stays() {
+    security_updates_alone_on(Suite::Bookworm);
+}
+
+#[test]
+fn security_updates_alone_come_on_trixie() {
+    security_updates_alone_on(Suite::Trixie);
+}
+
+#[test]
+fn security_updates_alone_come_on_bullseye() {
+    security_updates_alone_on(Suite::Bullseye);
+}
+
+fn held_packages_stay_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let one = fleet.host("one");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    // The machine's own preferences count for everything else, in the file as in the directory.
+    one.write(
+        "/etc/apt/preferences",
+        "Package: pkg-a\nPin: version *\nPin-Priority: 999\n\nPackage: pkg-d\nPin: version 2.0\nPin-Priority: -1\n",
+    );
+    one.write(
+        "/etc/apt/preferences.d/own",
+        "Package: pkg-b\nPin: version *\nPin-Priority: 999\n",
+    );
+    let own = one
+        .sh("sha256sum /etc/apt/preferences /etc/apt/preferences.d/*")
+        .ok();
+
+    let hold = "--hold pkg-a --hold pkg-[bc] --hold nothing-*";
+    for operation in ["upgrade", "dist-upgrade"] {
+        let run = fleet.apt_all(&format!("one {operation} {hold} --dry-run"));
+        let answer = run.answer("one");
+        assert_eq!(planned(answer), ["pkg-e:amd64 2.0"], "{operation}");
+        assert_eq!(answer["held"], serde_json::json!(["pkg-a", "pkg-b", "pkg-c"]));
+        assert_eq!(answer["held_nothing"], serde_json::json!(["nothing-*"]));
+    }
+    let shown = fleet.plain_apt_all(&format!("one upgrade {hold} --plan"));
+    for part in [
+        "\n  held for this run: pkg-a, pkg-b, pkg-c\n",
+        "\n  to be held, and not installed: nothing-*\n",
+    ] {
+        assert!(shown.stdout.contains(part), "{shown:?}");
+    }
+    let applied = fleet.apu("apply p1");
+    assert!(
+        applied.stdout.contains("one: changed: 1 package\n"),
+        "{applied:?}"
+    );
+    assert!(applied.stdout.contains("held for this run: pkg-a"), "{applied:?}");
+    for (package, version) in [
+        ("pkg-a", "1.0"),
+        ("pkg-b", "1.0"),
+        ("pkg-c", "1.0"),
+        ("pkg-d", "1.0"),
+        ("pkg-e", "2.0"),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+
+    // Nothing stays behind: no hold of dpkg's, no preferences.
+    assert_eq!(one.sh("apt-mark showhold").ok(), "");
+    assert_eq!(
+        one.sh("sha256sum /etc/apt/preferences /etc/apt/preferences.d/*")
+            .ok(),
+        own
+    );
+    assert!(leaves_nothing(one));
+    fleet.apt_all("one upgrade --yes").ended("one", "changed");
+    assert_eq!(one.version_of("pkg-a").as_deref(), Some("2.0"));
+    assert_eq!(one.version_of("pkg-d").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_at_its_version_and_only_for_this_run() {
+    held_packages_stay_on(Suite::Bookworm);
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_on_trixie() {
+    held_packages_stay_on(Suite::Trixie);
+}
+
+#[test]
+fn what_is_held_for_a_run_stays_on_bullseye() {
+    held_packages_stay_on(Suite::Bullseye);
+}
+
+#[test]
+fn what_is_held_for_a_run_is_not_removed_and_does_not_come_as_a_dependency() {
+    let fleet = Fleet::of(["one"]).up();
+    let one = fleet.host("one");
+    one.sh("apt-get -q -y install hurts-oldtimer").ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    fleet
+        .apt_all("one install hurts-newcomer --allow-remove --hold hurts-old* --yes")
+        .ended("one", "refused")
+        .because(
+            "one",
+            "this would change packages that are held for this run: hurts-oldtimer:amd64",
+        )
+        .exited(1);
+    assert_eq!(one.version_of("hurts-oldtimer").as_deref(), Some("1.0"));
+
+    // needs-newcomer 2.0 needs newcomer, which may not come.
+    fleet
+        .apt_all("one install needs-newcomer --hold newcomer --yes")
+        .ended("one", "failed")
+        .because("one", "newcomer");
+    assert_eq!(one.version_of("newcomer"), None);
+    fleet
+        .apt_all("one install needs-newcomer --yes")
+        .ended("one", "changed");
+}
+
+#[test]
+fn a_run_that_is_asked_again_holds_the_same_packages() {
+    let fleet = Fleet::of(["one", "two"]).up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
+    let two = fleet.host("two");
+    two.kill_sshd();
+    fleet
+        .apt_all("default upgrade --security --hold pkg-e --yes")
+        .ended("one", "unchanged")
+        .ended("two", "unreachable");
+    two.start_sshd();
+    let again = fleet.apu("retry @ --failed --yes");
+    assert_eq!(again.code, 0, "{again:?}");
+    for client in fleet.clients() {
+        for package in ["pkg-a", "pkg-e"] {
+            assert_eq!(client.version_of(package).as_deref(), Some("1.0"), "{package}");
+        }
+    }
+}
+
+#[test]
+fn what_was_downloaded_is_installed_later_without_the_archive() {
+    let fleet = Fleet::of(["one"]).up();
+    let one = fleet.host("one");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    one.sh("apt-mark auto pkg-a pkg-b").ok();
+    let marks = automatic(one);
+    let lists = one
+        .sh("find /var/lib/apt/lists -type f | sort | xargs sha256sum")
+        .ok();
+    // A .deb of the same size and name with other bytes is none of the plan.
+    one.sh("apt-get -q -y -d install pkg-c && printf X | dd of=$(ls /var/cache/apt/archives/pkg-c_2.0_*.deb) bs=1 seek=200 conv=notrunc")
+        .ok();
+
+    let first = fleet.apt_all("one upgrade -d");
+    first.ended("one", "unchanged").exited(0);
+    let told = first.notes("one");
+    assert!(
+        told.contains("packages in apt's cache: 5 (") && told.contains("), fetched now: 5;"),
+        "{told}"
+    );
+    assert_eq!(one.version_of("pkg-a").as_deref(), Some("1.0"));
+    assert_eq!(automatic(one), marks);
+    assert_eq!(
+        one.sh("find /var/lib/apt/lists -type f | sort | xargs sha256sum")
+            .ok(),
+        lists
+    );
+    // For install, too: what it would mark as manually installed is not marked.
+    let install = fleet.apt_all("one install pkg-a --download-only");
+    install.ended("one", "unchanged");
+    assert!(
+        install.notes("one").contains("in apt's cache: 1 ("),
+        "{}",
+        install.notes("one")
+    );
+    assert_eq!(automatic(one), marks);
+
+    fleet.upstream().serve_instead("/nonexistent".into());
+    let again = fleet.apt_all("one upgrade -d");
+    assert!(
+        again.notes("one").contains("), fetched now: 0;"),
+        "{}",
+        again.notes("one")
+    );
+    fleet
+        .apt_all("one upgrade --yes")
+        .ended("one", "changed")
+        .exited(0);
+    assert_eq!(one.version_of("pkg-c").as_deref(), Some("2.0"));
+
+    // What cannot be fetched is told by its name, and nothing is changed.
+    fleet
+        .apt_all("one install newcomer -d")
+        .ended("one", "failed")
+        .because("one", "not fetched: newcomer_2.0_")
+        .exited(1);
+    assert_eq!(one.version_of("newcomer"), None);
+}
+
+#[test]
+fn a_client_that_does_not_allow_the_operation_does_not_allow_its_download() {
+    let fleet = Fleet::of(["one"]).up();
+    let one = fleet.host("one");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    one.write(
+        "/etc/apu-client/policy.toml",
+        "operations = [\"status\", \"upgrade\"]\n",
+    );
+    fleet
+        .apt_all("one dist-upgrade -d")
+        .ended("one", "refused")
+        .because("one", "policy")
+        .exited(1);
+    assert_eq!(
+        one.sh("ls /var/cache/apt/archives | grep -c deb$ || true").ok(),
+        "0\n"
+    );
+    fleet
+        .apt_all("one upgrade -d")
+        .ended("one", "unchanged")
+        .exited(0);
+}
