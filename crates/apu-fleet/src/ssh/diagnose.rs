@@ -25,7 +25,10 @@ pub fn diagnose(through: Option<&str>, words: &str) -> ServerReason {
 fn jump_s_words(words: &str) -> Option<Vec<&str>> {
     let lines = || words.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_before = |line: &str| BEFORE.iter().any(|start| line.starts_with(start));
-    if !(lines().any(|line| line.contains(BEHIND)) && lines().any(is_before)) {
+    // Since OpenSSH 10 a way that ends is told by the last line alone.
+    let is_of_the_way = |line: &str| is_before(line) || ends_an_ssh(line);
+    let is_silent = lines().all(|line| line.contains(BEHIND));
+    if !lines().any(|line| line.contains(BEHIND)) || !(is_silent || lines().any(is_of_the_way)) {
         return None;
     }
     // Each ssh behind another ends with these two lines of its own; what is left is of the one that met the cause.
@@ -38,6 +41,21 @@ fn jump_s_words(words: &str) -> Option<Vec<&str>> {
         }
     }
     Some(said)
+}
+
+/// Whether an ssh ends with this line. That of a host which ends so says nothing about the other side afterwards, so that it was one on
+/// the way where something follows.
+fn ends_an_ssh(line: &str) -> bool {
+    let begins = ["ssh: ", "Connection closed by ", "Connection reset by "];
+    let holds = [
+        "Host key verification failed",
+        "IDENTIFICATION HAS CHANGED",
+        "Permission denied (",
+        ": open failed: connect failed: ",
+        "stdio forwarding failed",
+    ];
+    !line.contains(BEHIND)
+        && (begins.iter().any(|text| line.starts_with(text)) || holds.iter().any(|text| line.contains(text)))
 }
 
 fn of_the_way(through: Option<&str>, said: &[&str]) -> ServerReason {
@@ -242,6 +260,9 @@ mod tests {
     /// What the ssh of a host says after that of its jump host has ended.
     const OUTER: &str = "kex_exchange_identification: Connection closed by remote host\r\nConnection closed by UNKNOWN port 65535\r\n";
 
+    /// The same of OpenSSH 10.
+    const OUTER_10: &str = "Connection closed by UNKNOWN port 65535\r\n";
+
     #[test]
     fn a_way_that_fails_says_what_the_jump_host_s_ssh_said() {
         let gate = || Some("gate".to_owned());
@@ -287,9 +308,15 @@ mod tests {
             let reason = diagnose(Some("gate"), &format!("{words}{OUTER}"));
             assert_eq!((reason.code, &reason.place), (code, &place), "{words}");
             assert_eq!(reason.detail.concat(), detail);
-            // As with two jump hosts.
-            let twice = diagnose(Some("gate"), &format!("{words}{OUTER}{OUTER}"));
-            assert_eq!(twice, reason);
+            // As with two jump hosts, and as OpenSSH 10 says it.
+            for outer in [
+                &format!("{OUTER}{OUTER}"),
+                OUTER_10,
+                &format!("{OUTER_10}{OUTER_10}"),
+            ] {
+                let other = diagnose(Some("gate"), &format!("{words}{outer}"));
+                assert_eq!(other, reason, "{outer}");
+            }
         }
     }
 
