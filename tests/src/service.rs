@@ -124,7 +124,8 @@ fn fetch(base: &Path, draft: &Path) -> Result<()> {
         fs::create_dir_all(desk.join(folder))?;
     }
     let sources = desk.join("sources.list");
-    fs::write(&sources, format!("deb {} bookworm main\n", root::own_archive()?))?;
+    let suite = Suite::of_server()?.name();
+    fs::write(&sources, format!("deb {} {suite} main\n", root::own_archive()?))?;
     // What the machine does after an update is not wanted after this one.
     let hooks = desk.join("no-hooks.conf");
     fs::write(&hooks, "#clear APT::Update;\n#clear DPkg::Post-Invoke;\n")?;
