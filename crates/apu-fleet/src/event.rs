@@ -516,7 +516,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 17);
+        assert_eq!(number, 21);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

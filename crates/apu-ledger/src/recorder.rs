@@ -314,7 +314,8 @@ impl Sink for Recorder {
         let mut inner = self.0.borrow_mut();
         // What fails here fails again where it matters.
         let _ = inner.flush(false);
-        let (Some(number), Some(OnTold(mut pass_on))) = (inner.number, inner.on_told.take()) else {
+        let Some(number) = inner.number else { return };
+        let Some(OnTold(mut pass_on)) = inner.on_told.take() else {
             return;
         };
         let told = inner

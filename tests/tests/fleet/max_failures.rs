@@ -114,7 +114,7 @@ fn a_host_that_is_off_counts_for_no_limit() {
     run.ended("web1", "unreachable").exited(1);
     upgraded(&fleet, [true, true, true]);
     let shown = fleet.apu("show @").stdout;
-    assert!(shown.contains("try: apu retry 1 --unreachable\n"), "{shown}");
+    assert!(shown.contains("try: apu retry 2 --unreachable\n"), "{shown}");
 }
 
 #[test]

@@ -257,6 +257,8 @@ fn what_a_run_is_told_reaches_its_recorder_in_order_and_an_abort_once() {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let to = heard.clone();
     push.recorder.on_told(move |told| to.borrow_mut().push(told));
+    // Nobody can tell it anything before it has a number.
+    push.recorder.tick(&push.state);
     let number = push.begin().unwrap();
     push.recorder.tick(&push.state);
     assert_eq!(*heard.borrow(), []);
