@@ -31,6 +31,12 @@ fn is_paused(fleet: &Fleet) -> bool {
     last(fleet)["state"] == "paused"
 }
 
+/// Waits for the end of the last run: one that is paused ends by itself only after a day.
+#[track_caller]
+fn wait_for_the_end(fleet: &Fleet) {
+    wait_until("ended", || last(fleet)["state"] == "ended");
+}
+
 #[track_caller]
 fn are_upgraded(fleet: &Fleet, expected: &[&str]) {
     let is_new = |host: &&Host| host.version_of("pkg-a").as_deref() == Some("2.0");
@@ -67,6 +73,7 @@ fn an_inconclusive_canary_holds_the_others_until_it_is_promoted_also_after_a_kil
         said.starts_with("wave 1 of run 3 of root counts as well"),
         "{said}"
     );
+    wait_for_the_end(&fleet);
     let status = resumed.wait().expect("the end of apu resume");
     assert!(status.success(), "{status}");
     are_upgraded(&fleet, &HOSTS);
@@ -97,6 +104,7 @@ fn without_a_decision_in_time_nobody_follows_and_an_abort_ends_a_pause_at_once()
     let running = fleet.start_apt_all("web upgrade --yes --exclude web1 --canary 1");
     wait_until("paused", || is_paused(&fleet));
     fleet.apu("abort @").ok();
+    wait_for_the_end(&fleet);
     running.finish().ended("web3", "skipped").exited(130);
     are_upgraded(&fleet, &["web1", "web2"]);
 }
@@ -114,6 +122,7 @@ fn a_run_that_an_administrator_pauses_starts_nobody_until_it_is_resumed() {
     let shown = fleet.apu("show @").ok();
     assert!(shown.ends_with("try: apu resume 2, or apu abort 2\n"), "{shown}");
     assert_eq!(fleet.apu("resume @").ok(), "run 2 of root goes on\n");
+    wait_for_the_end(&fleet);
     let run = running.finish();
     for name in HOSTS {
         run.ended(name, "changed");
