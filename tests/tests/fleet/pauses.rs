@@ -69,8 +69,9 @@ fn an_inconclusive_canary_holds_the_others_until_it_is_promoted_also_after_a_kil
     wait_until("paused again", || is_paused(&fleet));
     are_upgraded(&fleet, &["web1"]);
     let said = fleet.apu("promote @").ok();
+    // The run that found every host held took a number and gave it back.
     assert!(
-        said.starts_with("wave 1 of run 3 of root counts as well"),
+        said.starts_with("wave 1 of run 4 of root counts as well"),
         "{said}"
     );
     wait_for_the_end(&fleet);
@@ -117,7 +118,9 @@ fn a_run_that_an_administrator_pauses_starts_nobody_until_it_is_resumed() {
     wait_until("at work", || is_at_work(fleet.host("web1")));
     fleet.apu("pause @").ok();
     wait_until("paused", || is_paused(&fleet));
-    wait_until("web1 is done", || !is_at_work(fleet.host("web1")));
+    wait_until("web1 is done", || {
+        fleet.apu("show @").stdout.contains("web1: changed")
+    });
     assert!(!is_at_work(fleet.host("web2")));
     let shown = fleet.apu("show @").ok();
     assert!(shown.ends_with("try: apu resume 2, or apu abort 2\n"), "{shown}");
