@@ -34,6 +34,7 @@ impl Push<'_> {
         work.failed_before = self.failed_outside(&batch.tasks);
         work.parallel = self.limits.parallel.get();
         work.timeout = self.limits.timeout.as_secs();
+        work.ignores_windows = self.args.ignore_windows;
         let planned = batch
             .tasks
             .iter()

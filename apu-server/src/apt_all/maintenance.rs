@@ -1,6 +1,7 @@
 //! The maintenance windows of apu.toml: until when each host may begin to change packages.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use apu_debian::{Closed, WallTime, Windows};
@@ -67,7 +68,12 @@ fn members(context: &Context, class: &str, hosts: &[Host]) -> Result<Vec<HostNam
 
 fn zone(context: &Context, class: &str, windows: &Windows) -> Result<TimeZone, Failure> {
     match &windows.zone {
-        None => Ok(TimeZone::system()),
+        None => match TimeZone::try_system() {
+            Ok(zone) => Ok(zone),
+            // Then every program here has UTC.
+            Err(_) if !Path::new("/etc/localtime").exists() => Ok(TimeZone::UTC),
+            Err(error) => Err(wrong(context, class, &error.to_string())),
+        },
         Some(zone) => TimeZone::get(zone.as_str()).map_err(|error| wrong(context, class, &error.to_string())),
     }
 }

@@ -57,7 +57,7 @@ async fn interrupt(instructions: &mut UnboundedReceiver<Instruction>) {
             return;
         }
     }
-    // Nobody can press it any more.
+    // The channel is closed: no Ctrl-C can come.
     std::future::pending().await
 }
 

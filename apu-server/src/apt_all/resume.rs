@@ -47,7 +47,8 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         .why("so nothing is to be gone on with")
         .advise(format!("apu retry {number}, which does it anew")));
     };
-    let args = Args::of_request(&run.target, &request, shown);
+    let mut args = Args::of_request(&run.target, &request, shown);
+    args.ignore_windows = work.ignores_windows;
     let carried = ledger
         .carried(number)
         .map_err(|error| ledger_failure(&context.site, error))?;

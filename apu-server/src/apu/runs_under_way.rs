@@ -152,7 +152,7 @@ pub(super) fn wait(context: &Context, args: &WaitArgs) -> Result<u8, Failure> {
     let word = run.number.to_string();
     let mut is_told = false;
     while run.status == RunStatus::Running {
-        // Whoever waits may be the one who has to decide.
+        // The reader may be the administrator who has to decide.
         if let Some(paused) = run.paused.filter(|_| !is_told) {
             is_told = true;
             let number = run.number;

@@ -13,8 +13,8 @@ const MOST_WAVES: usize = 3;
 /// The width of a wave's bar, without its brackets.
 const BAR: usize = 20;
 
-/// What is shown on a screen of so many rows: how far it is, the last waves, and the hosts at work, of which the last row counts
-/// those that have no row. The seconds stand first, since a narrow terminal cuts the end.
+/// Returns the head and the rows for a screen of so many rows: the last waves, then the hosts at work. Where not all hosts fit, the last
+/// row counts the others. The seconds stand first, since a narrow terminal cuts the end.
 pub(super) fn lines(run: &RunState, now: Timestamp, rows: usize) -> (String, Vec<String>) {
     let mut ended = 0;
     let mut running = Vec::new();

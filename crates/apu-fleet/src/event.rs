@@ -281,7 +281,7 @@ pub enum Event {
         cause: PauseCause,
         /// In which wave, counted from 1.
         wave: usize,
-        /// The hosts of which cannot be told whether they are well.
+        /// The inconclusive hosts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hosts: Vec<HostName>,
         /// Who wanted it.

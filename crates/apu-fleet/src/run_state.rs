@@ -122,7 +122,7 @@ pub struct Pause {
     pub cause: PauseCause,
     /// In which wave, counted from 1.
     pub wave: usize,
-    /// The hosts of which cannot be told whether they are well.
+    /// The inconclusive hosts.
     pub hosts: Vec<HostName>,
     /// Who wanted it; empty where nobody did.
     pub by: String,

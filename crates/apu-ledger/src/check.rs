@@ -135,7 +135,7 @@ struct Seen<'a> {
     is_paused: bool,
     /// The waves that an administrator let pass.
     promoted: HashSet<usize>,
-    /// The hosts that have changed, and of which cannot be told whether they are well.
+    /// The hosts that have changed and were inconclusive.
     unclear: HashSet<HostName>,
     /// The wave of each host.
     wave_of: HashMap<HostName, usize>,

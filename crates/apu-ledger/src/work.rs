@@ -29,6 +29,9 @@ pub struct Work {
     pub parallel: usize,
     /// How long one host is waited for, in seconds.
     pub timeout: u64,
+    /// Whether packages change also outside of the maintenance windows of the server.
+    #[serde(default)]
+    pub ignores_windows: bool,
 }
 
 impl Work {
@@ -45,6 +48,7 @@ impl Work {
             failed_before: 0,
             parallel: 1,
             timeout: 0,
+            ignores_windows: false,
         }
     }
 
@@ -162,6 +166,10 @@ mod tests {
             Some(&a),
         ]));
         assert_eq!((work.trials.len(), &work.which), (2, &vec![0, 1, 0]));
+        let work = Work {
+            ignores_windows: true,
+            ..work
+        };
         let read = Work::unpack(&work.pack().unwrap()).unwrap();
         assert_eq!(read, work);
         assert_eq!(read.trials()[2], (hosts[2].clone(), a));

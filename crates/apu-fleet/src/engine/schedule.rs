@@ -30,7 +30,7 @@ pub(super) struct Wave<'a> {
     pub(super) hosts: Range<usize>,
     /// Whether no other follows.
     pub(super) is_last: bool,
-    /// Whether an administrator vouches for the hosts of which cannot be told whether they are well.
+    /// Whether an administrator promoted the wave.
     pub(super) is_promoted: bool,
     /// The exclusive group of each host of the phase; empty where they do not matter.
     pub(super) groups: &'a [Option<ClassName>],

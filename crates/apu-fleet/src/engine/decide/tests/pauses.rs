@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::{PauseCause, WaveVerdict};
 
-/// A canary of which nobody can tell whether it is well, and two others.
+/// A phase that is paused: its canary was inconclusive, and two hosts wait.
 fn paused() -> State {
     let case = Case {
         waves: vec![1, 2],
