@@ -2,7 +2,6 @@
 //! before a run.
 
 mod header;
-mod script_files;
 mod script_verdict;
 mod scripts;
 mod units;

@@ -1,7 +1,8 @@
-//! Grammars that server and client share: package names, architectures, versions and their order, deb822, and the windows in which
-//! changes are made.
+//! Grammars that server and client share: package names, architectures, versions and their order, deb822, the windows in which
+//! changes are made, and which programs of a directory may be run.
 //!
-//! A leaf of the workspace: no I/O, and no dependency beyond serde and thiserror, since the root side links it.
+//! A leaf of the workspace: no dependency beyond serde and thiserror, since the root side links it, and no I/O but `run_parts`, which
+//! looks at a directory.
 
 pub mod deb822;
 #[cfg(any(test, fuzzing))]
@@ -10,6 +11,7 @@ pub mod fuzz;
 pub mod hex;
 mod nearest;
 mod package;
+pub mod run_parts;
 mod sources_words;
 mod text_value;
 mod user;

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use apu_debian::run_parts::{Found, find};
 use apu_proto::{Check, MAX_CHECKS, RunId, Verdict};
 
 use super::header;
-use super::script_files::{Found, find};
 use super::script_verdict::{MAX_OUTPUT, judge};
 use crate::os::accounts;
 use crate::os::limited::{self, Limits};

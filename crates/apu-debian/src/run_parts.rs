@@ -1,4 +1,5 @@
-//! Finds the administrator's own checks: which files of `/etc/apu-client/checks.d` are programs, and which of these may be run.
+//! Finds an administrator's own programs in a directory, as run-parts(8) takes them: which of its files are programs, and which of
+//! these may be run.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -7,13 +8,18 @@ use std::path::Path;
 
 /// A program in the directory, and why it is not run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) name: String,
-    pub(super) obstacle: Option<&'static str>,
+pub struct Found {
+    /// Its file name.
+    pub name: String,
+    /// What keeps it from being run: `not run: ` and why.
+    pub obstacle: Option<&'static str>,
 }
 
-/// The scripts in the directory, sorted by name, with what keeps one from being run. A missing directory has none.
-pub(super) fn find(directory: &Path) -> io::Result<Vec<Found>> {
+/// The programs in the directory, sorted by name, with what keeps one from being run. A missing directory has none.
+///
+/// # Errors
+/// Where the directory cannot be read.
+pub fn find(directory: &Path) -> io::Result<Vec<Found>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -26,7 +32,7 @@ pub(super) fn find(directory: &Path) -> io::Result<Vec<Found>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if !is_script_name(&name) {
+        if !is_program_name(&name) {
             continue;
         }
         let metadata = fs::symlink_metadata(entry.path())?;
@@ -41,7 +47,7 @@ pub(super) fn find(directory: &Path) -> io::Result<Vec<Found>> {
 }
 
 /// Whether run-parts(8) would take a file of this name, by its default rule.
-fn is_script_name(name: &str) -> bool {
+fn is_program_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !name.is_empty() && name.bytes().all(is_plain)
 }
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn names_are_taken_as_run_parts_takes_them() {
         for name in ["web", "10-web_A", "_"] {
-            assert!(is_script_name(name), "{name}");
+            assert!(is_program_name(name), "{name}");
         }
         for name in [
             "",
@@ -85,7 +91,7 @@ mod tests {
             "wéb",
             "#web#",
         ] {
-            assert!(!is_script_name(name), "{name}");
+            assert!(!is_program_name(name), "{name}");
         }
     }
 
