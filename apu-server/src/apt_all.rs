@@ -5,6 +5,7 @@ mod audit;
 mod begin;
 mod candidate;
 mod command_line;
+mod hooks;
 mod maintenance;
 mod planned;
 mod push;

@@ -71,7 +71,7 @@ pub(crate) fn exit_status(runner: &Runner<'_, Ssh>) -> u8 {
     let state = runner.state();
     if state.interrupts > 0 {
         130
-    } else if state.endings().any(|(_, ending)| !ending.outcome.is_well()) {
+    } else if state.failed_hooks > 0 || state.endings().any(|(_, ending)| !ending.outcome.is_well()) {
         1
     } else if terminal(runner.failed_sinks()).next().is_none() {
         0

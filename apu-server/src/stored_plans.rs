@@ -58,6 +58,9 @@ pub struct StoredPlan {
     /// from before it was kept.
     #[serde(default)]
     pub pause_limit: Option<u64>,
+    /// The command that checks each host from this server after its change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
 }
 
 impl StoredPlan {
@@ -82,6 +85,7 @@ impl StoredPlan {
             waves: self.waves.clone(),
             soak: Duration::from_secs(self.soak),
             pause_limit: self.pause_limit.map_or(PAUSE_LIMIT, Duration::from_secs),
+            check: self.check.clone(),
         }
     }
 
@@ -229,6 +233,7 @@ mod tests {
             waves: vec![1],
             soak: 60,
             pause_limit: None,
+            check: None,
         }
     }
 

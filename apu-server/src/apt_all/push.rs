@@ -219,6 +219,7 @@ pub(super) fn run_push(
                 .unwrap_or(u32::MAX)
                 .min(MAX_LOCK_WAIT),
             output,
+            hook_limit: context.settings.hooks.timeout,
         };
         let done = work(&mut push, hosts).await;
         let status = match &done {
@@ -274,6 +275,8 @@ pub(super) struct Push<'a> {
     pub(super) max_failures: Option<usize>,
     pub(super) lock_wait: u32,
     pub(super) output: OutputOptions,
+    /// How long one program of a hook may take.
+    pub(super) hook_limit: Duration,
 }
 
 impl Push<'_> {
@@ -414,16 +417,22 @@ impl Push<'_> {
             held: HashMap::new(),
             closings: self.closings.clone(),
             rollout,
+            programs: None,
             published: self.published.clone(),
         };
         if starts {
             self.begin(&request, &mut batch)?;
+            self.call_before_run(&request, &mut batch).await;
         }
+        let programs = batch.programs.clone();
         let limits = Limits {
             max_failures: self.max_failures,
             ..self.limits
         };
         self.runner.phase(batch, limits).await;
+        if let Some(programs) = programs {
+            self.call_after_run(&programs).await;
+        }
         Ok(())
     }
 

@@ -19,6 +19,7 @@ pub(super) struct Waves {
     sizes: Option<settings::WaveSizes>,
     soak: Duration,
     pause_limit: Duration,
+    check: Option<Vec<String>>,
 }
 
 /// The hosts that change, wave after wave.
@@ -61,6 +62,7 @@ impl Waves {
                 .pause_limit
                 .or(settings.pause_limit)
                 .unwrap_or(settings::PAUSE_LIMIT),
+            check: settings.check.as_ref().map(|command| command.words().to_vec()),
         })
     }
 
@@ -80,6 +82,7 @@ impl Waves {
                 waves: arranged.iter().map(Vec::len).collect(),
                 soak: self.soak,
                 pause_limit: self.pause_limit,
+                check: self.check.clone(),
             },
             hosts: arranged
                 .concat()

@@ -104,6 +104,7 @@ impl Push<'_> {
             waves: arranged.rollout.waves.clone(),
             soak: arranged.rollout.soak.as_secs(),
             pause_limit: Some(arranged.rollout.pause_limit.as_secs()),
+            check: arranged.rollout.check.clone(),
         };
         if stored.hosts.is_empty() {
             self.ui.complain("no plan was kept: nothing would change\n");

@@ -1,6 +1,7 @@
 //! `apu doctor`: what would surprise an administrator one day, said before that day.
 
 mod clients;
+mod hooks;
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -59,6 +60,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     findings.extend(archives(context));
     findings.push(apu_data(context));
     findings.extend(hosts(context));
+    findings.extend(hooks::hooks(context));
     if !args.target.is_empty() {
         match clients::findings(context, &args.target)? {
             Some(found) => findings.extend(found),

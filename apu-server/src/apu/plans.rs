@@ -260,6 +260,7 @@ mod tests {
             waves: Vec::new(),
             soak: 0,
             pause_limit: None,
+            check: None,
         })
     }
 

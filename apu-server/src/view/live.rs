@@ -8,11 +8,15 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::body::Body;
-use super::clean::clean;
+use super::clean::{clean, clean_lines};
 use super::groups::set;
 use super::paint::Paint;
 use super::plans::outlook;
 use super::screen::lines;
+use super::server_reason::hook_failed;
+
+/// The most lines that are shown of what a hook printed.
+const MOST_LINES: usize = 20;
 
 /// What is printed while a push goes on.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +71,17 @@ impl OutputOptions {
             Event::Paused { cause, wave, .. } => paused(*cause, *wave, run),
             Event::Promoted { wave, by } => format!("wave {wave} was promoted by {}", clean(by)),
             Event::Resumed { by } => format!("resumed by {}", clean(by)),
+            Event::HookFailed {
+                hook,
+                host,
+                program,
+                end,
+                detail,
+            } => {
+                let host = host.as_ref().map_or_else(String::new, |host| format!("{host}: "));
+                let failed = hook_failed(*hook, program, *end, &detail.join("\n"));
+                clean_lines(&format!("warning: {host}{failed}"), MOST_LINES).join("\n  ")
+            }
             Event::Interrupted { times: 1 } => {
                 "nothing new is begun; Ctrl-C once more leaves, and the clients go on".to_owned()
             }

@@ -5,8 +5,8 @@
 use apu_archive::quote;
 use apu_debian::PackageKey;
 use apu_fleet::{
-    HostName, Lost, Place, ServerAction, ServerAdvice, ServerCause, ServerReason, StaleList, Work, WorkKind,
-    fold, span,
+    Hook, HostName, Lost, Place, ProgramEnd, ServerAction, ServerAdvice, ServerCause, ServerReason,
+    StaleList, Work, WorkKind, fold, span,
 };
 
 /// Why somebody hangs up before the login.
@@ -32,7 +32,11 @@ fn age(list: &StaleList) -> String {
 }
 
 fn text(reason: &ServerReason) -> String {
-    let detail = reason.detail.join(" ");
+    let is_output = matches!(
+        reason.cause,
+        ServerCause::HookFailed { .. } | ServerCause::CheckFailed
+    );
+    let detail = reason.detail.join(if is_output { "\n" } else { " " });
     let text = match (&reason.cause, reason.found.as_deref()) {
         (ServerCause::KeyRefused, Some("")) => {
             "it does not take the push key, and finds no cause for that".to_owned()
@@ -191,6 +195,11 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         ServerCause::NotRecorded { why } => {
             format!("not asked: this machine could not write down what it was about to do: {why}")
         }
+        ServerCause::HookFailed { hook, program, end } => {
+            format!("not started: {}", hook_failed(*hook, program, *end, detail))
+        }
+        ServerCause::CheckFailed if detail.is_empty() => "changed, and this server's check of it fails".into(),
+        ServerCause::CheckFailed => format!("changed, and this server's check of it fails: {detail}"),
         ServerCause::NoLoginAfterChange { why } => {
             format!("changed, and no new login was possible then: {}", text(why))
         }
@@ -201,6 +210,23 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         }
     };
     placed(place, said)
+}
+
+/// `the before-host hook /etc/apu-server/hooks.d/before-host ended with exit status 3: no answer`.
+#[must_use]
+pub(crate) fn hook_failed(hook: Hook, program: &str, end: ProgramEnd, detail: &str) -> String {
+    let how = match end {
+        ProgramEnd::Exited { status } => format!("ended with exit status {status}"),
+        ProgramEnd::Killed { signal } => format!("was ended by signal {signal}"),
+        ProgramEnd::Late { seconds } => format!("did not end within {}", span(seconds)),
+        ProgramEnd::NotRun | ProgramEnd::Unknown => "failed".to_owned(),
+    };
+    let said = if detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {detail}")
+    };
+    format!("the {hook} hook {} {how}{said}", quote(program))
 }
 
 fn and_more(some: &str, more: usize) -> String {
@@ -227,6 +253,7 @@ fn at_work(work: &Work) -> String {
         WorkKind::Connecting => "it has not been reached".to_owned(),
         WorkKind::Silent => "it has been asked and is silent".to_owned(),
         WorkKind::Checking => "it has changed and its health is watched".to_owned(),
+        WorkKind::Hook => format!("its {about} hook is called"),
         WorkKind::Waiting if about.is_empty() => "it waits for a lock".to_owned(),
         WorkKind::Waiting => format!("it waits for {about}"),
         WorkKind::Repair => format!("it repairs what an interrupted dpkg left {about}"),

@@ -50,6 +50,7 @@ fn plan() -> StoredPlan {
         waves: vec![1],
         soak: 60,
         pause_limit: None,
+        check: None,
     }
 }
 

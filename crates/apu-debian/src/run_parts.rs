@@ -54,7 +54,7 @@ fn is_program_name(name: &str) -> bool {
 
 /// Why an executable file is not run.
 fn obstacle(directory: &Metadata, file: &Metadata) -> Option<&'static str> {
-    let is_of_root = |metadata: &Metadata| is_roots_alone(metadata.uid(), metadata.mode());
+    let is_of_root = |metadata: &Metadata| is_roots(metadata.uid(), metadata.mode());
     if file.is_symlink() {
         Some("not run: it is a symbolic link")
     } else if !file.is_file() {
@@ -68,7 +68,16 @@ fn obstacle(directory: &Metadata, file: &Metadata) -> Option<&'static str> {
     }
 }
 
-const fn is_roots_alone(owner: u32, mode: u32) -> bool {
+/// Whether only root may write a file or directory.
+///
+/// # Errors
+/// Where it cannot be looked at.
+pub fn is_roots_alone(path: &Path) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok(is_roots(metadata.uid(), metadata.mode()))
+}
+
+const fn is_roots(owner: u32, mode: u32) -> bool {
     owner == 0 && mode & 0o022 == 0
 }
 
@@ -97,9 +106,9 @@ mod tests {
 
     #[test]
     fn only_what_is_roots_alone_to_write_is_run() {
-        assert!(is_roots_alone(0, 0o100_755));
+        assert!(is_roots(0, 0o100_755));
         for (owner, mode) in [(1000, 0o100_755), (0, 0o100_775), (0, 0o100_757)] {
-            assert!(!is_roots_alone(owner, mode), "{owner} {mode:o}");
+            assert!(!is_roots(owner, mode), "{owner} {mode:o}");
         }
     }
 }

@@ -22,9 +22,10 @@ use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
 use crate::instruction::Instruction;
 use crate::outcome::{Ending, Outcome};
+use crate::programs::Programs;
 use crate::reason::ServerCause;
 use crate::run_state::RunState;
-use crate::session::{Report, Reporter, Task, run_host};
+use crate::session::{Course, Report, Reporter, Task, run_host};
 use crate::sink::Sinks;
 use crate::transport::Transport;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run_phase<T: Transport>(
     let mut workers = Workers {
         transport,
         timeout: limits.timeout,
+        programs: batch.programs.clone(),
         to,
         tasks: JoinSet::new(),
         indices: HashMap::new(),
@@ -119,6 +121,7 @@ pub(crate) async fn run_phase<T: Transport>(
 struct Workers<'a, T> {
     transport: &'a Arc<T>,
     timeout: Duration,
+    programs: Option<Arc<Programs>>,
     to: mpsc::Sender<(usize, Report)>,
     tasks: JoinSet<()>,
     /// Which host a task runs.
@@ -154,10 +157,15 @@ impl<T: Transport> Workers<'_, T> {
     }
 
     fn start(&mut self, index: usize, task: Task, soak: Option<Duration>) {
-        let (transport, timeout) = (self.transport.clone(), self.timeout);
+        let transport = self.transport.clone();
+        let course = Course {
+            limit: self.timeout,
+            soak,
+            programs: self.programs.clone(),
+        };
         let reporter = self.reporter(index);
         self.spawn(index, async move {
-            run_host(&*transport, &task, timeout, soak, &reporter).await;
+            run_host(&*transport, &task, &course, &reporter).await;
         });
     }
 

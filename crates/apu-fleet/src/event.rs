@@ -8,6 +8,7 @@ use apu_proto::{Operation, PackageArg, Phase as Activity, RunId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::hook::{Hook, ProgramEnd};
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::push_id::PushId;
@@ -261,6 +262,28 @@ pub enum Event {
         /// For how many seconds it has to stay well.
         soak: f64,
     },
+    /// The programs of a hook about a host are called on this server.
+    HookStarted {
+        /// The host.
+        host: HostName,
+        /// Which hook.
+        hook: Hook,
+    },
+    /// A program of a hook failed after what it is about had ended. One that fails before makes the reason of its hosts.
+    HookFailed {
+        /// Which hook.
+        hook: Hook,
+        /// The host; none where it is about the whole run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<HostName>,
+        /// The path of the program.
+        program: String,
+        /// How it ended.
+        end: ProgramEnd,
+        /// What it said, line by line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        detail: Vec<String>,
+    },
     /// All hosts of a wave have ended.
     WaveFinished {
         /// Which, counted from 1.
@@ -465,7 +488,18 @@ mod tests {
                 host: host(),
                 soak: 60.0,
             },
-            Some(Event::Checking { .. }) => Event::WaveFinished {
+            Some(Event::Checking { .. }) => Event::HookStarted {
+                host: host(),
+                hook: Hook::AfterHost,
+            },
+            Some(Event::HookStarted { .. }) => Event::HookFailed {
+                hook: Hook::AfterHost,
+                host: Some(host()),
+                program: "/etc/apu-server/hooks.d/after-host".into(),
+                end: ProgramEnd::Exited { status: 1 },
+                detail: vec!["no answer".into()],
+            },
+            Some(Event::HookFailed { .. }) => Event::WaveFinished {
                 wave: 1,
                 waves: 2,
                 verdict: WaveVerdict::Passed,
@@ -516,7 +550,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 21);
+        assert_eq!(number, 23);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

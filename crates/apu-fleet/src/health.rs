@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::host::Host;
 use crate::outcome::{Ending, Outcome};
+use crate::programs::{Programs, SERVER_CHECK};
 use crate::reader::FrameReader;
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerReason};
 use crate::rollout::{Next, Watch};
@@ -22,20 +23,29 @@ struct Seen {
     reason: Option<HostReason>,
 }
 
-/// Watches a host whose run ended as `changed`, and returns how it ended after all. One answer may take as long as `limit`.
+/// Watches a host whose run ended as `changed` for the soak time, and returns how it ended after all. One answer may take as long as
+/// the limit. The administrator's check on this server counts as one more of the host's.
 pub(crate) async fn watch_health<T: Transport>(
     transport: &T,
     host: &Host,
     run: RunId,
     changed: Ending,
-    soak: Duration,
-    limit: Duration,
+    (soak, limit): (Duration, Duration),
+    programs: Option<&Programs>,
 ) -> Ending {
     let begun = Instant::now();
     let mut watch = Watch::new(soak);
     loop {
         let asked = begun.elapsed();
-        let seen = look(transport, host, run, limit).await;
+        let mut seen = look(transport, host, run, limit).await;
+        // A host that says nothing of itself is not made well by what is seen from here.
+        if !seen.checks.is_empty()
+            && let Some(programs) = programs
+            && let Some(check) = programs.check(host).await
+        {
+            seen.checks.push(check);
+            seen.verdict = overall(&seen.checks);
+        }
         match watch.see(seen.verdict, asked, begun.elapsed()) {
             Next::LookAgain(pause) => sleep(pause).await,
             Next::Ended(verdict) => return judged(changed, verdict, seen),
@@ -86,6 +96,24 @@ async fn look<T: Transport>(transport: &T, host: &Host, run: RunId, limit: Durat
     }
 }
 
+/// Why a host is not well: its own checks, or else the administrator's check on this server.
+fn failed_checks(checks: &[Check]) -> HostReason {
+    let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    let (from_here, own): (Vec<&Check>, Vec<&Check>) = failed.partition(|check| check.name == SERVER_CHECK);
+    let detail: Vec<&str> = own.iter().map(|check| check.detail.as_str()).collect();
+    match from_here.first() {
+        Some(check) if own.is_empty() => ServerReason {
+            detail: check.detail.lines().map(str::to_owned).collect(),
+            ..ServerCause::CheckFailed.into()
+        }
+        .into(),
+        _ => {
+            let checks = own.iter().map(|check| check.name.clone()).collect();
+            HostReason::Client(Reason::from(Cause::ChecksFailed { checks }).detailed(detail.join("\n")))
+        }
+    }
+}
+
 /// The ending of a host whose change is made, with what was seen last.
 fn judged(changed: Ending, verdict: Verdict, seen: Seen) -> Ending {
     let mut ending = Ending {
@@ -99,11 +127,7 @@ fn judged(changed: Ending, verdict: Verdict, seen: Seen) -> Ending {
     }
     match verdict {
         Verdict::Fail => {
-            let failed = || seen.checks.iter().filter(|check| check.verdict == Verdict::Fail);
-            let detail: Vec<&str> = failed().map(|check| check.detail.as_str()).collect();
-            let checks = failed().map(|check| check.name.clone()).collect();
-            let told = || Reason::from(Cause::ChecksFailed { checks }).detailed(detail.join("\n"));
-            let reason = seen.reason.unwrap_or_else(|| HostReason::Client(told()));
+            let reason = seen.reason.unwrap_or_else(|| failed_checks(&seen.checks));
             // Something was changed and something is wrong.
             ending.outcome = Outcome::Partial;
             ending.reason = Some(match reason {

@@ -15,6 +15,7 @@ pub use self::advice::ServerAdvice;
 pub use self::code::ServerCode;
 pub use self::place::Place;
 pub use self::work::{Work, WorkKind};
+use crate::hook::{Hook, ProgramEnd};
 use crate::name::HostName;
 
 /// Why a request did not end well on a host.
@@ -238,6 +239,17 @@ pub enum ServerCause {
         /// What could not write it, and why.
         why: String,
     },
+    /// A program of the administrator's on this server, which had to end well before anything was asked, did not.
+    HookFailed {
+        /// When it was called.
+        hook: Hook,
+        /// Its path.
+        program: String,
+        /// How it ended.
+        end: ProgramEnd,
+    },
+    /// It made its change, and the administrator's check on this server fails; the detail says what that printed.
+    CheckFailed,
     /// No canary has tested what it would do.
     Untested {
         /// The packages, the first of them.
@@ -322,7 +334,8 @@ impl ServerCause {
             Self::Untested { .. } => ServerCode::Untested,
             Self::HeldByRun { .. } | Self::UnknownSinceRun { .. } => ServerCode::Held,
             Self::NotRecorded { .. } => ServerCode::NotRecorded,
-            Self::NoLoginAfterChange { .. } => ServerCode::Health,
+            Self::HookFailed { .. } => ServerCode::Hook,
+            Self::NoLoginAfterChange { .. } | Self::CheckFailed => ServerCode::Health,
         }
     }
 }

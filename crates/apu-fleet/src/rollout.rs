@@ -49,6 +49,9 @@ pub struct Rollout {
     /// or with zero, no other host starts.
     #[serde(default)]
     pub pause_limit: Duration,
+    /// The command of the administrator's that checks each host from the server after its change, its program first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
 }
 
 impl Rollout {

@@ -7,6 +7,7 @@ use apu_proto::{Operation, Phase as Activity};
 use jiff::Timestamp;
 
 use crate::event::{Approval, Event, PauseCause, Phase, TimedEvent, WaveVerdict};
+use crate::hook::Hook;
 use crate::name::HostName;
 use crate::outcome::{Ending, Outcome};
 use crate::push_id::PushId;
@@ -62,6 +63,8 @@ pub enum Stage {
     Reconnecting,
     /// Its change is made, and its health is watched.
     Checking,
+    /// Programs of a hook about it are called on this server.
+    Hook(Hook),
 }
 
 impl Stage {
@@ -88,6 +91,7 @@ impl Stage {
             Self::Reconnecting => return None,
             Self::Connecting => (WorkKind::Connecting, ""),
             Self::Checking => (WorkKind::Checking, ""),
+            Self::Hook(hook) => (WorkKind::Hook, hook.as_str()),
             Self::Asked => (WorkKind::Silent, ""),
             Self::Waiting { holder } => (WorkKind::Waiting, holder),
             Self::Progress {
@@ -161,6 +165,8 @@ pub struct RunState {
     pub interrupts: u32,
     /// How long the hosts were at work: all phases that have ended, but for the time in which an answer was waited for.
     pub seconds: f64,
+    /// How many hooks failed after what they are about had ended.
+    pub failed_hooks: usize,
     /// The exit status, once the push has ended.
     pub status: Option<u8>,
     /// Every host of the push.
@@ -184,6 +190,7 @@ impl RunState {
             pause: None,
             interrupts: 0,
             seconds: 0.0,
+            failed_hooks: 0,
             status: None,
             hosts: Vec::new(),
             places: HashMap::new(),
@@ -256,6 +263,8 @@ impl RunState {
             }
             Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
             Event::Checking { host, .. } => self.at(host, Stage::Checking, timed.at),
+            Event::HookStarted { host, hook } => self.at(host, Stage::Hook(*hook), timed.at),
+            Event::HookFailed { .. } => self.failed_hooks += 1,
             Event::WaveStarted {
                 wave,
                 waves,
@@ -406,12 +415,14 @@ impl RunState {
             .count()
     }
 
-    /// How many hosts are at work, without those whose change is made and whose health is watched.
+    /// How many hosts are at work, without those whose change is made: whose health is watched, or whose last hook is called.
     pub(crate) fn busy(&self) -> usize {
         let states = self.phase_hosts();
         states
             .filter(|(_, state)| match state {
-                HostState::Running { at, .. } => *at != Stage::Checking,
+                HostState::Running { at, .. } => {
+                    !matches!(at, Stage::Checking | Stage::Hook(Hook::AfterHost))
+                }
                 _ => false,
             })
             .count()

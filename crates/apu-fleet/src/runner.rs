@@ -14,6 +14,7 @@ use crate::event::{Approval, EVENTS_VERSION, Event, Phase, TimedEvent, package_w
 use crate::host::Host;
 use crate::instruction::Instruction;
 use crate::name::HostName;
+use crate::programs::HookFailure;
 use crate::push_id::PushId;
 use crate::rollout::Rollout;
 use crate::run_state::RunState;
@@ -68,6 +69,7 @@ impl Batch {
             held: HashMap::new(),
             closings: HashMap::new(),
             rollout: Rollout::default(),
+            programs: None,
             published: Vec::new(),
         }
     }
@@ -166,6 +168,11 @@ impl<'a, T: Transport> Runner<'a, T> {
     /// Takes note of the number that the run has in the ledger.
     pub fn recorded(&mut self, number: u64) {
         self.tell(Event::Recorded { number });
+    }
+
+    /// Tells that a program of a hook about the whole run failed.
+    pub fn tell_hook_failure(&mut self, failure: HookFailure) {
+        self.tell(failure.event(None));
     }
 
     /// The sinks that have failed so far, with their errors.

@@ -10,8 +10,10 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::health::watch_health;
+use crate::hook::Hook;
 use crate::host::Host;
 use crate::outcome::{Ending, Outcome};
+use crate::programs::{About, HookFailure, Programs};
 use crate::reader::FrameReader;
 use crate::reason::{Lost, ServerAdvice, ServerCause, ServerCode, ServerReason};
 use crate::rollout::Trial;
@@ -43,6 +45,10 @@ pub(crate) enum Report {
     Reconnecting(String),
     /// The change is made, and ended so; the host's health is watched.
     Applied(Box<Ending>),
+    /// The programs of a hook are called.
+    Hook(Hook),
+    /// A program of the hook after the host failed.
+    HookFailed(Box<HookFailure>),
     Ended(Box<Ending>),
 }
 
@@ -64,14 +70,53 @@ impl Reporter {
     }
 }
 
-/// Runs a host to its end. With a soak time its health is watched after a change, before it has an outcome.
-pub(crate) async fn run_host<T: Transport>(
-    transport: &T,
+/// How a host is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Course {
+    /// How long it is waited for.
+    pub(crate) limit: Duration,
+    /// For how long its health is watched after a change, before it has an outcome; none where its own word is enough.
+    pub(crate) soak: Option<Duration>,
+    /// The programs that are called about it.
+    pub(crate) programs: Option<Arc<Programs>>,
+}
+
+/// Runs a host to its end, with the hooks before and after it. The one after it is called also where the one before it failed: what
+/// that had begun is to be taken back.
+pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, course: &Course, reporter: &Reporter) {
+    let ending = match call_hook(Hook::BeforeHost, course, task, None, reporter).await {
+        Err(failure) => Ending::without_result(Outcome::Skipped, ServerReason::from(failure), None),
+        Ok(()) => change(transport, task, course, reporter).await,
+    };
+    let outcome = Some(ending.outcome);
+    if let Err(failure) = call_hook(Hook::AfterHost, course, task, outcome, reporter).await {
+        reporter.tell(Report::HookFailed(Box::new(failure))).await;
+    }
+    reporter.end(ending).await;
+}
+
+/// Calls the programs of a hook about a host.
+async fn call_hook(
+    hook: Hook,
+    course: &Course,
     task: &Task,
-    limit: Duration,
-    soak: Option<Duration>,
+    outcome: Option<Outcome>,
     reporter: &Reporter,
-) {
+) -> Result<(), HookFailure> {
+    let Some(programs) = course.programs.as_ref().filter(|programs| programs.has(hook)) else {
+        return Ok(());
+    };
+    reporter.tell(Report::Hook(hook)).await;
+    let about = About {
+        host: Some(&task.host),
+        outcome,
+    };
+    programs.call(hook, about, String::new()).await
+}
+
+/// Sends a host its request, and watches its health after a change.
+async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, reporter: &Reporter) -> Ending {
+    let limit = course.limit;
     let run = task.request.run_id();
     let mut trouble = None;
     let exchange = send_request(transport, task, reporter, &mut trouble);
@@ -87,14 +132,14 @@ pub(crate) async fn run_host<T: Transport>(
             Ending::without_result(Outcome::TimedOut, reason, run)
         }
     };
-    let ending = match (soak, ending.run) {
+    match (course.soak, ending.run) {
         (Some(soak), Some(run)) if ending.outcome == Outcome::Changed => {
             reporter.tell(Report::Applied(Box::new(ending.clone()))).await;
-            watch_health(transport, &task.host, run, ending, soak, limit).await
+            let programs = course.programs.as_deref();
+            watch_health(transport, &task.host, run, ending, (soak, limit), programs).await
         }
         _ => ending,
-    };
-    reporter.end(ending).await;
+    }
 }
 
 /// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`

@@ -11,6 +11,9 @@ pub const MAX_CHECK_LINES: usize = 10;
 /// The most characters of a check's detail, and of its name.
 pub const MAX_CHECK_TEXT: usize = 2000;
 
+/// The exit status by which a check says that it cannot tell now: EX_TEMPFAIL of sysexits.h.
+pub const CANNOT_TELL: i32 = 75;
+
 /// One check and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Wire")]

@@ -27,7 +27,7 @@ pub use answer::{Answer, Change, PackageReport, RunResult};
 pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
-pub use health::{Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};
+pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};
 pub use key::{KeyFingerprint, KeyFingerprintError};
 pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;

@@ -1,5 +1,6 @@
 //! `apu.toml`: the one reader of the server's settings. Every key is optional, an unknown one is an error.
 
+mod command;
 mod duration;
 mod error;
 mod max_failures;
@@ -18,6 +19,7 @@ use apu_archive::{Label, MachineArchitecture, Word};
 use apu_debian::{PackageName, UserName, Windows};
 use serde::Deserialize;
 
+pub use command::CommandLine;
 pub use duration::duration;
 use duration::{seconds, seconds_or_off, some_seconds_or_off};
 pub use error::SettingsError;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub rollout: BTreeMap<String, Rollout>,
     /// `[maintenance.CLASS]`: when the hosts of a class may change packages; `all` holds for every host.
     pub maintenance: BTreeMap<String, Windows>,
+    /// `[hooks]`
+    pub hooks: Hooks,
     /// `[client]`
     pub client: Client,
     /// `[archive]`
@@ -128,6 +132,25 @@ pub struct Rollout {
     /// How long an administrator's decision is waited for where it cannot be told whether the hosts of a wave are well.
     #[serde(deserialize_with = "some_seconds_or_off")]
     pub pause_limit: Option<Duration>,
+    /// The command on this server that checks a host after its change.
+    pub check: Option<CommandLine>,
+}
+
+/// `[hooks]`: the programs in `/etc/apu-server/hooks.d`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hooks {
+    /// How long one of them may take.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(600),
+        }
+    }
 }
 
 /// How long an administrator's decision is waited for where nothing says so.
@@ -253,6 +276,7 @@ impl Settings {
             waves: own.waves.or(all.waves),
             soak: own.soak.or(all.soak),
             pause_limit: own.pause_limit.or(all.pause_limit),
+            check: own.check.or(all.check),
         }
     }
 

@@ -46,6 +46,8 @@ impl Site {
         settings = "etc/apu-server/apu.toml";
         /// The directory of class files.
         clients = "etc/apu-server/clients";
+        /// The administrator's programs that are called at moments of a run.
+        hooks = "etc/apu-server/hooks.d";
         /// The clients' own sources, as one-line or deb822 text.
         sources_list = "etc/apu-server/sources.list";
         /// The clients' proxy setting, an apt.conf(5) fragment.

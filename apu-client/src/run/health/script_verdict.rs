@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use apu_proto::Verdict;
+use apu_proto::{CANNOT_TELL, Verdict};
 
 use crate::os::limited::{End, Ended};
 use crate::os::spawn::Exit;
 
 /// The most bytes that a script may print.
 pub(super) const MAX_OUTPUT: usize = 64 * 1024;
-
-/// EX_TEMPFAIL of sysexits.h: the script cannot tell now.
-const CANNOT_TELL: i32 = 75;
 
 /// What an ended script means. `has_user` says that setpriv started it.
 pub(super) fn judge(ended: &Ended, limit: Duration, has_user: bool) -> (Verdict, String) {

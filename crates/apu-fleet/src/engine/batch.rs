@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apu_proto::Operation;
@@ -9,6 +10,7 @@ use apu_proto::Operation;
 use crate::event::Phase;
 use crate::name::HostName;
 use crate::outcome::Ending;
+use crate::programs::Programs;
 use crate::published::PublishedArchive;
 use crate::reason::ServerReason;
 use crate::rollout::Rollout;
@@ -62,6 +64,8 @@ pub struct Batch {
     pub closings: HashMap<HostName, Closing>,
     /// The waves in which the hosts take their turns.
     pub rollout: Rollout,
+    /// The administrator's programs on this server, where they are called in this phase.
+    pub programs: Option<Arc<Programs>>,
     /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
     pub published: Vec<PublishedArchive>,
 }

@@ -113,6 +113,7 @@ impl State {
             held,
             closings,
             rollout,
+            programs: _,
             published,
         } = batch;
         let groups = if phase == Phase::Apply && operation.changes_packages() {
@@ -219,7 +220,8 @@ impl State {
             return Some(self.rollout.soak);
         }
         let trial = self.tasks[host].trial.as_ref()?;
-        touches_login(&trial.transaction).then_some(Duration::ZERO)
+        let is_looked_at = self.rollout.check.is_some() || touches_login(&trial.transaction);
+        is_looked_at.then_some(Duration::ZERO)
     }
 
     fn current_wave(&self) -> Wave<'_> {
@@ -389,8 +391,9 @@ impl State {
     }
 
     fn hear(&mut self, index: usize, report: Report, now: Moment, actions: &mut Vec<Action>) {
-        // A host whose change is made tells nothing more before it ends.
-        let is_over = self.applied.contains_key(&index) && !matches!(report, Report::Ended(_));
+        // A host whose change is made tells nothing more itself before it ends.
+        let is_its_own = !matches!(report, Report::Ended(_) | Report::Hook(_) | Report::HookFailed(_));
+        let is_over = self.applied.contains_key(&index) && is_its_own;
         if is_over || !self.run.is_running(index) {
             return;
         }
@@ -402,6 +405,8 @@ impl State {
                 let soak = seconds(self.soak(index).unwrap_or_default());
                 Event::Checking { host, soak }
             }
+            Report::Hook(hook) => Event::HookStarted { host, hook },
+            Report::HookFailed(failure) => failure.event(Some(host)),
             Report::Connected { reused } => Event::Connected { host, reused },
             Report::Reconnecting(text) => Event::Reconnecting { host, text },
             Report::Frame(frame) => match frame {

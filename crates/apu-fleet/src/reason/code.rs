@@ -56,6 +56,8 @@ pub enum ServerCode {
     Held,
     /// The server could not write down what it was about to do.
     NotRecorded,
+    /// A hook of the administrator's failed before it.
+    Hook,
     /// It changed, and is not well afterwards.
     Health,
 }

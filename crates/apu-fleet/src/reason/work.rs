@@ -31,4 +31,6 @@ pub enum WorkKind {
     Install,
     /// It had changed, and its health was watched.
     Checking,
+    /// A hook about it was called.
+    Hook,
 }

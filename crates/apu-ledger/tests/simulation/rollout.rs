@@ -106,6 +106,7 @@ impl Story {
             waves: arranged.iter().map(Vec::len).collect(),
             soak: Duration::from_secs([0, 30, 600][seed.below(3)]),
             pause_limit: Duration::ZERO,
+            check: None,
         };
         let mut clients = Vec::new();
         let mut trials = Vec::new();

@@ -121,6 +121,7 @@ impl Case {
             } else {
                 Duration::ZERO
             },
+            check: None,
         }
     }
 
@@ -152,6 +153,7 @@ impl Case {
             operation: Operation::Upgrade,
             tasks,
             rollout: self.rollout(),
+            programs: None,
             published: Vec::new(),
         };
         State::begin(pushed(self.hosts), batch, schedule, NOW)
@@ -399,6 +401,7 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
         operation: Operation::Upgrade,
         tasks: tasks(hosts),
         rollout: Rollout::default(),
+        programs: None,
         published: Vec::new(),
     };
     let schedule = |max_failures| Schedule {
@@ -457,6 +460,7 @@ fn after_an_interrupt_a_later_phase_starts_nobody() {
         operation: Operation::Upgrade,
         tasks: tasks(0..2),
         rollout: Rollout::default(),
+        programs: None,
         published: Vec::new(),
     };
     let (mut apply, _) = State::begin(plan.into_run(), batch, no_limits(), NOW);

@@ -49,6 +49,7 @@ async fn roll_out<const N: usize>(
             waves: waves.to_vec(),
             soak,
             pause_limit: Duration::ZERO,
+            check: None,
         },
         ..Batch::of(Phase::Apply, &hosts, &request)
     };
