@@ -79,6 +79,14 @@ impl Machine {
         Self::up(layers.map(|layers| (layers, None)), &[])
     }
 
+    /// The same of a release that apu-server's package, built on this machine, can be installed on.
+    #[track_caller]
+    #[must_use]
+    pub fn for_server() -> Self {
+        let layers = Suite::of_server().and_then(|suite| layer::bare(suite, Flavour::Systemd));
+        Self::up(layers.map(|layers| (layers, None)), &[])
+    }
+
     /// A client with apu-client and apu-data, and these files beside: `/path`, text.
     #[track_caller]
     #[must_use]

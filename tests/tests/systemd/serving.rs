@@ -19,7 +19,7 @@ fn package() -> PathBuf {
 
 #[test]
 fn the_archive_is_served_when_it_is_asked_for_and_by_nobody_who_could_do_more() {
-    let machine = Machine::bare();
+    let machine = Machine::for_server();
     let copied = machine
         .command("tee")
         .arg("/root/apu-server.deb")
