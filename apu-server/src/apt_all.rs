@@ -10,6 +10,7 @@ mod maintenance;
 mod planned;
 mod push;
 mod question;
+mod queue;
 mod refresh_lists;
 mod resume;
 mod rollout;
@@ -23,6 +24,8 @@ use clap::{CommandFactory, Parser};
 
 pub use args::{Args, Shown};
 pub(crate) use command_line::operation_of;
+pub(crate) use maintenance::closed_now;
+pub(crate) use queue::{Turn, take_turn, why_queued};
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
 pub(crate) use stored::apply_stored;

@@ -15,6 +15,7 @@ mod ledger;
 mod locks;
 mod log;
 mod plans;
+mod queue;
 mod recorded;
 mod remote;
 mod runs;
@@ -58,6 +59,7 @@ enum Command {
     Unlock(locks::UnlockArgs),
     Plans(plans::ListArgs),
     Apply(plans::ApplyArgs),
+    Queue(queue::Args),
     Resume(runs_under_way::ResumeArgs),
     Retry(runs_under_way::RetryArgs),
     Pause(instruct::PauseArgs),
@@ -105,6 +107,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Unlock(args) => locks::unlock(&enter()?, args),
         Command::Plans(args) => plans::list(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
+        Command::Queue(args) => queue::run(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),
         Command::Retry(args) => runs_under_way::retry(&enter()?, args),
         Command::Pause(args) => instruct::pause(&enter()?, args),

@@ -15,6 +15,7 @@ pub mod paint;
 pub mod plans;
 #[cfg(test)]
 mod pushed;
+pub mod queue;
 pub mod reason;
 pub mod run_diff;
 pub mod run_facts;

@@ -81,6 +81,14 @@ pub struct Args {
     #[arg(long)]
     pub ignore_windows: bool,
 
+    /// Ask hosts again until this time is over that could not be reached, that another run held, or whose maintenance window was closed,
+    /// as in 8h; the timer apu-queue.timer does it, and each gets what was approved.
+    ///
+    /// A host that was off when the plan was made does only what other hosts of the run have done before and stayed well with. See apu
+    /// queue.
+    #[arg(long, value_name = "DURATION", value_parser = time_in_queue, conflicts_with_all = ["dry_run", "plan", "list_hosts"])]
+    pub queue: Option<Duration>,
+
     /// Only say which hosts the target means; none of them is asked.
     #[arg(long)]
     pub list_hosts: bool,
@@ -151,6 +159,18 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
 }
 
+/// The longest time that hosts wait in the queue: 30 days.
+const LONGEST_QUEUE: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long hosts wait in the queue.
+fn time_in_queue(text: &str) -> Result<Duration, String> {
+    let duration = apu_site::settings::duration(text)?;
+    if duration < Duration::from_secs(60) || duration > LONGEST_QUEUE {
+        return Err(format!("{text:?} is not between 1m and 30d"));
+    }
+    Ok(duration)
+}
+
 fn at_least_a_second(text: &str) -> Result<Duration, String> {
     let duration = apu_site::settings::duration(text)?;
     if duration.is_zero() {
@@ -211,6 +231,7 @@ impl Args {
             soak: None,
             pause_limit: None,
             ignore_windows: false,
+            queue: None,
             list_hosts: false,
             yes: true,
             dry_run: false,
@@ -321,6 +342,10 @@ impl Args {
         {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out: it changes no packages"));
+        }
+        if self.queue.is_some() && !operation.is_a_run() {
+            return Err(Failure::words(format!("{operation} has no --queue"))
+                .advise("leave it out: it changes nothing, so it is asked again by hand"));
         }
         if self.max_failures.is_some() && !operation.is_a_run() {
             return Err(Failure::words(format!("{operation} has no --max-failures"))

@@ -35,6 +35,7 @@ impl Push<'_> {
         work.parallel = self.limits.parallel.get();
         work.timeout = self.limits.timeout.as_secs();
         work.ignores_windows = self.args.ignore_windows;
+        work.queue_until = self.queue_until.map(Timestamp::as_millisecond);
         let planned = batch
             .tasks
             .iter()
@@ -52,9 +53,11 @@ impl Push<'_> {
         if is_new {
             self.runner.recorded(number.get());
         }
-        batch.held = (held_by_others.iter())
-            .map(|lease| (lease.host.clone(), reason(lease, request)))
-            .collect();
+        batch.held.extend(
+            held_by_others
+                .iter()
+                .map(|lease| (lease.host.clone(), reason(lease, request))),
+        );
         // Events name the run themselves.
         if is_new && !(self.args.shown.json || self.args.shown.quiet) {
             say!(

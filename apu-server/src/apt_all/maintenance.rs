@@ -1,6 +1,6 @@
 //! The maintenance windows of apu.toml: until when each host may begin to change packages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +49,20 @@ pub(super) fn closings(
         }
     }
     Ok(closings)
+}
+
+/// The hosts that may not begin to change packages now.
+///
+/// # Errors
+/// As [`closings`].
+pub(crate) fn closed_now(
+    context: &Context,
+    hosts: &[Host],
+    now: Timestamp,
+) -> Result<HashSet<HostName>, Failure> {
+    let closings = closings(context, hosts, now)?.into_iter();
+    let closed = closings.filter(|(_, closing)| closing.at.is_zero());
+    Ok(closed.map(|(host, _)| host).collect())
 }
 
 /// The hosts of a class.

@@ -11,7 +11,7 @@ use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
     Announcement, Approval, Batch, Carried, Closing, Host, HostName, Instruction, JsonLines, Limits, Phase,
-    PublishedArchive, Rollout, Runner, Sinks, Task, Trial,
+    PublishedArchive, Rollout, Runner, ServerReason, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
@@ -23,6 +23,7 @@ use super::audit::Record;
 use super::maintenance::closings;
 use super::planned::{marked, wanted};
 use super::question::ask;
+use super::queue::enqueue;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
@@ -96,6 +97,7 @@ pub(super) fn push_in(
         local,
         ledger,
         parent,
+        queue_until: args.queue.map(|duration| Timestamp::now() + duration),
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
         push.carry_out(request, hosts, course, &waves).await
@@ -114,6 +116,8 @@ pub(super) struct Start<'a> {
     pub(super) ledger: Option<Ledger>,
     /// The run that it goes on with, or repeats.
     pub(super) parent: Option<RunNumber>,
+    /// Until when hosts are queued that cannot do it in their turn; none where they are not.
+    pub(super) queue_until: Option<Timestamp>,
 }
 
 /// Does the work of a push between its first event and its last.
@@ -132,6 +136,7 @@ pub(super) fn run_push(
         local,
         ledger,
         parent,
+        queue_until,
     } = start;
     let ui = &context.ui;
     let request = args.request(&local)?;
@@ -180,6 +185,7 @@ pub(super) fn run_push(
     let sinks = recorder
         .iter()
         .fold(sinks, |sinks, recorder| sinks.with(recorder.clone()));
+    let mut waiting = Vec::new();
     let done = wait(async {
         let (others, instructions) = instructions_and_others();
         if let Some(recorder) = &recorder {
@@ -203,6 +209,8 @@ pub(super) fn run_push(
             approved: HashMap::new(),
             carried: HashMap::new(),
             promoted: HashMap::new(),
+            kept_back: HashMap::new(),
+            queue_until,
             closings,
             published,
             limits: Limits {
@@ -226,6 +234,7 @@ pub(super) fn run_push(
             Ok(status) => *status,
             Err(failure) => failure.kind().exit_status(),
         };
+        waiting = push.waiting();
         push.runner.finish(status);
         done
     });
@@ -233,6 +242,9 @@ pub(super) fn run_push(
         close(ui, &context.site, recorder, &mut record);
     }
     record.write(ui, &context.site, done.as_ref().ok().copied());
+    if let (Some(number), Some(until)) = (record.ledger, queue_until) {
+        enqueue((ui, args.shown), &context.site, number, &waiting, until)?;
+    }
     done
 }
 
@@ -266,6 +278,10 @@ pub(super) struct Push<'a> {
     carried: HashMap<HostName, Carried>,
     /// The waves that an administrator let pass there.
     promoted: HashMap<usize, String>,
+    /// The hosts that are not asked, each with why.
+    kept_back: HashMap<HostName, ServerReason>,
+    /// Until when hosts are queued that cannot do it in their turn.
+    pub(super) queue_until: Option<Timestamp>,
     /// Until when hosts may begin to change packages.
     closings: HashMap<HostName, Closing>,
     /// What this server has published of its own archives.
@@ -381,6 +397,11 @@ impl Push<'_> {
         self.promoted = promoted;
     }
 
+    /// Has these hosts skipped in their turn.
+    pub(super) fn keep_back(&mut self, hosts: HashMap<HostName, ServerReason>) {
+        self.kept_back = hosts;
+    }
+
     /// Sets the limits of this push in place of those of the settings.
     pub(super) fn limit(&mut self, parallel: NonZeroUsize, timeout: Duration, max_failures: Option<usize>) {
         self.limits.parallel = parallel;
@@ -414,7 +435,7 @@ impl Push<'_> {
             tasks: tasks.map_err(not_a_request)?,
             carried: std::mem::take(&mut self.carried),
             promoted: std::mem::take(&mut self.promoted),
-            held: HashMap::new(),
+            held: std::mem::take(&mut self.kept_back),
             closings: self.closings.clone(),
             rollout,
             programs: None,

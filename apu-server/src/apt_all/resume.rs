@@ -7,6 +7,7 @@ use apu_fleet::{Host, HostName, TargetError, fold};
 use apu_ledger::{Ledger, Run, RunStatus};
 use apu_proto::Request;
 use apu_site::Failure;
+use jiff::Timestamp;
 
 use super::args::{Args, Shown};
 use super::push::{Push, Start, push_in, run_push};
@@ -68,6 +69,9 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         local: Vec::new(),
         ledger: Some(ledger),
         parent: Some(number),
+        queue_until: work
+            .queue_until
+            .and_then(|at| Timestamp::from_millisecond(at).ok()),
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
         let parallel = NonZeroUsize::new(work.parallel).unwrap_or(NonZeroUsize::MIN);
@@ -104,7 +108,7 @@ pub(crate) fn repeat(
 }
 
 /// A request as the ledger has it.
-fn request(text: &str) -> Result<Request, Failure> {
+pub(super) fn request(text: &str) -> Result<Request, Failure> {
     Request::parse(text.as_bytes()).map_err(|error| {
         Failure::machine("a request in the ledger is not understood")
             .why(error)

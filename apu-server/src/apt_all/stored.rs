@@ -32,6 +32,7 @@ pub(crate) fn apply_stored(context: &Context, plan: &StoredPlan, shown: Shown) -
         local: Vec::new(),
         ledger: Some(context.ledger_to_record()?),
         parent: None,
+        queue_until: None,
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
         let approved = plan.trials();

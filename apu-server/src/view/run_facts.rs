@@ -290,7 +290,7 @@ impl<'a> HostFacts<'a> {
 
 /// A run like any other, for tests.
 #[cfg(test)]
-pub(super) fn example_run(number: u32) -> Run {
+pub(crate) fn example_run(number: u32) -> Run {
     Run {
         number: serde_json::from_str(&number.to_string()).unwrap(),
         push: PushId::from_bytes([1; 16]),

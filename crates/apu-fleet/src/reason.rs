@@ -303,7 +303,19 @@ pub enum ServerAction {
     UseSocket,
 }
 
+/// How many hosts or packages a reason names.
+pub(crate) const MOST_NAMED: usize = 5;
+
 impl ServerCause {
+    /// No canary has tested these packages.
+    #[must_use]
+    pub fn untested(packages: Vec<&PackageKey>) -> Self {
+        Self::Untested {
+            more: packages.len().saturating_sub(MOST_NAMED),
+            packages: packages.into_iter().take(MOST_NAMED).cloned().collect(),
+        }
+    }
+
     /// The code under which programs know it, where it happens at the host itself.
     #[must_use]
     pub const fn code(&self) -> ServerCode {

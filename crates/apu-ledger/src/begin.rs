@@ -92,7 +92,7 @@ impl Ledger {
     /// holds: they are no part of the work.
     ///
     /// # Errors
-    /// Where every host is held for another run, and where the ledger cannot be written: nothing is taken then.
+    /// Where every host is held for another run and hosts are not queued, and where the ledger cannot be written: nothing is taken then.
     pub(crate) fn set_work(
         &mut self,
         (run, parent): (RunNumber, Option<RunNumber>),
@@ -104,7 +104,8 @@ impl Ledger {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let held = lease::take(&transaction, run, parent, work.hosts.iter(), now)?;
-        if !held.is_empty() && held.len() == work.hosts.len() {
+        // Where they are queued, the run is what they wait for.
+        if !held.is_empty() && held.len() == work.hosts.len() && work.queue_until.is_none() {
             return Err(BeginError::Held(held));
         }
         let work = work.without(held.iter().map(|lease| &lease.host).collect());

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 3] = [CREATE, INSTRUCTIONS, COUNTS];
+const STEPS: [&str; 4] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -85,6 +85,19 @@ const INSTRUCTIONS: &str = "
 /// The hosts of many runs are counted without a look at any of them.
 const COUNTS: &str = "CREATE INDEX attempt_by_outcome ON attempt(run, outcome);";
 
+/// Hosts wait for another turn of a run.
+const QUEUE: &str = "
+    CREATE TABLE queue (
+        host TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES run(number) ON DELETE CASCADE,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        why TEXT NOT NULL,                  -- unreachable, held or window
+        trial BLOB,                         -- what it was approved to do, JSON in zstd
+        PRIMARY KEY (run, host)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -129,7 +142,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 3 })
+            Err(LedgerError::Newer { found: 99, known: 4 })
         ));
     }
 
@@ -146,7 +159,7 @@ mod tests {
             .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
             .unwrap();
         migrate(&mut connection).unwrap();
-        assert_eq!(form(&connection).unwrap(), 3);
+        assert_eq!(form(&connection).unwrap(), 4);
         let told = "SELECT what || ' ' || told.by || ' ' || told.at FROM instruction AS told JOIN run ON run = run.number WHERE paused IS NULL";
         let told: String = connection.query_row(told, [], |row| row.get(0)).unwrap();
         assert_eq!(told, "stop bob 7");

@@ -32,6 +32,9 @@ pub struct Work {
     /// Whether packages change also outside of the maintenance windows of the server.
     #[serde(default)]
     pub ignores_windows: bool,
+    /// Until when hosts are queued that cannot do it in their turn, in milliseconds since 1970; none where they are not.
+    #[serde(default)]
+    pub queue_until: Option<i64>,
 }
 
 impl Work {
@@ -49,6 +52,7 @@ impl Work {
             parallel: 1,
             timeout: 0,
             ignores_windows: false,
+            queue_until: None,
         }
     }
 

@@ -43,6 +43,8 @@ check "apu serve is not started" not pidof apu
 check "apu serve is not enabled" not test -e /etc/systemd/system/multi-user.target.wants/apu-serve.service
 check "the archive is signed anew in time" \
     test -e /etc/systemd/system/timers.target.wants/apu-publish.timer
+check "hosts that wait get their turn" \
+    test -e /etc/systemd/system/timers.target.wants/apu-queue.timer
 before=$(sha256sum </var/lib/apu-data/repo/local/InRelease)
 sleep 1
 check "also without systemd" run-parts --regex '^apu-server$' /etc/cron.daily

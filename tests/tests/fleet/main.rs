@@ -33,6 +33,7 @@ mod max_failures;
 mod pauses;
 mod playground;
 mod proxies;
+mod queue;
 mod quota;
 mod real_reader;
 mod republish;

@@ -10,7 +10,7 @@ use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
 use super::batch::{Batch, Carried, Closing};
-use super::not_started::{MOST_NAMED, not_started};
+use super::not_started::not_started;
 use super::schedule::{LONGEST_PAUSE, Next, Schedule, StopReason, Wave, fails_wave, hosts_of};
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
 use crate::instruction::Instruction;
@@ -369,14 +369,12 @@ impl State {
         if missing.is_empty() && task.trial.is_some() {
             return None;
         }
-        let cause = ServerCause::Untested {
-            more: missing.len().saturating_sub(MOST_NAMED),
-            packages: missing.into_iter().take(MOST_NAMED).cloned().collect(),
-        };
-        Some(ServerReason::from(cause).advise(ServerAdvice::RepeatAlone {
-            operation: task.request.operation(),
-            packages: package_words(task.request.packages()),
-        }))
+        Some(
+            ServerReason::from(ServerCause::untested(missing)).advise(ServerAdvice::RepeatAlone {
+                operation: task.request.operation(),
+                packages: package_words(task.request.packages()),
+            }),
+        )
     }
 
     fn start(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) {

@@ -3,11 +3,8 @@
 use super::schedule::StopReason;
 use crate::event::package_words;
 use crate::name::HostName;
-use crate::reason::{ServerAdvice, ServerCause, ServerReason};
+use crate::reason::{MOST_NAMED, ServerAdvice, ServerCause, ServerReason};
 use crate::session::Task;
-
-/// How many hosts or packages a reason names.
-pub(super) const MOST_NAMED: usize = 5;
 
 /// Why a host was not started, in which wave of how many, and what to do about it.
 pub(super) fn not_started(reason: &StopReason, (wave, waves): (usize, usize), task: &Task) -> ServerReason {

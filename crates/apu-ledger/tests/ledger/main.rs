@@ -3,6 +3,7 @@
 
 mod desk;
 mod ends;
+mod queue;
 #[path = "../simulation/seed.rs"]
 mod seed;
 
