@@ -1,6 +1,6 @@
 //! `--max-failures`: once more hosts failed than may, nothing new is started, and the others are told why.
 
-use apu_tests::{Fleet, Stage};
+use apu_tests::{Fleet, Run, Stage};
 
 use crate::sitting::Sitting;
 
@@ -115,6 +115,62 @@ fn a_host_that_is_off_counts_for_no_limit() {
     upgraded(&fleet, [true, true, true]);
     let shown = fleet.apu("show @").stdout;
     assert!(shown.contains("try: apu retry 2 --unreachable\n"), "{shown}");
+}
+
+/// The starts and failures of the hosts that were to change, in order: true for a start.
+fn starts_and_failures(run: &Run) -> Vec<bool> {
+    let apply = run.events().iter().skip_while(|event| event["phase"] != "apply");
+    let step = |event: &serde_json::Value| match (event["event"].as_str()?, event["outcome"].as_str()) {
+        ("host-started", _) => Some(true),
+        ("host-finished", Some("failed" | "partial")) => Some(false),
+        _ => None,
+    };
+    apply.filter_map(step).collect()
+}
+
+#[test]
+fn on_sixty_hosts_that_fail_the_limit_is_exact_and_for_canaries_a_budget() {
+    let fleet = Fleet::of_size(60).up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("all update").exited(0);
+    let script = "/var/lib/dpkg/info/pkg-a.prerm";
+    for host in fleet.clients() {
+        host.write(script, "#!/bin/sh\nexit 1\n");
+        host.sh(&format!("chmod 755 {script}")).ok();
+    }
+    let skipped = |run: &Run| {
+        run.outcomes()
+            .filter(|(_, outcome)| *outcome == "skipped")
+            .count()
+    };
+
+    // Of hosts for which nobody waits, as many are at work as may be: with the fourth failure nothing starts any more.
+    let run = fleet.apt_all("all upgrade --yes -P 10 --max-failures 3 --waves 100%");
+    run.exited(1);
+    let steps = starts_and_failures(&run);
+    let fourth = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, is_start)| !**is_start)
+        .nth(3);
+    let (fourth, _) = fourth.expect("four failures");
+    assert!(steps[fourth..].iter().all(|is_start| !is_start), "{steps:?}");
+    let started = steps.iter().filter(|is_start| **is_start).count();
+    assert!((4..=13).contains(&started), "{steps:?}");
+    assert_eq!(skipped(&run), 60 - started);
+
+    // Canaries fail one time too many and no more, each time anew.
+    for _ in 0..2 {
+        let run = fleet.apt_all("all upgrade --yes -P 10 --max-failures 3 --canary 30");
+        run.exited(1);
+        let steps = starts_and_failures(&run);
+        let count = |kind: bool| steps.iter().filter(|is_start| **is_start == kind).count();
+        assert_eq!(
+            (count(true), count(false), skipped(&run)),
+            (4, 4, 56),
+            "{steps:?}"
+        );
+    }
 }
 
 #[test]

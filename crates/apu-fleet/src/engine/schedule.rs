@@ -118,7 +118,9 @@ impl Schedule {
         };
         let mut queued = run.queued().take_while(|host| *host < wave.hosts.end).peekable();
         let first = queued.peek().copied();
-        match (queued.find(|host| by(*host).is_none()), first) {
+        let is_spent = self.is_budget_spent(run, wave);
+        let may_start = |host: &usize| by(*host).is_none() && !(is_spent && is_budgeted(*host, wave));
+        match (queued.find(may_start), first) {
             (Some(host), _) if run.busy() < self.parallel.get() => Next::Start(host),
             (Some(_), _) => Next::Wait,
             _ if run.running() > 0 => Next::Wait,
@@ -136,6 +138,25 @@ impl Schedule {
             }
         }
     }
+}
+
+impl Schedule {
+    /// Whether the budgeted hosts at work are as many as may still fail: with all of them failed, the limit would be passed by one.
+    fn is_budget_spent(self, run: &RunState, wave: &Wave<'_>) -> bool {
+        let Some(allowed) = self.max_failures else {
+            return false;
+        };
+        let at_work = run.phase_hosts().enumerate().filter(|(host, (_, state))| {
+            is_budgeted(*host, wave) && matches!(state, HostState::Running { .. })
+        });
+        run.failed() + at_work.count() > allowed
+    }
+}
+
+/// Whether a host may only start while all of its kind that are at work could fail without more than one failure too many: one that
+/// others wait for, or one of an exclusive group.
+fn is_budgeted(host: usize, wave: &Wave<'_>) -> bool {
+    !wave.is_last || wave.groups.get(host).is_some_and(Option::is_some)
 }
 
 /// The host of each exclusive group that is at work, or is not known to be well after its turn: no other of the group changes then.

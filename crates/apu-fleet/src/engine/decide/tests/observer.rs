@@ -122,6 +122,16 @@ impl Observer {
         group > 0 && others.any(|other| may_be_down(&other))
     }
 
+    /// Whether a host has to wait since those of its kind at work are as many as may still fail.
+    fn is_spent(&self, index: usize) -> bool {
+        let is_budgeted =
+            |index: usize| self.wave_of(index) + 1 < self.case.waves.len() || self.case.groups[index] > 0;
+        let at_work = (0..self.case.hosts)
+            .filter(|other| is_budgeted(*other) && self.started[*other] && self.ended[*other].is_none());
+        let spent = self.failed() + at_work.count();
+        is_budgeted(index) && self.case.allowed.is_some_and(|allowed| spent > allowed)
+    }
+
     /// Whether what a host does was done by a canary that is well, or for which an administrator vouches.
     fn is_tested(&self, index: usize) -> bool {
         let is_canary = |other: &usize| {
@@ -182,7 +192,11 @@ impl Observer {
                     .any(|before| self.wave_of(before) < self.wave_of(next) && self.ended[before].is_none());
                 assert!(
                     !self.is_over_for_all()
-                        && (is_full || waits_for_wave || self.blocks(next) || self.paused.is_some()),
+                        && (is_full
+                            || waits_for_wave
+                            || self.blocks(next)
+                            || self.is_spent(next)
+                            || self.paused.is_some()),
                     "h{next} waits for nothing: {self:?}"
                 );
             }
@@ -243,8 +257,14 @@ impl Observer {
             "h{index} starts beside one of its group: {self:?}"
         );
         assert!(
-            (0..index)
-                .all(|before| self.started[before] || self.ended[before].is_some() || self.blocks(before)),
+            !self.is_spent(index),
+            "h{index} starts although more could fail than one too many: {self:?}"
+        );
+        assert!(
+            (0..index).all(|before| self.started[before]
+                || self.ended[before].is_some()
+                || self.blocks(before)
+                || self.is_spent(before)),
             "hosts start in the order of the phase"
         );
         assert!(
