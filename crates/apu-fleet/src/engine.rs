@@ -25,8 +25,9 @@ use crate::outcome::{Ending, Outcome};
 use crate::programs::Programs;
 use crate::reason::ServerCause;
 use crate::run_state::RunState;
-use crate::session::{Course, Report, Reporter, Task, run_host};
+use crate::session::{Course, Report, Reporter, run_host};
 use crate::sink::Sinks;
+use crate::task::Task;
 use crate::transport::Transport;
 
 /// How often sinks that show time passing are called.

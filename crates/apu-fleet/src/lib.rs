@@ -29,6 +29,7 @@ mod span;
 pub mod ssh;
 mod target;
 mod target_error;
+mod task;
 mod text;
 mod transport;
 mod words;
@@ -55,9 +56,9 @@ pub use reason::{
 pub use rollout::{Canaries, Item, Rollout, Tested, Trial, WaveOptions, touches_login, waves};
 pub use run_state::{HostState, Pause, RunState, Stage, WaveState};
 pub use runner::{Announcement, Runner};
-pub use session::Task;
 pub use sink::{Description, JsonLines, Sink, Sinks, json_in_ascii};
 pub use span::span;
 pub use target_error::TargetError;
+pub use task::Task;
 pub use text::TextError;
 pub use transport::{Answer, Transport};

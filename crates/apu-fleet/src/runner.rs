@@ -18,8 +18,8 @@ use crate::programs::HookFailure;
 use crate::push_id::PushId;
 use crate::rollout::Rollout;
 use crate::run_state::RunState;
-use crate::session::Task;
 use crate::sink::Sinks;
+use crate::task::Task;
 use crate::transport::Transport;
 
 /// What a push is about.

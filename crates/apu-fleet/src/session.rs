@@ -11,29 +11,17 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::health::watch_health;
 use crate::hook::Hook;
-use crate::host::Host;
 use crate::outcome::{Ending, Outcome};
 use crate::programs::{About, HookFailure, Programs};
 use crate::reader::FrameReader;
 use crate::reason::{Lost, ServerAdvice, ServerCause, ServerCode, ServerReason};
-use crate::rollout::Trial;
+use crate::task::Task;
 use crate::transport::{Answer, Transport};
 
 /// The first pause before a run whose connection broke is asked for again: sshd may just be restarting.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Each further pause is twice as long, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// A host and what is asked of it.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// The host.
-    pub host: Host,
-    /// What is asked.
-    pub request: Request,
-    /// What the host is to do, where that was planned.
-    pub trial: Option<Arc<Trial>>,
-}
 
 /// What is told about a host while it works.
 #[derive(Debug, Clone)]
@@ -358,6 +346,7 @@ impl Reply {
 mod tests {
     use apu_proto::{Cause, FEATURES, Operation, RequestOption};
 
+    use crate::host::Host;
     use crate::reason::HostReason;
 
     use super::*;

@@ -14,7 +14,7 @@ use crate::programs::Programs;
 use crate::published::PublishedArchive;
 use crate::reason::ServerReason;
 use crate::rollout::Rollout;
-use crate::session::Task;
+use crate::task::Task;
 
 /// How much at once, and how long.
 #[derive(Debug, Clone, Copy)]

@@ -20,7 +20,8 @@ use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
 use crate::rollout::{Rollout, Tested, touches_login};
 use crate::run_state::RunState;
-use crate::session::{Report, Task};
+use crate::session::Report;
+use crate::task::Task;
 
 /// The time, as both clocks have it.
 #[derive(Debug, Clone, Copy)]

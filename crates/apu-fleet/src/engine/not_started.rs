@@ -4,7 +4,7 @@ use super::schedule::StopReason;
 use crate::event::package_words;
 use crate::name::HostName;
 use crate::reason::{MOST_NAMED, ServerAdvice, ServerCause, ServerReason};
-use crate::session::Task;
+use crate::task::Task;
 
 /// Why a host was not started, in which wave of how many, and what to do about it.
 pub(super) fn not_started(reason: &StopReason, (wave, waves): (usize, usize), task: &Task) -> ServerReason {

@@ -4,7 +4,7 @@ use apu_proto::{Step, System, Transaction, Verdict};
 
 use super::*;
 use crate::rollout::{Rollout, Trial};
-use crate::session::Task;
+use crate::task::Task;
 
 /// What a healthy client answers to `health`.
 const WELL: &str = "{\"frame\":\"result\",\"outcome\":\"unchanged\",\"answer\":\"health\",\
