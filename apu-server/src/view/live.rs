@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::body::Body;
+use super::changes::named;
 use super::clean::{clean, clean_lines};
 use super::groups::set;
 use super::paint::Paint;
@@ -71,6 +72,10 @@ impl OutputOptions {
             Event::Paused { cause, wave, .. } => paused(*cause, *wave, run),
             Event::Promoted { wave, by } => format!("wave {wave} was promoted by {}", clean(by)),
             Event::Resumed { by } => format!("resumed by {}", clean(by)),
+            Event::HeldBack { host, packages } if !self.quiet => {
+                let packages = named("stay as they are, since no canary has tested them", packages)?;
+                format!("{host}: {packages}")
+            }
             Event::HookFailed {
                 hook,
                 host,

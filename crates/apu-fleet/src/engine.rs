@@ -21,6 +21,7 @@ pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
 use crate::instruction::Instruction;
+use crate::narrow::Narrowed;
 use crate::outcome::{Ending, Outcome};
 use crate::programs::Programs;
 use crate::reason::ServerCause;
@@ -143,7 +144,10 @@ impl<T: Transport> Workers<'_, T> {
             match action {
                 Action::Emit(_) => {}
                 Action::Start(index) => match &settled {
-                    Ok(()) => self.start(index, state.task(index).clone(), state.soak(index)),
+                    Ok(()) => {
+                        let task = state.task(index).clone();
+                        self.start(index, task, state.soak(index), state.narrowed(index));
+                    }
                     Err(why) => self.refuse(index, why.clone()),
                 },
                 Action::Leave(index) => {
@@ -157,12 +161,13 @@ impl<T: Transport> Workers<'_, T> {
         ControlFlow::Continue(())
     }
 
-    fn start(&mut self, index: usize, task: Task, soak: Option<Duration>) {
+    fn start(&mut self, index: usize, task: Task, soak: Option<Duration>, narrowed: Option<Narrowed>) {
         let transport = self.transport.clone();
         let course = Course {
             limit: self.timeout,
             soak,
             programs: self.programs.clone(),
+            narrowed,
         };
         let reporter = self.reporter(index);
         self.spawn(index, async move {

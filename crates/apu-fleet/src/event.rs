@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use apu_debian::PackageKey;
 use apu_proto::{Operation, PackageArg, Phase as Activity, RunId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -255,6 +256,13 @@ pub enum Event {
         /// For how many seconds they have to stay well before the next wave starts.
         soak: f64,
     },
+    /// A host of a later wave leaves these packages as they are, since no canary has tested them, and does the rest of its plan.
+    HeldBack {
+        /// The host.
+        host: HostName,
+        /// The packages.
+        packages: Vec<PackageKey>,
+    },
     /// A host has made its change, and its health is watched before it has an outcome.
     Checking {
         /// The host.
@@ -488,7 +496,11 @@ mod tests {
                 host: host(),
                 soak: 60.0,
             },
-            Some(Event::Checking { .. }) => Event::HookStarted {
+            Some(Event::Checking { .. }) => Event::HeldBack {
+                host: host(),
+                packages: vec!["htop:amd64".parse().unwrap()],
+            },
+            Some(Event::HeldBack { .. }) => Event::HookStarted {
                 host: host(),
                 hook: Hook::AfterHost,
             },
@@ -550,7 +562,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 23);
+        assert_eq!(number, 24);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

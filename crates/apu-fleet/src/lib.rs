@@ -13,6 +13,7 @@ mod instruction;
 mod inventory;
 mod known_hosts;
 mod name;
+mod narrow;
 mod outcome;
 mod programs;
 mod published;

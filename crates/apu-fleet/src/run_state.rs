@@ -339,7 +339,7 @@ impl RunState {
                     self.interrupts += 1;
                 }
             }
-            Event::Line { .. } | Event::Unknown => {}
+            Event::Line { .. } | Event::HeldBack { .. } | Event::Unknown => {}
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::health::watch_health;
 use crate::hook::Hook;
+use crate::narrow::{Narrowed, narrow};
 use crate::outcome::{Ending, Outcome};
 use crate::programs::{About, HookFailure, Programs};
 use crate::reader::FrameReader;
@@ -67,6 +68,8 @@ pub(crate) struct Course {
     pub(crate) soak: Option<Duration>,
     /// The programs that are called about it.
     pub(crate) programs: Option<Arc<Programs>>,
+    /// What it does not do of its plan.
+    pub(crate) narrowed: Option<Narrowed>,
 }
 
 /// Runs a host to its end, with the hooks before and after it. The one after it is called also where the one before it failed: what
@@ -105,6 +108,19 @@ async fn call_hook(
 /// Sends a host its request, and watches its health after a change.
 async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, reporter: &Reporter) -> Ending {
     let limit = course.limit;
+    let mut narrower = None;
+    if let Some(narrowed) = &course.narrowed {
+        if narrowed.is_open
+            && let Some(ending) = has_begun(transport, task, reporter, limit).await
+        {
+            return watched(transport, task, course, reporter, ending).await;
+        }
+        match narrow(transport, task, narrowed, limit).await {
+            Ok(task) => narrower = Some(task),
+            Err(ending) => return *ending,
+        }
+    }
+    let task = narrower.as_ref().unwrap_or(task);
     let run = task.request.run_id();
     let mut trouble = None;
     let exchange = send_request(transport, task, reporter, &mut trouble);
@@ -120,11 +136,49 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
             Ending::without_result(Outcome::TimedOut, reason, run)
         }
     };
+    watched(transport, task, course, reporter, ending).await
+}
+
+/// How a run ended that the client has begun already; none where it knows no such run.
+async fn has_begun<T: Transport>(
+    transport: &T,
+    task: &Task,
+    reporter: &Reporter,
+    limit: Duration,
+) -> Option<Ending> {
+    let run = task.request.run_id()?;
+    let ask = async {
+        let answer = match transport.ask(&task.host, &Request::attach(run)).await {
+            Ok(answer) => answer,
+            Err(why) => return Some(Ending::without_result(Outcome::Unreachable, why, None)),
+        };
+        let reply = read_reply(answer, reporter).await;
+        (!reply.knows_no_run()).then(|| reply.ending(task))
+    };
+    timeout_at(Instant::now() + limit, ask).await.unwrap_or_else(|_| {
+        let cause = ServerCause::TimeUp {
+            seconds: limit.as_secs_f64(),
+            goes_on: true,
+            lost: None,
+        };
+        let reason = ServerReason::from(cause).advise(ServerAdvice::attach(Some(run)));
+        Some(Ending::without_result(Outcome::TimedOut, reason, Some(run)))
+    })
+}
+
+/// Watches the health of a host that has changed, where that is wanted.
+async fn watched<T: Transport>(
+    transport: &T,
+    task: &Task,
+    course: &Course,
+    reporter: &Reporter,
+    ending: Ending,
+) -> Ending {
     match (course.soak, ending.run) {
         (Some(soak), Some(run)) if ending.outcome == Outcome::Changed => {
             reporter.tell(Report::Applied(Box::new(ending.clone()))).await;
             let programs = course.programs.as_deref();
-            watch_health(transport, &task.host, run, ending, (soak, limit), programs).await
+            watch_health(transport, &task.host, run, ending, (soak, course.limit), programs).await
         }
         _ => ending,
     }

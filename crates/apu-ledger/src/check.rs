@@ -140,6 +140,8 @@ struct Seen<'a> {
     /// The wave of each host.
     wave_of: HashMap<HostName, usize>,
     tested: Tested,
+    /// What hosts leave as it is, since no canary has tested it.
+    held_back: HashMap<HostName, HashSet<String>>,
     wrong: Vec<String>,
 }
 
@@ -163,6 +165,10 @@ impl<'a> Seen<'a> {
                 self.promoted.insert(*wave);
             }
             Event::Resumed { .. } => self.is_paused = false,
+            Event::HeldBack { host, packages } => {
+                self.held_back
+                    .insert(host.clone(), packages.iter().map(ToString::to_string).collect());
+            }
             Event::HostStarted { host, .. } if self.phase == Some(Phase::Apply) => self.start(host),
             Event::Checking { host, .. } => _ = self.running.remove(host),
             Event::HostFinished { host, ending, .. } if self.phase == Some(Phase::Apply) => {
@@ -186,6 +192,7 @@ impl<'a> Seen<'a> {
     fn test(&mut self, host: &HostName) {
         if let Some((place, trial)) = self.trial(host)
             && !trial.is_broken
+            && !self.held_back.contains_key(host)
             && self.are_done.insert(place)
         {
             self.tested.add(trial);
@@ -244,9 +251,13 @@ impl<'a> Seen<'a> {
             && let Some((place, trial)) = self.trial(host)
             && !self.are_tested.contains(&place)
         {
-            if self.tested.missing(trial).is_empty() {
+            let missing = self.tested.missing(trial);
+            let held_back = self.held_back.get(host);
+            if missing.is_empty() {
                 self.are_tested.insert(place);
-            } else {
+            } else if !held_back
+                .is_some_and(|held| missing.iter().all(|package| held.contains(&package.to_string())))
+            {
                 self.wrong
                     .push(format!("{host} started with packages that no canary had tested"));
             }

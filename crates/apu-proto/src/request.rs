@@ -7,6 +7,7 @@ mod error;
 mod option;
 mod parse;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::mem;
 
@@ -117,6 +118,27 @@ impl Request {
             lock_wait: None,
             ..self.clone()
         }
+    }
+
+    /// The same request with these packages at their version, too: with a plan that very transaction, and without one what would be
+    /// done, as no part of a run.
+    ///
+    /// # Errors
+    /// Where the operation holds nothing, or too much is held.
+    pub fn holding(
+        &self,
+        packages: impl IntoIterator<Item = PackageGlob>,
+        plan: Option<TransactionId>,
+    ) -> Result<Self, RequestError> {
+        let hold: BTreeSet<PackageGlob> = self.hold.iter().cloned().chain(packages).collect();
+        let mut request = match plan {
+            Some(_) => self.clone(),
+            None => self.to_be_planned(),
+        };
+        request.hold.clear();
+        request.plan = plan;
+        request.dry_run = plan.is_none();
+        request.with([RequestOption::Hold(hold.into_iter().collect())])
     }
 
     /// Not a request yet for an operation that wants more.
@@ -416,6 +438,32 @@ mod tests {
             "b".repeat(64)
         );
         assert_eq!(read(&run).to_be_planned(), read(what));
+    }
+
+    #[test]
+    fn a_request_that_holds_more_is_a_plan_or_does_that_plan() {
+        let read = |words: &str| Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
+        let run = format!("run_id={}", "a".repeat(32));
+        let plan = |digit: &str| format!("plan_sha256={}", digit.repeat(64));
+        let request = read(&format!(
+            "upgrade {run} hold_packages=vim {} lock_wait=9",
+            plan("b")
+        ));
+        let globs = || ["htop", "vim"].map(|word| word.parse().unwrap());
+        assert_eq!(
+            request.holding(globs(), None),
+            Ok(read("upgrade dry_run=yes hold_packages=htop,vim"))
+        );
+        assert_eq!(
+            request.holding(globs(), Some(TransactionId::from_bytes([0xcc; 32]))),
+            Ok(read(&format!(
+                "upgrade {run} hold_packages=htop,vim {} lock_wait=9",
+                plan("c")
+            )))
+        );
+        assert!(read("remove vim").holding(globs(), None).is_err());
+        let many = (0..=MAX_PACKAGES).map(|n| format!("p{n}").parse().unwrap());
+        assert!(request.holding(many, None).is_err());
     }
 
     #[test]

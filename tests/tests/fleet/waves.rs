@@ -153,6 +153,44 @@ fn what_no_canary_has_tested_starts_nowhere_and_all_at_once_has_to_be_said() {
 }
 
 #[test]
+fn a_host_with_more_than_its_canary_gets_what_that_was_well_with_and_the_rest_stays() {
+    let fleet = Fleet::of(["web1", "web2", "web3"]).in_class("web").up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web update").exited(0);
+    for name in ["web2", "web3"] {
+        fleet.host(name).sh("apt-get -q -y install hurts-noisy=1.0").ok();
+    }
+    let run = fleet.apt_all("web upgrade --yes --canary web1");
+    run.all_ended("changed").exited(0);
+    for name in ["web2", "web3"] {
+        let host = fleet.host(name);
+        assert_eq!(host.version_of("pkg-a").as_deref(), Some("2.0"), "{name}");
+        assert_eq!(host.version_of("hurts-noisy").as_deref(), Some("1.0"), "{name}");
+        let held = run
+            .events()
+            .iter()
+            .find(|event| event["event"] == "held-back" && event["host"] == name);
+        assert_eq!(
+            held.expect(name)["packages"],
+            serde_json::json!(["hurts-noisy:amd64"])
+        );
+        assert_eq!(
+            run.answer(name)["held"],
+            serde_json::json!(["hurts-noisy"]),
+            "{name}"
+        );
+    }
+    // Nobody has begun to prefer the old version: the next run, in which they are the first, brings the new one.
+    let shown = fleet.plain_apt_all("web upgrade --yes");
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert_eq!(
+        fleet.host("web3").version_of("hurts-noisy").as_deref(),
+        Some("2.0")
+    );
+    assert_eq!(fleet.apu("ledger check").code, 0);
+}
+
+#[test]
 fn the_example_site_of_databases_changes_one_member_after_the_other() {
     let fleet = Fleet::of(["db1", "db2", "db3"]).up();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sites/databases");

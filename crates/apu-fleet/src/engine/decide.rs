@@ -4,8 +4,10 @@ mod carried;
 mod pause;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use apu_debian::PackageKey;
 use apu_proto::{Frame, Operation, Verdict};
 use jiff::Timestamp;
 
@@ -15,6 +17,7 @@ use super::schedule::{LONGEST_PAUSE, Next, Schedule, StopReason, Wave, fails_wav
 use crate::event::{Event, Phase, TimedEvent, WaveVerdict, package_words};
 use crate::instruction::Instruction;
 use crate::name::{ClassName, HostName};
+use crate::narrow::{Narrowed, held_back};
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
@@ -89,6 +92,8 @@ pub(super) struct State {
     pause_ends: Duration,
     /// What the canaries have tested.
     tested: Tested,
+    /// The hosts that do not do all of their plan.
+    narrowed: HashMap<usize, Narrowed>,
     /// How the changes ended of the hosts whose health is watched.
     applied: HashMap<usize, Ending>,
     published: Vec<PublishedArchive>,
@@ -142,6 +147,7 @@ impl State {
             // A pause that an earlier phase left is as long as any.
             pause_ends: now.elapsed + LONGEST_PAUSE,
             tested: Tested::default(),
+            narrowed: HashMap::new(),
             applied: HashMap::new(),
             published,
             may_start: false,
@@ -223,6 +229,11 @@ impl State {
         let trial = self.tasks[host].trial.as_ref()?;
         let is_looked_at = self.rollout.check.is_some() || touches_login(&trial.transaction);
         is_looked_at.then_some(Duration::ZERO)
+    }
+
+    /// What a host does not do of its plan; none where it does all of it.
+    pub(super) fn narrowed(&self, host: usize) -> Option<Narrowed> {
+        self.narrowed.get(&host).cloned()
     }
 
     fn current_wave(&self) -> Wave<'_> {
@@ -367,7 +378,7 @@ impl State {
             Some(trial) => self.tested.missing(trial),
             None => Vec::new(),
         };
-        if missing.is_empty() && task.trial.is_some() {
+        if task.trial.is_some() && (missing.is_empty() || held_back(task, &missing).is_some()) {
             return None;
         }
         Some(
@@ -378,7 +389,29 @@ impl State {
         )
     }
 
+    /// Takes note of what the host leaves as it is, since no canary has tested it.
+    fn narrow(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) {
+        let task = &self.tasks[host];
+        let Some(trial) = task.trial.as_ref().filter(|_| self.wave > 0) else {
+            return;
+        };
+        let missing = self.tested.missing(trial);
+        let Some(packages) = held_back(task, &missing).filter(|packages| !packages.is_empty()) else {
+            return;
+        };
+        let packages: Vec<PackageKey> = packages.into_iter().cloned().collect();
+        let name = task.host.name.clone();
+        let narrowed = Narrowed {
+            packages: packages.clone(),
+            tested: Arc::new(self.tested.clone()),
+            is_open: matches!(self.carried.get(&name), Some(Carried::Open)),
+        };
+        self.narrowed.insert(host, narrowed);
+        self.emit(Event::HeldBack { host: name, packages }, now, actions);
+    }
+
     fn start(&mut self, host: usize, now: Moment, actions: &mut Vec<Action>) {
+        self.narrow(host, now, actions);
         self.started[host] = now.elapsed;
         let task = &self.tasks[host];
         let start = Event::HostStarted {
@@ -458,8 +491,9 @@ impl State {
             && ending.outcome == Outcome::Changed
             && ending.verdict() == Some(Verdict::Pass)
             && let Some(trial) = self.tasks[index].trial.as_ref()
-            // What a repair did there is not what the others do.
+            // What a repair did there is not what the others do, and a part is not the whole.
             && !trial.is_broken
+            && !self.narrowed.contains_key(&index)
         {
             self.tested.add(trial);
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use apu_debian::PackageKey;
-use apu_proto::{DebSha256, Step, System};
+use apu_proto::{DebSha256, Step, System, Transaction};
 
 use super::Trial;
 
@@ -47,12 +47,19 @@ impl Tested {
         let steps = trial.transaction.steps().iter();
         steps.filter(|step| !is_tested(step)).map(Step::package).collect()
     }
+
+    /// The packages of a transaction that are no part of another one, which was approved.
+    #[must_use]
+    pub fn beyond<'a>(approved: &Transaction, transaction: &'a Transaction) -> Vec<&'a PackageKey> {
+        let known: HashSet<Item> = approved.steps().iter().filter_map(Item::of).collect();
+        let is_known = |step: &&Step| Item::of(step).is_some_and(|item| known.contains(&item));
+        let steps = transaction.steps().iter();
+        steps.filter(|step| !is_known(step)).map(Step::package).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::Transaction;
-
     use super::*;
 
     fn install(name: &str, old: Option<&str>, new: &str, sha256: Option<u8>) -> Step {

@@ -87,7 +87,11 @@ impl State {
             let vouched = (self.run.phase_ending(host)).is_some_and(|ending| {
                 ending.outcome == Outcome::Changed && ending.verdict() == Some(Verdict::Inconclusive)
             });
-            if vouched && let Some(trial) = self.tasks[host].trial.as_ref().filter(|trial| !trial.is_broken) {
+            let is_whole = !self.narrowed.contains_key(&host);
+            if vouched
+                && is_whole
+                && let Some(trial) = self.tasks[host].trial.as_ref().filter(|trial| !trial.is_broken)
+            {
                 self.tested.add(trial);
             }
         }

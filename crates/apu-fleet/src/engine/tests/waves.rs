@@ -1,6 +1,6 @@
 //! Waves on hosts that follow a script: the watch of canaries' health decides over the others.
 
-use apu_proto::{Step, System, Transaction, Verdict};
+use apu_proto::{Answer, ClientOutcome, Frame, Plan, RunResult, Step, System, Transaction, Verdict};
 
 use super::*;
 use crate::rollout::{Rollout, Trial};
@@ -20,15 +20,33 @@ async fn roll_out<const N: usize>(
     waves: &[usize],
     soak: Duration,
 ) -> Ran {
-    let step = Step::Remove {
-        package: "p:amd64".parse().unwrap(),
+    roll_out_each(acts.map(|(name, acts)| (name, acts, &["p"][..])), waves, soak).await
+}
+
+/// What a host is to do: remove these packages.
+fn removal(packages: &[&str]) -> Trial {
+    let step = |package: &&str| Step::Remove {
+        package: format!("{package}:amd64").parse().unwrap(),
         old: "1".into(),
     };
-    let trial = Arc::new(Trial {
+    Trial {
         system: System::default(),
-        transaction: Transaction::new(vec![step]),
+        transaction: Transaction::new(packages.iter().map(step).collect()),
         is_broken: false,
-    });
+    }
+}
+
+/// Pushes an upgrade to these hosts in waves; each changes its own packages.
+async fn roll_out_each<const N: usize>(
+    hosts: [(&'static str, Vec<Act>, &[&str]); N],
+    waves: &[usize],
+    soak: Duration,
+) -> Ran {
+    let trials = hosts
+        .iter()
+        .map(|(name, _, packages)| (*name, Arc::new(removal(packages))));
+    let trials: HashMap<&str, Arc<Trial>> = trials.collect();
+    let acts = hosts.map(|(name, acts, _)| (name, acts));
     let hosts: Vec<Host> = acts
         .iter()
         .map(|(name, _)| Host::plain(name.parse().unwrap()))
@@ -41,7 +59,7 @@ async fn roll_out<const N: usize>(
     let task = |host: &Host| Task {
         host: host.clone(),
         request: request.clone(),
-        trial: Some(trial.clone()),
+        trial: Some(trials[host.name.as_str()].clone()),
     };
     let batch = Batch {
         tasks: hosts.iter().map(task).collect(),
@@ -170,4 +188,78 @@ async fn a_canary_that_is_silent_about_its_health_is_not_waited_for_without_end(
     let acts = [("a", vec![Act::Says(CHANGED), Act::Hangs("")]), ("b", vec![])];
     let ran = roll_out(acts, &[1, 1], Duration::ZERO).await;
     assert_eq!(ran.outcomes(["a", "b"]), [Outcome::Changed, Outcome::Skipped]);
+}
+
+/// What a client answers to a dry run that would remove these packages.
+fn would_remove(packages: &[&str]) -> &'static str {
+    let plan = Plan {
+        transaction: removal(packages).transaction,
+        ..Plan::default()
+    };
+    let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+    let frame = serde_json::to_string(&Frame::Result(Box::new(result))).unwrap();
+    Box::leak(format!("{frame}\n").into_boxed_str())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_of_a_later_wave_does_what_was_tested_and_leaves_the_rest() {
+    let well = || vec![Act::Says(CHANGED), Act::Says(WELL)];
+    let part = vec![Act::Says(would_remove(&["p"])), Act::Says(CHANGED)];
+    let hosts = [
+        ("a", well(), &["p"][..]),
+        ("b", part, &["p", "q"]),
+        ("c", vec![], &["q"]),
+    ];
+    let ran = roll_out_each(hosts, &[1, 2], Duration::ZERO).await;
+    assert_eq!(
+        ran.outcomes(["a", "b", "c"]),
+        [Outcome::Changed, Outcome::Changed, Outcome::Skipped]
+    );
+    let id = removal(&["p"]).transaction.id();
+    assert_eq!(
+        ran.asked("b"),
+        [
+            "apu/1 upgrade dry_run=yes hold_packages=q".to_owned(),
+            format!(
+                "apu/1 upgrade run_id={} hold_packages=q plan_sha256={id}",
+                run_id()
+            ),
+        ]
+    );
+    assert!(ran.events.contains(&"held-back b".to_owned()), "{:?}", ran.events);
+    assert!(ran.asked("c").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_host_would_do_beyond_what_was_tested_and_approved_is_not_asked_for() {
+    for (would, untested) in [
+        // In spite of the hold, more than was approved, and nothing.
+        (&["p", "q"][..], "q"),
+        (&["p", "r"], "r"),
+        (&[], "q"),
+    ] {
+        let well = vec![Act::Says(CHANGED), Act::Says(WELL)];
+        let acts = vec![Act::Says(would_remove(would)), Act::Says(CHANGED)];
+        let hosts = [("a", well, &["p"][..]), ("b", acts, &["p", "q"])];
+        let ran = roll_out_each(hosts, &[1, 1], Duration::ZERO).await;
+        assert_eq!(
+            ran.outcomes(["a", "b"]),
+            [Outcome::Changed, Outcome::Skipped],
+            "{would:?}"
+        );
+        let packages = vec![format!("{untested}:amd64").parse().unwrap()];
+        assert_eq!(ran.why("b").cause, ServerCause::Untested { packages, more: 0 });
+        assert_eq!(ran.asked("b").len(), 1, "{would:?}");
+    }
+    // One that cannot say it is not asked for it either.
+    for (act, outcome) in [
+        (Act::Unreachable, Outcome::Unreachable),
+        (Act::Says(UNKNOWN), Outcome::Refused),
+    ] {
+        let well = vec![Act::Says(CHANGED), Act::Says(WELL)];
+        let hosts = [("a", well, &["p"][..]), ("b", vec![act], &["p", "q"])];
+        let ran = roll_out_each(hosts, &[1, 1], Duration::ZERO).await;
+        assert_eq!(ran.outcome("b"), outcome);
+        assert_eq!(ran.asked("b").len(), 1);
+    }
 }

@@ -1,8 +1,9 @@
 //! Watches the decider from outside: sees its inputs and its actions, and panics where a promise is broken.
 
+use apu_debian::PackageKey;
 use apu_proto::Verdict;
 
-use super::{Case, LONGEST_PAUSE};
+use super::{Case, LONGEST_PAUSE, packages};
 use crate::engine::decide::{Action, Input, Moment};
 use crate::event::{Event, PauseCause, WaveVerdict};
 use crate::instruction::Instruction;
@@ -33,6 +34,8 @@ pub(super) struct Observer {
     /// How late it is, in longest pauses, and since when it is paused.
     pub(super) clock: u32,
     paused_at: u32,
+    /// The packages that each host leaves as they are, as was told before it started.
+    held_back: Vec<Vec<usize>>,
     /// The waves, counted from 1, that an administrator let pass.
     promoted: Vec<usize>,
     is_done: bool,
@@ -53,6 +56,7 @@ impl Observer {
             is_overdue: false,
             clock: 0,
             paused_at: 0,
+            held_back: vec![Vec::new(); case.hosts],
             promoted: Vec::new(),
             is_done: false,
             has_stopped: false,
@@ -132,18 +136,34 @@ impl Observer {
         is_budgeted(index) && self.case.allowed.is_some_and(|allowed| spent > allowed)
     }
 
-    /// Whether what a host does was done by a canary that is well, or for which an administrator vouches.
-    fn is_tested(&self, index: usize) -> bool {
+    /// The packages that a host is to change and that no canary has changed that is well, or for which an administrator vouches.
+    fn untested(&self, index: usize) -> Vec<usize> {
         let is_canary = |other: &usize| {
             let wave = self.wave_of(*other);
             // A promoted wave before this one counts as the first.
             let vouches = self.promoted.contains(&(wave + 1)) && wave < self.wave_of(index);
             let is_well = self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Pass))) && wave == 0;
-            self.case.trials[*other] == self.case.trials[index]
+            // What does only a part of its plan tests nothing.
+            self.held_back[*other].is_empty()
                 && (is_well
                     || vouches && self.ended[*other] == Some((Outcome::Changed, Some(Verdict::Inconclusive))))
         };
-        self.wave_of(index) == 0 || (0..self.case.hosts).any(|other| is_canary(&other))
+        if self.wave_of(index) == 0 {
+            return Vec::new();
+        }
+        let canaries: Vec<usize> = (0..self.case.hosts).filter(is_canary).collect();
+        let is_tested = |package: &usize| {
+            canaries
+                .iter()
+                .any(|other| packages(self.case.trials[*other]).contains(package))
+        };
+        let all = packages(self.case.trials[index]).iter();
+        all.copied().filter(|package| !is_tested(package)).collect()
+    }
+
+    /// Whether a host can do a part of its plan at least.
+    fn can_do_some(&self, index: usize) -> bool {
+        self.untested(index).len() < packages(self.case.trials[index]).len()
     }
 
     /// Sees one step; panics where it breaks a promise.
@@ -272,10 +292,12 @@ impl Observer {
                 .all(|before| self.wave_of(before) == self.wave_of(index) || self.ended[before].is_some()),
             "h{index} starts before the wave before it has ended: {self:?}"
         );
-        assert!(
-            self.is_tested(index),
-            "h{index} does what nobody has tested: {self:?}"
+        assert_eq!(
+            self.held_back[index],
+            self.untested(index),
+            "h{index} does what nobody has tested, or less than it could: {self:?}"
         );
+        assert!(self.can_do_some(index), "h{index} has nothing to do: {self:?}");
         self.started[index] = true;
         assert!(
             self.at_work(false) <= self.case.parallel,
@@ -296,10 +318,14 @@ impl Observer {
                     "{host} is skipped or was started"
                 );
                 assert!(
-                    !is_skipped || self.is_over_for_all() || !self.is_tested(index) || self.blocks(index),
+                    !is_skipped || self.is_over_for_all() || !self.can_do_some(index) || self.blocks(index),
                     "{host} is skipped without a cause"
                 );
                 self.ended[index] = Some((ending.outcome, ending.verdict()));
+            }
+            Event::HeldBack { host, packages } => {
+                let number = |key: &PackageKey| key.name()[1..].parse().unwrap();
+                self.held_back[place(host)] = packages.iter().map(number).collect();
             }
             Event::Checking { host, .. } => self.checking[place(host)] = true,
             Event::WaveStarted { wave, waves, .. } => {
