@@ -16,6 +16,7 @@ mod resume;
 mod rollout;
 mod show;
 mod stored;
+mod turn;
 
 use std::process::ExitCode;
 
@@ -25,10 +26,11 @@ use clap::{CommandFactory, Parser};
 pub use args::{Args, Shown};
 pub(crate) use command_line::operation_of;
 pub(crate) use maintenance::closed_now;
-pub(crate) use queue::{Turn, take_turn, why_queued};
+pub(crate) use queue::why_queued;
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
 pub(crate) use stored::apply_stored;
+pub(crate) use turn::{Turn, take_turn};
 
 use crate::program::{failed, finished};
 

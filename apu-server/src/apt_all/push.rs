@@ -23,7 +23,7 @@ use super::audit::Record;
 use super::maintenance::closings;
 use super::planned::{marked, wanted};
 use super::question::ask;
-use super::queue::enqueue;
+use super::queue::{enqueue, waiting};
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
 use crate::failure;
@@ -185,7 +185,7 @@ pub(super) fn run_push(
     let sinks = recorder
         .iter()
         .fold(sinks, |sinks, recorder| sinks.with(recorder.clone()));
-    let mut waiting = Vec::new();
+    let mut left = Vec::new();
     let done = wait(async {
         let (others, instructions) = instructions_and_others();
         if let Some(recorder) = &recorder {
@@ -234,7 +234,7 @@ pub(super) fn run_push(
             Ok(status) => *status,
             Err(failure) => failure.kind().exit_status(),
         };
-        waiting = push.waiting();
+        left = waiting(push.runner.state(), &push.approved);
         push.runner.finish(status);
         done
     });
@@ -243,7 +243,7 @@ pub(super) fn run_push(
     }
     record.write(ui, &context.site, done.as_ref().ok().copied());
     if let (Some(number), Some(until)) = (record.ledger, queue_until) {
-        enqueue((ui, args.shown), &context.site, number, &waiting, until)?;
+        enqueue((ui, args.shown), &context.site, number, &left, until)?;
     }
     done
 }
