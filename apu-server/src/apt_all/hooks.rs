@@ -29,7 +29,9 @@ impl Push<'_> {
         };
         let hosts = batch.tasks.iter().map(|task| format!("{}\n", task.host.name));
         let hosts: String = hosts.collect();
-        if let Err(failure) = programs.call_for_run(Hook::BeforeRun, hosts).await {
+        let called = programs.call_for_run(Hook::BeforeRun, hosts);
+        // After Ctrl-C no host starts, whatever the hook would have said.
+        if let Some(Err(failure)) = self.runner.unless_stopped(called).await {
             let reason = ServerReason::from(failure).advise(ServerAdvice::MendAndRepeat {
                 operation: request.operation(),
                 packages: package_words(request.packages()),

@@ -9,6 +9,7 @@ mod schedule;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,13 +40,13 @@ const AT_ONCE: usize = 256;
 
 /// Runs a phase of the push that is in this state and began at `begun`; returns its state after the phase.
 ///
-/// `instructions` are those of administrators.
+/// `early` is what administrators have told before it, and `instructions` what they tell meanwhile.
 pub(crate) async fn run_phase<T: Transport>(
     transport: &Arc<T>,
     (run, begun): (RunState, Instant),
     batch: Batch,
     limits: Limits,
-    instructions: &mut mpsc::UnboundedReceiver<Instruction>,
+    (early, instructions): (Vec<Instruction>, &mut mpsc::UnboundedReceiver<Instruction>),
     sinks: &mut Sinks<'_>,
 ) -> RunState {
     let moment = || Moment {
@@ -61,6 +62,7 @@ pub(crate) async fn run_phase<T: Transport>(
         transport,
         timeout: limits.timeout,
         programs: batch.programs.clone(),
+        is_stopped: Arc::default(),
         to,
         tasks: JoinSet::new(),
         indices: HashMap::new(),
@@ -72,7 +74,8 @@ pub(crate) async fn run_phase<T: Transport>(
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    while let Ok(instruction) = instructions.try_recv() {
+    let mut early = early.into_iter();
+    while let Some(instruction) = early.next().or_else(|| instructions.try_recv().ok()) {
         let actions = state.on(Input::Told(instruction), moment());
         let _ = workers.carry_out(actions, &state, sinks);
     }
@@ -82,6 +85,9 @@ pub(crate) async fn run_phase<T: Transport>(
     let mut input = Input::Go;
     loop {
         let mut actions = state.on(input, moment());
+        workers
+            .is_stopped
+            .store(state.run().interrupts > 0, Ordering::Relaxed);
         // What hosts have told meanwhile is of the same moment: many that end together are one write to the disk.
         for _ in 0..AT_ONCE {
             let Ok((index, report)) = reports.try_recv() else {
@@ -124,6 +130,8 @@ struct Workers<'a, T> {
     transport: &'a Arc<T>,
     timeout: Duration,
     programs: Option<Arc<Programs>>,
+    /// Whether Ctrl-C was pressed: a host that waits for its first hook is not asked then.
+    is_stopped: Arc<AtomicBool>,
     to: mpsc::Sender<(usize, Report)>,
     tasks: JoinSet<()>,
     /// Which host a task runs.
@@ -168,6 +176,7 @@ impl<T: Transport> Workers<'_, T> {
             soak,
             programs: self.programs.clone(),
             narrowed,
+            is_stopped: self.is_stopped.clone(),
         };
         let reporter = self.reporter(index);
         self.spawn(index, async move {

@@ -82,6 +82,8 @@ pub struct Runner<'a, T> {
     transport: &'a Arc<T>,
     instructions: UnboundedReceiver<Instruction>,
     sinks: Sinks<'a>,
+    /// What was told between two phases, for the next one.
+    early: Vec<Instruction>,
     run: RunState,
     begun: Instant,
     /// When the phase began in which an administrator is asked.
@@ -109,6 +111,7 @@ impl<'a, T: Transport> Runner<'a, T> {
             transport,
             instructions,
             sinks,
+            early: Vec::new(),
             run: RunState::new(push),
             begun,
             asked: begun,
@@ -129,7 +132,25 @@ impl<'a, T: Transport> Runner<'a, T> {
         let run = std::mem::replace(&mut self.run, unknown);
         let (instructions, sinks) = (&mut self.instructions, &mut self.sinks);
         let so_far = (run, self.begun);
-        self.run = run_phase(self.transport, so_far, batch, limits, instructions, sinks).await;
+        let told = (std::mem::take(&mut self.early), instructions);
+        self.run = run_phase(self.transport, so_far, batch, limits, told, sinks).await;
+    }
+
+    /// Waits for what is done between two phases; none where Ctrl-C came first, and then it is not waited for any more. What
+    /// administrators tell meanwhile is for the next phase, the Ctrl-C too.
+    pub async fn unless_stopped<R>(&mut self, work: impl Future<Output = R>) -> Option<R> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                Some(instruction) = self.instructions.recv() => {
+                    self.early.push(instruction.clone());
+                    if instruction == Instruction::Stop {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 
     /// How far the push is.

@@ -2,6 +2,7 @@
 //! the connection breaks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apu_debian::Version;
@@ -70,6 +71,14 @@ pub(crate) struct Course {
     pub(crate) programs: Option<Arc<Programs>>,
     /// What it does not do of its plan.
     pub(crate) narrowed: Option<Narrowed>,
+    /// Whether nothing new is begun any more.
+    pub(crate) is_stopped: Arc<AtomicBool>,
+}
+
+impl Course {
+    fn has_hooks(&self) -> bool {
+        (self.programs.as_ref()).is_some_and(|programs| programs.has(Hook::BeforeHost))
+    }
 }
 
 /// Runs a host to its end, with the hooks before and after it. The one after it is called also where the one before it failed: what
@@ -77,6 +86,10 @@ pub(crate) struct Course {
 pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, course: &Course, reporter: &Reporter) {
     let ending = match call_hook(Hook::BeforeHost, course, task, None, reporter).await {
         Err(failure) => Ending::without_result(Outcome::Skipped, ServerReason::from(failure), None),
+        // Ctrl-C came while the hook was at work: nothing is begun here yet.
+        Ok(()) if course.has_hooks() && course.is_stopped.load(Ordering::Relaxed) => {
+            Ending::without_result(Outcome::Skipped, ServerCause::NotStarted, None)
+        }
         Ok(()) => change(transport, task, course, reporter).await,
     };
     let outcome = Some(ending.outcome);

@@ -1,6 +1,10 @@
 //! The administrator's programs on the server: hooks before and after a run and its hosts, and the check of a host from here.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use apu_tests::{Fleet, Host, Stage};
+use nix::sys::signal::Signal;
 
 /// What the hooks have written, a line each.
 const LOG: &str = "/tmp/hooks";
@@ -147,6 +151,53 @@ fn a_hook_that_fails_before_the_run_or_that_anybody_may_write_keeps_all_hosts_fr
     assert_eq!(upgraded(&fleet), [""; 0]);
     let shown = fleet.plain_apt_all("web upgrade --yes");
     assert!(shown.stdout.contains("mend what failed"), "{shown:?}");
+}
+
+/// Waits until a hook has written that it waits.
+#[track_caller]
+fn is_called(fleet: &Fleet) {
+    let begun = Instant::now();
+    while !log(fleet).iter().any(|line| line == "waits") {
+        assert!(begun.elapsed().as_secs() < 120, "the hook is not called");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_interrupt_in_a_hook_begins_nothing() {
+    let fleet = with_an_upgrade(2);
+    // Before the run, the program is ended with what it has started.
+    hook(&fleet, "before-run", &format!("echo waits >>{LOG}; sleep 86361"));
+    let running = fleet.start_apt_all("web upgrade --yes");
+    is_called(&fleet);
+    running.signal(Signal::SIGINT);
+    running.finish().all_ended("skipped").exited(130);
+    let left = fleet.server().processes().unwrap();
+    assert!(!left.iter().any(|line| line.contains("86361")), "{left:?}");
+
+    // Before a host, it is waited for, the host is not asked then, and the hook after it takes back.
+    fleet
+        .server()
+        .sh(&format!("rm {LOG} /etc/apu-server/hooks.d/before-run"))
+        .ok();
+    let waits = format!("echo waits >>{LOG}; while [ ! -e /tmp/go ]; do sleep 0.1; done");
+    hook(&fleet, "before-host", &waits);
+    hook(
+        &fleet,
+        "after-host",
+        &format!("echo \"$APU_HOST $APU_OUTCOME\" >>{LOG}"),
+    );
+    let running = fleet.start_apt_all("web upgrade --yes");
+    is_called(&fleet);
+    running.signal(Signal::SIGINT);
+    sleep(Duration::from_secs(1));
+    fleet.server().sh("touch /tmp/go").ok();
+    running.finish().all_ended("skipped").exited(130);
+    let mut lines = log(&fleet);
+    lines.retain(|line| line != "waits");
+    lines.sort();
+    assert_eq!(lines, ["web1 skipped", "web2 skipped"]);
+    assert_eq!(upgraded(&fleet), [""; 0]);
 }
 
 #[test]

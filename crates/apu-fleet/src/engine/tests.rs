@@ -604,3 +604,25 @@ async fn time_passes_unseen_where_no_sink_wants_to_see_it() {
     }
     assert!(ticks[0] > 40 && ticks[1] == 0, "{ticks:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_between_two_phases_is_for_the_next_one() {
+    let hosts = [Host::plain("a".parse().unwrap())];
+    let script = Arc::new(Script::default());
+    let request = Request::new(Operation::Update, [RequestOption::RunId(run_id())], []).unwrap();
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    let (tell, told) = mpsc::unbounded_channel();
+    let mut runner = Runner::start(&script, told, Sinks::default(), announcement);
+    assert_eq!(runner.unless_stopped(async { 7 }).await, Some(7));
+    tell.send(Instruction::Pause { by: "alice".into() }).unwrap();
+    tell.send(Instruction::Stop).unwrap();
+    // It would never end.
+    assert_eq!(runner.unless_stopped(std::future::pending::<()>()).await, None);
+    runner
+        .phase(Batch::of(Phase::Apply, &hosts, &request), LIMITS)
+        .await;
+    let run = runner.finish(130);
+    assert_eq!(run.interrupts, 1);
+    assert_eq!(run.ending(&hosts[0].name).unwrap().outcome, Outcome::Skipped);
+    assert!(script.asked.lock().unwrap().is_empty());
+}

@@ -233,18 +233,22 @@ async fn a_host_of_a_later_wave_does_what_was_tested_and_leaves_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn what_a_host_would_do_beyond_what_was_tested_and_approved_is_not_asked_for() {
     for (would, untested) in [
-        // In spite of the hold, more than was approved, and nothing.
+        // In spite of the hold, what was tested and not approved, and nothing.
         (&["p", "q"][..], "q"),
         (&["p", "r"], "r"),
         (&[], "q"),
     ] {
         let well = vec![Act::Says(CHANGED), Act::Says(WELL)];
         let acts = vec![Act::Says(would_remove(would)), Act::Says(CHANGED)];
-        let hosts = [("a", well, &["p"][..]), ("b", acts, &["p", "q"])];
-        let ran = roll_out_each(hosts, &[1, 1], Duration::ZERO).await;
+        let hosts = [
+            ("a", well.clone(), &["p"][..]),
+            ("c", well, &["r"]),
+            ("b", acts, &["p", "q"]),
+        ];
+        let ran = roll_out_each(hosts, &[2, 1], Duration::ZERO).await;
         assert_eq!(
-            ran.outcomes(["a", "b"]),
-            [Outcome::Changed, Outcome::Skipped],
+            ran.outcomes(["a", "c", "b"]),
+            [Outcome::Changed, Outcome::Changed, Outcome::Skipped],
             "{would:?}"
         );
         let packages = vec![format!("{untested}:amd64").parse().unwrap()];
