@@ -22,7 +22,7 @@ impl Push<'_> {
             check: batch.rollout.check.clone(),
             run,
             number: self.runner.state().number,
-            operation: self.record.operation().to_owned(),
+            operation: request.operation().to_string(),
             target: self.args.target.clone(),
             by: self.record.by().to_owned(),
             places: Arc::new(Semaphore::new(self.limits.parallel.get())),

@@ -39,7 +39,7 @@ pub struct Programs {
     pub run: RunId,
     /// Its number in the ledger.
     pub number: Option<u64>,
-    /// Its operation, as apt-all takes it.
+    /// Its operation.
     pub operation: String,
     /// The words of its target.
     pub target: String,

@@ -172,6 +172,11 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
+    /// A time that nobody else sleeps for, another run of these tests included.
+    fn unique(number: u32) -> String {
+        (1_000_000_000 + std::process::id() * 10 + number).to_string()
+    }
+
     fn is_there(seconds: &str) -> bool {
         let command = format!("sleep\0{seconds}\0");
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -218,35 +223,35 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_hangs_ends_in_its_time_with_its_children() {
-        let ended = shell_with(
-            "echo waiting; sleep 86381 & sleep 86382",
-            "",
-            Duration::from_millis(300),
-        )
-        .await;
+        let (one, two) = (unique(1), unique(2));
+        let script = format!("echo waiting; sleep {one} & sleep {two}");
+        let ended = shell_with(&script, "", Duration::from_millis(300)).await;
         assert!(matches!(ended.end, End::Late(_)), "{ended:?}");
         assert_eq!(ended.output, "waiting\n");
-        assert!(!is_asleep("86381").await && !is_asleep("86382").await);
+        assert!(!is_asleep(&one).await && !is_asleep(&two).await);
     }
 
     #[tokio::test]
     async fn a_child_that_is_left_behind_holds_nothing_up_and_is_ended() {
         let begun = Instant::now();
-        let ended = shell("sleep 86383 & echo done").await;
+        let time = unique(3);
+        let ended = shell(&format!("sleep {time} & echo done")).await;
         assert!(matches!(ended.end, End::Code(0)), "{ended:?}");
         assert_eq!(ended.output, "done\n");
-        assert!(begun.elapsed() < Duration::from_secs(20) && !is_asleep("86383").await);
+        assert!(begun.elapsed() < Duration::from_secs(20) && !is_asleep(&time).await);
     }
 
     #[tokio::test]
     async fn one_that_nobody_waits_for_any_more_ends_with_its_children() {
-        let wait = tokio::spawn(async { shell("sleep 86384 & sleep 86385").await });
-        while !(is_there("86384") && is_there("86385")) {
+        let (one, two) = (unique(4), unique(5));
+        let script = format!("sleep {one} & sleep {two}");
+        let wait = tokio::spawn(async move { shell(&script).await });
+        while !(is_there(&one) && is_there(&two)) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         wait.abort();
         let _ = wait.await;
-        assert!(!is_asleep("86384").await && !is_asleep("86385").await);
+        assert!(!is_asleep(&one).await && !is_asleep(&two).await);
     }
 
     #[tokio::test]
