@@ -2,7 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod approval;
-mod conffiles;
+pub(crate) mod conffiles;
 mod context;
 mod debconf;
 mod download;

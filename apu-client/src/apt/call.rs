@@ -52,6 +52,7 @@ impl Verb {
             | Operation::Status
             | Operation::Check
             | Operation::Health
+            | Operation::Conffiles
             | Operation::Attach => return None,
         })
     }

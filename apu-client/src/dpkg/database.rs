@@ -68,6 +68,11 @@ impl Package {
         self.status.split(' ').nth(1).is_some_and(|flag| flag != "ok")
     }
 
+    /// Whether the package is completely installed.
+    pub(crate) fn is_installed(&self) -> bool {
+        self.state == State::Installed
+    }
+
     pub(crate) fn is_held(&self) -> bool {
         self.status.starts_with("hold ") && self.state.is_present()
     }

@@ -1,7 +1,7 @@
-//! Finds configuration files that exist in two versions after a run: the machine's and the package's.
+//! Finds configuration files that exist in two versions: the machine's and the package's.
 //!
-//! dpkg and ucf leave the version that is not used beside the other one. Only files that appeared during the run count;
-//! their change time tells, which no program can set.
+//! dpkg and ucf leave the version that is not used beside the other one. After a run only files count that appeared during it; their
+//! change time tells, which no program can set.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,6 +54,17 @@ fn note(path: &Path, found: &mut Leftovers) {
     if let Ok(metadata) = fs::symlink_metadata(path) {
         found.insert(path.to_owned(), change_time(&metadata));
     }
+}
+
+/// The configuration file beside which an unused version lies, its suffix, and whether the machine's version was kept.
+pub(crate) fn of_leftover(path: &Path) -> Option<(PathBuf, &'static str, bool)> {
+    let text = path.to_str()?;
+    let stripped = |suffixes: &[&'static str], is_kept: bool| {
+        suffixes
+            .iter()
+            .find_map(|suffix| Some((PathBuf::from(text.strip_suffix(suffix)?), *suffix, is_kept)))
+    };
+    stripped(&KEPT, true).or_else(|| stripped(&REPLACED, false))
 }
 
 /// Returns the configuration files that were kept between two looks, and those that were replaced.

@@ -8,6 +8,7 @@ use super::planned::{marked, plan_of, plans_of};
 use super::push::Push;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
+use crate::view::conffiles::conffiles;
 use crate::view::groups::{groups, set};
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
@@ -55,6 +56,7 @@ impl Push<'_> {
         } else if !self.args.shown.json {
             let OutputOptions { paint, verbose, .. } = self.output;
             self.ui.show(&table(&endings, self.ui.columns(), paint, verbose));
+            self.ui.show(&conffiles(&endings, paint, verbose));
             self.ui.show(&summary(
                 self.args.operation,
                 &endings,

@@ -122,6 +122,11 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
         Operation::Ping => ": answers".to_owned(),
         Operation::Check => ": no package is broken".to_owned(),
         Operation::Health => ": every check passes".to_owned(),
+        Operation::Conffiles => match result.conffiles().len() {
+            0 => ": every configuration file is there once".to_owned(),
+            1 => ": 1 configuration file to look at".to_owned(),
+            number => format!(": {number} configuration files to look at"),
+        },
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),

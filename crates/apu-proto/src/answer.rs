@@ -4,6 +4,7 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
+use crate::conffile::{Conffile, MAX_CONFFILES};
 use crate::health::{Check, MAX_CHECKS};
 use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
@@ -108,6 +109,15 @@ pub enum Answer {
         /// What came of each check; at most [`MAX_CHECKS`].
         #[serde(default, deserialize_with = "first::<_, _, MAX_CHECKS>")]
         checks: Vec<Check>,
+    },
+    /// To `conffiles`.
+    Conffiles {
+        /// The configuration files, by their paths; at most [`MAX_CONFFILES`].
+        #[serde(default, deserialize_with = "first::<_, _, MAX_CONFFILES>")]
+        files: Vec<Conffile>,
+        /// How many more there are.
+        #[serde(default)]
+        more: usize,
     },
     /// To `update`.
     Lists {
@@ -256,6 +266,15 @@ impl RunResult {
         match &self.answer {
             Answer::Packages(report) => &report.checks,
             Answer::Health { checks } => checks,
+            _ => &[],
+        }
+    }
+
+    /// The configuration files that exist in two versions, or are missing.
+    #[must_use]
+    pub fn conffiles(&self) -> &[Conffile] {
+        match &self.answer {
+            Answer::Conffiles { files, .. } => files,
             _ => &[],
         }
     }

@@ -21,16 +21,19 @@ pub enum Feature {
     HoldPackages,
     /// `download_only=yes`.
     DownloadOnly,
+    /// The operation `conffiles`.
+    Conffiles,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 6] = [
+pub const FEATURES: [Feature; 7] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
     Feature::OnlySecurity,
     Feature::HoldPackages,
     Feature::DownloadOnly,
+    Feature::Conffiles,
 ];
 
 impl Feature {
@@ -44,6 +47,7 @@ impl Feature {
             Self::OnlySecurity => "only-security",
             Self::HoldPackages => "hold-packages",
             Self::DownloadOnly => "download-only",
+            Self::Conffiles => "conffiles",
         }
     }
 }
@@ -65,6 +69,7 @@ impl Request {
             self.is_only_security().then_some(Feature::OnlySecurity),
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
             self.is_download_only().then_some(Feature::DownloadOnly),
+            (self.operation() == Operation::Conffiles).then_some(Feature::Conffiles),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -90,7 +95,9 @@ mod tests {
         assert_eq!(hold.missing_feature(&all[..4]), Some(Feature::HoldPackages));
         let download = request("upgrade download_only=yes");
         assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
-        for request in [&lists, &plan, &health, &security, &hold, &download] {
+        let conffiles = request("conffiles");
+        assert_eq!(conffiles.missing_feature(&all[..6]), Some(Feature::Conffiles));
+        for request in [&lists, &plan, &health, &security, &hold, &download, &conffiles] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -17,6 +17,8 @@ pub enum Operation {
     Check,
     /// Are dpkg, the services and the machine's own checks well; changes nothing.
     Health,
+    /// Which configuration files exist in two versions, or are missing; changes nothing.
+    Conffiles,
     /// Fetches the package lists.
     Update,
     /// Newer versions of what is installed; installs nothing new, removes nothing.
@@ -37,11 +39,12 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ping,
         Self::Status,
         Self::Check,
         Self::Health,
+        Self::Conffiles,
         Self::Update,
         Self::Upgrade,
         Self::DistUpgrade,
@@ -60,6 +63,7 @@ impl Operation {
             Self::Status => "status",
             Self::Check => "check",
             Self::Health => "health",
+            Self::Conffiles => "conffiles",
             Self::Update => "update",
             Self::Upgrade => "upgrade",
             Self::DistUpgrade => "dist-upgrade",
@@ -79,6 +83,7 @@ impl Operation {
             Self::Status => "Tell what is installed, pending, held and broken",
             Self::Check => "Tell which packages are broken",
             Self::Health => "Tell whether dpkg, the services and the machine's own checks are well",
+            Self::Conffiles => "Tell which configuration files exist in two versions, or are missing",
             Self::Update => "Fetch the package lists",
             Self::Upgrade => "Bring newer versions, install nothing new, remove nothing",
             Self::DistUpgrade => "Bring newer versions with what they newly need",

@@ -47,6 +47,37 @@ fn a_changed_conffile_is_kept_and_reported() {
         run.answer("web1")["conffiles_kept"],
         serde_json::json!(["/etc/hurts-conffile.conf"])
     );
+    // It is told until somebody has decided, and so is one that is missing.
+    web1.sh("rm /etc/hurts-conffile.conf.dpkg-dist; cp /etc/hurts-conffile.conf /etc/hurts-conffile.conf.dpkg-old").ok();
+    web1.sh("mv /etc/sudo.conf /root/").ok();
+    let listed = fleet.apt_all("web1 conffiles");
+    listed.ended("web1", "unchanged").exited(0);
+    let files = listed.answer("web1")["files"].as_array().unwrap();
+    let told: Vec<(&str, &str)> = files
+        .iter()
+        .map(|file| (file["path"].as_str().unwrap(), file["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/etc/hurts-conffile.conf", "replaced"),
+            ("/etc/sudo.conf", "missing")
+        ]
+    );
+    assert_eq!(files[0]["sha256"], files[0]["other_sha256"]);
+    let shown = fleet.plain_apt_all("web1 conffiles");
+    assert!(
+        shown
+            .stdout
+            .contains("/etc/hurts-conffile.conf  replaced (.dpkg-old)"),
+        "{shown:?}"
+    );
+    assert!(
+        shown
+            .stdout
+            .contains("web1: unchanged: 2 configuration files to look at"),
+        "{shown:?}"
+    );
 }
 
 #[test]
