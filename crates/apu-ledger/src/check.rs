@@ -192,7 +192,8 @@ impl<'a> Seen<'a> {
     fn test(&mut self, host: &HostName) {
         if let Some((place, trial)) = self.trial(host)
             && !trial.is_broken
-            && !self.held_back.contains_key(host)
+            // What a host of a later wave did was tested before, or it left it as it is.
+            && self.wave_of.get(host).is_none_or(|wave| *wave == 1)
             && self.are_done.insert(place)
         {
             self.tested.add(trial);

@@ -486,14 +486,14 @@ impl State {
 
     fn finish(&mut self, index: usize, mut ending: Ending, now: Moment, actions: &mut Vec<Action>) {
         published::mark_stale(&mut ending, self.operation, &self.published);
-        // A host of a later wave adds nothing: all that it does was tested before it started.
+        // A host of a later wave adds nothing: what it does was tested before it started, and what was not it leaves as it is.
         if !self.rollout.is_at_once()
+            && self.rollout.wave_of(index) == 0
             && ending.outcome == Outcome::Changed
             && ending.verdict() == Some(Verdict::Pass)
             && let Some(trial) = self.tasks[index].trial.as_ref()
-            // What a repair did there is not what the others do, and a part is not the whole.
+            // What a repair did there is not what the others do.
             && !trial.is_broken
-            && !self.narrowed.contains_key(&index)
         {
             self.tested.add(trial);
         }

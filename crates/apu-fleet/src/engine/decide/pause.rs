@@ -83,15 +83,17 @@ impl State {
             // The ledger has to say so for this run, too.
             self.emit(Event::Promoted { wave, by }, now, actions);
         }
-        for host in self.current_wave().hosts {
+        // As where it passes, only the first wave adds to what is tested.
+        let hosts = if self.wave == 0 {
+            self.current_wave().hosts
+        } else {
+            0..0
+        };
+        for host in hosts {
             let vouched = (self.run.phase_ending(host)).is_some_and(|ending| {
                 ending.outcome == Outcome::Changed && ending.verdict() == Some(Verdict::Inconclusive)
             });
-            let is_whole = !self.narrowed.contains_key(&host);
-            if vouched
-                && is_whole
-                && let Some(trial) = self.tasks[host].trial.as_ref().filter(|trial| !trial.is_broken)
-            {
+            if vouched && let Some(trial) = self.tasks[host].trial.as_ref().filter(|trial| !trial.is_broken) {
                 self.tested.add(trial);
             }
         }

@@ -129,3 +129,32 @@ fn whoever_promotes_a_wave_vouches_for_no_host_of_it_that_is_known_not_to_be_wel
     assert!(actions.contains(&Action::Start(2)) && !actions.contains(&Action::Start(3)));
     assert!(matches!(causes(&actions)[..], [ServerCause::Untested { .. }]));
 }
+
+#[test]
+fn a_host_that_did_a_part_of_its_plan_tests_nothing_also_where_its_wave_is_promoted_or_carried() {
+    let case = Case {
+        waves: vec![1, 1, 1],
+        // The second does what the first did, and leaves what the third would do.
+        trials: vec![0, 2, 1],
+        pauses: true,
+        ..Case::at_once(3, 3, None)
+    };
+    let (mut state, _) = case.begin();
+    state.on(Input::Go, NOW);
+    let actions = state.on(ended(0, Outcome::Changed), NOW);
+    let held_back = Event::HeldBack {
+        host: name(1),
+        packages: vec![package(1)],
+    };
+    assert!(told(&actions).contains(&&held_back) && actions.contains(&Action::Start(1)));
+    state.on(unclear(1), NOW);
+    let actions = state.on(promote(2), NOW);
+    assert!(matches!(causes(&actions)[..], [ServerCause::Untested { .. }]));
+
+    let well = || Carried::Ended(Box::new(changed(Some(Verdict::Pass))));
+    let carried = [(name(0), well()), (name(1), well())];
+    let (mut state, _) = case.begin_with(carried.into(), HashMap::new());
+    let actions = state.on(Input::Go, NOW);
+    assert!(matches!(causes(&actions)[..], [ServerCause::Untested { .. }]));
+    assert_eq!(actions.last(), Some(&Action::Stop));
+}
