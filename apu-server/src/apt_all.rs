@@ -13,6 +13,7 @@ mod refresh_lists;
 mod resume;
 mod rollout;
 mod show;
+mod slot;
 mod stored;
 
 use std::process::ExitCode;
@@ -22,8 +23,10 @@ use clap::{CommandFactory, Parser};
 
 pub use args::{Args, Shown};
 pub(crate) use command_line::operation_of;
+pub(crate) use push::Pushed;
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
+pub(crate) use slot::{Asked, download, plan, refresh};
 pub(crate) use stored::apply_stored;
 
 use crate::program::{failed, finished};

@@ -20,6 +20,7 @@ mod remote;
 mod runs;
 mod runs_under_way;
 mod show;
+mod slots;
 mod status;
 
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ enum Command {
     Unlock(locks::UnlockArgs),
     Plans(plans::ListArgs),
     Apply(plans::ApplyArgs),
+    Slots(slots::Args),
     Resume(runs_under_way::ResumeArgs),
     Retry(runs_under_way::RetryArgs),
     Pause(instruct::PauseArgs),
@@ -105,6 +107,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Unlock(args) => locks::unlock(&enter()?, args),
         Command::Plans(args) => plans::list(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
+        Command::Slots(args) => slots::run(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),
         Command::Retry(args) => runs_under_way::retry(&enter()?, args),
         Command::Pause(args) => instruct::pause(&enter()?, args),
