@@ -43,6 +43,7 @@ check "apu serve is not started" not pidof apu
 check "apu serve is not enabled" not test -e /etc/systemd/system/multi-user.target.wants/apu-serve.service
 check "the archive is signed anew in time" \
     test -e /etc/systemd/system/timers.target.wants/apu-publish.timer
+check "slots are looked at" test -e /etc/systemd/system/timers.target.wants/apu-slots.timer
 before=$(sha256sum </var/lib/apu-data/repo/local/InRelease)
 sleep 1
 check "also without systemd" run-parts --regex '^apu-server$' /etc/cron.daily
