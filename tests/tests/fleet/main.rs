@@ -40,6 +40,7 @@ mod selection;
 mod silent;
 mod simulations;
 mod sitting;
+mod slots;
 mod stored_plans;
 mod suites;
 mod trials;
