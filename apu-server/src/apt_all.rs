@@ -15,6 +15,7 @@ mod refresh_lists;
 mod resume;
 mod rollout;
 mod show;
+mod slot;
 mod stored;
 mod turn;
 
@@ -26,9 +27,11 @@ use clap::{CommandFactory, Parser};
 pub use args::{Args, Shown};
 pub(crate) use command_line::operation_of;
 pub(crate) use maintenance::closed_now;
+pub(crate) use push::Pushed;
 pub(crate) use queue::why_queued;
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
+pub(crate) use slot::{Asked, download, plan, refresh};
 pub(crate) use stored::apply_stored;
 pub(crate) use turn::{Turn, take_turn};
 

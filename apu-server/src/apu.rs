@@ -21,6 +21,7 @@ mod remote;
 mod runs;
 mod runs_under_way;
 mod show;
+mod slots;
 mod status;
 
 use std::path::PathBuf;
@@ -60,6 +61,7 @@ enum Command {
     Plans(plans::ListArgs),
     Apply(plans::ApplyArgs),
     Queue(queue::Args),
+    Slots(slots::Args),
     Resume(runs_under_way::ResumeArgs),
     Retry(runs_under_way::RetryArgs),
     Pause(instruct::PauseArgs),
@@ -108,6 +110,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Plans(args) => plans::list(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
         Command::Queue(args) => queue::run(&enter()?, args),
+        Command::Slots(args) => slots::run(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),
         Command::Retry(args) => runs_under_way::retry(&enter()?, args),
         Command::Pause(args) => instruct::pause(&enter()?, args),

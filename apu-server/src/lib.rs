@@ -2,16 +2,19 @@
 
 pub mod apt_all;
 pub mod apu;
+mod child;
 pub mod context;
 pub mod failure;
 pub mod interrupt;
 mod ledger;
+mod notices;
 mod one_phase;
 mod program;
 mod published;
 pub mod repo;
 pub mod serve;
 pub mod setup;
+mod slots;
 pub mod stored_plans;
 pub mod syslog;
 pub mod view;

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::{atomic_file, quote};
+use apu_debian::hex;
 use apu_fleet::{HostName, Rollout, Trial};
 use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::settings::PAUSE_LIMIT;
 use apu_site::{Failure, Site};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// How long a plan may be carried out.
 pub const VALID: Duration = Duration::from_secs(7 * 86_400);
@@ -159,6 +161,14 @@ fn claim_number(site: &Site, last: u32) -> Result<u32, Failure> {
 /// # Errors
 /// Where it is there and cannot be read.
 pub fn find(site: &Site, number: u32) -> io::Result<Option<StoredPlan>> {
+    Ok(find_with_sha256(site, number)?.map(|(plan, _)| plan))
+}
+
+/// A plan by its number, with the hash of its file, which tells it apart from one that has its number later.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_with_sha256(site: &Site, number: u32) -> io::Result<Option<(StoredPlan, String)>> {
     let file = match File::open(path(site, number)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
@@ -168,7 +178,9 @@ pub fn find(site: &Site, number: u32) -> io::Result<Option<StoredPlan>> {
     if bytes.len() as u64 > LONGEST {
         return Ok(None);
     }
-    Ok(serde_json::from_slice(&bytes).ok())
+    let sha256 = hex::encode(&Sha256::digest(&bytes));
+    let plan: Option<StoredPlan> = serde_json::from_slice(&bytes).ok();
+    Ok(plan.map(|plan| (plan, sha256)))
 }
 
 /// The numbers of all plans, the oldest first.

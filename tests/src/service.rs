@@ -23,12 +23,20 @@ pub enum Service {
     Apache2,
     /// A web server, instead of `apu serve`.
     Nginx,
+    /// A mail server, Debian's own choice, on port 25; with what slots need beside it, and Python for a webhook's other side.
+    Exim,
 }
 
 impl Service {
-    const ALL: [Self; 4] = [Self::Squid, Self::AptCacherNg, Self::Apache2, Self::Nginx];
+    const ALL: [Self; 5] = [
+        Self::Squid,
+        Self::AptCacherNg,
+        Self::Apache2,
+        Self::Nginx,
+        Self::Exim,
+    ];
 
-    /// Its package, and its service.
+    /// Its service, and all but Exim's package.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,6 +44,19 @@ impl Service {
             Self::AptCacherNg => "apt-cacher-ng",
             Self::Apache2 => "apache2",
             Self::Nginx => "nginx",
+            Self::Exim => "exim4",
+        }
+    }
+
+    /// What is installed for it.
+    const fn wanted(self) -> &'static [&'static str] {
+        match self {
+            Self::Squid => &["squid"],
+            Self::AptCacherNg => &["apt-cacher-ng"],
+            Self::Apache2 => &["apache2"],
+            Self::Nginx => &["nginx"],
+            // systemd for systemd-analyze: it is not PID 1 here.
+            Self::Exim => &["exim4-daemon-light", "curl", "systemd", "python3"],
         }
     }
 
@@ -46,6 +67,7 @@ impl Service {
             Self::Squid => 3128,
             Self::AptCacherNg => 3142,
             Self::Apache2 | Self::Nginx => 80,
+            Self::Exim => 25,
         }
     }
 
@@ -54,12 +76,13 @@ impl Service {
         self.port() == 80
     }
 
-    const fn example(self) -> &'static str {
+    const fn example(self) -> Option<&'static str> {
         match self {
-            Self::Squid => "squid-apu.conf",
-            Self::AptCacherNg => "acng-apu.conf",
-            Self::Apache2 => "apache2-apu.conf",
-            Self::Nginx => "nginx-apu.conf",
+            Self::Squid => Some("squid-apu.conf"),
+            Self::AptCacherNg => Some("acng-apu.conf"),
+            Self::Apache2 => Some("apache2-apu.conf"),
+            Self::Nginx => Some("nginx-apu.conf"),
+            Self::Exim => None,
         }
     }
 
@@ -74,7 +97,7 @@ impl Service {
         let base = root::base(suite, Flavour::Plain)?;
         let inputs = Inputs::of("recipe 1")
             .and(word(&base))
-            .and(Self::ALL.map(Self::name));
+            .and(Self::ALL.map(|service| service.wanted().join(" ")));
         let entry = store::entry("services", suite.name(), &inputs, |draft| fetch(&base, draft))?;
         Ok(entry.join(self.name()))
     }
@@ -93,16 +116,26 @@ impl Service {
         host.sh("chmod 755 /usr/sbin/policy-rc.d").ok();
         apt(host, &debs.iter().map(String::as_str).collect::<Vec<_>>())?;
         host.sh("rm /usr/sbin/policy-rc.d").ok();
-        for command in commands(&self.read_example(host)?) {
+        let example = self.read_example(host)?;
+        // It delivers for this server alone, as Debian sets it up, and listens where the fleet looks for it.
+        let own = "sed -i \"s/^dc_local_interfaces=.*/dc_local_interfaces='127.9.0.1'/\" /etc/exim4/update-exim4.conf.conf";
+        let commands = match &example {
+            Some(example) => commands(example),
+            None => vec![own],
+        };
+        for command in commands {
             let typed = host.sh(command);
             ensure!(typed.code == 0, "`{command}`: {}{}", typed.stdout, typed.stderr);
         }
         Ok(())
     }
 
-    fn read_example(self, host: &Host) -> Result<String> {
-        let path = format!("/usr/share/doc/apu-server/examples/{}", self.example());
-        host.read(&path).with_context(|| format!("no {path}"))
+    fn read_example(self, host: &Host) -> Result<Option<String>> {
+        let Some(example) = self.example() else {
+            return Ok(None);
+        };
+        let path = format!("/usr/share/doc/apu-server/examples/{example}");
+        host.read(&path).with_context(|| format!("no {path}")).map(Some)
     }
 }
 
@@ -118,7 +151,7 @@ fn commands(example: &str) -> Vec<&str> {
 /// Downloads every service with what it needs. The machine's own apt does that, with lists and caches of its own; nothing
 /// is installed here.
 fn fetch(base: &Path, draft: &Path) -> Result<()> {
-    eprintln!("fetching squid, apt-cacher-ng, apache2 and nginx: once");
+    eprintln!("fetching squid, apt-cacher-ng, apache2, nginx and exim4: once");
     let desk = draft.join("apt");
     for folder in ["lists/partial", "archives/partial"] {
         fs::create_dir_all(desk.join(folder))?;
@@ -155,11 +188,10 @@ fn fetch(base: &Path, draft: &Path) -> Result<()> {
         apt_get(
             &folder,
             &[
-                "install",
-                "--download-only",
-                "--no-install-recommends",
-                service.name(),
-            ],
+                &["install", "--download-only", "--no-install-recommends"],
+                service.wanted(),
+            ]
+            .concat(),
         )?;
         fs::remove_dir_all(folder.join("partial"))?;
         let _ = fs::remove_file(folder.join("lock"));

@@ -11,7 +11,7 @@ use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
     Announcement, Approval, Batch, Carried, Closing, Host, HostName, Instruction, JsonLines, Limits, Phase,
-    PublishedArchive, Rollout, Runner, ServerReason, Sinks, Task, Trial,
+    PublishedArchive, PushId, Rollout, Runner, ServerReason, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
 use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
@@ -36,10 +36,28 @@ use crate::view::paint::Paint;
 use crate::view::plans::question;
 use crate::view::reason::describe;
 
+/// No host was asked anything.
+const NOTHING: Pushed = Pushed {
+    status: 0,
+    run: None,
+    plan: None,
+};
+
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
-    push_in(&context, args, &args.target, None)
+    push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
+}
+
+/// How a push ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pushed {
+    /// Its exit status.
+    pub(crate) status: u8,
+    /// Its number in the ledger; none where no host was asked to change anything.
+    pub(crate) run: Option<RunNumber>,
+    /// The number of the plan that it kept.
+    pub(crate) plan: Option<u32>,
 }
 
 /// The same on this site, as a repetition of `parent` where there is one; the waves are those that the settings say for
@@ -49,7 +67,7 @@ pub(super) fn push_in(
     args: &Args,
     rollout_of: &str,
     parent: Option<RunNumber>,
-) -> Result<u8, Failure> {
+) -> Result<Pushed, Failure> {
     let ui = &context.ui;
     let inventory = context.inventory()?;
     let hosts = || {
@@ -60,7 +78,7 @@ pub(super) fn push_in(
         for host in hosts()? {
             say!(ui, "{host}");
         }
-        return Ok(0);
+        return Ok(NOTHING);
     }
     let local = match args.files()? {
         files if files.is_empty() => None,
@@ -84,12 +102,13 @@ pub(super) fn push_in(
         if args.dry_run {
             tell(&local.outlook());
             tell("nothing was published, and no host was asked: what it would change is known only then\n");
-            return Ok(0);
+            return Ok(NOTHING);
         }
         tell(&local.publish(ui, &context.site)?);
     }
     let local = local.map_or_else(Vec::new, |local| local.packages().to_vec());
     let start = Start {
+        push: new_push()?,
         context,
         ssh: &ssh,
         args,
@@ -106,6 +125,8 @@ pub(super) fn push_in(
 
 /// What a push needs to begin.
 pub(super) struct Start<'a> {
+    /// Its identity.
+    pub(super) push: PushId,
     pub(super) context: &'a Context,
     pub(super) ssh: &'a Arc<Ssh>,
     pub(super) args: &'a Args,
@@ -127,8 +148,9 @@ pub(super) struct Start<'a> {
 pub(super) fn run_push(
     start: Start<'_>,
     work: impl AsyncFnOnce(&mut Push<'_>, Vec<Host>) -> Result<u8, Failure>,
-) -> Result<u8, Failure> {
+) -> Result<Pushed, Failure> {
     let Start {
+        push,
         context,
         ssh,
         args,
@@ -168,7 +190,7 @@ pub(super) fn run_push(
         follow(ui, output)
     };
     let mut record = Record::of(args, &hosts);
-    let announcement = Announcement::of(new_push()?, &hosts, &request, record.by().to_owned());
+    let announcement = Announcement::of(push, &hosts, &request, record.by().to_owned());
     let recorder = ledger.map(|ledger| {
         let new = NewRun {
             push: announcement.push,
@@ -204,6 +226,7 @@ pub(super) fn run_push(
             runner: Runner::start(ssh, instructions, sinks, announcement),
             recorder: recorder.clone(),
             record: &mut record,
+            kept: None,
             local,
             may_replace: &context.settings.archive.may_replace,
             approved: HashMap::new(),
@@ -235,17 +258,22 @@ pub(super) fn run_push(
             Err(failure) => failure.kind().exit_status(),
         };
         left = waiting(push.runner.state(), &push.approved);
+        let kept = push.kept;
         push.runner.finish(status);
-        done
+        done.map(|status| (status, kept))
     });
     if let Some(recorder) = &recorder {
         close(ui, &context.site, recorder, &mut record);
     }
-    record.write(ui, &context.site, done.as_ref().ok().copied());
+    record.write(ui, &context.site, done.as_ref().ok().map(|(status, _)| *status));
     if let (Some(number), Some(until)) = (record.ledger, queue_until) {
         enqueue((ui, args.shown), &context.site, number, &left, until)?;
     }
-    done
+    done.map(|(status, plan)| Pushed {
+        status,
+        run: record.ledger,
+        plan,
+    })
 }
 
 /// Writes what is left into the ledger, and lets the oldest runs go.
@@ -268,6 +296,8 @@ pub(super) struct Push<'a> {
     pub(super) record: &'a mut Record,
     /// Where it is recorded; none where no host is asked to change anything.
     pub(super) recorder: Option<Recorder>,
+    /// The number of the plan that was kept.
+    pub(super) kept: Option<u32>,
     /// What was published for this push.
     pub(super) local: Vec<PackageArg>,
     /// What of the site's archive clients prefer to Debian's.

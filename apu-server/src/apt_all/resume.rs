@@ -13,6 +13,7 @@ use super::args::{Args, Shown};
 use super::push::{Push, Start, push_in, run_push};
 use crate::context::Context;
 use crate::failure::{self, ledger as ledger_failure};
+use crate::one_phase::new_push;
 
 /// Goes on with a run. Hosts whose end is known are not asked again. The others are asked for the same run, with what was approved
 /// for them: a client that has done it says how that ended, and does nothing twice.
@@ -62,6 +63,7 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
     let hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
     let ssh = context.ssh()?;
     let start = Start {
+        push: new_push()?,
         context,
         ssh: &ssh,
         args: &args,
@@ -73,7 +75,7 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
             .queue_until
             .and_then(|at| Timestamp::from_millisecond(at).ok()),
     };
-    run_push(start, async move |push: &mut Push<'_>, hosts| {
+    let pushed = run_push(start, async move |push: &mut Push<'_>, hosts| {
         let parallel = NonZeroUsize::new(work.parallel).unwrap_or(NonZeroUsize::MIN);
         // What failed in the plan has no turn here, and still counts.
         let most = work
@@ -87,7 +89,8 @@ pub(crate) fn resume(context: &Context, ledger: Ledger, run: &Run, shown: Shown)
         push.carry(carried, promoted);
         push.apply(request, &hosts, work.rollout).await?;
         Ok(push.show(&[]))
-    })
+    })?;
+    Ok(pushed.status)
 }
 
 /// Does anew what a run asked for, on these hosts of it.
@@ -104,7 +107,7 @@ pub(crate) fn repeat(
     let target = fold(hosts.iter().map(HostName::as_str));
     let mut args = Args::of_request(&target, &request, shown);
     args.yes = yes;
-    push_in(context, &args, &run.target, Some(run.number))
+    push_in(context, &args, &run.target, Some(run.number)).map(|pushed| pushed.status)
 }
 
 /// A request as the ledger has it.

@@ -2,29 +2,35 @@
 
 use std::collections::HashMap;
 
-use apu_fleet::{Host, HostName};
+use apu_fleet::{Host, HostName, PushId};
 use apu_proto::{PackageArg, Plan, Request, RequestOption};
 use apu_site::Failure;
 use jiff::Timestamp;
 
 use super::args::{Args, Shown};
 use super::planned::plans_of;
-use super::push::{Push, Start, run_push};
+use super::push::{Push, Pushed, Start, run_push};
 use super::rollout::Arranged;
 use crate::context::Context;
 use crate::failure;
 use crate::stored_plans::{self, StoredPlan};
 
-/// Carries out a plan that was kept; `shown` is whether events are printed, everything, or only what needs a hand.
+/// Carries out a plan that was kept, as the push of this identity; `shown` is whether events are printed, everything, or only what needs a hand.
 ///
 /// # Errors
 /// Where a host of it is none any more, and where any push cannot begin.
-pub(crate) fn apply_stored(context: &Context, plan: &StoredPlan, shown: Shown) -> Result<u8, Failure> {
+pub(crate) fn apply_stored(
+    context: &Context,
+    plan: &StoredPlan,
+    shown: Shown,
+    push: PushId,
+) -> Result<Pushed, Failure> {
     let request = request_of(plan)?;
     let args = Args::of_request(&plan.target, &request, shown);
     let hosts = hosts_of_plan(context, plan.hosts.iter().map(|(host, _)| host))?;
     let ssh = context.ssh()?;
     let start = Start {
+        push,
         context,
         ssh: &ssh,
         args: &args,
@@ -112,6 +118,7 @@ impl Push<'_> {
             return Ok(());
         }
         let number = stored_plans::keep(self.site, &stored)?;
+        self.kept = Some(number);
         // Standard output is the events' where they are asked for.
         let text = format!("plan p{number} is kept; to carry it out: apu apply p{number}\n");
         match self.args.shown.json {

@@ -16,6 +16,7 @@ use super::push::{Push, Start, not_a_request, run_push};
 use super::resume::request;
 use crate::context::Context;
 use crate::failure::ledger as ledger_failure;
+use crate::one_phase::new_push;
 
 /// Another turn of a run for hosts of it.
 pub(crate) struct Turn {
@@ -54,8 +55,9 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
         ledger: Some(ledger),
         parent: Some(run.number),
         queue_until: None,
+        push: new_push()?,
     };
-    run_push(start, async move |push: &mut Push<'_>, hosts| {
+    let pushed = run_push(start, async move |push: &mut Push<'_>, hosts| {
         let rollout = work
             .as_ref()
             .map_or_else(Rollout::default, |work| work.rollout.clone());
@@ -101,7 +103,8 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
         push.keep_back(kept_back);
         push.apply(request, &hosts, once).await?;
         Ok(push.show(&[]))
-    })
+    });
+    pushed.map(|pushed| pushed.status)
 }
 
 /// What hosts of a run have done and stayed well with.

@@ -113,7 +113,7 @@ fn usages(command: &clap::Command, lines: &mut Vec<String>) {
     for command in &below {
         usages(command, lines);
     }
-    if !below.is_empty() {
+    if command.is_subcommand_required_set() {
         return;
     }
     let mut words = vec![command.get_bin_name().unwrap_or(command.get_name()).to_owned()];
@@ -146,6 +146,7 @@ fn json(name: &str) -> &'static str {
         "apu-diff" => include_str!("generate/apu-diff.roff"),
         "apu-history" => include_str!("generate/apu-history.roff"),
         "apu-locks" => include_str!("generate/apu-locks.roff"),
+        "apu-slots" => include_str!("generate/apu-slots.roff"),
         "apu-log" => include_str!("generate/apu-log.roff"),
         "apu-plans" => include_str!("generate/apu-plans.roff"),
         "apu-runs" => include_str!("generate/apu-runs.roff"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::recorded::say_json;
 use crate::apt_all;
 use crate::context::Context;
+use crate::one_phase::new_push;
 use crate::stored_plans::{self, StoredPlan, VALID};
 use crate::view::json::json_time;
 use crate::view::paint::Paint;
@@ -187,7 +188,7 @@ pub(super) fn apply(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> 
             ))
             .advise(format!("{} --plan", command(&plan))));
     }
-    apt_all::apply_stored(context, &plan, args.shown)
+    apt_all::apply_stored(context, &plan, args.shown, new_push()?).map(|pushed| pushed.status)
 }
 
 /// The number of the plan that a word names.

@@ -5,6 +5,7 @@ mod duration;
 mod error;
 mod max_failures;
 mod number_or_text;
+mod slot;
 mod value;
 mod wave_size;
 
@@ -24,6 +25,7 @@ pub use duration::duration;
 use duration::{seconds, seconds_or_off, some_seconds_or_off};
 pub use error::SettingsError;
 pub use max_failures::MaxFailures;
+pub use slot::{Calendar, LONGEST_NOTICE, MailAddress, Notices, Slot, SlotOperation, TellOn, Webhook};
 use value::url_or_none;
 pub use value::{KeyExchange, Url};
 pub use wave_size::{Canary, WaveSize, WaveSizes};
@@ -44,6 +46,10 @@ pub struct Settings {
     pub maintenance: BTreeMap<String, Windows>,
     /// `[hooks]`
     pub hooks: Hooks,
+    /// `[slot.NAME]`: when a class is updated without a hand.
+    pub slot: BTreeMap<String, Slot>,
+    /// `[notices]`: who is told of that.
+    pub notices: Notices,
     /// `[client]`
     pub client: Client,
     /// `[archive]`
@@ -263,6 +269,13 @@ impl Settings {
             }
         }
         settings.check_archives()?;
+        for (name, slot) in &settings.slot {
+            slot.check(name, &settings.notices)
+                .map_err(|problem| SettingsError::Slot {
+                    name: name.clone(),
+                    problem,
+                })?;
+        }
         Ok(settings)
     }
 

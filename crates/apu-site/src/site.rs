@@ -80,6 +80,8 @@ impl Site {
         ledger = "var/lib/apu-server/apu.db";
         /// The plans that are kept to be carried out, 0700.
         plans = "var/lib/apu-server/plans";
+        /// How far the slots are, 0700.
+        slots = "var/lib/apu-server/slots";
         /// What the server needs while it runs, 0700.
         run = "run/apu-server";
     }

@@ -45,6 +45,7 @@ check "the archive is signed anew in time" \
     test -e /etc/systemd/system/timers.target.wants/apu-publish.timer
 check "hosts that wait get their turn" \
     test -e /etc/systemd/system/timers.target.wants/apu-queue.timer
+check "slots are looked at" test -e /etc/systemd/system/timers.target.wants/apu-slots.timer
 before=$(sha256sum </var/lib/apu-data/repo/local/InRelease)
 sleep 1
 check "also without systemd" run-parts --regex '^apu-server$' /etc/cron.daily

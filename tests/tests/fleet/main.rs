@@ -42,6 +42,7 @@ mod selection;
 mod silent;
 mod simulations;
 mod sitting;
+mod slots;
 mod stored_plans;
 mod suites;
 mod trials;

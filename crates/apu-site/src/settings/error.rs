@@ -44,6 +44,22 @@ pub enum SettingsError {
         /// Why.
         problem: &'static str,
     },
+    /// A slot that cannot be as it is written.
+    #[error("[slot.{name}]: {problem}")]
+    Slot {
+        /// Its name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// A line without the address of a webhook: who knows it can post there.
+fn without_webhook(line: &str) -> String {
+    match line.find("webhook") {
+        Some(at) if line[at..].contains('=') => format!("{}webhook = …", &line[..at]),
+        _ => line.to_owned(),
+    }
 }
 
 /// A line whose addresses have no user name and password: an error is read by more people than the file.
@@ -86,7 +102,7 @@ impl SettingsError {
         let text = text.lines().nth(line - 1).unwrap_or_default().trim();
         Self::Value {
             line,
-            text: without_passwords(text),
+            text: without_webhook(&without_passwords(text)),
             message: message.replace('\n', "; "),
         }
     }
@@ -103,7 +119,9 @@ impl SettingsError {
             Self::Value { line, .. } => {
                 format!("correct line {line} of {path}; apu.toml(5) lists every key with its default")
             }
-            Self::Archive { .. } => format!("correct it in {path}; apu.toml(5) has an example"),
+            Self::Archive { .. } | Self::Slot { .. } => {
+                format!("correct it in {path}; apu.toml(5) has an example")
+            }
             Self::Relative { .. } => format!("write the path in {path} with a leading /"),
         }
     }
