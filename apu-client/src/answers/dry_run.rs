@@ -2,7 +2,7 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
 
-use crate::apt::Plan;
+use crate::apt::{Plan, Target, security_updates};
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
@@ -18,11 +18,12 @@ pub(crate) fn dry_run(
     request: &Request,
     conffiles: Conffiles,
 ) -> Result<RunResult, Refusal> {
-    let notes = if installs_apu_data_only(request) {
+    let (notes, targets) = if installs_apu_data_only(request) {
         site_sources(paths)?;
-        Vec::new()
+        (Vec::new(), None)
     } else {
-        preflight(paths, request.operation())?.notes
+        let checked = preflight(paths, request.operation())?;
+        (checked.notes, Some(checked.targets))
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
@@ -40,6 +41,7 @@ pub(crate) fn dry_run(
     check_approval(paths, request, &plan, &database)?;
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
+    found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
     found.broken = database.broken();
     found.repair = database.is_dirty();
     found.system = System {

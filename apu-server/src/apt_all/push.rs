@@ -14,14 +14,14 @@ use apu_fleet::{
     PublishedArchive, Rollout, Runner, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Plan, Request, RequestError, RequestOption};
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
 use super::maintenance::closings;
-use super::planned::{marked, wanted};
+use super::planned::{marked, plans_of, wanted};
 use super::question::ask;
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -460,8 +460,14 @@ impl Push<'_> {
         wanted: &[(HostName, Trial)],
         arranged: &Arranged,
     ) -> Result<Approval, Failure> {
-        let marked = marked(&self.endings()).map(|(_, packages)| packages.len()).sum();
-        let question = question(wanted, marked, arranged.outlook().as_deref());
+        let endings = self.endings();
+        let marked = marked(&endings).map(|(_, packages)| packages.len()).sum();
+        let hosts: HashSet<&HostName> = wanted.iter().map(|(host, _)| host).collect();
+        let plans: Vec<&Plan> = plans_of(&endings)
+            .filter(|(host, _)| hosts.contains(host))
+            .map(|(_, plan)| plan)
+            .collect();
+        let question = question(&plans, marked, arranged.outlook().as_deref());
         let is_seen = self.ui.stdout().is_terminal;
         if is_seen {
             self.ui.show(&self.plan(self.output.paint));

@@ -140,7 +140,7 @@ pub(super) fn list(context: &Context, args: &ListArgs) -> Result<u8, Failure> {
             span(plan.age(now)),
             quote(&plan.by),
             command(&plan),
-            counted(&plan.trials()),
+            counted(&plan.hosts.iter().map(|(_, plan)| plan).collect::<Vec<_>>()),
         );
     }
     Ok(0)

@@ -88,7 +88,7 @@ impl Body {
         self.details = result_details(result);
         let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
         if let Some(plan) = result.plan().filter(|_| not_done) {
-            self.changes = Listing::of_steps(&plan.transaction);
+            self.changes = Listing::of_plan(plan);
             let counts = &self.changes.counts;
             self.reasons.push(format!("what it would change now: {counts}"));
         }

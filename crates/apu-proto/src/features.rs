@@ -21,16 +21,19 @@ pub enum Feature {
     HoldPackages,
     /// `download_only=yes`.
     DownloadOnly,
+    /// The answer to a dry run tells which upgrades are security updates. No request needs it.
+    PlanSecurity,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 6] = [
+pub const FEATURES: [Feature; 7] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
     Feature::OnlySecurity,
     Feature::HoldPackages,
     Feature::DownloadOnly,
+    Feature::PlanSecurity,
 ];
 
 impl Feature {
@@ -44,6 +47,7 @@ impl Feature {
             Self::OnlySecurity => "only-security",
             Self::HoldPackages => "hold-packages",
             Self::DownloadOnly => "download-only",
+            Self::PlanSecurity => "plan-security",
         }
     }
 }

@@ -92,6 +92,13 @@ fn security_updates_alone_on(suite: Suite) {
             "tool:amd64 2.0"
         ]
     );
+    // The plan tells which of them are security updates, also where the version that comes is another archive's.
+    let security = serde_json::json!(["pkg-a:amd64", "tool:amd64"]);
+    assert_eq!(all.answer("one")["security"], security);
+    let shown = fleet.plain_apt_all("one upgrade --dry-run").stdout;
+    assert!(shown.contains(": 5 upgraded (2 security)\n"), "{shown}");
+    let marked = shown.lines().filter(|line| line.contains("  security, from "));
+    assert_eq!(marked.count(), 2, "{shown}");
     for operation in ["upgrade", "dist-upgrade"] {
         let narrow = fleet.apt_all(&format!("one {operation} --security --dry-run"));
         let answer = narrow.answer("one");
@@ -100,6 +107,7 @@ fn security_updates_alone_on(suite: Suite) {
             ["pkg-a:amd64 2.0", "pkg-c:amd64 2.0", "tool:amd64 2.0"],
             "{operation}"
         );
+        assert_eq!(answer["security"], security, "{operation}");
         assert_eq!(answer["kept_back"], serde_json::json!(["pkg-e"]));
     }
     one.sh("apt-mark unhold pkg-e").ok();
