@@ -4,6 +4,7 @@ mod check;
 mod dry_run;
 pub(crate) mod health;
 mod kernel;
+mod services;
 mod status;
 
 use apu_proto::{Operation, Request, RunResult};

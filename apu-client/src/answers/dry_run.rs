@@ -2,6 +2,7 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
 
+use super::services::affected_services;
 use crate::apt::{Plan, Target, security_updates};
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
@@ -42,6 +43,7 @@ pub(crate) fn dry_run(
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
+    found.services = affected_services(paths, &plan);
     found.broken = database.broken();
     found.repair = database.is_dirty();
     found.system = System {

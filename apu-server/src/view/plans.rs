@@ -21,6 +21,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let transactions: HashMap<TransactionId, &Transaction> = (planned.iter())
         .map(|(_, plan)| (plan.transaction.id(), &plan.transaction))
         .collect();
+    let of_hosts = planned;
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
             named("kept back", &plan.kept_back),
@@ -57,7 +58,28 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             let _ = writeln!(text, "  the same versions as on {others}; {packages}");
         }
     }
+    text += &services(of_hosts, paint);
     paint.letters(text)
+}
+
+/// The running services that the plans reach, where clients say so: equal ones together.
+fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
+    let told = planned.iter().filter_map(|(host, plan)| {
+        let services = plan.services.as_ref()?;
+        (!services.is_empty()).then_some((host, services))
+    });
+    let mut text = String::new();
+    for (services, hosts) in groups(told) {
+        let more = (services.more > 0).then(|| format!("and {} more", services.more));
+        let kinds = [
+            named("restarts", &services.restarts),
+            named("stale", &services.stale),
+            more,
+        ];
+        let kinds: Vec<String> = kinds.into_iter().flatten().collect();
+        let _ = writeln!(text, "{}: {}", paint.strong(&set(&hosts)), kinds.join("; "));
+    }
+    text
 }
 
 fn headline(counts: &Counts, hosts: usize) -> String {
@@ -186,6 +208,38 @@ mod tests {
              db1: 1 change: 1 upgraded (1 security)\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  security, from Debian-Security:12/stable-security\n\
              mail: nothing to do\n"
+        );
+    }
+
+    #[test]
+    fn services_stand_behind_the_changes_and_equal_ones_together() {
+        let plan = |restarts: &[&str], stale: &[&str], more| {
+            let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+            Plan {
+                transaction: Transaction::new(vec![upgrade("a:amd64")]),
+                services: Some(apu_proto::Services {
+                    restarts: words(restarts),
+                    stale: words(stale),
+                    more,
+                }),
+                ..Plan::default()
+            }
+        };
+        let both = plan(&["postgresql@15-main", "ssh"], &["cron"], 0);
+        let (many, none) = (plan(&[], &["a\nb"], 7), plan(&[], &[], 0));
+        let planned = [
+            (host("web1"), &both),
+            (host("web2"), &many),
+            (host("web3"), &both),
+            (host("web4"), &none),
+        ];
+        let text = plans(&planned, PLAIN, false);
+        let (changes, services) = text.split_once("Debian-Security:12/stable-security\n").unwrap();
+        assert!(changes.starts_with("web[1-4]: the same change"), "{text}");
+        assert_eq!(
+            services,
+            "web[1,3]: restarts: postgresql@15-main, ssh; stale: cron\n\
+             web2: stale: a\u{fffd}b; and 7 more\n"
         );
     }
 

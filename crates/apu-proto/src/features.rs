@@ -23,10 +23,12 @@ pub enum Feature {
     DownloadOnly,
     /// The answer to a dry run tells which upgrades are security updates. No request needs it.
     PlanSecurity,
+    /// The same answer tells which running services it reaches. No request needs it.
+    PlanServices,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 7] = [
+pub const FEATURES: [Feature; 8] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -34,6 +36,7 @@ pub const FEATURES: [Feature; 7] = [
     Feature::HoldPackages,
     Feature::DownloadOnly,
     Feature::PlanSecurity,
+    Feature::PlanServices,
 ];
 
 impl Feature {
@@ -48,6 +51,7 @@ impl Feature {
             Self::HoldPackages => "hold-packages",
             Self::DownloadOnly => "download-only",
             Self::PlanSecurity => "plan-security",
+            Self::PlanServices => "plan-services",
         }
     }
 }

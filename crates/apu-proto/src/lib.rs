@@ -20,6 +20,7 @@ mod package_glob;
 mod reason;
 mod request;
 mod run_id;
+mod services;
 mod status;
 mod transaction;
 
@@ -39,6 +40,7 @@ pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
 };
 pub use run_id::{RunId, RunIdError};
+pub use services::{MAX_SERVICES, Services};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
 pub use transaction::{
     DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, System, Transaction, TransactionId,

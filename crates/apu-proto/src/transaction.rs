@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::services::Services;
 use crate::status::Broken;
 
 apu_debian::hex_value!(
@@ -223,6 +224,9 @@ pub struct Plan {
     /// The upgrades that are security updates, by apt's own rule, sorted; none where the client does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Vec<PackageKey>>,
+    /// The running services that it reaches; none where the client does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
