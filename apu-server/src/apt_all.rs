@@ -1,11 +1,13 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod approve;
 mod args;
 mod audit;
 mod begin;
 mod candidate;
 mod command_line;
 mod maintenance;
+mod min_age;
 mod planned;
 mod push;
 mod question;
@@ -14,6 +16,7 @@ mod resume;
 mod rollout;
 mod show;
 mod stored;
+mod young;
 
 use std::process::ExitCode;
 

@@ -44,6 +44,7 @@ pub(crate) fn dry_run(
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
     found.services = affected_services(paths, &plan);
+    found.too_young = request.too_young().to_vec();
     found.broken = database.broken();
     found.repair = database.is_dirty();
     found.system = System {

@@ -306,6 +306,7 @@ mod tests {
             "dist-upgrade allow_remove=yes",
             "upgrade only_security=yes",
             "upgrade hold_packages=a",
+            "upgrade too_young=a",
         ] {
             assert_eq!(find(&paths, &inputs(&paths, other)), None, "{other}");
         }

@@ -78,8 +78,8 @@ pub(crate) fn plan(
     };
     let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    check_held(request, &plan)?;
     if !request.hold().is_empty() {
-        check_held(request, &plan)?;
         // What apt cannot plan without the hold is not known.
         let without = simulate(&unheld, conffiles, database).unwrap_or_default();
         plan.held = kept_from_coming(request, &without, database);

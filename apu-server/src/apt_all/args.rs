@@ -77,6 +77,15 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
     pub pause_limit: Option<Duration>,
 
+    /// Leave out of upgrade and dist-upgrade what this server has first seen less than this time ago, as in 3d; 0 is no such age
+    /// [default: 0, or what apu.toml says].
+    ///
+    /// A package version is seen when a plan of any host shows its .deb, by its SHA-256. What is younger stays as it is in this run,
+    /// with what would need it, and the plan names it as too young. Security updates are no exception unless apu.toml says so. See
+    /// apu-rollout(7).
+    #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration, conflicts_with = "download_only")]
+    pub min_age: Option<Duration>,
+
     /// Change packages also where apu.toml says that it is not the time for it. What a client's own policy says holds.
     #[arg(long)]
     pub ignore_windows: bool,
@@ -138,6 +147,7 @@ Examples:
   apt-all web status
   apt-all web db1 update
   apt-all 'all,!laptops' dist-upgrade
+  apt-all web upgrade --min-age 3d
   apt-all web install htop --yes
   apt-all web install ./foo_1.2_amd64.deb";
 
@@ -210,6 +220,7 @@ impl Args {
             waves: None,
             soak: None,
             pause_limit: None,
+            min_age: None,
             ignore_windows: false,
             list_hosts: false,
             yes: true,
@@ -224,7 +235,7 @@ impl Args {
         }
     }
 
-    /// The options that say which hosts a plan has and in which waves, as words of a command line.
+    /// The options that say which hosts a plan has, in which waves, and what is too young for it, as words of a command line.
     pub(crate) fn host_and_wave_options(&self) -> Vec<String> {
         let seconds = |duration: Duration| format!("{}s", duration.as_secs());
         let exclude = self.exclude.iter().map(|target| ("--exclude", target.clone()));
@@ -233,6 +244,7 @@ impl Args {
             ("--waves", self.waves.as_ref().map(ToString::to_string)),
             ("--soak", self.soak.map(seconds)),
             ("--pause-limit", self.pause_limit.map(seconds)),
+            ("--min-age", self.min_age.map(seconds)),
         ];
         let waves = waves
             .into_iter()
@@ -306,6 +318,10 @@ impl Args {
         if self.download_only && !operation.takes_download_only() {
             return Err(Failure::words(format!("{operation} has no --download-only"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
+        if self.min_age.is_some() && !operation.takes_too_young() {
+            return Err(Failure::words(format!("{operation} has no --min-age"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
         }
         let of_changes = [
             (self.dry_run, "--dry-run"),
@@ -516,6 +532,7 @@ mod tests {
             ("apt-all web update --security", "update has no --security"),
             ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
             ("apt-all web clean -d", "clean has no --download-only"),
+            ("apt-all web install vim --min-age 1d", "install has no --min-age"),
             (
                 "apt-all web install vim htop --hold ht*",
                 "htop is to be installed, and --hold ht* keeps it as it is",

@@ -55,6 +55,7 @@ impl Record {
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),
         ];
         request.extend(waves.into_iter().flatten());
+        request.extend(args.min_age.map(|age| format!("--min-age {}s", age.as_secs())));
         Self {
             who: Who::here(),
             target: args.target.clone(),

@@ -99,7 +99,12 @@ impl Push<'_> {
             hold: request.hold().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts
-                .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
+                .filter_map(|host| {
+                    let mut plan = plans.remove(host)?.clone();
+                    // What was asked for, whatever a client says of it.
+                    plan.too_young = self.too_young.get(host).cloned().unwrap_or_default();
+                    Some((host.clone(), plan))
+                })
                 .collect(),
             waves: arranged.rollout.waves.clone(),
             soak: arranged.rollout.soak.as_secs(),

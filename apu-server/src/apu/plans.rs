@@ -270,6 +270,7 @@ mod tests {
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
             "apt-all web dist-upgrade --security --soak 60s",
             "apt-all web dist-upgrade --hold vim --hold g++ --exclude db1",
+            "apt-all web dist-upgrade --soak 60s --min-age 259200s",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s --pause-limit 60s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use apu_fleet::HostName;
-use apu_proto::{Plan, Transaction, TransactionId};
+use apu_proto::{PackageGlob, Plan, Transaction, TransactionId};
 
 use super::changes::{Counts, HELD, Listing, named};
 use super::clean::clean;
@@ -26,6 +26,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
         let kept = [
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
+            too_young(plan),
             named("to be held, and not installed", &plan.held_nothing),
         ];
         let kept: Vec<String> = kept.into_iter().flatten().collect();
@@ -80,6 +81,16 @@ fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
         let _ = writeln!(text, "{}: {}", paint.strong(&set(&hosts)), kinds.join("; "));
     }
     text
+}
+
+/// What is left as it is since it is too young.
+fn too_young(plan: &Plan) -> Option<String> {
+    match plan.too_young.as_slice() {
+        [all] if *all == PackageGlob::any() => {
+            Some("too young: more packages than a request can name, so that none changes".to_owned())
+        }
+        some => named("too young", some),
+    }
 }
 
 fn headline(counts: &Counts, hosts: usize) -> String {
@@ -178,6 +189,7 @@ mod tests {
             kept_back: vec!["bar".into()],
             held: vec!["linux-image-amd64".into()],
             held_nothing: vec!["nginx*".into()],
+            too_young: vec!["bash".parse().unwrap(), "vim".parse().unwrap()],
             sizes: Some(apu_proto::Sizes {
                 download: "5396 kB".into(),
                 disk: "20.0 MB more".into(),
@@ -203,6 +215,7 @@ mod tests {
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\
+             \x20 too young: bash, vim\n\
              \x20 to be held, and not installed: nginx*\n\
              \x20 to fetch: 5396 kB; on disk: 20.0 MB more\n\
              db1: 1 change: 1 upgraded (1 security)\n\

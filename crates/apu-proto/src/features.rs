@@ -25,10 +25,12 @@ pub enum Feature {
     PlanSecurity,
     /// The same answer tells which running services it reaches. No request needs it.
     PlanServices,
+    /// `too_young=`.
+    TooYoung,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 8] = [
+pub const FEATURES: [Feature; 9] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -37,6 +39,7 @@ pub const FEATURES: [Feature; 8] = [
     Feature::DownloadOnly,
     Feature::PlanSecurity,
     Feature::PlanServices,
+    Feature::TooYoung,
 ];
 
 impl Feature {
@@ -52,6 +55,7 @@ impl Feature {
             Self::DownloadOnly => "download-only",
             Self::PlanSecurity => "plan-security",
             Self::PlanServices => "plan-services",
+            Self::TooYoung => "too-young",
         }
     }
 }
@@ -73,6 +77,7 @@ impl Request {
             self.is_only_security().then_some(Feature::OnlySecurity),
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
             self.is_download_only().then_some(Feature::DownloadOnly),
+            (!self.too_young().is_empty()).then_some(Feature::TooYoung),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -98,7 +103,9 @@ mod tests {
         assert_eq!(hold.missing_feature(&all[..4]), Some(Feature::HoldPackages));
         let download = request("upgrade download_only=yes");
         assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
-        for request in [&lists, &plan, &health, &security, &hold, &download] {
+        let young = request("upgrade too_young=vim");
+        assert_eq!(young.missing_feature(&all[..8]), Some(Feature::TooYoung));
+        for request in [&lists, &plan, &health, &security, &hold, &download, &young] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -34,7 +34,7 @@ pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
-pub use package_glob::{GlobError, PackageGlob};
+pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
 pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,

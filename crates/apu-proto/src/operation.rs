@@ -135,6 +135,12 @@ impl Operation {
         self.takes_from_archives()
     }
 
+    /// Whether a request may leave packages out that are too young.
+    #[must_use]
+    pub const fn takes_too_young(self) -> bool {
+        self.takes_only_security()
+    }
+
     /// Whether a request may fetch the packages alone.
     #[must_use]
     pub const fn takes_download_only(self) -> bool {

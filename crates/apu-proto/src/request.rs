@@ -12,7 +12,7 @@ use std::mem;
 
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
-use crate::package_glob::PackageGlob;
+use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 
@@ -31,6 +31,7 @@ pub struct Request {
     allow_remove: bool,
     only_security: bool,
     hold: Vec<PackageGlob>,
+    too_young: Vec<PackageGlob>,
     download_only: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
@@ -128,6 +129,7 @@ impl Request {
             allow_remove: false,
             only_security: false,
             hold: Vec::new(),
+            too_young: Vec::new(),
             download_only: false,
             plan: None,
             lists_of_site: false,
@@ -150,6 +152,10 @@ impl Request {
                 return Err(RequestError::Value { word });
             }
             RequestOption::Hold(globs) => !mem::replace(&mut self.hold, globs).is_empty(),
+            RequestOption::TooYoung(globs) if globs.len() > MAX_TOO_YOUNG || !is_each_once(&globs) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::TooYoung(globs) => !mem::replace(&mut self.too_young, globs).is_empty(),
             RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
@@ -232,6 +238,12 @@ impl Request {
         &self.hold
     }
 
+    /// The packages that stay at their version since they are too young for the run.
+    #[must_use]
+    pub fn too_young(&self) -> &[PackageGlob] {
+        &self.too_young
+    }
+
     /// Whether to fetch the .debs and change no package.
     #[must_use]
     pub const fn is_download_only(&self) -> bool {
@@ -276,6 +288,7 @@ impl Request {
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
             (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
+            (!self.too_young.is_empty()).then(|| RequestOption::TooYoung(self.too_young.clone())),
             self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
@@ -317,6 +330,7 @@ mod tests {
             Just(RequestOption::OnlySecurity),
             Just(RequestOption::DownloadOnly),
             proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
+            proptest::collection::vec(select(vec!["vim", "*"]), 1..4).prop_map(too_young),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
@@ -325,6 +339,10 @@ mod tests {
 
     fn hold(words: Vec<&str>) -> RequestOption {
         RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
+    }
+
+    fn too_young(words: Vec<&str>) -> RequestOption {
+        RequestOption::TooYoung(words.iter().map(|word| word.parse().unwrap()).collect())
     }
 
     /// Either a few packages, some of them twice; or nearly as many, and nearly as long, as a request may have.
@@ -409,7 +427,7 @@ mod tests {
     #[test]
     fn what_is_planned_is_all_that_says_what_to_do() {
         let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
-        let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-*";
+        let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-* too_young=bash";
         let run = format!(
             " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
             "a".repeat(32),

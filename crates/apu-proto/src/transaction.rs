@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::bounded::first;
+use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::services::Services;
 use crate::status::Broken;
 
@@ -233,6 +235,13 @@ pub struct Plan {
     /// Packages that the request keeps as they are, and that it would install or upgrade otherwise, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Packages that the request keeps as they are since they are too young for the run, as it names them.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_TOO_YOUNG>"
+    )]
+    pub too_young: Vec<PackageGlob>,
     /// What the request keeps at its version, as it names it, and no installed package is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_nothing: Vec<String>,

@@ -128,6 +128,11 @@ pub struct Rollout {
     /// How long an administrator's decision is waited for where it cannot be told whether the hosts of a wave are well.
     #[serde(deserialize_with = "some_seconds_or_off")]
     pub pause_limit: Option<Duration>,
+    /// How long ago this server must have first seen a .deb before it is installed.
+    #[serde(deserialize_with = "some_seconds_or_off")]
+    pub min_age: Option<Duration>,
+    /// Whether security updates may come at any age.
+    pub security_at_once: Option<bool>,
 }
 
 /// How long an administrator's decision is waited for where nothing says so.
@@ -253,6 +258,8 @@ impl Settings {
             waves: own.waves.or(all.waves),
             soak: own.soak.or(all.soak),
             pause_limit: own.pause_limit.or(all.pause_limit),
+            min_age: own.min_age.or(all.min_age),
+            security_at_once: own.security_at_once.or(all.security_at_once),
         }
     }
 
@@ -379,6 +386,8 @@ mod tests {
             "[rollout]\nsoak = 1\n",
             "[rollout.web]\nwaves = '0'\n",
             "[rollout.web]\ncanary = 0\n",
+            "[rollout.web]\nmin_age = 'x'\n",
+            "[rollout.web]\nsecurity_at_once = 1\n",
         ] {
             assert!(Settings::parse(text).is_err(), "{text}");
         }

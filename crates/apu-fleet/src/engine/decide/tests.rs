@@ -63,6 +63,7 @@ fn trial(number: usize) -> Trial {
         system: System::default(),
         transaction: Transaction::new(vec![step]),
         is_broken: false,
+        too_young: Vec::new(),
     }
 }
 

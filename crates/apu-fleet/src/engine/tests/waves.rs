@@ -28,6 +28,7 @@ async fn roll_out<const N: usize>(
         system: System::default(),
         transaction: Transaction::new(vec![step]),
         is_broken: false,
+        too_young: Vec::new(),
     });
     let hosts: Vec<Host> = acts
         .iter()
