@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::quote;
+use apu_debian::PackageName;
 use apu_proto::{
     MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId, TransactionId,
 };
@@ -117,6 +118,11 @@ pub struct Args {
     #[arg(long)]
     pub security: bool,
 
+    /// Let upgrade and dist-upgrade bring the installed packages that are built from this source, such as openssl, with what these
+    /// need, and no others.
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Vec<PackageName>,
+
     /// Let these packages stay as they are in this run of upgrade, dist-upgrade or install; linux-* is every package whose name
     /// begins so.
     ///
@@ -148,6 +154,7 @@ Examples:
   apt-all web db1 update
   apt-all 'all,!laptops' dist-upgrade
   apt-all web upgrade --min-age 3d
+  apt-all web upgrade --source openssl
   apt-all web install htop --yes
   apt-all web install ./foo_1.2_amd64.deb";
 
@@ -228,6 +235,7 @@ impl Args {
             plan: false,
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
+            source: request.sources().to_vec(),
             hold: request.hold().to_vec(),
             download_only: request.is_download_only(),
             shown,
@@ -301,6 +309,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --security"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        if !self.source.is_empty() && !operation.takes_sources() {
+            return Err(Failure::words(format!("{operation} has no --source"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
+        }
         if !self.hold.is_empty() && !operation.takes_hold() {
             return Err(Failure::words(format!("{operation} has no --hold"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
@@ -342,12 +354,15 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
-        let mut hold = self.hold.clone();
+        let (mut hold, mut sources) = (self.hold.clone(), self.source.clone());
         hold.sort();
         hold.dedup();
+        sources.sort();
+        sources.dedup();
         let options = [
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.security.then_some(RequestOption::OnlySecurity),
+            (!sources.is_empty()).then_some(RequestOption::Sources(sources)),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
             self.download_only.then_some(RequestOption::DownloadOnly),
         ];
@@ -472,6 +487,7 @@ mod tests {
             "apu/1 upgrade only_security=yes",
             "apu/1 install download_only=yes vim",
             "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
+            "apu/1 upgrade source_packages=openssl,vim",
             "apu/1 install allow_remove=yes vim=2:9.0",
         ] {
             let request = Request::parse(line.as_bytes()).unwrap();
@@ -533,6 +549,10 @@ mod tests {
             ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
             ("apt-all web clean -d", "clean has no --download-only"),
             ("apt-all web install vim --min-age 1d", "install has no --min-age"),
+            (
+                "apt-all web autoremove --source vim",
+                "autoremove has no --source",
+            ),
             (
                 "apt-all web install vim htop --hold ht*",
                 "htop is to be installed, and --hold ht* keeps it as it is",

@@ -49,6 +49,7 @@ impl Record {
                 .filter(|(given, _)| *given)
                 .map(|(_, option)| (*option).to_owned()),
         );
+        request.extend(args.source.iter().map(|source| format!("--source {source}")));
         request.extend(args.hold.iter().map(|glob| format!("--hold {glob}")));
         let waves = [
             args.canary.as_ref().map(|canary| format!("--canary {canary}")),

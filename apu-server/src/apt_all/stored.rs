@@ -56,6 +56,7 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
     let options = [
         plan.allow_remove.then_some(RequestOption::AllowRemove),
         plan.security.then_some(RequestOption::OnlySecurity),
+        (!plan.sources.is_empty()).then(|| RequestOption::Sources(plan.sources.clone())),
         (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
     ];
     Request::new(plan.operation, options.into_iter().flatten(), packages)
@@ -96,6 +97,7 @@ impl Push<'_> {
             packages: request.packages().iter().map(ToString::to_string).collect(),
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
+            sources: request.sources().to_vec(),
             hold: request.hold().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts

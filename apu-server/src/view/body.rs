@@ -4,7 +4,7 @@ use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Cause, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{HELD, Listing, named};
+use super::changes::{HELD, Listing, UNKNOWN_SOURCES, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -143,6 +143,10 @@ fn result_details(result: &RunResult) -> Vec<String> {
         named("marked as installed manually", result.marked_manual()),
         named("kept back", result.kept_back()),
         named(HELD, result.held()),
+        named(
+            UNKNOWN_SOURCES,
+            result.plan().map_or(&[][..], |plan| &plan.unknown_sources),
+        ),
     ];
     let of_run = result.packages().map(|report| {
         [

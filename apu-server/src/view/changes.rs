@@ -131,7 +131,7 @@ impl Listing {
                 new,
                 origin,
                 ..
-            } => Row::of(package, old.as_deref(), Some(new)).from(origin, security.contains(package)),
+            } => Row::of(package, old.as_deref(), Some(new)).with_origin(origin, security.contains(package)),
             Step::Remove { package, old } => Row::of(package, Some(old), None),
         };
         Self::of(plan.transaction.steps().iter().map(row).collect())
@@ -194,7 +194,7 @@ impl Row {
     }
 
     /// The same from there. Only an upgrade is a security update, whatever a client says.
-    fn from(mut self, origin: &str, is_security: bool) -> Self {
+    fn with_origin(mut self, origin: &str, is_security: bool) -> Self {
         self.is_security = is_security && self.kind == Kind::Upgraded;
         let mark = if self.is_security { "security, from " } else { "" };
         self.cells.push(format!("{mark}{}", clean(origin)));
@@ -204,6 +204,9 @@ impl Row {
 
 /// What a list of packages is called that the request keeps as they are.
 pub const HELD: &str = "held for this run";
+
+/// What a list of sources is called that no installed package is built from.
+pub const UNKNOWN_SOURCES: &str = "no installed package is of the source";
 
 /// A list of names behind what it is a list of, however long; nothing without names.
 #[must_use]

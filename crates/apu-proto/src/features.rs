@@ -27,10 +27,12 @@ pub enum Feature {
     PlanServices,
     /// `too_young=`.
     TooYoung,
+    /// `source_packages=`.
+    SourcePackages,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 9] = [
+pub const FEATURES: [Feature; 10] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -40,6 +42,7 @@ pub const FEATURES: [Feature; 9] = [
     Feature::PlanSecurity,
     Feature::PlanServices,
     Feature::TooYoung,
+    Feature::SourcePackages,
 ];
 
 impl Feature {
@@ -56,6 +59,7 @@ impl Feature {
             Self::PlanSecurity => "plan-security",
             Self::PlanServices => "plan-services",
             Self::TooYoung => "too-young",
+            Self::SourcePackages => "source-packages",
         }
     }
 }
@@ -78,6 +82,7 @@ impl Request {
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
             self.is_download_only().then_some(Feature::DownloadOnly),
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
+            (!self.sources().is_empty()).then_some(Feature::SourcePackages),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -105,7 +110,11 @@ mod tests {
         assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
         let young = request("upgrade too_young=vim");
         assert_eq!(young.missing_feature(&all[..8]), Some(Feature::TooYoung));
-        for request in [&lists, &plan, &health, &security, &hold, &download, &young] {
+        let source = request("upgrade source_packages=openssl");
+        assert_eq!(source.missing_feature(&all[..9]), Some(Feature::SourcePackages));
+        for request in [
+            &lists, &plan, &health, &security, &hold, &download, &young, &source,
+        ] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -245,6 +245,9 @@ pub struct Plan {
     /// What the request keeps at its version, as it names it, and no installed package is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_nothing: Vec<String>,
+    /// Sources that the request names and that no installed package is built from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_sources: Vec<String>,
     /// Packages that were installed automatically and would be marked as installed manually; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marked_manual: Vec<PackageKey>,

@@ -162,6 +162,99 @@ fn security_updates_alone_come_on_bullseye() {
     security_updates_alone_on(Suite::Bullseye);
 }
 
+fn packages_of_a_source_come_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
+    server.write("/etc/apu-server/apu.toml", &format!("{settings}{SETTINGS}"));
+    server.sh("mkdir -p /srv/fixes").ok();
+    let all = ["lab", "lab-tools", "lab-doc", "lab-extra"];
+    for name in all {
+        let source = if name == "lab" { "" } else { "Source: lab (1.0)\n" };
+        publish(server, name, "1.0", source);
+    }
+    server.sh(SERVE).ok();
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one dist-upgrade --yes").exited(0);
+    fleet.apt_all("one update").exited(0);
+    fleet
+        .apt_all("one install lab lab-tools lab-doc --yes")
+        .ended("one", "changed");
+    one.sh("apt-mark auto lab-tools pkg-a pkg-c").ok();
+    let marks = automatic(one);
+    publish(server, "lab", "2.0", "");
+    publish(
+        server,
+        "lab-tools",
+        "2.0",
+        "Source: lab\nDepends: pkg-c (>= 2.0)\n",
+    );
+    publish(server, "lab-doc", "2.0", "Source: lab (2:2.0)\n");
+    publish(server, "lab-extra", "2.0", "Source: lab\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    one.sh("apt-mark hold lab-doc").ok();
+
+    for operation in ["upgrade", "dist-upgrade"] {
+        let run = fleet.apt_all(&format!(
+            "one {operation} --source lab --source nothing --dry-run"
+        ));
+        let answer = run.answer("one");
+        assert_eq!(
+            planned(answer),
+            ["lab-tools:amd64 2.0", "lab:amd64 2.0", "pkg-c:amd64 2.0"],
+            "{operation}"
+        );
+        assert_eq!(answer["kept_back"], serde_json::json!(["lab-doc"]), "{operation}");
+        assert_eq!(answer["unknown_sources"], serde_json::json!(["nothing"]));
+    }
+    one.sh("apt-mark unhold lab-doc").ok();
+    let made = fleet.plain_apt_all("one upgrade --source lab --plan");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(
+        fleet
+            .apu("plans")
+            .stdout
+            .contains("apt-all one upgrade --source lab; ")
+    );
+    let applied = fleet.apu("apply p1");
+    assert!(applied.stdout.contains("one: changed: 4 packages"), "{applied:?}");
+    for (package, version) in [
+        ("lab", Some("2.0")),
+        ("lab-tools", Some("2.0")),
+        ("lab-doc", Some("2.0")),
+        ("lab-extra", None),
+        ("pkg-a", Some("1.0")),
+        ("pkg-c", Some("2.0")),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), version, "{package}");
+    }
+    assert_eq!(automatic(one), marks, "a mark was lost");
+    assert!(leaves_nothing(one));
+    // A source of nothing is told also where nobody looks at the plan.
+    let none = fleet.plain_apt_all("one upgrade --source nothing --yes");
+    assert!(
+        none.stdout
+            .contains("no installed package is of the source: nothing"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn the_packages_of_a_source_come_with_what_they_need_and_everything_else_stays() {
+    packages_of_a_source_come_on(Suite::Bookworm);
+}
+
+#[test]
+fn the_packages_of_a_source_come_on_trixie() {
+    packages_of_a_source_come_on(Suite::Trixie);
+}
+
+#[test]
+fn the_packages_of_a_source_come_on_bullseye() {
+    packages_of_a_source_come_on(Suite::Bullseye);
+}
+
 fn held_packages_stay_on(suite: Suite) {
     let fleet = Fleet::of(["one"]).suite(suite).up();
     let one = fleet.host("one");

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use apu_debian::PackageName;
+
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
@@ -19,6 +21,8 @@ pub enum RequestOption {
     AllowRemove,
     /// Upgrade only packages with a security update.
     OnlySecurity,
+    /// Upgrade only packages that are built from these sources; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
+    Sources(Vec<PackageName>),
     /// Leave these packages at their version; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
     Hold(Vec<PackageGlob>),
     /// Leave these packages, which are too young for the run, at their version; between 1 and
@@ -49,6 +53,7 @@ impl RequestOption {
             "dry_run" => (value == "yes").then_some(Self::DryRun),
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
             "only_security" => (value == "yes").then_some(Self::OnlySecurity),
+            "source_packages" => list(value).map(Self::Sources),
             "hold_packages" => list(value).map(Self::Hold),
             "too_young" => list(value).map(Self::TooYoung),
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
@@ -70,6 +75,7 @@ impl RequestOption {
             Self::DryRun | Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::OnlySecurity => operation.takes_only_security(),
+            Self::Sources(_) => operation.takes_sources(),
             Self::Hold(_) => operation.takes_hold(),
             Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
@@ -86,6 +92,7 @@ impl fmt::Display for RequestOption {
             Self::DryRun => f.write_str("dry_run=yes"),
             Self::AllowRemove => f.write_str("allow_remove=yes"),
             Self::OnlySecurity => f.write_str("only_security=yes"),
+            Self::Sources(names) => write_list(f, "source_packages", names),
             Self::Hold(globs) => write_list(f, "hold_packages", globs),
             Self::TooYoung(globs) => write_list(f, "too_young", globs),
             Self::DownloadOnly => f.write_str("download_only=yes"),
