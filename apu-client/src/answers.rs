@@ -5,6 +5,7 @@ mod conffiles;
 mod dry_run;
 pub(crate) mod health;
 mod kernel;
+mod services;
 mod status;
 
 use apu_proto::{Operation, Request, RunResult};

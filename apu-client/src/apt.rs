@@ -34,7 +34,7 @@ pub(crate) use marks::automatic_among;
 pub(crate) use plan::Plan;
 pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;
-pub(crate) use security::{mark_security, pending};
+pub(crate) use security::{mark_security, pending, security_updates};
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use source_copy::SourceCopy;
 pub(crate) use sources::{Insecure, Source, find_unreported, find_unsigned, sources, waives_expiry};

@@ -2,10 +2,12 @@
 
 mod conffile_options;
 mod database;
+mod package_files;
 
 pub(crate) use apu_debian::compare;
 pub(crate) use apu_debian::deb822::lenient::{Field, paragraphs};
 pub(crate) use conffile_options::{Conffiles, dpkg_forces};
 pub(crate) use database::Database;
+pub(crate) use package_files::{each_file, restarted_units};
 
 pub(crate) const DPKG: &str = "/usr/bin/dpkg";

@@ -20,7 +20,7 @@ pub(crate) mod preflight;
 pub(crate) mod refusal;
 mod repair;
 pub(crate) mod run_dir;
-mod security_selection;
+mod selection;
 mod simulation;
 pub(crate) mod site_archives;
 pub(crate) mod supervise;

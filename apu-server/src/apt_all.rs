@@ -1,5 +1,6 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod approve;
 mod args;
 mod audit;
 mod begin;
@@ -7,6 +8,7 @@ mod candidate;
 mod command_line;
 mod hooks;
 mod maintenance;
+mod min_age;
 mod planned;
 mod push;
 mod question;
@@ -18,6 +20,7 @@ mod show;
 mod slot;
 mod stored;
 mod turn;
+mod young;
 
 use std::process::ExitCode;
 

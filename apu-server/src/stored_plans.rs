@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::{atomic_file, quote};
-use apu_debian::hex;
+use apu_debian::{PackageName, hex};
 use apu_fleet::{HostName, Rollout, Trial};
 use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::settings::PAUSE_LIMIT;
@@ -44,6 +44,9 @@ pub struct StoredPlan {
     /// Whether only packages with a security update are upgraded.
     #[serde(default)]
     pub security: bool,
+    /// The sources of the packages that are upgraded; empty for any.
+    #[serde(default)]
+    pub sources: Vec<PackageName>,
     /// The packages that stay at their version.
     #[serde(default)]
     pub hold: Vec<PackageGlob>,
@@ -239,6 +242,7 @@ mod tests {
             packages: Vec::new(),
             allow_remove: true,
             security: true,
+            sources: vec!["openssl".parse().unwrap()],
             hold: vec!["linux-*".parse().unwrap()],
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
@@ -308,13 +312,14 @@ mod tests {
         let number = keep(&site, &plan()).unwrap();
         let mut value: serde_json::Value =
             serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
-        for word in ["options", "security", "hold"] {
+        for word in ["options", "security", "sources", "hold"] {
             assert!(value.as_object_mut().unwrap().remove(word).is_some());
         }
         fs::write(path(&site, number), value.to_string()).unwrap();
         let old = StoredPlan {
             options: Vec::new(),
             security: false,
+            sources: Vec::new(),
             hold: Vec::new(),
             ..plan()
         };

@@ -14,6 +14,8 @@ mod health;
 mod lifetime;
 #[path = "systemd/power.rs"]
 mod power;
+#[path = "systemd/services.rs"]
+mod services;
 #[path = "systemd/serving.rs"]
 mod serving;
 #[path = "systemd/slow_run.rs"]

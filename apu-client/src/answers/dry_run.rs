@@ -2,7 +2,8 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
 
-use crate::apt::Plan;
+use super::services::affected_services;
+use crate::apt::{Plan, Target, security_updates};
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
@@ -12,17 +13,28 @@ use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
 use crate::run::site_archives::{installs_apu_data_only, site_sources};
 
+/// Returns the sources that the request names and that no installed package is built from.
+fn unknown_sources(request: &Request, database: &Database) -> Vec<String> {
+    let is_known = |source: &str| {
+        let mut packages = database.packages.keys();
+        packages.any(|package| database.source(package) == Some(source))
+    };
+    let sources = request.sources().iter().map(ToString::to_string);
+    sources.filter(|source| !is_known(source)).collect()
+}
+
 /// Plans a run and returns it without carrying it out.
 pub(crate) fn dry_run(
     paths: &ClientPaths,
     request: &Request,
     conffiles: Conffiles,
 ) -> Result<RunResult, Refusal> {
-    let notes = if installs_apu_data_only(request) {
+    let (notes, targets) = if installs_apu_data_only(request) {
         site_sources(paths)?;
-        Vec::new()
+        (Vec::new(), None)
     } else {
-        preflight(paths, request.operation())?.notes
+        let checked = preflight(paths, request.operation())?;
+        (checked.notes, Some(checked.targets))
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
@@ -40,6 +52,10 @@ pub(crate) fn dry_run(
     check_approval(paths, request, &plan, &database)?;
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
+    found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
+    found.services = affected_services(paths, &plan);
+    found.unknown_sources = unknown_sources(request, &database);
+    found.too_young = request.too_young().to_vec();
     found.broken = database.broken();
     found.repair = database.is_dirty();
     found.system = System {
@@ -50,4 +66,19 @@ pub(crate) fn dry_run(
     result.notes = notes;
     result.reboot_required = paths.reboot_required();
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_nothing_installed_is_built_from_is_told() {
+        let text = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n\
+                    Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: 1\n\n\
+                    Package: vim\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n";
+        let database = Database::parse([text]).unwrap();
+        let request = Request::parse(b"apu/1 upgrade source_packages=dpkg,libssl3,openssl,vim").unwrap();
+        assert_eq!(unknown_sources(&request, &database), ["libssl3", "vim"]);
+    }
 }

@@ -4,8 +4,11 @@
 //! candidate, comes from a security archive, even if the candidate itself comes from another archive.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
+use apu_debian::PackageKey;
 use apu_proto::{Pending, Step};
 
 use super::call::{APT_CACHE, cache_arguments};
@@ -20,6 +23,9 @@ const MADISON_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Packages per call of apt-cache: the length of a command line is limited.
 const PACKAGES_PER_CALL: usize = 500;
+
+/// Maximal size of an index in bytes. That of all of Debian has 50 million.
+const MAX_INDEX: u64 = 1 << 30;
 
 /// Returns the upgrades of a plan, sorted; each is marked by its own archive alone.
 pub(crate) fn pending(plan: &Plan) -> Vec<Pending> {
@@ -44,25 +50,102 @@ pub(crate) fn pending(plan: &Plan) -> Vec<Pending> {
     pending
 }
 
-/// Sets `security` on each pending update that is a security update.
+/// Returns the upgrades of a plan that are security updates, sorted.
 ///
-/// # Errors apt-cache could not be asked; those whose own archive is one of security are marked nevertheless.
+/// # Errors As [`mark_security`].
+pub(crate) fn security_updates(
+    paths: &ClientPaths,
+    targets: &[Target],
+    plan: &Plan,
+) -> io::Result<Vec<PackageKey>> {
+    let mut updates = pending(plan);
+    mark_security(paths, targets, &mut updates)?;
+    updates.retain(|one| one.security);
+    Ok(updates.into_iter().map(|one| one.package).collect())
+}
+
+/// Sets `security` on each pending update that is a security update. The indexes are read without apt, which needs as long to
+/// look at its cache as for a plan; only where an index is compressed is apt-cache asked.
+///
+/// # Errors Nothing could be read or asked; those whose own archive is one of security are marked nevertheless.
 pub(crate) fn mark_security(
     paths: &ClientPaths,
     targets: &[Target],
     pending: &mut [Pending],
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     for one in pending.iter_mut() {
         one.security = is_security(&one.origin);
     }
-    let indexes: BTreeSet<&str> = (targets.iter())
-        .filter(|target| target.is_security || is_security(&format!(":{}", target.suite)))
-        .map(|target| target.description.as_str())
-        .filter(|description| description.ends_with(" Packages"))
-        .collect();
-    if indexes.is_empty() {
+    let lists = paths.lists();
+    let mut compressed = BTreeSet::new();
+    for target in targets.iter().filter(|target| has_security_packages(target)) {
+        let mut unknown: Vec<&mut Pending> = pending.iter_mut().filter(|one| !one.security).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        match File::open(lists.join(&target.file)) {
+            Ok(index) => mark_offered(BufReader::new(index.take(MAX_INDEX)), &mut unknown)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                compressed.insert(target.description.as_str());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if compressed.is_empty() {
         return Ok(());
     }
+    ask_apt_cache(paths, &compressed, pending)
+}
+
+/// Whether it is the index of the packages of a security archive.
+fn has_security_packages(target: &Target) -> bool {
+    let is_security = target.is_security || is_security(&format!(":{}", target.suite));
+    is_security && target.description.ends_with(" Packages")
+}
+
+/// Marks those of which an index has a version between the installed one and the candidate.
+fn mark_offered(mut index: impl BufRead, unknown: &mut [&mut Pending]) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut name = String::new();
+    let (mut version, mut architecture) = (String::new(), String::new());
+    loop {
+        line.clear();
+        let is_end = index.read_until(b'\n', &mut line)? == 0;
+        let field = |field: &str| {
+            let value = line.strip_prefix(field.as_bytes())?;
+            Some(String::from_utf8_lossy(value).trim().to_owned())
+        };
+        if is_end || line == b"\n" {
+            let is_offered = |one: &&mut &mut Pending| {
+                let key = &one.package;
+                let is_of = key.name() == name && [key.architecture(), "all"].contains(&&*architecture);
+                is_of && is_between(&version, one)
+            };
+            if !name.is_empty() {
+                (unknown.iter_mut().filter(is_offered)).for_each(|one| one.security = true);
+            }
+            for field in [&mut name, &mut version, &mut architecture] {
+                field.clear();
+            }
+            if is_end {
+                return Ok(());
+            }
+        } else if let Some(value) = field("Package:") {
+            if unknown.iter().any(|one| one.package.name() == value) {
+                name = value;
+            }
+        } else if name.is_empty() {
+            // Another package's, as most lines are. Each stanza of an index begins with the name.
+        } else if let Some(value) = field("Version:") {
+            version = value;
+        } else if let Some(value) = field("Architecture:") {
+            architecture = value;
+        }
+    }
+}
+
+/// Asks apt-cache which versions these indexes have.
+fn ask_apt_cache(paths: &ClientPaths, indexes: &BTreeSet<&str>, pending: &mut [Pending]) -> io::Result<()> {
     let mut unknown: Vec<&mut Pending> = pending.iter_mut().filter(|one| !one.security).collect();
     for some in unknown.chunks_mut(PACKAGES_PER_CALL) {
         let mut words = vec!["madison".to_owned()];
@@ -147,6 +230,56 @@ mod tests {
         }
         let open = pending("a:amd64", "1.0", "");
         assert!(is_between("1.3", &open) && !is_between("1.0", &open));
+    }
+
+    #[test]
+    fn an_index_marks_what_it_has_a_version_for_between_the_installed_one_and_the_candidate() {
+        let index = "Package: a\nArchitecture: amd64\nVersion: 1.1\n\nPackage: b\nVersion: 3.0\nArchitecture: amd64\n\n\
+                     Package: c\nArchitecture: i386\nVersion: 1.1\nDescription: x\n Version: 9\n\n\
+                     Package: d\nSource: x (1)\nArchitecture: all\nVersion: 1.1\n\n\
+                     Package: e\nArchitecture: all\nVersion: 1.1\n\nPackage: e\nArchitecture: all\nVersion: 2\n";
+        let mut all: Vec<Pending> = [
+            ("a", "1.0"),
+            ("b", "1.0"),
+            ("c", "1.0"),
+            ("d", "1.0"),
+            ("e", "1.1"),
+        ]
+        .map(|(name, old)| pending(&format!("{name}:amd64"), old, "2"))
+        .into();
+        let mut unknown: Vec<&mut Pending> = all.iter_mut().collect();
+        mark_offered(index.as_bytes(), &mut unknown).unwrap();
+        let marked: Vec<bool> = all.iter().map(|one| one.security).collect();
+        assert_eq!(marked, [true, false, false, true, true]);
+    }
+
+    #[test]
+    fn the_indexes_of_security_archives_are_read_and_no_others() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        std::fs::create_dir_all(paths.lists()).unwrap();
+        let index = |file: &str, suite: &str, of: &str| {
+            let text = "Package: a\nArchitecture: amd64\nVersion: 1.1\n";
+            std::fs::write(paths.lists().join(file), text).unwrap();
+            let line =
+                format!("/l/{file}\tPackages\thttp://x\t{suite}\t/s:1\tno\tno\thttp://x {suite} {of}\tx\tx");
+            Target::parse_all(&line).unwrap().remove(0)
+        };
+        let marks = |target: Target| {
+            let mut one = [pending("a:amd64", "1.0", "2")];
+            mark_security(&paths, &[target], &mut one).unwrap();
+            one[0].security
+        };
+        assert!(marks(index("one_Packages", "bookworm-security", "Packages")));
+        assert!(!marks(index("two_Packages", "bookworm", "Packages")));
+        assert!(!marks(index(
+            "three_Packages",
+            "bookworm-security",
+            "Translation-en"
+        )));
+        let mut named = index("four_Packages", "stable", "Packages");
+        named.is_security = true;
+        assert!(marks(named));
     }
 
     #[test]

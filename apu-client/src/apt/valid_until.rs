@@ -1,20 +1,24 @@
-//! Reads the dates of Release files: when they were made, and until when they are valid. apt checks these dates when it
-//! fetches, never when it installs.
+//! Reads Release files: when they were made, until when they are valid, and whether they are of a security archive. apt checks
+//! these dates when it fetches, never when it installs.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::plan::is_security;
+
 /// Bytes that are read of a Release file; apt's own limit.
 const MAX_SIZE: u64 = 10_000_000;
 
-/// The dates of one Release file.
+/// What one Release file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReleaseFile {
     /// The field Date in seconds since 1970; none where it is missing or not understood.
     pub(crate) date: Option<u64>,
     /// The field Valid-Until as written; none where it is missing.
     pub(crate) valid_until: Option<String>,
+    /// Whether its label or suite is that of a security archive.
+    pub(crate) is_security: bool,
 }
 
 impl ReleaseFile {
@@ -45,6 +49,11 @@ impl ReleaseFile {
         Self {
             date: field("Date").and_then(seconds),
             valid_until: field("Valid-Until").map(str::to_owned),
+            is_security: is_security(&format!(
+                "{}:{}",
+                field("Label").unwrap_or_default(),
+                field("Suite").unwrap_or_default()
+            )),
         }
     }
 

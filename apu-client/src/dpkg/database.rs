@@ -53,6 +53,9 @@ pub(crate) struct Package {
     pub(crate) state: State,
     /// The whole `Status` field, such as `install reinstreq half-installed`.
     pub(crate) status: String,
+    /// The source that it is built from, where that has another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
     /// The package's own configuration files.
     pub(crate) conffiles: Vec<String>,
 }
@@ -141,6 +144,7 @@ impl Database {
                 version: value(&fields, "Version").to_owned(),
                 state,
                 status: status.to_owned(),
+                source: source(value(&fields, "Source")),
                 conffiles: conffiles(value(&fields, "Conffiles")),
             };
             let name = value(&fields, "Package");
@@ -176,6 +180,13 @@ impl Database {
     pub(crate) fn version(&self, key: &str) -> Option<&str> {
         let package = self.packages.get(key)?;
         package.state.is_present().then_some(package.version.as_str())
+    }
+
+    /// Returns the source that an installed package is built from.
+    pub(crate) fn source<'a>(&'a self, key: &'a PackageKey) -> Option<&'a str> {
+        let package = self.packages.get(key)?;
+        let source = package.source.as_deref().unwrap_or(key.name());
+        package.state.is_present().then_some(source)
     }
 
     /// Whether the package is completely installed.
@@ -238,6 +249,12 @@ fn value<'a>(fields: &[Field<'a>], name: &str) -> &'a str {
         .map_or("", |field| field.value)
 }
 
+/// Returns the name in a `Source` field, which may have a version behind it.
+fn source(value: &str) -> Option<String> {
+    let name = value.split_whitespace().next()?;
+    Some(name.to_owned())
+}
+
 /// Returns the paths of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
 fn conffiles(value: &str) -> Vec<String> {
     let lines = value.lines().map(str::trim);
@@ -257,6 +274,18 @@ mod tests {
 
     fn one(name: &str, status: &str, version: &str) -> String {
         format!("Package: {name}\nStatus: {status}\nArchitecture: all\nVersion: {version}\n\n")
+    }
+
+    #[test]
+    fn an_installed_package_has_a_source() {
+        let text = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl (3.0.1-1)\n\
+                    Version: 3.0.1-1+b1\n\nPackage: openssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3\n\n\
+                    Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nSource: openssl\nVersion: 3\n";
+        let database = database(text);
+        let source = |name: &str| database.source(&name.parse().unwrap()).map(str::to_owned);
+        assert_eq!(source("libssl3:amd64").as_deref(), Some("openssl"));
+        assert_eq!(source("openssl:amd64").as_deref(), Some("openssl"));
+        assert_eq!((source("gone:amd64"), source("none:amd64")), (None, None));
     }
 
     #[test]

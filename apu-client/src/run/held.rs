@@ -3,7 +3,7 @@
 //! dpkg's own holds are not touched, so that a run that is killed leaves none behind.
 
 use apu_debian::PackageKey;
-use apu_proto::{Action, Cause, Request};
+use apu_proto::{Action, Cause, PackageGlob, Request};
 
 use super::refusal::Refusal;
 use crate::apt::{Call, Plan};
@@ -20,19 +20,21 @@ pub(super) fn stay_at_version(
         .map_err(|error| Refusal::fault(Action::KeepState, &error))
 }
 
+/// What the request keeps at its version: what it holds, and what is too young for it.
+fn kept(request: &Request) -> impl Iterator<Item = &PackageGlob> {
+    request.hold().iter().chain(request.too_young())
+}
+
 /// Returns the call with what the request keeps at its version, of any architecture.
 pub(super) fn hold(paths: &ClientPaths, request: &Request, call: Call) -> Result<Call, Refusal> {
-    stay_at_version(
-        paths,
-        call,
-        request.hold().iter().map(|glob| format!("{glob}:any")),
-    )
+    stay_at_version(paths, call, kept(request).map(|glob| format!("{glob}:any")))
 }
 
 /// Refuses a plan that changes what the request keeps: preferences keep a version from coming, and no package from being removed.
 pub(super) fn check_held(request: &Request, plan: &Plan) -> Result<(), Refusal> {
     let changed = plan.steps.iter().map(apu_proto::Step::package);
-    let changed: Vec<PackageKey> = (changed.filter(|package| is_held(request, package.name())))
+    let is_kept = |name: &str| kept(request).any(|glob| glob.matches(name));
+    let changed: Vec<PackageKey> = (changed.filter(|package| is_kept(package.name())))
         .cloned()
         .collect();
     if changed.is_empty() {
@@ -61,7 +63,7 @@ pub(super) fn kept_from_coming(request: &Request, unheld: &Plan, database: &Data
 
 /// Returns what the request keeps and no installed package is named.
 pub(super) fn names_nothing(request: &Request, database: &Database) -> Vec<String> {
-    let is_installed = |glob: &&apu_proto::PackageGlob| {
+    let is_installed = |glob: &&PackageGlob| {
         let mut keys = database.packages.keys();
         keys.any(|key| glob.matches(key.name()) && database.version(key.as_str()).is_some())
     };
@@ -109,6 +111,9 @@ mod tests {
                 "{cause:?}"
             );
         }
+        let young = self::request("upgrade too_young=vim");
+        assert!(check_held(&young, &plan("Inst vim [1] (2 S:x [all])\n")).is_err());
+        assert!(check_held(&young, &plan("Inst vim-tiny [1] (2 S:x [all])\n")).is_ok());
         assert!(
             check_held(
                 &request,

@@ -305,7 +305,9 @@ mod tests {
             "install aa",
             "dist-upgrade allow_remove=yes",
             "upgrade only_security=yes",
+            "upgrade source_packages=openssl",
             "upgrade hold_packages=a",
+            "upgrade too_young=a",
         ] {
             assert_eq!(find(&paths, &inputs(&paths, other)), None, "{other}");
         }

@@ -10,7 +10,7 @@ use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Rea
 use super::held::{check_held, hold, kept_from_coming, names_nothing, stay_at_version};
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
-use super::security_selection::plan_security;
+use super::selection::{is_narrowed, plan_selection};
 use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, removal_not_allowed, simulate};
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use crate::apt::{
@@ -71,15 +71,15 @@ pub(crate) fn plan(
             plan,
         ));
     }
-    let planned = if request.is_only_security() {
-        plan_security(paths, &call, conffiles, database)
+    let planned = if is_narrowed(request) {
+        plan_selection(paths, request, &call, conffiles, database)
     } else {
         simulate(&call, conffiles, database).map(|plan| (call, plan))
     };
     let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
+    check_held(request, &plan)?;
     if !request.hold().is_empty() {
-        check_held(request, &plan)?;
         // What apt cannot plan without the hold is not known.
         let without = simulate(&unheld, conffiles, database).unwrap_or_default();
         plan.held = kept_from_coming(request, &without, database);

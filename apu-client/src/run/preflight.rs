@@ -1,6 +1,7 @@
 //! Checks what must be right before a run begins: the policy, apt's configuration, the sources, the age of the lists,
 //! and free space.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub(crate) struct Checked {
     pub(crate) notes: Vec<Note>,
     /// One index of each archive.
     pub(crate) archives: Vec<Target>,
+    /// All indexes of the archives whose lists are not left out.
+    pub(crate) targets: Vec<Target>,
 }
 
 /// Reads the policy, and refuses a request that it does not allow.
@@ -126,8 +129,15 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
         }
     }
     let mut notes = Vec::new();
+    let mut remaining = Vec::new();
     if operation.takes_from_archives() {
-        let left_out = leave_out_expired(&sources, &lists, &targets, &mut notes)?;
+        let Releases { left_out, security } = read_releases(&sources, &lists, &targets, &mut notes)?;
+        let is_used = |target: &&Target| !left_out.contains(&target.file);
+        remaining = targets.iter().filter(is_used).cloned().collect();
+        // apt was shown no Release file.
+        for target in &mut remaining {
+            target.is_security |= security.contains(&target.prefix);
+        }
         if !left_out.is_empty() {
             let is_left_out = |name: &str| left_out.iter().any(|start| name.starts_with(start.as_str()));
             let narrowed = sources
@@ -138,21 +148,34 @@ pub(crate) fn preflight(paths: &ClientPaths, operation: Operation) -> Result<Che
     }
     let archives = archives(&targets).into_iter().cloned().collect();
     paths.use_sources(options, sources.into_directory());
-    Ok(Checked { notes, archives })
+    Ok(Checked {
+        notes,
+        archives,
+        targets: remaining,
+    })
 }
 
-/// Returns the names of the list files of expired archives that no source accepts as expired, and adds a note about
-/// each. Fails if no other archive is left to install from.
-fn leave_out_expired(
+/// What the Release files of the archives say.
+struct Releases {
+    /// The names of the list files of expired archives that no source accepts as expired.
+    left_out: Vec<String>,
+    /// The starts of the file names of security archives.
+    security: BTreeSet<String>,
+}
+
+/// Reads the Release files, and adds a note about each archive that is left out. Fails if no other archive is left to install
+/// from.
+fn read_releases(
     sources: &SourceCopy,
     lists: &Path,
     targets: &[Target],
     notes: &mut Vec<Note>,
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Releases, Refusal> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(u64::MAX, |now| now.as_secs());
     let mut left_out = Vec::new();
+    let mut security = BTreeSet::new();
     let mut expired = Vec::new();
     let mut remain = 0;
     for archive in archives(targets) {
@@ -162,6 +185,9 @@ fn leave_out_expired(
         let release = ReleaseFile::read(lists, prefix).map_err(|error| {
             Refusal::fault_at(Action::ReadRelease, format!("{site} {suite}").as_ref(), &error)
         })?;
+        if release.as_ref().is_some_and(|release| release.is_security) {
+            security.insert(prefix.clone());
+        }
         let same = || targets.iter().filter(|target| target.prefix == *prefix);
         let until = release.as_ref().and_then(|release| release.expired(now));
         match until {
@@ -182,7 +208,7 @@ fn leave_out_expired(
         return Err(Refusal::failed(cause).advise(Advice::AptGetUpdate));
     }
     notes.extend(expired.into_iter().map(Note::ExpiredArchive));
-    Ok(left_out)
+    Ok(Releases { left_out, security })
 }
 
 fn is_waived(sources: &SourceCopy, target: &Target) -> bool {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apu_archive::quote;
+use apu_debian::PackageName;
 use apu_proto::{
     MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId, TransactionId,
 };
@@ -77,6 +78,15 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
     pub pause_limit: Option<Duration>,
 
+    /// Leave out of upgrade and dist-upgrade what this server has first seen less than this time ago, as in 3d; 0 is no such age
+    /// [default: 0, or what apu.toml says].
+    ///
+    /// A package version is seen when a plan of any host shows its .deb, by its SHA-256. What is younger stays as it is in this run,
+    /// with what would need it, and the plan names it as too young. Security updates are no exception unless apu.toml says so. See
+    /// apu-rollout(7).
+    #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration, conflicts_with = "download_only")]
+    pub min_age: Option<Duration>,
+
     /// Change packages also where apu.toml says that it is not the time for it. What a client's own policy says holds.
     #[arg(long)]
     pub ignore_windows: bool,
@@ -116,6 +126,11 @@ pub struct Args {
     #[arg(long)]
     pub security: bool,
 
+    /// Let upgrade and dist-upgrade bring the installed packages that are built from this source, such as openssl, with what these
+    /// need, and no others.
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Vec<PackageName>,
+
     /// Let these packages stay as they are in this run of upgrade, dist-upgrade or install; linux-* is every package whose name
     /// begins so.
     ///
@@ -146,6 +161,8 @@ Examples:
   apt-all web status
   apt-all web db1 update
   apt-all 'all,!laptops' dist-upgrade
+  apt-all web upgrade --min-age 3d
+  apt-all web upgrade --source openssl
   apt-all web install htop --yes
   apt-all web install ./foo_1.2_amd64.deb";
 
@@ -230,6 +247,7 @@ impl Args {
             waves: None,
             soak: None,
             pause_limit: None,
+            min_age: None,
             ignore_windows: false,
             queue: None,
             list_hosts: false,
@@ -238,6 +256,7 @@ impl Args {
             plan: false,
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
+            source: request.sources().to_vec(),
             hold: request.hold().to_vec(),
             download_only: request.is_download_only(),
             shown,
@@ -245,7 +264,7 @@ impl Args {
         }
     }
 
-    /// The options that say which hosts a plan has and in which waves, as words of a command line.
+    /// The options that say which hosts a plan has, in which waves, and what is too young for it, as words of a command line.
     pub(crate) fn host_and_wave_options(&self) -> Vec<String> {
         let seconds = |duration: Duration| format!("{}s", duration.as_secs());
         let exclude = self.exclude.iter().map(|target| ("--exclude", target.clone()));
@@ -254,6 +273,7 @@ impl Args {
             ("--waves", self.waves.as_ref().map(ToString::to_string)),
             ("--soak", self.soak.map(seconds)),
             ("--pause-limit", self.pause_limit.map(seconds)),
+            ("--min-age", self.min_age.map(seconds)),
         ];
         let waves = waves
             .into_iter()
@@ -310,6 +330,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --security"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        if !self.source.is_empty() && !operation.takes_sources() {
+            return Err(Failure::words(format!("{operation} has no --source"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
+        }
         if !self.hold.is_empty() && !operation.takes_hold() {
             return Err(Failure::words(format!("{operation} has no --hold"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
@@ -327,6 +351,10 @@ impl Args {
         if self.download_only && !operation.takes_download_only() {
             return Err(Failure::words(format!("{operation} has no --download-only"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
+        if self.min_age.is_some() && !operation.takes_too_young() {
+            return Err(Failure::words(format!("{operation} has no --min-age"))
+                .advise("leave it out: upgrade and dist-upgrade have it"));
         }
         let of_changes = [
             (self.dry_run, "--dry-run"),
@@ -351,12 +379,15 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --max-failures"))
                 .advise("leave it out: it changes nothing and asks every host"));
         }
-        let mut hold = self.hold.clone();
+        let (mut hold, mut sources) = (self.hold.clone(), self.source.clone());
         hold.sort();
         hold.dedup();
+        sources.sort();
+        sources.dedup();
         let options = [
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.security.then_some(RequestOption::OnlySecurity),
+            (!sources.is_empty()).then_some(RequestOption::Sources(sources)),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
             self.download_only.then_some(RequestOption::DownloadOnly),
         ];
@@ -481,6 +512,7 @@ mod tests {
             "apu/1 upgrade only_security=yes",
             "apu/1 install download_only=yes vim",
             "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
+            "apu/1 upgrade source_packages=openssl,vim",
             "apu/1 install allow_remove=yes vim=2:9.0",
         ] {
             let request = Request::parse(line.as_bytes()).unwrap();
@@ -541,6 +573,11 @@ mod tests {
             ("apt-all web update --security", "update has no --security"),
             ("apt-all web autoremove --hold vim", "autoremove has no --hold"),
             ("apt-all web clean -d", "clean has no --download-only"),
+            ("apt-all web install vim --min-age 1d", "install has no --min-age"),
+            (
+                "apt-all web autoremove --source vim",
+                "autoremove has no --source",
+            ),
             (
                 "apt-all web install vim htop --hold ht*",
                 "htop is to be installed, and --hold ht* keeps it as it is",

@@ -49,12 +49,14 @@ impl Record {
                 .filter(|(given, _)| *given)
                 .map(|(_, option)| (*option).to_owned()),
         );
+        request.extend(args.source.iter().map(|source| format!("--source {source}")));
         request.extend(args.hold.iter().map(|glob| format!("--hold {glob}")));
         let waves = [
             args.canary.as_ref().map(|canary| format!("--canary {canary}")),
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),
         ];
         request.extend(waves.into_iter().flatten());
+        request.extend(args.min_age.map(|age| format!("--min-age {}s", age.as_secs())));
         Self {
             who: Who::here(),
             target: args.target.clone(),

@@ -14,15 +14,15 @@ use apu_fleet::{
     PublishedArchive, PushId, Rollout, Runner, ServerReason, Sinks, Task, Trial,
 };
 use apu_ledger::{Ledger, NewRun, Recorder, RunNumber};
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestError, RequestOption};
+use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestError, RequestOption};
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
 use super::args::{Args, Course};
 use super::audit::Record;
 use super::maintenance::closings;
-use super::planned::{marked, wanted};
-use super::question::ask;
+use super::min_age::MinAge;
+use super::planned::wanted;
 use super::queue::{enqueue, waiting};
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -33,7 +33,6 @@ use crate::published::published;
 use crate::repo::Local;
 use crate::view::live::{OutputOptions, follow};
 use crate::view::paint::Paint;
-use crate::view::plans::question;
 use crate::view::reason::describe;
 
 /// No host was asked anything.
@@ -89,6 +88,7 @@ pub(super) fn push_in(
     let course = args.course(ui.can_ask())?;
     let of_target = context.settings.rollout(rollout_of);
     let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
+    let min_age = MinAge::of(args, &of_target);
     let ssh = context.ssh()?;
     // Before anything is published: without it no host is asked to change anything.
     let is_recorded = request.operation().is_a_run() && !(args.dry_run || args.plan);
@@ -119,6 +119,7 @@ pub(super) fn push_in(
         queue_until: args.queue.map(|duration| Timestamp::now() + duration),
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
+        push.min_age = min_age;
         push.carry_out(request, hosts, course, &waves).await
     })
 }
@@ -197,6 +198,7 @@ pub(super) fn run_push(
             parent,
             operation: record.operation().to_owned(),
             request: request.to_string(),
+            min_age: args.min_age,
             target: args.target.clone(),
             by: record.by().to_owned(),
             begun: Timestamp::now(),
@@ -234,6 +236,8 @@ pub(super) fn run_push(
             promoted: HashMap::new(),
             kept_back: HashMap::new(),
             queue_until,
+            min_age: None,
+            too_young: HashMap::new(),
             closings,
             published,
             limits: Limits {
@@ -312,6 +316,10 @@ pub(super) struct Push<'a> {
     kept_back: HashMap<HostName, ServerReason>,
     /// Until when hosts are queued that cannot do it in their turn.
     pub(super) queue_until: Option<Timestamp>,
+    /// How old a .deb has to be.
+    pub(super) min_age: Option<MinAge>,
+    /// What hosts leave as it is, since it is too young.
+    pub(super) too_young: HashMap<HostName, Vec<PackageGlob>>,
     /// Until when hosts may begin to change packages.
     closings: HashMap<HostName, Closing>,
     /// What this server has published of its own archives.
@@ -348,7 +356,12 @@ impl Push<'_> {
         if was_interrupted {
             return Ok(self.show(&[]));
         }
-        let wanted = wanted(&self.endings());
+        self.leave_out_young(&plan, &hosts).await?;
+        let mut wanted = wanted(&self.endings());
+        for (host, trial) in &mut wanted {
+            // What was asked for, whatever a client says of it.
+            trial.too_young = self.too_young.get(host).cloned().unwrap_or_default();
+        }
         self.record
             .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
         let arranged = waves.arrange(&wanted);
@@ -452,9 +465,11 @@ impl Push<'_> {
         let task = |host: &Host| {
             let trial = self.approved.get(&host.name);
             let plan = trial.map(|trial| RequestOption::Plan(trial.transaction.id()));
+            let young = trial.map_or(&[][..], |trial| &trial.too_young);
+            let young = (!young.is_empty()).then(|| RequestOption::TooYoung(young.to_vec()));
             Ok(Task {
                 host: host.clone(),
-                request: request.clone().with(plan)?,
+                request: request.clone().with(young.into_iter().chain(plan))?,
                 trial: trial.cloned(),
             })
         };
@@ -511,38 +526,6 @@ impl Push<'_> {
 
     fn is_interrupted(&self) -> bool {
         self.runner.state().interrupts > 0
-    }
-
-    /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
-    /// plan after the answer, so that nothing comes between the question and the cursor.
-    async fn approve(
-        &mut self,
-        wanted: &[(HostName, Trial)],
-        arranged: &Arranged,
-    ) -> Result<Approval, Failure> {
-        let marked = marked(&self.endings()).map(|(_, packages)| packages.len()).sum();
-        let question = question(wanted, marked, arranged.outlook().as_deref());
-        let is_seen = self.ui.stdout().is_terminal;
-        if is_seen {
-            self.ui.show(&self.plan(self.output.paint));
-            // Nobody can agree to what could not be shown.
-            self.ui.all_written()?;
-        } else {
-            self.ui.complain(&self.plan(Paint::for_stream(self.ui.stderr())));
-        }
-        let hosts = wanted.iter().map(|(host, _)| host.clone()).collect();
-        let stops = self.runner.ask_approval(self.args.operation, hosts);
-        let mut answer = ask(self.ui, &question, stops).await;
-        if !is_seen && let Ok(given) = answer {
-            self.ui.show(&self.plan(self.output.paint));
-            if given == Approval::Yes
-                && let Err(failure) = self.ui.all_written()
-            {
-                answer = Err(failure);
-            }
-        }
-        self.runner.answered(*answer.as_ref().unwrap_or(&Approval::No));
-        answer
     }
 }
 

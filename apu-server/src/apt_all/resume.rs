@@ -107,6 +107,7 @@ pub(crate) fn repeat(
     let target = fold(hosts.iter().map(HostName::as_str));
     let mut args = Args::of_request(&target, &request, shown);
     args.yes = yes;
+    args.min_age = run.min_age;
     push_in(context, &args, &run.target, Some(run.number)).map(|pushed| pushed.status)
 }
 

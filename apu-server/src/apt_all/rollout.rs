@@ -149,6 +149,7 @@ mod tests {
             system: System::default(),
             transaction: Transaction::new(vec![step]),
             is_broken: false,
+            too_young: Vec::new(),
         };
         (1..=hosts)
             .map(|number| (format!("web{number:02}").parse().unwrap(), trial.clone()))

@@ -63,6 +63,7 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
     let options = [
         plan.allow_remove.then_some(RequestOption::AllowRemove),
         plan.security.then_some(RequestOption::OnlySecurity),
+        (!plan.sources.is_empty()).then(|| RequestOption::Sources(plan.sources.clone())),
         (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
     ];
     Request::new(plan.operation, options.into_iter().flatten(), packages)
@@ -103,10 +104,16 @@ impl Push<'_> {
             packages: request.packages().iter().map(ToString::to_string).collect(),
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
+            sources: request.sources().to_vec(),
             hold: request.hold().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts
-                .filter_map(|host| Some((host.clone(), plans.remove(host)?.clone())))
+                .filter_map(|host| {
+                    let mut plan = plans.remove(host)?.clone();
+                    // What was asked for, whatever a client says of it.
+                    plan.too_young = self.too_young.get(host).cloned().unwrap_or_default();
+                    Some((host.clone(), plan))
+                })
                 .collect(),
             waves: arranged.rollout.waves.clone(),
             soak: arranged.rollout.soak.as_secs(),

@@ -1,6 +1,7 @@
 //! `apu plans`, `apu show pN` and `apu apply`: the plans that `apt-all … --plan` has kept.
 
 use apu_archive::quote;
+use apu_debian::PackageName;
 use apu_fleet::{HostName, span};
 use apu_proto::{Operation, PackageGlob, Plan};
 use apu_site::{Failure, say};
@@ -71,6 +72,7 @@ struct Facts<'a> {
     packages: &'a [String],
     allow_remove: bool,
     security: bool,
+    sources: &'a [PackageName],
     hold: &'a [PackageGlob],
     valid: bool,
     hosts: usize,
@@ -90,6 +92,7 @@ impl<'a> Facts<'a> {
             packages: &plan.packages,
             allow_remove: plan.allow_remove,
             security: plan.security,
+            sources: &plan.sources,
             hold: &plan.hold,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
@@ -141,7 +144,7 @@ pub(super) fn list(context: &Context, args: &ListArgs) -> Result<u8, Failure> {
             span(plan.age(now)),
             quote(&plan.by),
             command(&plan),
-            counted(&plan.trials()),
+            counted(&plan.hosts.iter().map(|(_, plan)| plan).collect::<Vec<_>>()),
         );
     }
     Ok(0)
@@ -212,6 +215,9 @@ fn command(plan: &StoredPlan) -> String {
     if plan.security {
         words.push("--security".to_owned());
     }
+    for source in &plan.sources {
+        words.extend(["--source".to_owned(), source.to_string()]);
+    }
     for glob in &plan.hold {
         words.extend(["--hold".to_owned(), quote(&glob.to_string())]);
     }
@@ -255,6 +261,7 @@ mod tests {
             packages: args.packages.clone(),
             allow_remove: args.allow_remove,
             security: args.security,
+            sources: args.source.clone(),
             hold: args.hold.clone(),
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
@@ -272,6 +279,8 @@ mod tests {
             "apt-all web dist-upgrade --allow-remove --exclude web3 --exclude db",
             "apt-all web dist-upgrade --security --soak 60s",
             "apt-all web dist-upgrade --hold vim --hold g++ --exclude db1",
+            "apt-all web dist-upgrade --soak 60s --min-age 259200s",
+            "apt-all web dist-upgrade --source openssl --source vim",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s --pause-limit 60s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

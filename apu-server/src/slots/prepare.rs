@@ -62,7 +62,7 @@ pub(super) fn prepare(slot: &Slot<'_>) -> Result<Prepared, String> {
     Ok(Prepared::Plan {
         plan: PlanId { number, sha256 },
         text,
-        summary: counted(&plan.trials()),
+        summary: counted(&plan.hosts.iter().map(|(_, plan)| plan).collect::<Vec<_>>()),
     })
 }
 

@@ -4,7 +4,7 @@ use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Cause, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{HELD, Listing, named};
+use super::changes::{HELD, Listing, UNKNOWN_SOURCES, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -88,7 +88,7 @@ impl Body {
         self.details = result_details(result);
         let not_done = matches!(ending.outcome, Outcome::Drifted | Outcome::Refused);
         if let Some(plan) = result.plan().filter(|_| not_done) {
-            self.changes = Listing::of_steps(&plan.transaction);
+            self.changes = Listing::of_plan(plan);
             let counts = &self.changes.counts;
             self.reasons.push(format!("what it would change now: {counts}"));
         }
@@ -148,6 +148,10 @@ fn result_details(result: &RunResult) -> Vec<String> {
         named("marked as installed manually", result.marked_manual()),
         named("kept back", result.kept_back()),
         named(HELD, result.held()),
+        named(
+            UNKNOWN_SOURCES,
+            result.plan().map_or(&[][..], |plan| &plan.unknown_sources),
+        ),
     ];
     let of_run = result.packages().map(|report| {
         [

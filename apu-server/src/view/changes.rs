@@ -1,11 +1,11 @@
 //! Changes of packages as lines: what has to be read before a yes stands first and is never cut.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use apu_debian::{PackageKey, compare, is_version};
-use apu_proto::{Change, Step, Transaction};
+use apu_proto::{Change, Plan, Step};
 
 use super::clean::{clean, version};
 use super::columns::columns;
@@ -56,38 +56,45 @@ impl Kind {
     }
 }
 
-/// How many packages there are of each kind: `1 REMOVED, 3 new, 42 upgraded`.
+/// How many packages there are of each kind: `1 REMOVED, 3 new, 42 upgraded (3 security)`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Counts(BTreeMap<Kind, usize>);
+pub struct Counts {
+    kinds: BTreeMap<Kind, usize>,
+    /// How many of the upgrades are security updates.
+    security: usize,
+}
 
 impl Counts {
     /// Takes in other counts.
     pub fn add(&mut self, other: &Self) {
-        for (kind, number) in &other.0 {
-            *self.0.entry(*kind).or_default() += number;
+        for (kind, number) in &other.kinds {
+            *self.kinds.entry(*kind).or_default() += number;
         }
+        self.security += other.security;
     }
 
     /// All packages.
     #[must_use]
     pub fn all(&self) -> usize {
-        self.0.values().sum()
+        self.kinds.values().sum()
     }
 
     /// Whether there are upgrades alone.
     #[must_use]
     pub fn is_upgrades_alone(&self) -> bool {
-        self.0.keys().all(|kind| kind.may_be_cut())
+        self.kinds.keys().all(|kind| kind.may_be_cut())
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = self
-            .0
-            .iter()
-            .map(|(kind, number)| format!("{number} {}", kind.word()));
-        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+        let security = |kind: Kind| match (kind, self.security) {
+            (Kind::Upgraded, 1..) => format!(" ({} security)", self.security),
+            _ => String::new(),
+        };
+        let part = |(kind, number): (&Kind, &usize)| format!("{number} {}{}", kind.word(), security(*kind));
+        let parts: Vec<String> = self.kinds.iter().map(part).collect();
+        f.write_str(&parts.join(", "))
     }
 }
 
@@ -108,14 +115,15 @@ impl Listing {
     pub fn of_changes(changes: &[Change]) -> Self {
         let row = |change: &Change| {
             let (old, new) = (change.old.as_deref(), change.new.as_deref());
-            row(&change.package, old, new, "")
+            Row::of(&change.package, old, new)
         };
         Self::of(changes.iter().map(row).collect())
     }
 
-    /// The steps of a transaction.
+    /// The steps of a plan; security updates stand first among the upgrades.
     #[must_use]
-    pub fn of_steps(transaction: &Transaction) -> Self {
+    pub fn of_plan(plan: &Plan) -> Self {
+        let security: BTreeSet<&PackageKey> = plan.security.iter().flatten().collect();
         let row = |step: &Step| match step {
             Step::Install {
                 package,
@@ -123,21 +131,23 @@ impl Listing {
                 new,
                 origin,
                 ..
-            } => row(package, old.as_deref(), Some(new), origin),
-            Step::Remove { package, old } => row(package, Some(old), None, ""),
+            } => Row::of(package, old.as_deref(), Some(new)).with_origin(origin, security.contains(package)),
+            Step::Remove { package, old } => Row::of(package, Some(old), None),
         };
-        Self::of(transaction.steps().iter().map(row).collect())
+        Self::of(plan.transaction.steps().iter().map(row).collect())
     }
 
-    fn of(mut rows: Vec<(Kind, Vec<String>)>) -> Self {
-        rows.sort_by_key(|(kind, _)| *kind);
+    fn of(mut rows: Vec<Row>) -> Self {
+        rows.sort_by_key(|row| (row.kind, !row.is_security));
         let mut counts = Counts::default();
-        for (kind, _) in &rows {
-            *counts.0.entry(*kind).or_default() += 1;
+        for row in &rows {
+            *counts.kinds.entry(row.kind).or_default() += 1;
+            counts.security += usize::from(row.is_security);
         }
-        let (kinds, rows): (Vec<Kind>, Vec<Vec<String>>) = rows.into_iter().unzip();
-        let mut first = columns(&rows, "  ");
-        let rest = first.split_off(kinds.partition_point(|kind| !kind.may_be_cut()));
+        let cut = rows.partition_point(|row| !row.kind.may_be_cut());
+        let cells: Vec<Vec<String>> = rows.into_iter().map(|row| row.cells).collect();
+        let mut first = columns(&cells, "  ");
+        let rest = first.split_off(cut);
         Self { first, rest, counts }
     }
 
@@ -156,22 +166,47 @@ impl Listing {
     }
 }
 
-fn row(package: &PackageKey, old: Option<&str>, new: Option<&str>, origin: &str) -> (Kind, Vec<String>) {
-    let kind = Kind::of(old, new);
-    let text = |text: Option<&str>| text.map_or_else(String::new, version);
-    let (old, new) = (text(old), text(new));
-    let versions = match kind {
-        Kind::Removed => format!("REMOVED, was {old}"),
-        Kind::Downgraded => format!("DOWNGRADED, {old} → {new}"),
-        Kind::New => format!("new, {new}"),
-        Kind::Upgraded => format!("{old} → {new}"),
-        Kind::Reinstalled => format!("reinstalled, {new}"),
-    };
-    (kind, vec![package.to_string(), versions, clean(origin)])
+/// One change.
+struct Row {
+    kind: Kind,
+    is_security: bool,
+    /// The package, the versions, and the origin.
+    cells: Vec<String>,
+}
+
+impl Row {
+    fn of(package: &PackageKey, old: Option<&str>, new: Option<&str>) -> Self {
+        let kind = Kind::of(old, new);
+        let text = |text: Option<&str>| text.map_or_else(String::new, version);
+        let (old, new) = (text(old), text(new));
+        let versions = match kind {
+            Kind::Removed => format!("REMOVED, was {old}"),
+            Kind::Downgraded => format!("DOWNGRADED, {old} → {new}"),
+            Kind::New => format!("new, {new}"),
+            Kind::Upgraded => format!("{old} → {new}"),
+            Kind::Reinstalled => format!("reinstalled, {new}"),
+        };
+        Self {
+            kind,
+            is_security: false,
+            cells: vec![package.to_string(), versions],
+        }
+    }
+
+    /// The same from there. Only an upgrade is a security update, whatever a client says.
+    fn with_origin(mut self, origin: &str, is_security: bool) -> Self {
+        self.is_security = is_security && self.kind == Kind::Upgraded;
+        let mark = if self.is_security { "security, from " } else { "" };
+        self.cells.push(format!("{mark}{}", clean(origin)));
+        self
+    }
 }
 
 /// What a list of packages is called that the request keeps as they are.
 pub const HELD: &str = "held for this run";
+
+/// What a list of sources is called that no installed package is built from.
+pub const UNKNOWN_SOURCES: &str = "no installed package is of the source";
 
 /// A list of names behind what it is a list of, however long; nothing without names.
 #[must_use]
@@ -182,6 +217,8 @@ pub fn named(what: &str, names: &[impl ToString]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use apu_proto::Transaction;
+
     use super::*;
 
     fn change(package: &str, old: Option<&str>, new: Option<&str>) -> Change {
@@ -216,6 +253,49 @@ mod tests {
             listing.counts.to_string(),
             "1 REMOVED, 1 DOWNGRADED, 1 new, 50 upgraded"
         );
+    }
+
+    #[test]
+    fn security_updates_are_marked_and_stand_first_among_the_upgrades() {
+        let install = |package: &str, old: Option<&str>| Step::Install {
+            package: package.parse().unwrap(),
+            old: old.map(str::to_owned),
+            new: "2".into(),
+            sha256: None,
+            origin: "Debian:12/stable".into(),
+        };
+        let steps = vec![
+            install("a:all", Some("1")),
+            install("b:all", Some("1")),
+            install("c:all", None),
+            install("d:all", Some("1")),
+        ];
+        let security = ["b:all", "c:all", "d:all", "e:all"].map(|name| name.parse().unwrap());
+        let plan = Plan {
+            transaction: Transaction::new(steps),
+            security: Some(security.into()),
+            ..Plan::default()
+        };
+        let listing = Listing::of_plan(&plan);
+        assert_eq!(
+            listing.lines(2),
+            [
+                "c:all  new, 2  Debian:12/stable",
+                "b:all  1 → 2   security, from Debian:12/stable",
+                "d:all  1 → 2   security, from Debian:12/stable",
+                "… and 1 more upgrades, which -v shows",
+            ]
+        );
+        assert_eq!(listing.counts.to_string(), "1 new, 3 upgraded (2 security)");
+        let mut twice = listing.counts.clone();
+        twice.add(&listing.counts);
+        assert_eq!(twice.to_string(), "2 new, 6 upgraded (4 security)");
+        // What an older client does not say is not shown as if there were none, nor as if there were some.
+        let older = Plan {
+            security: None,
+            ..plan
+        };
+        assert_eq!(Listing::of_plan(&older).counts.to_string(), "1 new, 3 upgraded");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl OutputOptions {
                 let body = Body::of(operation, ending);
                 let planned = ending.result.as_ref().and_then(|result| result.plan());
                 let headline = match planned.filter(|_| phase == Phase::Plan) {
-                    Some(plan) if ending.outcome.is_well() => outlook(&plan.transaction),
+                    Some(plan) if ending.outcome.is_well() => outlook(plan),
                     _ => self.paint.outcome(body.outcome, &body.headline),
                 };
                 format!("{}: {headline}", self.paint.strong(host.as_str()))

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use apu_fleet::{HostName, Trial};
-use apu_proto::{Plan, Transaction, TransactionId};
+use apu_fleet::HostName;
+use apu_proto::{PackageGlob, Plan, Transaction, TransactionId};
 
-use super::changes::{Counts, HELD, Listing, named};
+use super::changes::{Counts, HELD, Listing, UNKNOWN_SOURCES, named};
 use super::clean::clean;
 use super::groups::{groups, set};
 use super::paint::Paint;
@@ -21,10 +21,13 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let transactions: HashMap<TransactionId, &Transaction> = (planned.iter())
         .map(|(_, plan)| (plan.transaction.id(), &plan.transaction))
         .collect();
+    let of_hosts = planned;
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
+            too_young(plan),
+            named(UNKNOWN_SOURCES, &plan.unknown_sources),
             named("to be held, and not installed", &plan.held_nothing),
         ];
         let kept: Vec<String> = kept.into_iter().flatten().collect();
@@ -32,7 +35,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             let (download, disk) = (clean(&sizes.download), clean(&sizes.disk));
             format!("to fetch: {download}; on disk: {disk}")
         });
-        let listing = Listing::of_steps(&plan.transaction);
+        let listing = Listing::of_plan(plan);
         let repair = plan
             .repair
             .then(|| "its package database is broken, and is repaired first".to_owned());
@@ -57,7 +60,38 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             let _ = writeln!(text, "  the same versions as on {others}; {packages}");
         }
     }
+    text += &services(of_hosts, paint);
     paint.letters(text)
+}
+
+/// The running services that the plans reach, where clients say so: equal ones together.
+fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
+    let told = planned.iter().filter_map(|(host, plan)| {
+        let services = plan.services.as_ref()?;
+        (!services.is_empty()).then_some((host, services))
+    });
+    let mut text = String::new();
+    for (services, hosts) in groups(told) {
+        let more = (services.more > 0).then(|| format!("and {} more", services.more));
+        let kinds = [
+            named("restarts", &services.restarts),
+            named("stale", &services.stale),
+            more,
+        ];
+        let kinds: Vec<String> = kinds.into_iter().flatten().collect();
+        let _ = writeln!(text, "{}: {}", paint.strong(&set(&hosts)), kinds.join("; "));
+    }
+    text
+}
+
+/// What is left as it is since it is too young.
+fn too_young(plan: &Plan) -> Option<String> {
+    match plan.too_young.as_slice() {
+        [all] if *all == PackageGlob::any() => {
+            Some("too young: more packages than a request can name, so that none changes".to_owned())
+        }
+        some => named("too young", some),
+    }
 }
 
 fn headline(counts: &Counts, hosts: usize) -> String {
@@ -72,17 +106,17 @@ fn headline(counts: &Counts, hosts: usize) -> String {
 
 /// What one host would do, in one line.
 #[must_use]
-pub fn outlook(transaction: &Transaction) -> String {
-    headline(&Listing::of_steps(transaction).counts, 1)
+pub fn outlook(plan: &Plan) -> String {
+    headline(&Listing::of_plan(plan).counts, 1)
 }
 
-/// What these hosts would do in numbers: `6 hosts, 1 REMOVED, 30 upgraded`.
+/// What these hosts would do in numbers: `6 hosts, 1 REMOVED, 30 upgraded (2 security)`.
 #[must_use]
-pub fn counted(planned: &[(HostName, Trial)]) -> String {
+pub fn counted(planned: &[&Plan]) -> String {
     format!("{}, {}", hosts(planned), changes(planned, 0))
 }
 
-fn hosts(planned: &[(HostName, Trial)]) -> String {
+fn hosts(planned: &[&Plan]) -> String {
     match planned.len() {
         1 => "1 host".to_owned(),
         number => format!("{number} hosts"),
@@ -90,12 +124,12 @@ fn hosts(planned: &[(HostName, Trial)]) -> String {
 }
 
 /// All changes in numbers, with the number of packages that become manually installed.
-fn changes(planned: &[(HostName, Trial)], marked: usize) -> String {
+fn changes(planned: &[&Plan], marked: usize) -> String {
     let mut all = Counts::default();
-    for (_, trial) in planned {
-        all.add(&Listing::of_steps(&trial.transaction).counts);
+    for plan in planned {
+        all.add(&Listing::of_plan(plan).counts);
     }
-    let broken = planned.iter().filter(|(_, trial)| trial.is_broken).count();
+    let broken = planned.iter().filter(|plan| plan.repair).count();
     let parts = [
         (all.all(), all.to_string()),
         (marked, format!("{marked} marked as installed manually")),
@@ -110,7 +144,7 @@ fn changes(planned: &[(HostName, Trial)], marked: usize) -> String {
 /// What is asked before all of this is done, with the number of packages that become manually installed and the waves, where
 /// there is more than one; without a line end.
 #[must_use]
-pub fn question(planned: &[(HostName, Trial)], marked: usize, waves: Option<&str>) -> String {
+pub fn question(planned: &[&Plan], marked: usize, waves: Option<&str>) -> String {
     let (hosts, changes) = (hosts(planned), changes(planned, marked));
     let waves = waves.map_or_else(String::new, |waves| format!(", {waves}"));
     format!("Altogether {changes}. Go on with {hosts}{waves}? [y/N] ")
@@ -156,6 +190,8 @@ mod tests {
             kept_back: vec!["bar".into()],
             held: vec!["linux-image-amd64".into()],
             held_nothing: vec!["nginx*".into()],
+            unknown_sources: vec!["opensl".into()],
+            too_young: vec!["bash".parse().unwrap(), "vim".parse().unwrap()],
             sizes: Some(apu_proto::Sizes {
                 download: "5396 kB".into(),
                 disk: "20.0 MB more".into(),
@@ -164,6 +200,7 @@ mod tests {
         };
         let other = Plan {
             transaction: Transaction::new(vec![install]),
+            security: Some(vec!["libssl3:amd64".parse().unwrap()]),
             ..Plan::default()
         };
         let none = Plan::default();
@@ -180,11 +217,45 @@ mod tests {
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\
+             \x20 too young: bash, vim\n\
+             \x20 no installed package is of the source: opensl\n\
              \x20 to be held, and not installed: nginx*\n\
              \x20 to fetch: 5396 kB; on disk: 20.0 MB more\n\
-             db1: 1 change: 1 upgraded\n\
-             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
+             db1: 1 change: 1 upgraded (1 security)\n\
+             \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  security, from Debian-Security:12/stable-security\n\
              mail: nothing to do\n"
+        );
+    }
+
+    #[test]
+    fn services_stand_behind_the_changes_and_equal_ones_together() {
+        let plan = |restarts: &[&str], stale: &[&str], more| {
+            let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+            Plan {
+                transaction: Transaction::new(vec![upgrade("a:amd64")]),
+                services: Some(apu_proto::Services {
+                    restarts: words(restarts),
+                    stale: words(stale),
+                    more,
+                }),
+                ..Plan::default()
+            }
+        };
+        let both = plan(&["postgresql@15-main", "ssh"], &["cron"], 0);
+        let (many, none) = (plan(&[], &["a\nb"], 7), plan(&[], &[], 0));
+        let planned = [
+            (host("web1"), &both),
+            (host("web2"), &many),
+            (host("web3"), &both),
+            (host("web4"), &none),
+        ];
+        let text = plans(&planned, PLAIN, false);
+        let (changes, services) = text.split_once("Debian-Security:12/stable-security\n").unwrap();
+        assert!(changes.starts_with("web[1-4]: the same change"), "{text}");
+        assert_eq!(
+            services,
+            "web[1,3]: restarts: postgresql@15-main, ssh; stale: cron\n\
+             web2: stale: a\u{fffd}b; and 7 more\n"
         );
     }
 
@@ -252,12 +323,7 @@ mod tests {
         assert!(text.contains("  n159:amd64  new, 1 "), "{text}");
         assert_eq!(lines[102], "  … and 60 more upgrades, which -v shows");
         assert_eq!(lines[103], "  kept back: kept");
-        let trial = Trial {
-            system: apu_proto::System::default(),
-            transaction: long.transaction.clone(),
-            is_broken: false,
-        };
-        let twice = ["web1", "web2"].map(|name| (host(name), trial.clone()));
+        let twice = [&long, &long];
         assert_eq!(
             question(&twice, 0, None),
             "Altogether 2 REMOVED, 120 new, 200 upgraded. Go on with 2 hosts? [y/N] "
@@ -272,22 +338,17 @@ mod tests {
 
     #[test]
     fn a_mark_is_counted_where_no_package_changes() {
-        let nothing = Trial {
-            system: apu_proto::System::default(),
-            transaction: Transaction::default(),
-            is_broken: false,
-        };
-        let repair = Trial {
-            is_broken: true,
-            ..nothing.clone()
+        let nothing = Plan::default();
+        let repair = Plan {
+            repair: true,
+            ..Plan::default()
         };
         assert_eq!(
-            question(&[(host("web1"), repair)], 0, None),
+            question(&[&repair], 0, None),
             "Altogether 1 to repair. Go on with 1 host? [y/N] "
         );
-        let none = [(host("web1"), nothing)];
         assert_eq!(
-            question(&none, 1, None),
+            question(&[&nothing], 1, None),
             "Altogether 1 marked as installed manually. Go on with 1 host? [y/N] "
         );
     }

@@ -304,6 +304,7 @@ pub(crate) fn example_run(number: u32) -> Run {
         ended: Some(Timestamp::from_second(1_700_000_060).unwrap()),
         status: RunStatus::Ended(0),
         paused: None,
+        min_age: None,
         owner: None,
     }
 }

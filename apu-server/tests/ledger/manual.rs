@@ -44,6 +44,7 @@ fn plan() -> StoredPlan {
         packages: Vec::new(),
         allow_remove: false,
         security: false,
+        sources: Vec::new(),
         hold: Vec::new(),
         options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],

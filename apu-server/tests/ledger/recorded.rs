@@ -91,6 +91,7 @@ impl Push {
             parent: None,
             operation: "upgrade --yes".into(),
             request: "apu/1 upgrade".into(),
+            min_age: None,
             target: "web,db1".into(),
             by: "alice".into(),
             begun: at(id, 0),

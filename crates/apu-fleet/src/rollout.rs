@@ -8,7 +8,7 @@ mod waves;
 
 use std::time::Duration;
 
-use apu_proto::{Plan, System, Transaction};
+use apu_proto::{PackageGlob, Plan, System, Transaction};
 use serde::{Deserialize, Serialize};
 
 pub use self::tested::{Item, Tested};
@@ -24,6 +24,9 @@ pub struct Trial {
     pub transaction: Transaction,
     /// Whether it has broken packages before: what fails there says little about the others.
     pub is_broken: bool,
+    /// What it leaves as it is, since it is too young for the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub too_young: Vec<PackageGlob>,
 }
 
 impl Trial {
@@ -34,6 +37,7 @@ impl Trial {
             system: plan.system.clone(),
             transaction: plan.transaction.clone(),
             is_broken: plan.repair,
+            too_young: plan.too_young.clone(),
         }
     }
 }

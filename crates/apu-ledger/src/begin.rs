@@ -1,5 +1,7 @@
 //! Begins a run: its number, its hosts and their leases are on the disk before a host is asked.
 
+use std::time::Duration;
+
 use apu_fleet::{HostName, PushId};
 use apu_proto::RunId;
 use jiff::Timestamp;
@@ -23,6 +25,8 @@ pub struct NewRun {
     pub operation: String,
     /// What it asks for, as clients are asked, without the run's options.
     pub request: String,
+    /// The age that the .debs have to have, where the command line says it.
+    pub min_age: Option<Duration>,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.
@@ -64,8 +68,8 @@ impl Ledger {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
-            "INSERT INTO run (push, parent, operation, request, target, by, owner, begun) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run (push, parent, operation, request, target, by, owner, begun, min_age) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.push.to_string(),
                 new.parent.map(|parent| parent.0),
@@ -75,6 +79,7 @@ impl Ledger {
                 new.by,
                 owner.to_string(),
                 new.begun.as_millisecond(),
+                new.min_age.map(|age| age.as_secs() as i64),
             ],
         )?;
         let run = RunNumber(transaction.last_insert_rowid());

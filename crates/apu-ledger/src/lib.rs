@@ -10,6 +10,7 @@ mod check;
 mod counts;
 mod ends;
 mod error;
+mod first_seen;
 mod instruction;
 mod lease;
 mod ledger;

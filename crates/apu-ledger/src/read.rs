@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use apu_fleet::{Ending, Event, HostName, Outcome, RunState, TimedEvent};
 use jiff::Timestamp;
@@ -42,7 +43,7 @@ impl Attempt {
 }
 
 const RUN: &str = "SELECT number, push, client_run, parent, operation, request, target, by, owner, begun, ended, status, \
-     next, paused FROM run";
+     next, paused, min_age FROM run";
 const ATTEMPT: &str = "SELECT run, host, started, ended, outcome, seconds, event FROM attempt";
 
 struct RunRow {
@@ -57,6 +58,7 @@ struct RunRow {
     status: Option<u8>,
     next: Option<i64>,
     paused: Option<i64>,
+    min_age: Option<i64>,
 }
 
 impl RunRow {
@@ -73,6 +75,7 @@ impl RunRow {
             status: row.get(11)?,
             next: row.get(12)?,
             paused: row.get(13)?,
+            min_age: row.get(14)?,
         })
     }
 
@@ -88,6 +91,7 @@ impl RunRow {
             parent: self.parent.map(RunNumber),
             operation,
             request,
+            min_age: (self.min_age).map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
             target,
             by,
             begun: time(run, self.begun)?,

@@ -430,6 +430,7 @@ mod tests {
             parent: None,
             operation: "upgrade".into(),
             request: "apu/1 upgrade".into(),
+            min_age: None,
             target: "web1".into(),
             by: "alice".into(),
             begun: Timestamp::UNIX_EPOCH,

@@ -42,6 +42,7 @@ impl Ledger {
     /// # Errors
     /// Where the ledger cannot be written.
     pub fn prune(&self, keep: &Retention, now: Timestamp) -> Result<usize, LedgerError> {
+        self.forget_old_debs(now)?;
         let age = i64::try_from(keep.age.as_millis()).unwrap_or(i64::MAX);
         let oldest = now.as_millisecond().saturating_sub(age);
         let mut too_old = self.connection.prepare(

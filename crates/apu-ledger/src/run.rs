@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use apu_fleet::PushId;
 use apu_proto::RunId;
@@ -119,6 +120,8 @@ pub struct Run {
     pub operation: String,
     /// What it asks for, as clients are asked, without the run's options.
     pub request: String,
+    /// The age that the .debs had to have, where the command line said it.
+    pub min_age: Option<Duration>,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 4] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE];
+const STEPS: [&str; 5] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -98,6 +98,16 @@ const QUEUE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// When each .deb was first seen, and which age a run asked for.
+const AGES: &str = "
+    CREATE TABLE deb (
+        sha256 TEXT PRIMARY KEY,            -- 64 hexadecimal digits
+        first INTEGER NOT NULL              -- when a plan first showed it
+    ) STRICT, WITHOUT ROWID;
+    -- In seconds, where the command line has it.
+    ALTER TABLE run ADD COLUMN min_age INTEGER;
+";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -142,7 +152,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 4 })
+            Err(LedgerError::Newer { found: 99, known: 5 })
         ));
     }
 
@@ -159,7 +169,14 @@ mod tests {
             .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
             .unwrap();
         migrate(&mut connection).unwrap();
-        assert_eq!(form(&connection).unwrap(), 4);
+        assert_eq!(form(&connection).unwrap(), 5);
+        let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL";
+        assert_eq!(
+            connection
+                .query_row(ages, [], |row| row.get::<_, i64>(0))
+                .unwrap(),
+            1
+        );
         let told = "SELECT what || ' ' || told.by || ' ' || told.at FROM instruction AS told JOIN run ON run = run.number WHERE paused IS NULL";
         let told: String = connection.query_row(told, [], |row| row.get(0)).unwrap();
         assert_eq!(told, "stop bob 7");

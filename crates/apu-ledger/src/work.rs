@@ -64,10 +64,11 @@ impl Work {
             self.hosts.push(host.clone());
             let Some(trial) = trial else { continue };
             let key = format!(
-                "{:?} {} {}",
+                "{:?} {} {} {:?}",
                 trial.system,
                 trial.is_broken,
-                trial.transaction.id()
+                trial.transaction.id(),
+                trial.too_young
             );
             let place = *places.entry(key).or_insert_with(|| {
                 self.trials.push(trial.clone());
@@ -161,8 +162,17 @@ mod tests {
                 old: "1".into(),
             }]),
             is_broken: false,
+            too_young: Vec::new(),
         };
         let (a, b) = (trial("a:amd64"), trial("b:amd64"));
+        let young = Trial {
+            too_young: vec!["vim".parse().unwrap()],
+            ..a.clone()
+        };
+        let host: HostName = "web1".parse().unwrap();
+        let both = Work::new("apu/1 upgrade".into(), Rollout::default());
+        let both = both.for_hosts([(&host, Some(&a)), (&host, Some(&young))].into_iter());
+        assert_eq!(Work::unpack(&both.pack().unwrap()).unwrap().trials()[1].1, young);
         let hosts: Vec<HostName> = ["web1", "web2", "web3"].map(|name| name.parse().unwrap()).into();
         let work = Work::new("apu/1 upgrade".into(), Rollout::default()).for_hosts(hosts.iter().zip([
             Some(&a),

@@ -23,10 +23,18 @@ pub enum Feature {
     DownloadOnly,
     /// The operation `conffiles`.
     Conffiles,
+    /// The answer to a dry run tells which upgrades are security updates. No request needs it.
+    PlanSecurity,
+    /// The same answer tells which running services it reaches. No request needs it.
+    PlanServices,
+    /// `too_young=`.
+    TooYoung,
+    /// `source_packages=`.
+    SourcePackages,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 7] = [
+pub const FEATURES: [Feature; 11] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -34,6 +42,10 @@ pub const FEATURES: [Feature; 7] = [
     Feature::HoldPackages,
     Feature::DownloadOnly,
     Feature::Conffiles,
+    Feature::PlanSecurity,
+    Feature::PlanServices,
+    Feature::TooYoung,
+    Feature::SourcePackages,
 ];
 
 impl Feature {
@@ -48,6 +60,10 @@ impl Feature {
             Self::HoldPackages => "hold-packages",
             Self::DownloadOnly => "download-only",
             Self::Conffiles => "conffiles",
+            Self::PlanSecurity => "plan-security",
+            Self::PlanServices => "plan-services",
+            Self::TooYoung => "too-young",
+            Self::SourcePackages => "source-packages",
         }
     }
 }
@@ -70,6 +86,8 @@ impl Request {
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
             self.is_download_only().then_some(Feature::DownloadOnly),
             (self.operation() == Operation::Conffiles).then_some(Feature::Conffiles),
+            (!self.too_young().is_empty()).then_some(Feature::TooYoung),
+            (!self.sources().is_empty()).then_some(Feature::SourcePackages),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -97,7 +115,13 @@ mod tests {
         assert_eq!(download.missing_feature(&all[..5]), Some(Feature::DownloadOnly));
         let conffiles = request("conffiles");
         assert_eq!(conffiles.missing_feature(&all[..6]), Some(Feature::Conffiles));
-        for request in [&lists, &plan, &health, &security, &hold, &download, &conffiles] {
+        let young = request("upgrade too_young=vim");
+        assert_eq!(young.missing_feature(&all[..9]), Some(Feature::TooYoung));
+        let source = request("upgrade source_packages=openssl");
+        assert_eq!(source.missing_feature(&all[..10]), Some(Feature::SourcePackages));
+        for request in [
+            &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
+        ] {
             assert_eq!(request.missing_feature(&all), None);
         }
         assert_eq!(request("update").missing_feature(&[]), None);

@@ -21,6 +21,7 @@ mod package_glob;
 mod reason;
 mod request;
 mod run_id;
+mod services;
 mod status;
 mod transaction;
 
@@ -35,12 +36,13 @@ pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
-pub use package_glob::{GlobError, PackageGlob};
+pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
 pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
 };
 pub use run_id::{RunId, RunIdError};
+pub use services::{MAX_SERVICES, Services};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
 pub use transaction::{
     DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, System, Transaction, TransactionId,

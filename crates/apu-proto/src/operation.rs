@@ -134,10 +134,22 @@ impl Operation {
         matches!(self, Self::Upgrade | Self::DistUpgrade)
     }
 
+    /// Whether a request may narrow it to the packages of sources.
+    #[must_use]
+    pub const fn takes_sources(self) -> bool {
+        self.takes_only_security()
+    }
+
     /// Whether a request may name packages that stay at their version.
     #[must_use]
     pub const fn takes_hold(self) -> bool {
         self.takes_from_archives()
+    }
+
+    /// Whether a request may leave packages out that are too young.
+    #[must_use]
+    pub const fn takes_too_young(self) -> bool {
+        self.takes_only_security()
     }
 
     /// Whether a request may fetch the packages alone.

@@ -9,6 +9,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// The most packages that one request may leave out since they are too young. Its length is a bound as well.
+pub const MAX_TOO_YOUNG: usize = 512;
+
 /// The most bytes of a glob; the longest name in Debian has 75.
 const LONGEST: usize = 100;
 
@@ -53,6 +56,15 @@ const fn is_of_a_name(byte: u8) -> bool {
 }
 
 impl PackageGlob {
+    /// Every package.
+    #[must_use]
+    pub fn any() -> Self {
+        Self {
+            text: "*".to_owned(),
+            parts: vec![Part::AnyText],
+        }
+    }
+
     /// Whether a package has such a name; its architecture does not matter.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

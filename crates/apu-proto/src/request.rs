@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::mem;
 
+use apu_debian::PackageName;
+
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
-use crate::package_glob::PackageGlob;
+use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::run_id::RunId;
 use crate::transaction::TransactionId;
 
@@ -31,7 +33,9 @@ pub struct Request {
     dry_run: bool,
     allow_remove: bool,
     only_security: bool,
+    sources: Vec<PackageName>,
     hold: Vec<PackageGlob>,
+    too_young: Vec<PackageGlob>,
     download_only: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
@@ -149,7 +153,9 @@ impl Request {
             dry_run: false,
             allow_remove: false,
             only_security: false,
+            sources: Vec::new(),
             hold: Vec::new(),
+            too_young: Vec::new(),
             download_only: false,
             plan: None,
             lists_of_site: false,
@@ -168,10 +174,18 @@ impl Request {
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
             RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
+            RequestOption::Sources(names) if names.len() > MAX_PACKAGES || !is_each_once(&names) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::Sources(names) => !mem::replace(&mut self.sources, names).is_empty(),
             RequestOption::Hold(globs) if globs.len() > MAX_PACKAGES || !is_each_once(&globs) => {
                 return Err(RequestError::Value { word });
             }
             RequestOption::Hold(globs) => !mem::replace(&mut self.hold, globs).is_empty(),
+            RequestOption::TooYoung(globs) if globs.len() > MAX_TOO_YOUNG || !is_each_once(&globs) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::TooYoung(globs) => !mem::replace(&mut self.too_young, globs).is_empty(),
             RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
@@ -248,10 +262,22 @@ impl Request {
         self.only_security
     }
 
+    /// The sources of the packages that are upgraded; empty for any.
+    #[must_use]
+    pub fn sources(&self) -> &[PackageName] {
+        &self.sources
+    }
+
     /// The packages that stay at their version, whatever is newer.
     #[must_use]
     pub fn hold(&self) -> &[PackageGlob] {
         &self.hold
+    }
+
+    /// The packages that stay at their version since they are too young for the run.
+    #[must_use]
+    pub fn too_young(&self) -> &[PackageGlob] {
+        &self.too_young
     }
 
     /// Whether to fetch the .debs and change no package.
@@ -297,7 +323,9 @@ impl Request {
             self.dry_run.then_some(RequestOption::DryRun),
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
+            (!self.sources.is_empty()).then(|| RequestOption::Sources(self.sources.clone())),
             (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
+            (!self.too_young.is_empty()).then(|| RequestOption::TooYoung(self.too_young.clone())),
             self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
@@ -308,9 +336,9 @@ impl Request {
 }
 
 /// Whether there are any, and none of them twice.
-fn is_each_once(globs: &[PackageGlob]) -> bool {
-    let is_first = |(place, glob): (usize, &PackageGlob)| !globs[..place].contains(glob);
-    !globs.is_empty() && globs.iter().enumerate().all(is_first)
+fn is_each_once<T: PartialEq>(words: &[T]) -> bool {
+    let is_first = |(place, word): (usize, &T)| !words[..place].contains(word);
+    !words.is_empty() && words.iter().enumerate().all(is_first)
 }
 
 impl fmt::Display for Request {
@@ -339,6 +367,8 @@ mod tests {
             Just(RequestOption::OnlySecurity),
             Just(RequestOption::DownloadOnly),
             proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
+            proptest::collection::vec(select(vec!["vim", "*"]), 1..4).prop_map(too_young),
+            proptest::collection::vec(select(vec!["openssl", "g++"]), 1..3).prop_map(sources),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
@@ -347,6 +377,14 @@ mod tests {
 
     fn hold(words: Vec<&str>) -> RequestOption {
         RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
+    }
+
+    fn sources(words: Vec<&str>) -> RequestOption {
+        RequestOption::Sources(words.iter().map(|word| word.parse().unwrap()).collect())
+    }
+
+    fn too_young(words: Vec<&str>) -> RequestOption {
+        RequestOption::TooYoung(words.iter().map(|word| word.parse().unwrap()).collect())
     }
 
     /// Either a few packages, some of them twice; or nearly as many, and nearly as long, as a request may have.
@@ -431,7 +469,7 @@ mod tests {
     #[test]
     fn what_is_planned_is_all_that_says_what_to_do() {
         let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
-        let what = " allow_remove=yes only_security=yes hold_packages=vim,linux-*";
+        let what = " allow_remove=yes only_security=yes source_packages=openssl hold_packages=vim,linux-* too_young=bash";
         let run = format!(
             " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
             "a".repeat(32),

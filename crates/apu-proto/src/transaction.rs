@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::bounded::first;
+use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
+use crate::services::Services;
 use crate::status::Broken;
 
 apu_debian::hex_value!(
@@ -220,15 +223,31 @@ pub struct Plan {
     /// What the client is.
     #[serde(default)]
     pub system: System,
+    /// The upgrades that are security updates, by apt's own rule, sorted; none where the client does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Vec<PackageKey>>,
+    /// The running services that it reaches; none where the client does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
     /// Packages that the request keeps as they are, and that it would install or upgrade otherwise, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Packages that the request keeps as they are since they are too young for the run, as it names them.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_TOO_YOUNG>"
+    )]
+    pub too_young: Vec<PackageGlob>,
     /// What the request keeps at its version, as it names it, and no installed package is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_nothing: Vec<String>,
+    /// Sources that the request names and that no installed package is built from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_sources: Vec<String>,
     /// Packages that were installed automatically and would be marked as installed manually; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marked_manual: Vec<PackageKey>,
@@ -330,6 +349,26 @@ mod tests {
         assert_eq!(
             Transaction::default().id().to_string(),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn a_plan_without_a_word_on_security_is_that_of_an_older_client() {
+        let plan = Plan {
+            transaction: Transaction::new(vec![install("a:amd64", "1", 1, "x")]),
+            security: Some(vec!["a:amd64".parse().unwrap()]),
+            ..Plan::default()
+        };
+        let mut wire = serde_json::to_value(&plan).unwrap();
+        assert_eq!(serde_json::from_value::<Plan>(wire.clone()).unwrap(), plan);
+        assert_eq!(
+            wire.as_object_mut().unwrap().remove("security").unwrap(),
+            serde_json::json!(["a:amd64"])
+        );
+        let older: Plan = serde_json::from_value(wire).unwrap();
+        assert_eq!(
+            (older.security, older.transaction.id()),
+            (None, plan.transaction.id())
         );
     }
 

@@ -138,6 +138,11 @@ pub struct Rollout {
     /// How long an administrator's decision is waited for where it cannot be told whether the hosts of a wave are well.
     #[serde(deserialize_with = "some_seconds_or_off")]
     pub pause_limit: Option<Duration>,
+    /// How long ago this server must have first seen a .deb before it is installed.
+    #[serde(deserialize_with = "some_seconds_or_off")]
+    pub min_age: Option<Duration>,
+    /// Whether security updates may come at any age.
+    pub security_at_once: Option<bool>,
     /// The command on this server that checks a host after its change.
     pub check: Option<CommandLine>,
 }
@@ -290,6 +295,8 @@ impl Settings {
             soak: own.soak.or(all.soak),
             pause_limit: own.pause_limit.or(all.pause_limit),
             check: own.check.or(all.check),
+            min_age: own.min_age.or(all.min_age),
+            security_at_once: own.security_at_once.or(all.security_at_once),
         }
     }
 
@@ -416,6 +423,8 @@ mod tests {
             "[rollout]\nsoak = 1\n",
             "[rollout.web]\nwaves = '0'\n",
             "[rollout.web]\ncanary = 0\n",
+            "[rollout.web]\nmin_age = 'x'\n",
+            "[rollout.web]\nsecurity_at_once = 1\n",
         ] {
             assert!(Settings::parse(text).is_err(), "{text}");
         }

@@ -1,6 +1,9 @@
 //! Runs that change a selection of what they could: security updates alone, all but what is held, and
 //! the download without the change.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use apu_tests::{Fleet, Host, Stage, Suite};
 use serde_json::Value;
 
@@ -92,6 +95,13 @@ fn security_updates_alone_on(suite: Suite) {
             "tool:amd64 2.0"
         ]
     );
+    // The plan tells which of them are security updates, also where the version that comes is another archive's.
+    let security = serde_json::json!(["pkg-a:amd64", "tool:amd64"]);
+    assert_eq!(all.answer("one")["security"], security);
+    let shown = fleet.plain_apt_all("one upgrade --dry-run").stdout;
+    assert!(shown.contains(": 5 upgraded (2 security)\n"), "{shown}");
+    let marked = shown.lines().filter(|line| line.contains("  security, from "));
+    assert_eq!(marked.count(), 2, "{shown}");
     for operation in ["upgrade", "dist-upgrade"] {
         let narrow = fleet.apt_all(&format!("one {operation} --security --dry-run"));
         let answer = narrow.answer("one");
@@ -100,6 +110,7 @@ fn security_updates_alone_on(suite: Suite) {
             ["pkg-a:amd64 2.0", "pkg-c:amd64 2.0", "tool:amd64 2.0"],
             "{operation}"
         );
+        assert_eq!(answer["security"], security, "{operation}");
         assert_eq!(answer["kept_back"], serde_json::json!(["pkg-e"]));
     }
     one.sh("apt-mark unhold pkg-e").ok();
@@ -149,6 +160,99 @@ fn security_updates_alone_come_on_trixie() {
 #[test]
 fn security_updates_alone_come_on_bullseye() {
     security_updates_alone_on(Suite::Bullseye);
+}
+
+fn packages_of_a_source_come_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
+    server.write("/etc/apu-server/apu.toml", &format!("{settings}{SETTINGS}"));
+    server.sh("mkdir -p /srv/fixes").ok();
+    let all = ["lab", "lab-tools", "lab-doc", "lab-extra"];
+    for name in all {
+        let source = if name == "lab" { "" } else { "Source: lab (1.0)\n" };
+        publish(server, name, "1.0", source);
+    }
+    server.sh(SERVE).ok();
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one dist-upgrade --yes").exited(0);
+    fleet.apt_all("one update").exited(0);
+    fleet
+        .apt_all("one install lab lab-tools lab-doc --yes")
+        .ended("one", "changed");
+    one.sh("apt-mark auto lab-tools pkg-a pkg-c").ok();
+    let marks = automatic(one);
+    publish(server, "lab", "2.0", "");
+    publish(
+        server,
+        "lab-tools",
+        "2.0",
+        "Source: lab\nDepends: pkg-c (>= 2.0)\n",
+    );
+    publish(server, "lab-doc", "2.0", "Source: lab (2:2.0)\n");
+    publish(server, "lab-extra", "2.0", "Source: lab\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+    one.sh("apt-mark hold lab-doc").ok();
+
+    for operation in ["upgrade", "dist-upgrade"] {
+        let run = fleet.apt_all(&format!(
+            "one {operation} --source lab --source nothing --dry-run"
+        ));
+        let answer = run.answer("one");
+        assert_eq!(
+            planned(answer),
+            ["lab-tools:amd64 2.0", "lab:amd64 2.0", "pkg-c:amd64 2.0"],
+            "{operation}"
+        );
+        assert_eq!(answer["kept_back"], serde_json::json!(["lab-doc"]), "{operation}");
+        assert_eq!(answer["unknown_sources"], serde_json::json!(["nothing"]));
+    }
+    one.sh("apt-mark unhold lab-doc").ok();
+    let made = fleet.plain_apt_all("one upgrade --source lab --plan");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(
+        fleet
+            .apu("plans")
+            .stdout
+            .contains("apt-all one upgrade --source lab; ")
+    );
+    let applied = fleet.apu("apply p1");
+    assert!(applied.stdout.contains("one: changed: 4 packages"), "{applied:?}");
+    for (package, version) in [
+        ("lab", Some("2.0")),
+        ("lab-tools", Some("2.0")),
+        ("lab-doc", Some("2.0")),
+        ("lab-extra", None),
+        ("pkg-a", Some("1.0")),
+        ("pkg-c", Some("2.0")),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), version, "{package}");
+    }
+    assert_eq!(automatic(one), marks, "a mark was lost");
+    assert!(leaves_nothing(one));
+    // A source of nothing is told also where nobody looks at the plan.
+    let none = fleet.plain_apt_all("one upgrade --source nothing --yes");
+    assert!(
+        none.stdout
+            .contains("no installed package is of the source: nothing"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn the_packages_of_a_source_come_with_what_they_need_and_everything_else_stays() {
+    packages_of_a_source_come_on(Suite::Bookworm);
+}
+
+#[test]
+fn the_packages_of_a_source_come_on_trixie() {
+    packages_of_a_source_come_on(Suite::Trixie);
+}
+
+#[test]
+fn the_packages_of_a_source_come_on_bullseye() {
+    packages_of_a_source_come_on(Suite::Bullseye);
 }
 
 fn held_packages_stay_on(suite: Suite) {
@@ -254,6 +358,126 @@ fn what_is_held_for_a_run_is_not_removed_and_does_not_come_as_a_dependency() {
     fleet
         .apt_all("one install needs-newcomer --yes")
         .ended("one", "changed");
+}
+
+fn young_packages_stay_on(suite: Suite) {
+    let fleet = Fleet::of(["one"]).suite(suite).up();
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let settings = server.read("/etc/apu-server/apu.toml").unwrap() + SETTINGS;
+    server.write("/etc/apu-server/apu.toml", &settings);
+    server.sh("mkdir -p /srv/fixes").ok();
+    for name in ["base", "needs", "fix"] {
+        publish(server, name, "1.0", "");
+    }
+    server.sh(SERVE).ok();
+    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("one dist-upgrade --yes").exited(0);
+    fleet.apt_all("one update").exited(0);
+    fleet
+        .apt_all("one install base needs fix --yes")
+        .ended("one", "changed");
+    publish(server, "base", "2.0", "");
+    publish(server, "needs", "2.0", "Depends: base (>= 2.0)\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("one update").exited(0);
+
+    // Nothing that is offered was known before.
+    let first = fleet.apt_all("one upgrade --min-age 1h --dry-run");
+    assert_eq!(planned(first.answer("one")), Vec::<String>::new());
+    assert_eq!(
+        first.answer("one")["too_young"],
+        serde_json::json!(["base", "needs", "pkg-a", "pkg-b", "pkg-c", "pkg-d", "pkg-e"])
+    );
+    let known_since = Instant::now();
+    // No plan below takes as long: what it sees first is younger than the age that it asks for.
+    sleep(Duration::from_secs(15));
+    let age = || known_since.elapsed().as_secs();
+
+    // Two versions come later. What would need one of them stays, too, although it is known for long enough.
+    publish(server, "base", "2.1", "");
+    publish(server, "fix", "2.0", "");
+    fleet.apt_all("one update").exited(0);
+    let upstream = ["pkg-a", "pkg-b", "pkg-c", "pkg-d", "pkg-e"].map(|name| format!("{name}:amd64 2.0"));
+    for operation in ["upgrade", "dist-upgrade"] {
+        let run = fleet.apt_all(&format!("one {operation} --min-age {}s --dry-run", age()));
+        let answer = run.answer("one");
+        assert_eq!(planned(answer), upstream, "{operation}");
+        assert_eq!(
+            answer["too_young"],
+            serde_json::json!(["base", "fix"]),
+            "{operation}"
+        );
+    }
+    // Security updates come at once where the file says so.
+    let of_class = || format!("{settings}[rollout.one]\nmin_age = \"{}s\"\n", age());
+    let but_security = of_class() + "security_at_once = true\n";
+    server.write("/etc/apu-server/apu.toml", &but_security);
+    let run = fleet.apt_all("one upgrade --dry-run");
+    assert_eq!(
+        planned(run.answer("one"))
+            .iter()
+            .filter(|line| !line.starts_with("pkg-"))
+            .count(),
+        3,
+        "{:?}",
+        planned(run.answer("one"))
+    );
+    server.write("/etc/apu-server/apu.toml", &of_class());
+
+    // Kept as a plan and carried out later, it is the same selection.
+    let made = fleet.plain_apt_all("one upgrade --plan");
+    assert!(made.stdout.contains("\n  too young: base, fix\n"), "{made:?}");
+    let applied = fleet.apu("apply p1");
+    assert!(applied.stdout.contains("one: changed: 5 packages"), "{applied:?}");
+    for (package, version) in [
+        ("base", "1.0"),
+        ("needs", "1.0"),
+        ("fix", "1.0"),
+        ("pkg-c", "2.0"),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+    assert!(leaves_nothing(one));
+    fleet
+        .apt_all("one upgrade --yes --min-age 0")
+        .ended("one", "changed");
+    for (package, version) in [("base", "2.1"), ("needs", "2.0"), ("fix", "2.0")] {
+        assert_eq!(one.version_of(package).as_deref(), Some(version), "{package}");
+    }
+}
+
+#[test]
+fn a_version_comes_once_this_server_has_known_it_for_long_enough() {
+    young_packages_stay_on(Suite::Bookworm);
+}
+
+#[test]
+fn young_versions_stay_away_on_trixie() {
+    young_packages_stay_on(Suite::Trixie);
+}
+
+#[test]
+fn young_versions_stay_away_on_bullseye() {
+    young_packages_stay_on(Suite::Bullseye);
+}
+
+#[test]
+fn a_run_that_is_asked_again_has_the_same_minimum_age() {
+    let fleet = Fleet::of(["one", "two"]).up();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
+    let two = fleet.host("two");
+    two.kill_sshd();
+    fleet
+        .apt_all("default upgrade --min-age 1h --yes")
+        .ended("one", "unchanged")
+        .ended("two", "unreachable");
+    two.start_sshd();
+    let again = fleet.apu("retry @ --unreachable --yes");
+    assert_eq!(again.code, 0, "{again:?}");
+    for client in fleet.clients() {
+        assert_eq!(client.version_of("pkg-a").as_deref(), Some("1.0"));
+    }
 }
 
 #[test]

@@ -81,6 +81,7 @@ mod tests {
             system,
             transaction: Transaction::new(steps),
             is_broken: false,
+            too_young: Vec::new(),
         }
     }
 

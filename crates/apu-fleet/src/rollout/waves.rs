@@ -132,6 +132,7 @@ mod tests {
                     system,
                     transaction: Transaction::new(vec![step]),
                     is_broken: false,
+                    too_young: Vec::new(),
                 },
             )
         };

@@ -54,6 +54,7 @@ impl Desk {
             parent,
             operation: "upgrade --yes".into(),
             request: "apu/1 upgrade".into(),
+            min_age: None,
             target: "web".into(),
             by: "alice".into(),
             begun: Timestamp::from_millisecond(i64::from(id) * 1000).unwrap(),

@@ -467,6 +467,7 @@ fn what_an_administrator_vouched_for_is_tested_and_a_promotion_by_nobody_is_foun
         system: System::default(),
         transaction: Transaction::new(vec![step]),
         is_broken: false,
+        too_young: Vec::new(),
     };
     let check = |promotes: bool| {
         let desk = Desk::new();
@@ -528,6 +529,7 @@ fn a_host_that_starts_with_what_no_canary_tested_is_found_also_where_its_canary_
             origin: String::new(),
         }]),
         is_broken: false,
+        too_young: Vec::new(),
     };
     let known = install(Some(1));
     let of_unknown_contents = install(None);

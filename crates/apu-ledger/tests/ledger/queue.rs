@@ -15,6 +15,7 @@ fn trial() -> Trial {
             old: "1".into(),
         }]),
         is_broken: false,
+        too_young: Vec::new(),
     }
 }
 

@@ -55,6 +55,7 @@ fn trial(system: usize, transaction: usize) -> Trial {
         },
         transaction: Transaction::new(vec![step]),
         is_broken: false,
+        too_young: Vec::new(),
     }
 }
 
@@ -238,6 +239,7 @@ impl Story {
                 parent,
                 operation: "upgrade".into(),
                 request: "apu/1 upgrade".into(),
+                min_age: None,
                 target: "all".into(),
                 by: "alice".into(),
                 begun: Timestamp::now(),

@@ -1,6 +1,9 @@
 //! The options of a request: their words, and the operations that take them.
 
 use std::fmt;
+use std::str::FromStr;
+
+use apu_debian::PackageName;
 
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
@@ -18,8 +21,13 @@ pub enum RequestOption {
     AllowRemove,
     /// Upgrade only packages with a security update.
     OnlySecurity,
+    /// Upgrade only packages that are built from these sources; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
+    Sources(Vec<PackageName>),
     /// Leave these packages at their version; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
     Hold(Vec<PackageGlob>),
+    /// Leave these packages, which are too young for the run, at their version; between 1 and
+    /// [`MAX_TOO_YOUNG`](crate::MAX_TOO_YOUNG), each once.
+    TooYoung(Vec<PackageGlob>),
     /// Fetch the .debs and change no package.
     DownloadOnly,
     /// Do only this transaction, and refuse any other.
@@ -45,9 +53,9 @@ impl RequestOption {
             "dry_run" => (value == "yes").then_some(Self::DryRun),
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
             "only_security" => (value == "yes").then_some(Self::OnlySecurity),
-            "hold_packages" => (value.split(',').map(str::parse).collect::<Result<_, _>>())
-                .ok()
-                .map(Self::Hold),
+            "source_packages" => list(value).map(Self::Sources),
+            "hold_packages" => list(value).map(Self::Hold),
+            "too_young" => list(value).map(Self::TooYoung),
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
@@ -67,7 +75,9 @@ impl RequestOption {
             Self::DryRun | Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::OnlySecurity => operation.takes_only_security(),
+            Self::Sources(_) => operation.takes_sources(),
             Self::Hold(_) => operation.takes_hold(),
+            Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::LockWait(_) => operation.is_a_run(),
@@ -82,18 +92,27 @@ impl fmt::Display for RequestOption {
             Self::DryRun => f.write_str("dry_run=yes"),
             Self::AllowRemove => f.write_str("allow_remove=yes"),
             Self::OnlySecurity => f.write_str("only_security=yes"),
-            Self::Hold(globs) => {
-                f.write_str("hold_packages=")?;
-                for (place, glob) in globs.iter().enumerate() {
-                    let comma = if place == 0 { "" } else { "," };
-                    write!(f, "{comma}{glob}")?;
-                }
-                Ok(())
-            }
+            Self::Sources(names) => write_list(f, "source_packages", names),
+            Self::Hold(globs) => write_list(f, "hold_packages", globs),
+            Self::TooYoung(globs) => write_list(f, "too_young", globs),
             Self::DownloadOnly => f.write_str("download_only=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }
+}
+
+/// Reads values with commas between them; none where one of them is wrong.
+fn list<T: FromStr>(value: &str) -> Option<Vec<T>> {
+    value.split(',').map(|word| word.parse().ok()).collect()
+}
+
+fn write_list(f: &mut fmt::Formatter<'_>, key: &str, values: &[impl fmt::Display]) -> fmt::Result {
+    write!(f, "{key}=")?;
+    for (place, value) in values.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        write!(f, "{comma}{value}")?;
+    }
+    Ok(())
 }

@@ -45,6 +45,7 @@ fn record(path: &Path, run: u8, hosts: &[HostName]) -> Result<()> {
         parent: None,
         operation: "upgrade --yes".into(),
         request: "apu/1 upgrade".into(),
+        min_age: None,
         target: "all".into(),
         by: "alice".into(),
         begun: Timestamp::from_second(1_700_000_000)?,

@@ -73,6 +73,7 @@ fn run(ledger: Option<Ledger>) -> Result<(f64, f64)> {
             parent: None,
             operation: "upgrade".into(),
             request: "apu/1 upgrade".into(),
+            min_age: None,
             target: "all".into(),
             by: "alice".into(),
             begun: Timestamp::now(),

@@ -72,6 +72,7 @@ fn trial(number: usize) -> Trial {
         system: System::default(),
         transaction: Transaction::new(packages(number).iter().map(step).collect()),
         is_broken: false,
+        too_young: Vec::new(),
     }
 }
 

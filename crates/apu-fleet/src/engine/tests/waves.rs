@@ -33,6 +33,7 @@ fn removal(packages: &[&str]) -> Trial {
         system: System::default(),
         transaction: Transaction::new(packages.iter().map(step).collect()),
         is_broken: false,
+        too_young: Vec::new(),
     }
 }
 

@@ -1,12 +1,12 @@
-//! Narrows an upgrade to the packages with a security update and to what these need.
+//! Narrows an upgrade to the packages with a security update, or to those of a source, and to what these need.
 //!
 //! `apt-get install --only-upgrade` marks each package that it is given as manually installed, and fails where one of them
 //! is on hold. So the operation itself is planned, with preferences by which every other package stays at its version.
 
 use std::collections::BTreeSet;
 
-use apu_debian::PackageKey;
-use apu_proto::{Action, Cause, Pending};
+use apu_debian::{PackageKey, PackageName};
+use apu_proto::{Action, Cause, Pending, Request};
 
 use super::held::stay_at_version;
 use super::refusal::Refusal;
@@ -19,27 +19,38 @@ use crate::os::paths::ClientPaths;
 /// package that apt can upgrade only because another one stays.
 const MAX_ROUNDS: usize = 8;
 
-/// Plans the upgrade of `call` for packages with a security update alone.
-pub(super) fn plan_security(
+/// Whether a request selects some of the upgrades.
+pub(super) fn is_narrowed(request: &Request) -> bool {
+    request.is_only_security() || !request.sources().is_empty()
+}
+
+/// Plans the upgrade of `call` for what the request selects alone.
+pub(super) fn plan_selection(
     paths: &ClientPaths,
+    request: &Request,
     call: &Call,
     conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
-    let targets = read_targets(paths).ok_or_else(|| Refusal::failed(Cause::SourcesNotUnderstood))?;
+    let targets = match request.is_only_security() {
+        true => {
+            let targets = read_targets(paths);
+            Some(targets.ok_or_else(|| Refusal::failed(Cause::SourcesNotUnderstood))?)
+        }
+        false => None,
+    };
     let selection = Selection {
         paths,
         call,
         conffiles,
         database,
-        targets: &targets,
+        targets,
+        sources: request.sources(),
     };
     let mut first = call.clone();
     // A removal that only another package needs is none of this plan.
     first.remove |= call.verb == Verb::DistUpgrade;
-    let all = selection.updates(&simulate(&first, conffiles, database)?)?;
-    let wanted: BTreeSet<PackageKey> = keys(all.iter().filter(|one| one.security));
-    let others: BTreeSet<PackageKey> = keys(all.iter().filter(|one| !one.security));
+    let Updates { wanted, others } = selection.updates(pending(&simulate(&first, conffiles, database)?))?;
     let alone = selection.settle(others.clone(), &BTreeSet::new());
     if let Ok((_, plan)) = &alone
         && wanted.is_subset(&upgraded(plan))
@@ -59,12 +70,21 @@ struct Selection<'a> {
     call: &'a Call,
     conffiles: Conffiles,
     database: &'a Database,
-    targets: &'a [Target],
+    /// The indexes, where only security updates are wanted.
+    targets: Option<Vec<Target>>,
+    /// The sources of what is wanted; empty for any.
+    sources: &'a [PackageName],
+}
+
+/// The upgrades of a plan.
+struct Updates {
+    wanted: BTreeSet<PackageKey>,
+    others: BTreeSet<PackageKey>,
 }
 
 impl Selection<'_> {
-    /// Plans with these packages at their version, and with more of them until nothing is upgraded but what has a security
-    /// update or is needed.
+    /// Plans with these packages at their version, and with more of them until nothing is upgraded but what is wanted or
+    /// needed.
     fn settle(
         &self,
         mut stay: BTreeSet<PackageKey>,
@@ -78,7 +98,8 @@ impl Selection<'_> {
                 packages.iter().map(ToString::to_string),
             )?;
             let mut plan = simulate(&call, self.conffiles, self.database)?;
-            let more = others_than(&self.updates(&plan)?, needed);
+            let mut more = self.updates(pending(&plan))?.others;
+            more.retain(|package| !needed.contains(package));
             if more.is_empty() {
                 plan.stay = packages;
                 return Ok((call, plan));
@@ -103,27 +124,44 @@ impl Selection<'_> {
         upgraded(&plan).intersection(others).cloned().collect()
     }
 
-    /// Returns the upgrades of a plan, each with whether it is a security update.
-    fn updates(&self, plan: &Plan) -> Result<Vec<Pending>, Refusal> {
-        self.marked(pending(plan))
+    /// Tells the upgrades that are wanted from the others.
+    fn updates(&self, mut pending: Vec<Pending>) -> Result<Updates, Refusal> {
+        if let Some(targets) = &self.targets {
+            mark_security(self.paths, targets, &mut pending)
+                .map_err(|error| Refusal::fault(Action::AskAboutSources, &error))?;
+        }
+        Ok(split(
+            &pending,
+            self.targets.is_some(),
+            self.sources,
+            self.database,
+        ))
     }
 
-    fn marked(&self, mut pending: Vec<Pending>) -> Result<Vec<Pending>, Refusal> {
-        mark_security(self.paths, self.targets, &mut pending)
-            .map_err(|error| Refusal::fault(Action::AskAboutSources, &error))?;
-        Ok(pending)
-    }
-
-    /// Leaves only packages with a security update among those that are kept back.
+    /// Leaves only what is wanted among the packages that are kept back.
     fn finish(&self, planned: Result<(Call, Plan), Refusal>) -> Result<(Call, Plan), Refusal> {
         let (call, mut plan) = planned?;
         let kept = (plan.kept_back.iter()).filter_map(|name| kept_back(name, self.database));
-        let secure: BTreeSet<PackageKey> =
-            keys(self.marked(kept.collect())?.iter().filter(|one| one.security));
-        let is_secure =
-            |name: &String| kept_back(name, self.database).is_some_and(|one| secure.contains(&one.package));
-        plan.kept_back.retain(is_secure);
+        let wanted = self.updates(kept.collect())?.wanted;
+        let is_wanted =
+            |name: &String| kept_back(name, self.database).is_some_and(|one| wanted.contains(&one.package));
+        plan.kept_back.retain(is_wanted);
         Ok((call, plan))
+    }
+}
+
+/// Tells the upgrades that are wanted from the others: those with a security update where only these are, and those of a source
+/// where sources are named.
+fn split(pending: &[Pending], only_security: bool, sources: &[PackageName], database: &Database) -> Updates {
+    let is_of_source = |one: &Pending| {
+        let source = database.source(&one.package);
+        sources.is_empty() || sources.iter().any(|named| Some(named.as_str()) == source)
+    };
+    let is_wanted = |one: &&Pending| (!only_security || one.security) && is_of_source(one);
+    let (wanted, others): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_wanted);
+    Updates {
+        wanted: keys(wanted.into_iter()),
+        others: keys(others.into_iter()),
     }
 }
 
@@ -152,29 +190,37 @@ fn upgraded(plan: &Plan) -> BTreeSet<PackageKey> {
     keys(pending(plan).iter())
 }
 
-/// The updates that are no security updates, without those that are needed.
-fn others_than(updates: &[Pending], needed: &BTreeSet<PackageKey>) -> BTreeSet<PackageKey> {
-    let is_other = |one: &&Pending| !one.security && !needed.contains(&one.package);
-    keys(updates.iter().filter(is_other))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn all_but_security_updates_and_what_they_need_stays() {
+    fn what_is_wanted_has_a_security_update_or_is_of_the_source_or_both() {
         let output = "Inst a [1] (2 Debian:12/stable [all])\nInst b [1] (2 Debian-Security:12/stable-security [all])\n\
-                      Inst c [1] (2 Debian:12/stable [all])\nInst new (2 Debian:12/stable [all])\n";
+                      Inst c [1] (2 Debian-Security:12/stable-security [all])\nInst new (2 Debian:12/stable [all])\n";
         let updates = pending(&Plan::parse(output, "amd64").unwrap());
-        let names = |needed: &[&str]| -> Vec<String> {
-            let needed = needed.iter().map(|name| name.parse().unwrap()).collect();
-            let others = others_than(&updates, &needed);
-            others.iter().map(ToString::to_string).collect()
+        let package = |name: &str, more: &str| {
+            format!(
+                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n{more}\n"
+            )
         };
-        assert_eq!(names(&[]), ["a:amd64", "c:amd64"]);
-        assert_eq!(names(&["c:amd64"]), ["a:amd64"]);
-        assert_eq!(names(&["a:amd64", "c:amd64"]), Vec::<String>::new());
+        let database = [
+            package("dpkg", ""),
+            package("a", "Source: s (1)\n"),
+            package("b", "Source: s\n"),
+            package("c", ""),
+        ];
+        let database = Database::parse([database.concat().as_str()]).unwrap();
+        let wanted = |only_security: bool, sources: &[&str]| {
+            let sources: Vec<PackageName> = sources.iter().map(|source| source.parse().unwrap()).collect();
+            let Updates { wanted, others } = split(&updates, only_security, &sources, &database);
+            assert_eq!(wanted.len() + others.len(), 3);
+            let names: Vec<&str> = wanted.iter().map(PackageKey::name).collect();
+            names.join(" ")
+        };
+        assert_eq!(wanted(true, &[]), "b c");
+        assert_eq!(wanted(false, &["s1", "ss"]), "");
+        assert_eq!(wanted(false, &[]), "a b c");
     }
 
     #[test]

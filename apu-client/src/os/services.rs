@@ -1,0 +1,280 @@
+//! The running services of systemd and the code that their processes have in memory, from /proc alone.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The kernel keeps who reads the maps of a process waiting while that process is stuck in a change of them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Maximal number of processes that are looked at, and of files that are remembered.
+const MAX_PROCESSES: usize = 20_000;
+const MAX_FILES: usize = 100_000;
+
+/// Maximal size of a file of one process in bytes. A large program has 200 KB of maps.
+const MAX_SIZE: u64 = 8 * 1024 * 1024;
+
+/// The services and what they have in memory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct RunningServices {
+    /// The units, without `.service`, in the order in which they were met.
+    pub(crate) units: Vec<String>,
+    /// The files whose code is in memory, each in the form of [`without_usr`], with the places of the units that have it.
+    pub(crate) users: HashMap<String, BTreeSet<usize>>,
+}
+
+/// Reads the services that run now; none where it cannot be told in time, or there is too much of it.
+pub(crate) fn running_services(root: &Path) -> Option<RunningServices> {
+    let (to, read) = mpsc::channel();
+    let root = root.to_owned();
+    // A thread that the kernel keeps waiting ends with this process.
+    std::thread::spawn(move || {
+        let _ = to.send(RunningServices::read(&root));
+    });
+    read.recv_timeout(PATIENCE).ok()?.ok()
+}
+
+impl RunningServices {
+    fn read(root: &Path) -> io::Result<Self> {
+        let mut services = Self::default();
+        let own_root = identity(root)?;
+        let mut processes = 0;
+        for entry in fs::read_dir(root.join("proc"))? {
+            let entry = entry?;
+            let is_process = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+            if !entry.file_name().to_str().is_some_and(is_process) {
+                continue;
+            }
+            processes += 1;
+            if processes > MAX_PROCESSES || services.users.len() > MAX_FILES {
+                return Err(io::Error::other("more runs here than is looked at"));
+            }
+            // One that has ended meanwhile runs no more.
+            let _ = services.add(&entry.path(), own_root);
+        }
+        Ok(services)
+    }
+
+    /// Adds one process, where it belongs to a service and has the files of this machine: not those of a container.
+    fn add(&mut self, process: &Path, own_root: (u64, u64)) -> io::Result<()> {
+        let control_group = bounded(&process.join("cgroup"))?;
+        let Some(unit) = unit(&control_group) else {
+            return Ok(());
+        };
+        if identity(&process.join("root"))? != own_root {
+            return Ok(());
+        }
+        let maps = bounded(&process.join("maps"))?;
+        let program: Option<PathBuf> = fs::read_link(process.join("exe")).ok();
+        let program = program.as_deref().and_then(Path::to_str);
+        let place = match self.units.iter().position(|known| known == unit) {
+            Some(place) => place,
+            None => {
+                self.units.push(unit.to_owned());
+                self.units.len() - 1
+            }
+        };
+        let files = maps.lines().filter_map(code).chain(program);
+        for file in files {
+            let file = without_usr(file.strip_suffix(" (deleted)").unwrap_or(file));
+            if let Some(users) = self.users.get_mut(file) {
+                users.insert(place);
+            } else {
+                self.users.insert(file.to_owned(), [place].into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which directory a path leads to.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn bounded(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_SIZE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the service of the system that a process belongs to by its /proc/PID/cgroup, without `.service`; none for sessions, for
+/// services of users, for scopes, which have containers and virtual machines, and for the kernel's own.
+fn unit(control_group: &str) -> Option<&str> {
+    let of = |kind: &str| {
+        let mut lines = control_group.lines();
+        lines.find_map(|line| line.split_once(':')?.1.strip_prefix(kind)?.strip_prefix(':'))
+    };
+    // systemd's own hierarchy where there are several.
+    let path = of("name=systemd").or_else(|| of(""))?;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        if let Some(unit) = part.strip_suffix(".service") {
+            return Some(unit);
+        }
+        if part == "user.slice" || !part.ends_with(".slice") {
+            return None;
+        }
+    }
+    None
+}
+
+/// Returns the file of a line of /proc/PID/maps whose contents are executed.
+fn code(line: &str) -> Option<&str> {
+    let mut rest = line;
+    let mut field = || {
+        let (field, after) = rest.split_once(' ')?;
+        rest = after.trim_start_matches(' ');
+        Some(field)
+    };
+    let [_, permissions, _, _, _] = [field()?, field()?, field()?, field()?, field()?];
+    (permissions.contains('x') && rest.starts_with('/')).then_some(rest)
+}
+
+/// Returns a path without `/usr` in front of a directory that is the same without it: dpkg's lists have `/lib` where the kernel says
+/// `/usr/lib`.
+pub(crate) fn without_usr(path: &str) -> &str {
+    match path.strip_prefix("/usr") {
+        Some(rest)
+            if ["/lib", "/bin/", "/sbin/"]
+                .iter()
+                .any(|start| rest.starts_with(start)) =>
+        {
+            rest
+        }
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Adds a process to a made-up /proc; each file is mapped as code.
+    fn process(root: &Path, number: u32, control_group: &str, files: &[&str]) {
+        let process = root.join(format!("proc/{number}"));
+        fs::create_dir_all(&process).unwrap();
+        let line = |file: &&str| format!("7f0000-7f1000 r-xp 00001000 fe:01 131 {:20}{file}\n", "");
+        let maps: String = files.iter().map(line).collect();
+        fs::write(
+            process.join("maps"),
+            maps + "7ffc000-7ffd000 r-xp 0 00:00 0    [vdso]\n",
+        )
+        .unwrap();
+        fs::write(process.join("cgroup"), format!("0::{control_group}\n")).unwrap();
+        symlink(root, process.join("root")).unwrap();
+        symlink(files[0], process.join("exe")).unwrap();
+    }
+
+    #[test]
+    fn services_are_read_with_the_code_that_they_have_in_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        process(
+            root,
+            10,
+            "/system.slice/ssh.service",
+            &["/usr/sbin/sshd", "/usr/lib/x/libc.so.6"],
+        );
+        process(
+            root,
+            11,
+            "/system.slice/ssh.service",
+            &["/usr/sbin/sshd", "/lib/x/libz.so.1 (deleted)"],
+        );
+        let instance = "/system.slice/system-postgresql.slice/postgresql@15-main.service";
+        process(
+            root,
+            12,
+            instance,
+            &["/usr/lib/postgresql/15/bin/postgres", "/lib/x/libc.so.6"],
+        );
+        process(
+            root,
+            13,
+            "/user.slice/user-0.slice/session-1.scope",
+            &["/bin/bash"],
+        );
+        process(
+            root,
+            14,
+            "/machine.slice/systemd-nspawn@box.service/payload",
+            &["/usr/bin/boxed"],
+        );
+        fs::remove_file(root.join("proc/14/root")).unwrap();
+        symlink("/", root.join("proc/14/root")).unwrap();
+        // One that has just ended, a thread of the kernel, and what is no process.
+        fs::create_dir_all(root.join("proc/15")).unwrap();
+        process(root, 16, "/", &["/no"]);
+        fs::write(root.join("proc/uptime"), "1").unwrap();
+        let read = running_services(root).unwrap();
+        let of = |file: &str| -> Vec<&str> {
+            let users = read.users.get(file).into_iter().flatten();
+            let mut units: Vec<&str> = users.map(|place| read.units[*place].as_str()).collect();
+            units.sort_unstable();
+            units
+        };
+        assert_eq!(of("/lib/x/libc.so.6"), ["postgresql@15-main", "ssh"]);
+        assert_eq!(of("/sbin/sshd"), ["ssh"]);
+        assert_eq!(of("/lib/x/libz.so.1"), ["ssh"]);
+        assert_eq!((read.units.len(), read.users.len()), (2, 4));
+        assert_eq!(running_services(&root.join("proc/10")), None);
+    }
+
+    #[test]
+    fn a_unit_is_the_first_service_below_slices_of_the_system() {
+        for (control_group, expected) in [
+            ("0::/system.slice/cron.service\n", Some("cron")),
+            (
+                "0::/system.slice/docker.service/inner/x.service\n",
+                Some("docker"),
+            ),
+            ("0::/init.scope\n", None),
+            ("0::/\n", None),
+            ("", None),
+            (
+                "0::/user.slice/user-1.slice/user@1.service/app.slice/x.service\n",
+                None,
+            ),
+            ("0::/machine.slice/libvirt.scope/x.service\n", None),
+            (
+                "12:pids:/a.service\n1:name=systemd:/system.slice/b.service\n0::/c.service\n",
+                Some("b"),
+            ),
+        ] {
+            assert_eq!(unit(control_group), expected, "{control_group:?}");
+        }
+    }
+
+    #[test]
+    fn code_is_what_is_mapped_from_a_file_to_be_executed() {
+        for (line, expected) in [
+            (
+                "55-56 r-xp 00002000 08:01 5   /usr/sbin/a b",
+                Some("/usr/sbin/a b"),
+            ),
+            ("55-56 r--p 00002000 08:01 5   /usr/share/locale", None),
+            ("55-56 rwxp 00000000 00:00 0 ", None),
+            ("55-56 r-xp 00000000 00:00 0   [vdso]", None),
+            ("55-56 r-xp", None),
+            ("", None),
+        ] {
+            assert_eq!(code(line), expected, "{line:?}");
+        }
+        for (path, expected) in [
+            ("/usr/lib/a", "/lib/a"),
+            ("/usr/lib64/a", "/lib64/a"),
+            ("/usr/sbin/a", "/sbin/a"),
+            ("/usr/share/bin/a", "/usr/share/bin/a"),
+            ("/lib/a", "/lib/a"),
+        ] {
+            assert_eq!(without_usr(path), expected);
+        }
+    }
+}
