@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use apu_site::Ui;
 use clap::{CommandFactory, Parser};
 
-pub use args::{Args, Shown};
+pub use args::{ApplyOptions, Args, Shown};
 pub(crate) use command_line::operation_of;
 pub(crate) use maintenance::closed_now;
 pub(crate) use push::Pushed;

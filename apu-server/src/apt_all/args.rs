@@ -196,6 +196,23 @@ fn at_least_a_second(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// What a plan is carried out with, beside what it says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+pub struct ApplyOptions {
+    /// Change packages also where apu.toml says that it is not the time for it. What a client's own policy says holds.
+    #[arg(long)]
+    pub ignore_windows: bool,
+
+    /// Ask hosts again until this time is over that could not be reached, that another run held, or whose maintenance window was closed,
+    /// as in 8h. See apu queue.
+    #[arg(long, value_name = "DURATION", value_parser = time_in_queue)]
+    pub queue: Option<Duration>,
+
+    /// How much is printed.
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
 /// How much of a push is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
 pub struct Shown {

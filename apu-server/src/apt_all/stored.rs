@@ -7,7 +7,7 @@ use apu_proto::{PackageArg, Plan, Request, RequestOption};
 use apu_site::Failure;
 use jiff::Timestamp;
 
-use super::args::{Args, Shown};
+use super::args::{ApplyOptions, Args};
 use super::planned::plans_of;
 use super::push::{Push, Pushed, Start, run_push};
 use super::rollout::Arranged;
@@ -15,18 +15,19 @@ use crate::context::Context;
 use crate::failure;
 use crate::stored_plans::{self, StoredPlan};
 
-/// Carries out a plan that was kept, as the push of this identity; `shown` is whether events are printed, everything, or only what needs a hand.
+/// Carries out a plan that was kept, as the push of this identity.
 ///
 /// # Errors
 /// Where a host of it is none any more, and where any push cannot begin.
 pub(crate) fn apply_stored(
     context: &Context,
     plan: &StoredPlan,
-    shown: Shown,
+    options: ApplyOptions,
     push: PushId,
 ) -> Result<Pushed, Failure> {
     let request = request_of(plan)?;
-    let args = Args::of_request(&plan.target, &request, shown);
+    let mut args = Args::of_request(&plan.target, &request, options.shown);
+    args.ignore_windows = options.ignore_windows;
     let hosts = hosts_of_plan(context, plan.hosts.iter().map(|(host, _)| host))?;
     let ssh = context.ssh()?;
     let start = Start {
@@ -38,7 +39,7 @@ pub(crate) fn apply_stored(
         local: Vec::new(),
         ledger: Some(context.ledger_to_record()?),
         parent: None,
-        queue_until: None,
+        queue_until: options.queue.map(|duration| Timestamp::now() + duration),
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
         let approved = plan.trials();

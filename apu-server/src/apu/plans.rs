@@ -36,14 +36,15 @@ pub(super) struct ListArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sudo apu apply p3")]
+  sudo apu apply p3
+  sudo apu apply p3 --queue 8h")]
 pub(super) struct ApplyArgs {
     /// Its name, such as p3.
     #[arg(value_name = "PLAN")]
     plan: String,
 
     #[command(flatten)]
-    shown: apt_all::Shown,
+    options: apt_all::ApplyOptions,
 }
 
 /// What a plan's name begins with, before its number.
@@ -191,7 +192,7 @@ pub(super) fn apply(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> 
             ))
             .advise(format!("{} --plan", command(&plan))));
     }
-    apt_all::apply_stored(context, &plan, args.shown, new_push()?).map(|pushed| pushed.status)
+    apt_all::apply_stored(context, &plan, args.options, new_push()?).map(|pushed| pushed.status)
 }
 
 /// The number of the plan that a word names.

@@ -9,7 +9,7 @@ use super::find_out::run_of;
 use super::prepare::chain;
 use super::slot::Slot;
 use super::state::{End, PlanId};
-use crate::apt_all::{self, Shown};
+use crate::apt_all::{self, ApplyOptions};
 use crate::stored_plans::{StoredPlan, find_with_sha256};
 
 /// The plan, where it is still the one that was told and may be carried out; why not, where it is not.
@@ -26,7 +26,7 @@ pub(super) fn plan(slot: &Slot<'_>, id: &PlanId) -> Result<StoredPlan, String> {
 /// Carries it out as a push of this identity. Returns how it ended, and what was printed.
 pub(super) fn apply(slot: &Slot<'_>, plan: &StoredPlan, push: PushId) -> (End, String) {
     let captured = Captured::of(slot.context);
-    let done = apt_all::apply_stored(&captured.context, plan, Shown::default(), push);
+    let done = apt_all::apply_stored(&captured.context, plan, ApplyOptions::default(), push);
     let end = match done {
         Ok(pushed) => End::Ran {
             run: pushed.run.map(|run| run.get()),
