@@ -164,8 +164,13 @@ fn a_slot_tells_its_plan_by_mail_and_to_a_webhook_and_carries_out_that_plan_and_
     }
     let posts = posted(server);
     assert_eq!(
-        (posts.len(), &posts[1]["notice"], &posts[1]["well"]),
-        (2, &"ended".into(), &false.into()),
+        (&posts[1]["notice"], &posts[1]["well"]),
+        (&"ended".into(), &false.into()),
+        "{posts:?}"
+    );
+    // The time of apu.toml, which was moved here, is still to come, and is planned like any.
+    assert!(
+        posts[2..].iter().all(|post| post["notice"] == "planned"),
         "{posts:?}"
     );
     let recorded = fleet.apu("runs --json").stdout.lines().count();
@@ -173,9 +178,8 @@ fn a_slot_tells_its_plan_by_mail_and_to_a_webhook_and_carries_out_that_plan_and_
     assert_eq!(again.code, 0, "{again:?}");
     assert_eq!(fleet.apu("runs --json").stdout.lines().count(), recorded);
     let listed = fleet.apu("slots");
-    assert!(listed.stdout.contains("does not come again\n"), "{listed:?}");
     assert!(listed.stdout.contains(": not all hosts are well\n"), "{listed:?}");
-    assert_eq!(count(&mails(server, 2)), 2);
+    assert_eq!(count(&mails(server, posts.len())), posts.len());
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_plan_that_was_kept_is_carried_out_as_it_is_and_a_host_that_would_do_somethi
         "{made:?}"
     );
     let listed = fleet.apu("plans");
-    let line = "by root: apt-all web upgrade; 2 hosts, 10 upgraded; expires in ";
+    let line = "by root: apt-all web upgrade; 2 hosts, 10 upgraded (2 security); expires in ";
     assert!(
         listed.stdout.starts_with("p1: ") && listed.stdout.contains(line),
         "{listed:?}"
