@@ -110,8 +110,13 @@ fn unit(control_group: &str) -> Option<&str> {
         let mut lines = control_group.lines();
         lines.find_map(|line| line.split_once(':')?.1.strip_prefix(kind)?.strip_prefix(':'))
     };
-    // systemd's own hierarchy where there are several.
-    let path = of("name=systemd").or_else(|| of(""))?;
+    // systemd's own hierarchy where there are several; one that another systemd around this one uses has no unit of this one.
+    of("name=systemd")
+        .and_then(unit_of_path)
+        .or_else(|| unit_of_path(of("")?))
+}
+
+fn unit_of_path(path: &str) -> Option<&str> {
     for part in path.split('/').filter(|part| !part.is_empty()) {
         if let Some(unit) = part.strip_suffix(".service") {
             return Some(unit);
@@ -243,6 +248,7 @@ mod tests {
                 None,
             ),
             ("0::/machine.slice/libvirt.scope/x.service\n", None),
+            ("9:name=systemd:/\n0::/system.slice/ssh.service\n", Some("ssh")),
             (
                 "12:pids:/a.service\n1:name=systemd:/system.slice/b.service\n0::/c.service\n",
                 Some("b"),
