@@ -8,6 +8,7 @@ pub mod columns;
 pub mod conffiles;
 pub mod groups;
 pub mod history;
+mod host_table;
 pub mod json;
 pub mod live;
 pub mod locks;

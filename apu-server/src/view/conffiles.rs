@@ -4,8 +4,8 @@ use apu_fleet::{Ending, HostName};
 use apu_proto::{Answer, Conffile, ConffileState};
 
 use super::clean::clean;
-use super::columns::columns;
 use super::groups::{groups, set};
+use super::host_table::with_head;
 use super::paint::Paint;
 use super::run_facts::shorten;
 
@@ -33,8 +33,7 @@ pub fn conffiles(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) ->
     }
     let mut folded = groups(files);
     folded.sort_by_key(|(file, _)| *file);
-    let mut rows = vec![["FILE", "STATE", "VERSIONS", "HOSTS"].map(str::to_owned).to_vec()];
-    rows.extend(folded.iter().map(|(file, hosts)| {
+    let rows = folded.iter().map(|(file, hosts)| {
         let hosts = set(hosts);
         let hosts = if verbose {
             hosts
@@ -42,11 +41,8 @@ pub fn conffiles(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) ->
             shorten(&hosts, LONGEST, paint.unicode)
         };
         vec![clean(&file.path), state(file), versions(file), hosts]
-    }));
-    let mut lines = columns(&rows, "  ");
-    if let Some(head) = lines.first_mut() {
-        *head = paint.strong(head);
-    }
+    });
+    let mut lines = with_head(["FILE", "STATE", "VERSIONS", "HOSTS"], rows, paint);
     for (host, more) in left_out {
         lines.push(format!("{host} has {more} more"));
     }

@@ -6,14 +6,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::clean::clean;
-use super::columns::columns;
-use super::groups::{groups, set};
+use super::host_table::host_table;
 use super::json::json_time;
 use super::paint::Paint;
-use super::run_facts::{shorten, when};
-
-/// The most characters of a set of hosts; `-v` shows a line for each host.
-const LONGEST: usize = 30;
+use super::run_facts::when;
 
 /// What is known of a host that is held.
 const fn state(lease: &Lease) -> (&'static str, &'static str) {
@@ -57,29 +53,8 @@ pub fn locks(leases: &[Lease], zone: &TimeZone, paint: Paint, verbose: bool) -> 
             state(lease).1.to_owned(),
         ]
     };
-    let held = leases.iter().map(|lease| (&lease.host, cells(lease)));
-    let lines: Vec<(String, [String; 4])> = if verbose {
-        held.map(|(host, cells)| (host.to_string(), cells)).collect()
-    } else {
-        let sets = groups(held).into_iter();
-        sets.map(|(cells, hosts)| (shorten(&set(&hosts), LONGEST, paint.unicode), cells))
-            .collect()
-    };
-    let mut rows = vec![
-        ["HOST", "RUN", "BY", "SINCE", "STATE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(
-        lines
-            .into_iter()
-            .map(|(hosts, cells)| std::iter::once(hosts).chain(cells).collect()),
-    );
-    let mut lines = columns(&rows, "  ");
-    if let Some(head) = lines.first_mut() {
-        *head = paint.strong(head);
-    }
-    paint.letters(lines.join("\n") + "\n")
+    let held = leases.iter().map(|lease| (&lease.host, cells(lease).to_vec()));
+    host_table(["HOST", "RUN", "BY", "SINCE", "STATE"], held, paint, verbose)
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::clean::clean;
-use super::columns::columns;
-use super::groups::{groups, set};
+use super::host_table::host_table;
 use super::json::json_time;
 use super::paint::Paint;
 use super::run_facts::{shorten, when};
 
-/// The most characters of a set of hosts; `-v` shows a line for each host.
+/// The most characters of an operation.
 const LONGEST: usize = 30;
 
 /// A host that waits, in JSON.
@@ -55,29 +54,9 @@ pub fn queue(queue: &[Queued], zone: &TimeZone, paint: Paint, verbose: bool) -> 
             when(queued.until, zone),
         ]
     };
-    let waiting = queue.iter().map(|queued| (&queued.host, cells(queued)));
-    let lines: Vec<(String, [String; 5])> = if verbose {
-        waiting.map(|(host, cells)| (host.to_string(), cells)).collect()
-    } else {
-        let sets = groups(waiting).into_iter();
-        sets.map(|(cells, hosts)| (shorten(&set(&hosts), LONGEST, paint.unicode), cells))
-            .collect()
-    };
-    let mut rows = vec![
-        ["HOST", "RUN", "BY", "OPERATION", "WHY", "UNTIL"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(
-        lines
-            .into_iter()
-            .map(|(hosts, cells)| std::iter::once(hosts).chain(cells).collect()),
-    );
-    let mut lines = columns(&rows, "  ");
-    if let Some(head) = lines.first_mut() {
-        *head = paint.strong(head);
-    }
-    paint.letters(lines.join("\n") + "\n")
+    let waiting = queue.iter().map(|queued| (&queued.host, cells(queued).to_vec()));
+    let head = ["HOST", "RUN", "BY", "OPERATION", "WHY", "UNTIL"];
+    host_table(head, waiting, paint, verbose)
 }
 
 #[cfg(test)]
