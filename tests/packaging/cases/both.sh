@@ -1,4 +1,5 @@
 # suites: bookworm trixie
+# installs: apu-server
 # Server and client on one machine: what debian/tests does wherever Debian's packages are tested.
 
 services_may_start

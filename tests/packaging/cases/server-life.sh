@@ -1,4 +1,5 @@
 # suites: bookworm trixie
+# installs: apu-server
 # apu-server from its first day to its last. Keys are made once and never again.
 
 secrets() {

@@ -1,4 +1,5 @@
 # suites: bookworm
+# installs: apu-server
 # A proxy that is on the server already becomes the clients' proxy when apu-server is installed. The fleet suites do this
 # with the real ones; what apu-server looks for is the program.
 
