@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use apu_fleet::{Host, HostName, Inventory, Sinks, fold, span};
 use apu_ledger::{Attempt, Ledger, Queued, RunNumber};
 use apu_proto::{Operation, Request};
-use apu_site::{Failure, say};
+use apu_site::{Failure, report, say};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::fcntl::{Flock, FlockArg};
@@ -218,7 +218,15 @@ fn take_turns(context: &Context) -> Result<u8, Failure> {
         waiting = later;
         // A host has one turn at a time: another run that it waits for comes next time.
         waiting.retain(|queued| now_theirs.iter().all(|other| other.host != queued.host));
-        status = status.max(turn(context, &inventory, run, now_theirs)?);
+        // One run that cannot be gone on with keeps no other from its turn.
+        status = status.max(match turn(context, &inventory, run, now_theirs) {
+            Ok(status) => status,
+            Err(failure) => {
+                let (text, status) = report(&failure);
+                context.ui.complain(&text);
+                status
+            }
+        });
     }
     Ok(status)
 }
@@ -233,7 +241,7 @@ fn tell_left(context: &Context, why: &Left, run: RunNumber, hosts: &[&HostName])
         Left::Done => format!("{hosts}: has had the turn of run {run} already\n"),
         Left::Gone => format!("{hosts}: in no class any more, and waits no longer for run {run}\n"),
         Left::Late { seconds, why } => format!(
-            "{hosts}: waited {} for run {run}, and is still {why}\n  try: apu retry {run}\n",
+            "{hosts}: waited {} for a turn of run {run} in vain; {why} when it began to wait\n  try: apu retry {run}\n",
             span(*seconds)
         ),
     };

@@ -1,4 +1,4 @@
-//! A table of hosts with what is to be said of each, in which hosts of which the same is to be said are one line.
+//! A table of hosts. Hosts with equal cells share a line.
 
 use apu_fleet::HostName;
 
