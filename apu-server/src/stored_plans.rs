@@ -47,6 +47,9 @@ pub struct StoredPlan {
     /// The sources of the packages that are upgraded; empty for any.
     #[serde(default)]
     pub sources: Vec<PackageName>,
+    /// Whether the packages are upgraded where they are installed, and installed nowhere else.
+    #[serde(default)]
+    pub only_upgrade: bool,
     /// The packages that stay at their version.
     #[serde(default)]
     pub hold: Vec<PackageGlob>,
@@ -243,6 +246,7 @@ mod tests {
             allow_remove: true,
             security: true,
             sources: vec!["openssl".parse().unwrap()],
+            only_upgrade: true,
             hold: vec!["linux-*".parse().unwrap()],
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
@@ -312,7 +316,7 @@ mod tests {
         let number = keep(&site, &plan()).unwrap();
         let mut value: serde_json::Value =
             serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
-        for word in ["options", "security", "sources", "hold"] {
+        for word in ["options", "security", "sources", "only_upgrade", "hold"] {
             assert!(value.as_object_mut().unwrap().remove(word).is_some());
         }
         fs::write(path(&site, number), value.to_string()).unwrap();
@@ -320,6 +324,7 @@ mod tests {
             options: Vec::new(),
             security: false,
             sources: Vec::new(),
+            only_upgrade: false,
             hold: Vec::new(),
             ..plan()
         };

@@ -1,6 +1,6 @@
 //! Answers a dry run: simulates the transaction and reports what it would change.
 
-use apu_proto::{Action, Answer, ClientOutcome, Request, RunResult, System};
+use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, System};
 
 use super::services::affected_services;
 use crate::apt::{Plan, Target, security_updates};
@@ -21,6 +21,16 @@ fn unknown_sources(request: &Request, database: &Database) -> Vec<String> {
     };
     let sources = request.sources().iter().map(ToString::to_string);
     sources.filter(|source| !is_known(source)).collect()
+}
+
+/// Returns the packages that the request upgrades only where they are installed, and that are not.
+fn not_installed(request: &Request, database: &Database) -> Vec<String> {
+    let is_missing = |package: &&PackageArg| {
+        let key = database.key_of(package);
+        request.is_only_upgrade() && !key.is_ok_and(|key| database.version(key.as_str()).is_some())
+    };
+    let packages = request.packages().iter().filter(is_missing);
+    packages.map(ToString::to_string).collect()
 }
 
 /// Plans a run and returns it without carrying it out.
@@ -54,6 +64,7 @@ pub(crate) fn dry_run(
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
     found.services = affected_services(paths, &plan);
+    found.not_installed = not_installed(request, &database);
     found.unknown_sources = unknown_sources(request, &database);
     found.too_young = request.too_young().to_vec();
     found.broken = database.broken();
@@ -62,7 +73,7 @@ pub(crate) fn dry_run(
         release: OsRelease::read(paths).release(),
         architecture: database.architecture,
     };
-    let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(found));
+    let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(found)));
     result.notes = notes;
     result.reboot_required = paths.reboot_required();
     Ok(result)

@@ -70,7 +70,7 @@ pub(super) fn check_rest(request: &Request, plan: &Plan, approved: &Transaction)
 /// Returns the result for a transaction that differs from the approved one.
 fn drifted(found: &Plan) -> Refusal {
     let result = RunResult::because(ClientOutcome::Drifted, Cause::Drifted);
-    result.with(Answer::Plan(report(found))).into()
+    result.with(Answer::Plan(Box::new(report(found)))).into()
 }
 
 #[cfg(test)]

@@ -305,6 +305,7 @@ mod tests {
             "install aa",
             "dist-upgrade allow_remove=yes",
             "upgrade only_security=yes",
+            "install only_upgrade=yes vim",
             "upgrade source_packages=openssl",
             "upgrade hold_packages=a",
             "upgrade too_young=a",

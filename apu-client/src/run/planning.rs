@@ -32,8 +32,16 @@ pub(crate) fn call_for(
     conffiles: Conffiles,
     database: &Database,
 ) -> Option<Call> {
-    let mut call = Call::new(paths, Verb::of(request.operation())?, conffiles);
+    let verb = match request.is_only_upgrade() {
+        true => Verb::DistUpgrade,
+        false => Verb::of(request.operation())?,
+    };
+    let mut call = Call::new(paths, verb, conffiles);
     call.remove |= request.allows_removal();
+    if request.is_only_upgrade() {
+        // The selection narrows it to the named packages.
+        return Some(call);
+    }
     let exact = |package: &PackageArg| (package.name.clone(), database.architecture_of(package));
     call.packages = request.packages().iter().map(exact).collect();
     if installs_apu_data_only(request) {
@@ -211,7 +219,7 @@ fn check_plan(request: &Request, plan: &Plan, database: &Database) -> Result<(),
     if !may_remove && !removed.is_empty() {
         return Err(removal_not_allowed(removed));
     }
-    if request.operation() == Operation::Install {
+    if request.operation() == Operation::Install && !request.is_only_upgrade() {
         for package in request.packages() {
             check_resolved(package, plan, database)?;
         }
@@ -226,7 +234,8 @@ pub(crate) fn automatically_installed(
     database: &Database,
 ) -> Result<Vec<PackageKey>, Refusal> {
     // apt-mark reads all sources, and apu-data may have to repair these.
-    if request.operation() != Operation::Install || installs_apu_data_only(request) {
+    let marks = request.operation() == Operation::Install && !request.is_only_upgrade();
+    if !marks || installs_apu_data_only(request) {
         return Ok(Vec::new());
     }
     automatic_among(request, database).map_err(|error| Refusal::fault(Action::ReadMarks, &error))

@@ -1,4 +1,4 @@
-//! Narrows an upgrade to the packages with a security update, or to those of a source, and to what these need.
+//! Narrows an upgrade to the packages with a security update, to those of a source, or to those that are named, and to what these need.
 //!
 //! `apt-get install --only-upgrade` marks each package that it is given as manually installed, and fails where one of them
 //! is on hold. So the operation itself is planned, with preferences by which every other package stays at its version.
@@ -21,7 +21,7 @@ const MAX_ROUNDS: usize = 8;
 
 /// Whether a request selects some of the upgrades.
 pub(super) fn is_narrowed(request: &Request) -> bool {
-    request.is_only_security() || !request.sources().is_empty()
+    request.is_only_security() || !request.sources().is_empty() || request.is_only_upgrade()
 }
 
 /// Plans the upgrade of `call` for what the request selects alone.
@@ -45,7 +45,11 @@ pub(super) fn plan_selection(
         conffiles,
         database,
         targets,
-        sources: request.sources(),
+        wanted: Wanted {
+            only_security: request.is_only_security(),
+            sources: request.sources(),
+            named: request.is_only_upgrade().then(|| named(request, database)),
+        },
     };
     let mut first = call.clone();
     // A removal that only another package needs is none of this plan.
@@ -72,8 +76,35 @@ struct Selection<'a> {
     database: &'a Database,
     /// The indexes, where only security updates are wanted.
     targets: Option<Vec<Target>>,
-    /// The sources of what is wanted; empty for any.
+    wanted: Wanted<'a>,
+}
+
+/// Which upgrades a request wants: what all of these say.
+struct Wanted<'a> {
+    only_security: bool,
+    /// Empty for any.
     sources: &'a [PackageName],
+    /// None for any.
+    named: Option<BTreeSet<PackageKey>>,
+}
+
+impl Wanted<'_> {
+    /// Tells the upgrades that are wanted from the others.
+    fn split(&self, pending: &[Pending], database: &Database) -> Updates {
+        let is_of_source = |package: &PackageKey| {
+            let source = database.source(package);
+            self.sources.is_empty() || self.sources.iter().any(|named| Some(named.as_str()) == source)
+        };
+        let is_named = |package: &PackageKey| self.named.as_ref().is_none_or(|named| named.contains(package));
+        let is_wanted = |one: &&Pending| {
+            (!self.only_security || one.security) && is_of_source(&one.package) && is_named(&one.package)
+        };
+        let (wanted, others): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_wanted);
+        Updates {
+            wanted: keys(wanted.into_iter()),
+            others: keys(others.into_iter()),
+        }
+    }
 }
 
 /// The upgrades of a plan.
@@ -130,12 +161,7 @@ impl Selection<'_> {
             mark_security(self.paths, targets, &mut pending)
                 .map_err(|error| Refusal::fault(Action::AskAboutSources, &error))?;
         }
-        Ok(split(
-            &pending,
-            self.targets.is_some(),
-            self.sources,
-            self.database,
-        ))
+        Ok(self.wanted.split(&pending, self.database))
     }
 
     /// Leaves only what is wanted among the packages that are kept back.
@@ -150,19 +176,11 @@ impl Selection<'_> {
     }
 }
 
-/// Tells the upgrades that are wanted from the others: those with a security update where only these are, and those of a source
-/// where sources are named.
-fn split(pending: &[Pending], only_security: bool, sources: &[PackageName], database: &Database) -> Updates {
-    let is_of_source = |one: &Pending| {
-        let source = database.source(&one.package);
-        sources.is_empty() || sources.iter().any(|named| Some(named.as_str()) == source)
-    };
-    let is_wanted = |one: &&Pending| (!only_security || one.security) && is_of_source(one);
-    let (wanted, others): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(is_wanted);
-    Updates {
-        wanted: keys(wanted.into_iter()),
-        others: keys(others.into_iter()),
-    }
+/// Returns the installed packages that the request names.
+fn named(request: &Request, database: &Database) -> BTreeSet<PackageKey> {
+    let keys = (request.packages().iter()).filter_map(|package| database.key_of(package).ok());
+    keys.filter(|key| database.version(key.as_str()).is_some())
+        .collect()
 }
 
 /// Returns a package that apt keeps back, from its installed version to any.
@@ -195,9 +213,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_has_a_security_update_or_is_of_the_source_or_both() {
-        let output = "Inst a [1] (2 Debian:12/stable [all])\nInst b [1] (2 Debian-Security:12/stable-security [all])\n\
-                      Inst c [1] (2 Debian-Security:12/stable-security [all])\nInst new (2 Debian:12/stable [all])\n";
+    fn what_is_wanted_has_a_security_update_or_is_of_the_source_or_is_named() {
+        let output = "Inst aa [1] (2 Debian:12/stable [all])\nInst bb [1] (2 Debian-Security:12/stable-security [all])\n\
+                      Inst cc [1] (2 Debian-Security:12/stable-security [all])\nInst new (2 Debian:12/stable [all])\n";
         let updates = pending(&Plan::parse(output, "amd64").unwrap());
         let package = |name: &str, more: &str| {
             format!(
@@ -206,21 +224,29 @@ mod tests {
         };
         let database = [
             package("dpkg", ""),
-            package("a", "Source: s (1)\n"),
-            package("b", "Source: s\n"),
-            package("c", ""),
+            package("aa", "Source: s (1)\n"),
+            package("bb", "Source: s\n"),
+            package("cc", ""),
         ];
         let database = Database::parse([database.concat().as_str()]).unwrap();
-        let wanted = |only_security: bool, sources: &[&str]| {
+        let wanted = |request: &str, sources: &[&str]| {
+            let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
             let sources: Vec<PackageName> = sources.iter().map(|source| source.parse().unwrap()).collect();
-            let Updates { wanted, others } = split(&updates, only_security, &sources, &database);
+            let wanted = Wanted {
+                only_security: request.is_only_security(),
+                sources: &sources,
+                named: request.is_only_upgrade().then(|| named(&request, &database)),
+            };
+            let Updates { wanted, others } = wanted.split(&updates, &database);
             assert_eq!(wanted.len() + others.len(), 3);
             let names: Vec<&str> = wanted.iter().map(PackageKey::name).collect();
             names.join(" ")
         };
-        assert_eq!(wanted(true, &[]), "b c");
-        assert_eq!(wanted(false, &["s1", "ss"]), "");
-        assert_eq!(wanted(false, &[]), "a b c");
+        assert_eq!(wanted("upgrade only_security=yes", &[]), "bb cc");
+        assert_eq!(wanted("upgrade", &["s1", "ss"]), "");
+        assert_eq!(wanted("upgrade", &[]), "aa bb cc");
+        assert_eq!(wanted("install only_upgrade=yes bb new", &[]), "bb");
+        assert_eq!(wanted("install only_upgrade=yes cc:i386 new", &[]), "");
     }
 
     #[test]

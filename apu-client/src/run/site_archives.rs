@@ -18,6 +18,7 @@ use crate::os::paths::ClientPaths;
 /// everything else is repaired.
 pub(crate) fn installs_apu_data_only(request: &Request) -> bool {
     request.operation() == Operation::Install
+        && !request.is_only_upgrade()
         && !request.packages().is_empty()
         && request
             .packages()

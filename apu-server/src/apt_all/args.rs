@@ -131,6 +131,12 @@ pub struct Args {
     #[arg(long, value_name = "SOURCE")]
     pub source: Vec<PackageName>,
 
+    /// Let install upgrade the named packages where they are installed, with what these need, and install them nowhere else.
+    ///
+    /// The packages keep their mark as automatically installed.
+    #[arg(long)]
+    pub only_upgrade: bool,
+
     /// Let these packages stay as they are in this run of upgrade, dist-upgrade or install; linux-* is every package whose name
     /// begins so.
     ///
@@ -164,6 +170,7 @@ Examples:
   apt-all web upgrade --min-age 3d
   apt-all web upgrade --source openssl
   apt-all web install htop --yes
+  apt-all all install --only-upgrade openssl libssl3
   apt-all web install ./foo_1.2_amd64.deb";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
@@ -274,6 +281,7 @@ impl Args {
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
             source: request.sources().to_vec(),
+            only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
             download_only: request.is_download_only(),
             shown,
@@ -351,6 +359,22 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --source"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        if self.only_upgrade && !operation.takes_only_upgrade() {
+            return Err(Failure::words(format!("{operation} has no --only-upgrade"))
+                .advise("leave it out: install has it"));
+        }
+        if let Some(package) = packages
+            .iter()
+            .find(|package| self.only_upgrade && package.version.is_some())
+        {
+            return Err(Failure::words(format!(
+                "{package} has a version, and --only-upgrade takes the newest one"
+            ))
+            .advise(format!(
+                "name {} alone, or leave --only-upgrade out",
+                package.name
+            )));
+        }
         if !self.hold.is_empty() && !operation.takes_hold() {
             return Err(Failure::words(format!("{operation} has no --hold"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
@@ -405,6 +429,7 @@ impl Args {
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.security.then_some(RequestOption::OnlySecurity),
             (!sources.is_empty()).then_some(RequestOption::Sources(sources)),
+            self.only_upgrade.then_some(RequestOption::OnlyUpgrade),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
             self.download_only.then_some(RequestOption::DownloadOnly),
         ];

@@ -39,6 +39,7 @@ impl Record {
             (args.dry_run, "--dry-run"),
             (args.allow_remove, "--allow-remove"),
             (args.security, "--security"),
+            (args.only_upgrade, "--only-upgrade"),
             (args.download_only, "--download-only"),
         ];
         let mut request = vec![args.operation.to_string()];

@@ -57,7 +57,7 @@ mod tests {
             marked_manual: vec!["bar:amd64".parse().unwrap()],
             ..Plan::default()
         };
-        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(plan)));
         let good = Ending::of_result(Box::new(result), None);
         let mut too_old = good.clone();
         too_old.outcome = Outcome::Refused;
@@ -84,7 +84,7 @@ mod tests {
                 repair,
                 ..Plan::default()
             };
-            let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+            let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(plan)));
             Ending::of_result(Box::new(result), None)
         };
         let endings = [

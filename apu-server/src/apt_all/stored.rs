@@ -65,6 +65,7 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
         plan.allow_remove.then_some(RequestOption::AllowRemove),
         plan.security.then_some(RequestOption::OnlySecurity),
         (!plan.sources.is_empty()).then(|| RequestOption::Sources(plan.sources.clone())),
+        plan.only_upgrade.then_some(RequestOption::OnlyUpgrade),
         (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
     ];
     Request::new(plan.operation, options.into_iter().flatten(), packages)
@@ -106,6 +107,7 @@ impl Push<'_> {
             allow_remove: request.allows_removal(),
             security: request.is_only_security(),
             sources: request.sources().to_vec(),
+            only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts

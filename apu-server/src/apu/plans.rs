@@ -74,6 +74,7 @@ struct Facts<'a> {
     allow_remove: bool,
     security: bool,
     sources: &'a [PackageName],
+    only_upgrade: bool,
     hold: &'a [PackageGlob],
     valid: bool,
     hosts: usize,
@@ -94,6 +95,7 @@ impl<'a> Facts<'a> {
             allow_remove: plan.allow_remove,
             security: plan.security,
             sources: &plan.sources,
+            only_upgrade: plan.only_upgrade,
             hold: &plan.hold,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
@@ -219,6 +221,9 @@ fn command(plan: &StoredPlan) -> String {
     for source in &plan.sources {
         words.extend(["--source".to_owned(), source.to_string()]);
     }
+    if plan.only_upgrade {
+        words.push("--only-upgrade".to_owned());
+    }
     for glob in &plan.hold {
         words.extend(["--hold".to_owned(), quote(&glob.to_string())]);
     }
@@ -245,7 +250,6 @@ fn read(context: &Context, number: u32) -> Result<Option<StoredPlan>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::Operation;
     use clap::Parser;
 
     use super::*;
@@ -258,11 +262,12 @@ mod tests {
             at: 0.0,
             by: String::new(),
             target: args.target.clone(),
-            operation: Operation::DistUpgrade,
+            operation: args.operation,
             packages: args.packages.clone(),
             allow_remove: args.allow_remove,
             security: args.security,
             sources: args.source.clone(),
+            only_upgrade: args.only_upgrade,
             hold: args.hold.clone(),
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
@@ -282,6 +287,7 @@ mod tests {
             "apt-all web dist-upgrade --hold vim --hold g++ --exclude db1",
             "apt-all web dist-upgrade --soak 60s --min-age 259200s",
             "apt-all web dist-upgrade --source openssl --source vim",
+            "apt-all web install libssl3 --only-upgrade --hold vim",
             "apt-all web dist-upgrade --exclude db1 --canary 2 --soak 300s --pause-limit 60s",
             "apt-all web dist-upgrade --canary web7,db1 --waves 1,10%,100% --soak 0s",
         ] {

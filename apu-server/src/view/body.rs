@@ -4,7 +4,7 @@ use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Cause, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{HELD, Listing, UNKNOWN_SOURCES, named};
+use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -149,6 +149,10 @@ fn result_details(result: &RunResult) -> Vec<String> {
         named("kept back", result.kept_back()),
         named(HELD, result.held()),
         named(
+            NOT_INSTALLED,
+            result.plan().map_or(&[][..], |plan| &plan.not_installed),
+        ),
+        named(
             UNKNOWN_SOURCES,
             result.plan().map_or(&[][..], |plan| &plan.unknown_sources),
         ),
@@ -211,10 +215,10 @@ mod tests {
             package: "foo:amd64".parse().unwrap(),
             old: "1".into(),
         };
-        result.answer = Answer::Plan(Plan {
+        result.answer = Answer::Plan(Box::new(Plan {
             transaction: Transaction::new(vec![step]),
             ..Plan::default()
-        });
+        }));
         let ending = Ending::of_result(Box::new(result), None);
         let body = Body::of(Operation::Upgrade, &ending);
         assert_eq!(

@@ -205,6 +205,9 @@ impl Row {
 /// What a list of packages is called that the request keeps as they are.
 pub const HELD: &str = "held for this run";
 
+/// What a list of packages is called that would be upgraded if they were installed.
+pub const NOT_INSTALLED: &str = "to be upgraded, and not installed";
+
 /// What a list of sources is called that no installed package is built from.
 pub const UNKNOWN_SOURCES: &str = "no installed package is of the source";
 

@@ -297,10 +297,10 @@ mod tests {
             sha256: None,
             origin: String::new(),
         };
-        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Plan {
+        let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(Plan {
             transaction: Transaction::new((0..6).map(step).collect()),
             ..Plan::default()
-        }));
+        })));
         let event = Event::HostFinished {
             host: "web1".parse().unwrap(),
             seconds: 1.0,

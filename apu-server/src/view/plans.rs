@@ -6,7 +6,7 @@ use std::fmt::Write;
 use apu_fleet::HostName;
 use apu_proto::{PackageGlob, Plan, Transaction, TransactionId};
 
-use super::changes::{Counts, HELD, Listing, UNKNOWN_SOURCES, named};
+use super::changes::{Counts, HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
 use super::clean::clean;
 use super::groups::{groups, set};
 use super::paint::Paint;
@@ -27,6 +27,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
             too_young(plan),
+            named(NOT_INSTALLED, &plan.not_installed),
             named(UNKNOWN_SOURCES, &plan.unknown_sources),
             named("to be held, and not installed", &plan.held_nothing),
         ];
@@ -190,6 +191,7 @@ mod tests {
             kept_back: vec!["bar".into()],
             held: vec!["linux-image-amd64".into()],
             held_nothing: vec!["nginx*".into()],
+            not_installed: vec!["libssl3".into()],
             unknown_sources: vec!["opensl".into()],
             too_young: vec!["bash".parse().unwrap(), "vim".parse().unwrap()],
             sizes: Some(apu_proto::Sizes {
@@ -218,6 +220,7 @@ mod tests {
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\
              \x20 too young: bash, vim\n\
+             \x20 to be upgraded, and not installed: libssl3\n\
              \x20 no installed package is of the source: opensl\n\
              \x20 to be held, and not installed: nginx*\n\
              \x20 to fetch: 5396 kB; on disk: 20.0 MB more\n\

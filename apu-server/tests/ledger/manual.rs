@@ -45,6 +45,7 @@ fn plan() -> StoredPlan {
         allow_remove: false,
         security: false,
         sources: Vec::new(),
+        only_upgrade: false,
         hold: Vec::new(),
         options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],

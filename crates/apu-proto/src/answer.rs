@@ -126,7 +126,7 @@ pub enum Answer {
         releases: Vec<ReleaseDate>,
     },
     /// To a dry run, or instead of a run that would have changed something else than what was approved.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// To a run that changes packages.
     Packages(PackageReport),
     /// An answer of another version: a later one, or one from before answers had a kind.
@@ -212,7 +212,7 @@ impl RunResult {
 
     /// What the client would do.
     #[must_use]
-    pub const fn plan(&self) -> Option<&Plan> {
+    pub fn plan(&self) -> Option<&Plan> {
         match &self.answer {
             Answer::Plan(plan) => Some(plan),
             _ => None,
@@ -335,7 +335,7 @@ mod tests {
             },
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
-            Answer::Plan(Plan::default()),
+            Answer::Plan(Box::default()),
             Answer::Health {
                 checks: vec![Check::new("units", Verdict::Fail, "web.service")],
             },

@@ -31,10 +31,12 @@ pub enum Feature {
     TooYoung,
     /// `source_packages=`.
     SourcePackages,
+    /// `install only_upgrade=yes`.
+    OnlyUpgrade,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 11] = [
+pub const FEATURES: [Feature; 12] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -46,6 +48,7 @@ pub const FEATURES: [Feature; 11] = [
     Feature::PlanServices,
     Feature::TooYoung,
     Feature::SourcePackages,
+    Feature::OnlyUpgrade,
 ];
 
 impl Feature {
@@ -64,6 +67,7 @@ impl Feature {
             Self::PlanServices => "plan-services",
             Self::TooYoung => "too-young",
             Self::SourcePackages => "source-packages",
+            Self::OnlyUpgrade => "only-upgrade",
         }
     }
 }
@@ -88,6 +92,7 @@ impl Request {
             (self.operation() == Operation::Conffiles).then_some(Feature::Conffiles),
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
+            self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -119,8 +124,10 @@ mod tests {
         assert_eq!(young.missing_feature(&all[..9]), Some(Feature::TooYoung));
         let source = request("upgrade source_packages=openssl");
         assert_eq!(source.missing_feature(&all[..10]), Some(Feature::SourcePackages));
+        let upgrade = request("install only_upgrade=yes vim");
+        assert_eq!(upgrade.missing_feature(&all[..11]), Some(Feature::OnlyUpgrade));
         for request in [
-            &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
+            &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

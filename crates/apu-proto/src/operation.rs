@@ -140,6 +140,12 @@ impl Operation {
         self.takes_only_security()
     }
 
+    /// Whether a request may have the packages that it names upgraded, and none of them installed anew.
+    #[must_use]
+    pub const fn takes_only_upgrade(self) -> bool {
+        matches!(self, Self::Install)
+    }
+
     /// Whether a request may name packages that stay at their version.
     #[must_use]
     pub const fn takes_hold(self) -> bool {

@@ -34,6 +34,7 @@ pub struct Request {
     allow_remove: bool,
     only_security: bool,
     sources: Vec<PackageName>,
+    only_upgrade: bool,
     hold: Vec<PackageGlob>,
     too_young: Vec<PackageGlob>,
     download_only: bool,
@@ -154,6 +155,7 @@ impl Request {
             allow_remove: false,
             only_security: false,
             sources: Vec::new(),
+            only_upgrade: false,
             hold: Vec::new(),
             too_young: Vec::new(),
             download_only: false,
@@ -178,6 +180,7 @@ impl Request {
                 return Err(RequestError::Value { word });
             }
             RequestOption::Sources(names) => !mem::replace(&mut self.sources, names).is_empty(),
+            RequestOption::OnlyUpgrade => mem::replace(&mut self.only_upgrade, true),
             RequestOption::Hold(globs) if globs.len() > MAX_PACKAGES || !is_each_once(&globs) => {
                 return Err(RequestError::Value { word });
             }
@@ -224,6 +227,9 @@ impl Request {
         if self.operation == Operation::Attach && self.run_id.is_none() {
             return Err(RequestError::NoRun);
         }
+        if self.only_upgrade && self.packages.iter().any(|package| package.version.is_some()) {
+            return Err(RequestError::VersionToUpgrade);
+        }
         if self.to_string().len() > MAX_REQUEST {
             return Err(RequestError::TooLong);
         }
@@ -266,6 +272,12 @@ impl Request {
     #[must_use]
     pub fn sources(&self) -> &[PackageName] {
         &self.sources
+    }
+
+    /// Whether to upgrade the named packages where they are installed, and to install none of them anew.
+    #[must_use]
+    pub const fn is_only_upgrade(&self) -> bool {
+        self.only_upgrade
     }
 
     /// The packages that stay at their version, whatever is newer.
@@ -324,6 +336,7 @@ impl Request {
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
             (!self.sources.is_empty()).then(|| RequestOption::Sources(self.sources.clone())),
+            self.only_upgrade.then_some(RequestOption::OnlyUpgrade),
             (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
             (!self.too_young.is_empty()).then(|| RequestOption::TooYoung(self.too_young.clone())),
             self.download_only.then_some(RequestOption::DownloadOnly),
@@ -365,6 +378,7 @@ mod tests {
             Just(RequestOption::DryRun),
             Just(RequestOption::AllowRemove),
             Just(RequestOption::OnlySecurity),
+            Just(RequestOption::OnlyUpgrade),
             Just(RequestOption::DownloadOnly),
             proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
             proptest::collection::vec(select(vec!["vim", "*"]), 1..4).prop_map(too_young),

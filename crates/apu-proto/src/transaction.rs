@@ -245,6 +245,9 @@ pub struct Plan {
     /// What the request keeps at its version, as it names it, and no installed package is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_nothing: Vec<String>,
+    /// Packages that the request upgrades where they are installed, and that are not, as it names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_installed: Vec<String>,
     /// Sources that the request names and that no installed package is built from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_sources: Vec<String>,

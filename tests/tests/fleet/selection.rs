@@ -238,6 +238,47 @@ fn packages_of_a_source_come_on(suite: Suite) {
             .contains("no installed package is of the source: nothing"),
         "{none:?}"
     );
+    only_upgrades(&fleet);
+}
+
+/// Named packages come where they are installed, lose no mark, and bring what they need and nothing else.
+fn only_upgrades(fleet: &Fleet) {
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    publish(server, "lab", "3.0", "Depends: pkg-a (>= 2.0)\n");
+    publish(server, "lab-tools", "3.0", "Source: lab\n");
+    publish(server, "lab-extra", "3.0", "Source: lab\n");
+    fleet.apt_all("one update").exited(0);
+    one.sh("apt-mark auto lab").ok();
+    let marks = automatic(one);
+    let words = "one install --only-upgrade lab lab-extra no-such-package";
+    let run = fleet.apt_all(&format!("{words} --dry-run"));
+    let answer = run.answer("one");
+    assert_eq!(planned(answer), ["lab:amd64 3.0", "pkg-a:amd64 2.0"]);
+    assert_eq!(
+        answer["not_installed"],
+        serde_json::json!(["lab-extra", "no-such-package"])
+    );
+    let made = fleet.plain_apt_all(&format!("{words} --plan"));
+    assert!(
+        made.stdout
+            .contains("to be upgraded, and not installed: lab-extra, no-such-package"),
+        "{made:?}"
+    );
+    let applied = fleet.apu("apply p2");
+    assert!(applied.stdout.contains("one: changed: 2 packages"), "{applied:?}");
+    for (package, version) in [
+        ("lab", Some("3.0")),
+        ("lab-tools", Some("2.0")),
+        ("lab-extra", None),
+        ("pkg-a", Some("2.0")),
+    ] {
+        assert_eq!(one.version_of(package).as_deref(), version, "{package}");
+    }
+    assert_eq!(automatic(one), marks, "a mark was lost");
+    fleet
+        .apt_all("one install --only-upgrade lab-extra --yes")
+        .ended("one", "unchanged");
+    assert!(leaves_nothing(one));
 }
 
 #[test]

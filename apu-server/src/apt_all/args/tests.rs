@@ -60,6 +60,7 @@ fn a_request_becomes_the_words_that_ask_it() {
         "apu/1 install download_only=yes vim",
         "apu/1 dist-upgrade only_security=yes hold_packages=linux-*,vim",
         "apu/1 upgrade source_packages=openssl,vim",
+        "apu/1 install only_upgrade=yes hold_packages=vim libssl3 libc6:i386",
         "apu/1 install allow_remove=yes vim=2:9.0",
     ] {
         let request = Request::parse(line.as_bytes()).unwrap();
@@ -124,6 +125,14 @@ fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
         (
             "apt-all web autoremove --source vim",
             "autoremove has no --source",
+        ),
+        (
+            "apt-all web upgrade --only-upgrade",
+            "upgrade has no --only-upgrade",
+        ),
+        (
+            "apt-all web install --only-upgrade vim=2",
+            "vim=2 has a version, and --only-upgrade takes the newest one",
         ),
         (
             "apt-all web install vim htop --hold ht*",

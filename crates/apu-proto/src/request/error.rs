@@ -84,6 +84,9 @@ pub enum RequestError {
     /// Any other takes none.
     #[error("{0} takes no package")]
     NoneTaken(Operation),
+    /// `install only_upgrade=yes` takes the newest version that there is.
+    #[error("a package that is only upgraded is named without a version")]
+    VersionToUpgrade,
     /// `attach` wants a run.
     #[error("attach names no run")]
     NoRun,

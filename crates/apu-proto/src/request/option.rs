@@ -23,6 +23,8 @@ pub enum RequestOption {
     OnlySecurity,
     /// Upgrade only packages that are built from these sources; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
     Sources(Vec<PackageName>),
+    /// Upgrade the named packages where they are installed, and install none of them anew.
+    OnlyUpgrade,
     /// Leave these packages at their version; between 1 and [`MAX_PACKAGES`](super::MAX_PACKAGES), each once.
     Hold(Vec<PackageGlob>),
     /// Leave these packages, which are too young for the run, at their version; between 1 and
@@ -54,6 +56,7 @@ impl RequestOption {
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
             "only_security" => (value == "yes").then_some(Self::OnlySecurity),
             "source_packages" => list(value).map(Self::Sources),
+            "only_upgrade" => (value == "yes").then_some(Self::OnlyUpgrade),
             "hold_packages" => list(value).map(Self::Hold),
             "too_young" => list(value).map(Self::TooYoung),
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
@@ -76,6 +79,7 @@ impl RequestOption {
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::OnlySecurity => operation.takes_only_security(),
             Self::Sources(_) => operation.takes_sources(),
+            Self::OnlyUpgrade => operation.takes_only_upgrade(),
             Self::Hold(_) => operation.takes_hold(),
             Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
@@ -93,6 +97,7 @@ impl fmt::Display for RequestOption {
             Self::AllowRemove => f.write_str("allow_remove=yes"),
             Self::OnlySecurity => f.write_str("only_security=yes"),
             Self::Sources(names) => write_list(f, "source_packages", names),
+            Self::OnlyUpgrade => f.write_str("only_upgrade=yes"),
             Self::Hold(globs) => write_list(f, "hold_packages", globs),
             Self::TooYoung(globs) => write_list(f, "too_young", globs),
             Self::DownloadOnly => f.write_str("download_only=yes"),

@@ -197,7 +197,7 @@ fn would_remove(packages: &[&str]) -> &'static str {
         transaction: removal(packages).transaction,
         ..Plan::default()
     };
-    let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(plan));
+    let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(plan)));
     let frame = serde_json::to_string(&Frame::Result(Box::new(result))).unwrap();
     Box::leak(format!("{frame}\n").into_boxed_str())
 }
