@@ -190,3 +190,31 @@ fn clients_behind_squid_see_a_new_archive_at_once() {
 fn clients_behind_apt_cacher_ng_see_a_new_archive_at_once() {
     a_new_archive_is_seen_at_once(Service::AptCacherNg);
 }
+
+/// An archive that keeps the newest versions alone drops, while a canary proves itself, what the canary got. The others still get that
+/// from the proxy; without one they get nothing, and change nothing.
+#[test]
+fn what_upstream_drops_after_the_canary_comes_from_squid() {
+    for (proxy, outcome, version) in [(true, "changed", "4.0"), (false, "failed", "1.0")] {
+        let fleet = Fleet::of(["canary", "rest"]);
+        let fleet = if proxy { fleet.beside(Service::Squid) } else { fleet };
+        let fleet = fleet.up();
+        fleet.upstream_offers(Stage::Heavy);
+        fleet.apt_all("default update").all_ended("changed").exited(0);
+        fleet
+            .apt_all("canary dist-upgrade --yes")
+            .all_ended("changed")
+            .exited(0);
+        is_upgraded(fleet.host("canary"));
+        fleet.upstream_offers(Stage::Before);
+
+        fleet
+            .apt_all("rest dist-upgrade --yes")
+            .all_ended(outcome)
+            .exited(i32::from(!proxy));
+        for package in UPGRADED {
+            let now = fleet.host("rest").version_of(package);
+            assert_eq!(now.as_deref(), Some(version), "{package}, proxy: {proxy}");
+        }
+    }
+}
