@@ -23,6 +23,7 @@ pub(crate) mod run_dir;
 mod selection;
 mod simulation;
 pub(crate) mod site_archives;
+mod space;
 pub(crate) mod supervise;
 mod tail;
 mod update;

@@ -25,5 +25,6 @@ pub mod run_report;
 pub mod runs;
 mod screen;
 pub mod server_reason;
+mod size;
 pub mod status;
 pub mod summary;

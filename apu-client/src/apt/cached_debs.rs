@@ -19,7 +19,7 @@ use super::downloads::Download;
 /// # Errors
 /// Where one of them can be neither read nor removed.
 pub(crate) fn remove_other_debs(cache: &Path, debs: &[Download]) -> io::Result<()> {
-    for Download { file, sha256 } in debs {
+    for Download { file, sha256, .. } in debs {
         let path = cache.join(file);
         let is_other = match checksum(&path) {
             Ok(found) => found != *sha256,
@@ -83,6 +83,7 @@ mod tests {
         let debs = ["same", "other", "link", "missing"].map(|file| Download {
             file: file.to_owned(),
             sha256,
+            size: 3,
         });
         let missing = |some: &[usize]| {
             let debs: Vec<Download> = some.iter().map(|place| debs[*place].clone()).collect();

@@ -21,6 +21,8 @@ pub(crate) struct Download {
     /// The file's name in apt's cache.
     pub(crate) file: String,
     pub(crate) sha256: DebSha256,
+    /// Its size in bytes.
+    pub(crate) size: u64,
 }
 
 impl Downloads {
@@ -47,12 +49,13 @@ impl Downloads {
 fn download(line: &str) -> Option<(String, Download)> {
     let (_, rest) = line.strip_prefix('\'')?.rsplit_once("' ")?;
     let mut words = rest.split(' ');
-    let (file, _size, sum) = (words.next()?, words.next()?, words.next()?);
+    let (file, size, sum) = (words.next()?, words.next()?, words.next()?);
     let sum = hex::decode(sum.strip_prefix("SHA256:")?)?;
     let (name, _) = file.rsplit_once('.')?;
     let download = Download {
         file: file.to_owned(),
         sha256: DebSha256::from_bytes(sum),
+        size: size.parse().ok()?,
     };
     (!file.contains('/')).then(|| (name.to_owned(), download))
 }

@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 use super::selection::{is_narrowed, plan_selection};
 use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, removal_not_allowed, simulate};
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
+use super::space::check_space;
 use crate::apt::{
     APT_CACHE, APT_GET, Call, Downloads, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments,
     environment, errors, providers,
@@ -50,8 +51,22 @@ pub(crate) fn call_for(
     Some(call)
 }
 
-/// Simulates a request and checks what it would change.
+/// Simulates a request and checks what it would change, and that there is space for it.
 pub(crate) fn plan(
+    paths: &ClientPaths,
+    request: &Request,
+    conffiles: Conffiles,
+    database: &Database,
+) -> Result<(Call, Plan), Refusal> {
+    let planned = find_plan(paths, request, conffiles, database)?;
+    // Nothing may prevent that one, and it is small.
+    if !installs_apu_data_only(request) {
+        check_space(paths, &planned.1)?;
+    }
+    Ok(planned)
+}
+
+fn find_plan(
     paths: &ClientPaths,
     request: &Request,
     conffiles: Conffiles,

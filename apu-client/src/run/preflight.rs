@@ -25,7 +25,7 @@ use crate::os::spawn;
 use crate::os::wall_clock;
 
 /// Free space in bytes below which no transaction begins: dpkg and the log need some themselves.
-const MIN_FREE_SPACE: u64 = 16 * 1024 * 1024;
+pub(super) const MIN_FREE_SPACE: u64 = 16 * 1024 * 1024;
 
 /// Time limit for apt to read its sources; far more than it needs.
 const INDEXTARGETS_TIMEOUT: Duration = Duration::from_secs(60);

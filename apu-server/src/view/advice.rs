@@ -21,6 +21,7 @@ pub fn advice_text(advice: &Advice, host: &str) -> String {
         Advice::AptGetUpdate => on_client("apt-get update"),
         Advice::IndexTargets => on_client("apt-get indextargets"),
         Advice::AptGetClean => on_client("apt-get clean"),
+        Advice::AptGetAutoremove => on_client("apt-get autoremove, which removes old kernels"),
         Advice::ShowHold => on_client("apt-mark showhold"),
         Advice::ReconfigureApuData => on_client("dpkg-reconfigure apu-data"),
         Advice::RemoveSiteSource { file } => {

@@ -9,6 +9,7 @@ use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVI
 use jiff::Timestamp;
 
 use super::server_reason::{server_advice_text, server_reason_lines};
+use super::size::size;
 
 /// What is said of a run that apu-client did not carry to its end.
 pub(super) const CLIENT_ENDED: &str =
@@ -183,6 +184,11 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         }
         Cause::Drifted => "this client would change something else than what was approved".into(),
         Cause::NoSpace { path } => format!("there is hardly any space left on the file system of {path}"),
+        Cause::TooLittleSpace { path, needed, free } => format!(
+            "the file system of {path} has {} free, and this needs {}",
+            size(*free),
+            size(*needed)
+        ),
         Cause::ShuttingDown => "this machine is shutting down, and nothing was begun".into(),
         Cause::ListsNotFetched { exit: Some(exit) } => no_error(exit),
         Cause::CannotPlan => "apt cannot plan this".into(),
@@ -275,6 +281,7 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::LookAtLocks => "cannot look at the locks of apt and dpkg",
         Action::LookAtSources => "cannot look at the sources",
         Action::LookAtCache => "cannot look at apt's cache of .debs",
+        Action::LookAtSpace => "cannot look at the free space",
         Action::Simulate => "cannot simulate",
         Action::AskForChecksums => "cannot ask apt for checksums",
         Action::AskAboutSources => "cannot ask apt about the sources",

@@ -12,6 +12,7 @@ use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
 use super::server_reason::stale_list;
+use super::size::size;
 
 /// All states as text, in so many columns of a terminal; hosts without one are for the summary.
 ///
@@ -304,14 +305,6 @@ pub(crate) fn left_out(left: &SourceLeftOut) -> String {
         clean(&left.source),
         clean(&left.words)
     )
-}
-
-fn size(bytes: u64) -> String {
-    const MEBI: u64 = 1 << 20;
-    match bytes / MEBI {
-        mebi @ 0..10_240 => format!("{mebi} MB"),
-        mebi => format!("{} GB", mebi / 1024),
-    }
 }
 
 #[cfg(test)]

@@ -164,6 +164,15 @@ pub enum Cause {
         /// A path on it.
         path: String,
     },
+    /// A file system has less space left than the transaction needs.
+    TooLittleSpace {
+        /// A path on it.
+        path: String,
+        /// How many bytes the transaction needs there.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+    },
     /// Not all that was planned was done.
     Incomplete(Incomplete),
     /// apu-client was ended during the run, so what follows was read from dpkg's database afterwards.
@@ -410,6 +419,8 @@ pub enum Action {
     LookAtSources,
     /// Look at apt's cache of .debs.
     LookAtCache,
+    /// Look at the free space of a file system.
+    LookAtSpace,
     /// Let apt simulate.
     Simulate,
     /// Ask apt for the checksums of .debs.
@@ -456,7 +467,7 @@ impl Cause {
             Self::UnknownPackage { .. } | Self::NoCandidate { .. } => ReasonCode::UnknownPackage,
             Self::NotTheCandidate { .. } => ReasonCode::NotTheCandidate,
             Self::Drifted => ReasonCode::Drifted,
-            Self::NoSpace { .. } => ReasonCode::Space,
+            Self::NoSpace { .. } | Self::TooLittleSpace { .. } => ReasonCode::Space,
             Self::NotAKey { .. } | Self::PackagesBroken(_) => ReasonCode::Broken,
             Self::ClientEnded { .. } | Self::ShuttingDown => ReasonCode::Interrupted,
             Self::ListsExpired { .. } | Self::ListsNotFetched { .. } => ReasonCode::Lists,

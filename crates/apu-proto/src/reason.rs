@@ -57,6 +57,8 @@ pub enum Advice {
     IndexTargets,
     /// `apt-get clean`.
     AptGetClean,
+    /// `apt-get autoremove`, which removes old kernels.
+    AptGetAutoremove,
     /// `apt-mark showhold`.
     ShowHold,
     /// `dpkg-reconfigure apu-data`.

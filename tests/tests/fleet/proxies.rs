@@ -197,7 +197,11 @@ fn clients_behind_apt_cacher_ng_see_a_new_archive_at_once() {
 fn what_upstream_drops_after_the_canary_comes_from_squid() {
     for (proxy, outcome, version) in [(true, "changed", "4.0"), (false, "failed", "1.0")] {
         let fleet = Fleet::of(["canary", "rest"]);
-        let fleet = if proxy { fleet.beside(Service::Squid) } else { fleet };
+        let fleet = if proxy {
+            fleet.beside(Service::Squid)
+        } else {
+            fleet
+        };
         let fleet = fleet.up();
         fleet.upstream_offers(Stage::Heavy);
         fleet.apt_all("default update").all_ended("changed").exited(0);
