@@ -10,6 +10,7 @@ mod hooks;
 mod maintenance;
 mod min_age;
 mod planned;
+mod prepare;
 mod push;
 mod question;
 mod queue;

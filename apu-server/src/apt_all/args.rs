@@ -151,6 +151,14 @@ pub struct Args {
     #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "canary", "waves", "soak"])]
     pub download_only: bool,
 
+    /// Fetch the lists, show what upgrade, dist-upgrade or install would do, fetch the packages, and change nothing; prepare is short
+    /// for dist-upgrade --prepare.
+    ///
+    /// A host that is not well in one step has no other. At the end it is said which hosts are ready: these have fetched
+    /// everything, their apt can plan the change, and there is space for it.
+    #[arg(long, conflicts_with_all = ["yes", "dry_run", "plan", "download_only", "canary", "waves", "soak", "queue", "list_hosts"])]
+    pub prepare: bool,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -167,6 +175,7 @@ Examples:
   apt-all web status
   apt-all web db1 update
   apt-all 'all,!laptops' dist-upgrade
+  apt-all web prepare
   apt-all web upgrade --min-age 3d
   apt-all web upgrade --source openssl
   apt-all web install htop --yes
@@ -284,6 +293,7 @@ impl Args {
             only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
             download_only: request.is_download_only(),
+            prepare: false,
             shown,
             root: "/".into(),
         }
@@ -391,6 +401,10 @@ impl Args {
         }
         if self.download_only && !operation.takes_download_only() {
             return Err(Failure::words(format!("{operation} has no --download-only"))
+                .advise("leave it out: upgrade, dist-upgrade and install have it"));
+        }
+        if self.prepare && !operation.takes_download_only() {
+            return Err(Failure::words(format!("{operation} has no --prepare"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
         }
         if self.min_age.is_some() && !operation.takes_too_young() {

@@ -124,8 +124,17 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
             (!others.contains(&place)).then_some(word)
         }
     };
-    Ok(given.into_iter().enumerate().filter_map(keep).collect())
+    let is_short = given[places[end]] == PREPARE;
+    let mut ordered: Vec<OsString> = given.into_iter().enumerate().filter_map(keep).collect();
+    if is_short {
+        // Before whatever the operation is followed by: behind a -- it would be a package.
+        ordered.insert(1, "--prepare".into());
+    }
+    Ok(ordered)
 }
+
+/// Another name of dist-upgrade --prepare.
+const PREPARE: &str = "prepare";
 
 /// The operation of apt-all that a word names: full-upgrade is apt's other name of dist-upgrade.
 pub(crate) fn operation_of(word: &str) -> Option<Operation> {
@@ -137,6 +146,9 @@ pub(crate) fn operation_of(word: &str) -> Option<Operation> {
 }
 
 fn operation(word: &OsStr) -> Option<Operation> {
+    if word == PREPARE {
+        return Some(Operation::DistUpgrade);
+    }
     operation_of(word.to_str()?)
 }
 
@@ -218,6 +230,11 @@ mod tests {
             ),
             ("apt-all web ugrade", "apt-all|web|ugrade"),
             ("apt-all web db full-upgrade -y", "apt-all|web db|dist-upgrade|-y"),
+            ("apt-all web db prepare", "apt-all|--prepare|web db|dist-upgrade"),
+            (
+                "apt-all prepare prepare",
+                "apt-all|--prepare|prepare|dist-upgrade",
+            ),
             ("apt-all --help", "apt-all|--help"),
             ("apt-all", "apt-all"),
         ] {

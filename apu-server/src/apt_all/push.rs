@@ -1,7 +1,7 @@
 //! One push, from the words of its command line to its exit status: fetches lists where something was published for it, plans
 //! and asks where packages change, does it, and shows how it ended.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::audit::Record;
 use super::maintenance::closings;
 use super::min_age::MinAge;
 use super::planned::wanted;
+use super::prepare::prepare;
 use super::queue::{enqueue, waiting};
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -40,16 +41,21 @@ const NOTHING: Pushed = Pushed {
     status: 0,
     run: None,
     plan: None,
+    well: BTreeSet::new(),
+    unwell: BTreeSet::new(),
 };
 
 /// Does what the words say; the exit status is what comes back.
 pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
+    if args.prepare {
+        return prepare(&context, args);
+    }
     push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
 }
 
 /// How a push ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pushed {
     /// Its exit status.
     pub(crate) status: u8,
@@ -57,6 +63,9 @@ pub(crate) struct Pushed {
     pub(crate) run: Option<RunNumber>,
     /// The number of the plan that it kept.
     pub(crate) plan: Option<u32>,
+    /// The hosts that ended well, and the others that ended.
+    pub(crate) well: BTreeSet<HostName>,
+    pub(crate) unwell: BTreeSet<HostName>,
 }
 
 /// The same on this site, as a repetition of `parent` where there is one; the waves are those that the settings say for
@@ -67,11 +76,24 @@ pub(super) fn push_in(
     rollout_of: &str,
     parent: Option<RunNumber>,
 ) -> Result<Pushed, Failure> {
+    push_but(context, args, rollout_of, parent, &BTreeSet::new())
+}
+
+/// The same without these hosts.
+pub(super) fn push_but(
+    context: &Context,
+    args: &Args,
+    rollout_of: &str,
+    parent: Option<RunNumber>,
+    left_out: &BTreeSet<HostName>,
+) -> Result<Pushed, Failure> {
     let ui = &context.ui;
     let inventory = context.inventory()?;
     let hosts = || {
         let hosts = inventory.resolve(std::slice::from_ref(&args.target), &args.exclude);
-        hosts.map_err(|error| failure::target(&context.site, error))
+        let mut hosts = hosts.map_err(|error| failure::target(&context.site, error))?;
+        hosts.retain(|host| !left_out.contains(&host.name));
+        Ok::<Vec<Host>, Failure>(hosts)
     };
     if args.list_hosts {
         for host in hosts()? {
@@ -210,6 +232,7 @@ pub(super) fn run_push(
         .iter()
         .fold(sinks, |sinks, recorder| sinks.with(recorder.clone()));
     let mut left = Vec::new();
+    let (mut well, mut unwell) = (BTreeSet::new(), BTreeSet::new());
     let done = wait(async {
         let (others, instructions) = instructions_and_others();
         if let Some(recorder) = &recorder {
@@ -263,6 +286,10 @@ pub(super) fn run_push(
         };
         left = waiting(push.runner.state(), &push.approved);
         let kept = push.kept;
+        for (host, ending) in push.runner.state().endings() {
+            let is_well = ending.outcome.is_well();
+            (if is_well { &mut well } else { &mut unwell }).insert(host.clone());
+        }
         push.runner.finish(status);
         done.map(|status| (status, kept))
     });
@@ -277,6 +304,8 @@ pub(super) fn run_push(
         status,
         run: record.ledger,
         plan,
+        well,
+        unwell,
     })
 }
 

@@ -30,10 +30,10 @@ pub(super) fn prepare(slot: &Slot<'_>) -> Result<Prepared, String> {
     let (context, asked) = (slot.context, &slot.asked);
     let refreshed = apt_all::refresh(&Captured::of(context).context, asked);
     let refreshed = refreshed.map_err(|failure| chain(&failure))?;
-    stopped(refreshed)?;
+    stopped(&refreshed)?;
     let captured = Captured::of(context);
     let planned = apt_all::plan(&captured.context, asked).map_err(|failure| chain(&failure))?;
-    stopped(planned)?;
+    stopped(&planned)?;
     let Some(number) = planned.plan else {
         return match planned.status {
             0 => Ok(Prepared::Nothing),
@@ -48,7 +48,7 @@ pub(super) fn prepare(slot: &Slot<'_>) -> Result<Prepared, String> {
     let problem = match fetched {
         Ok(Pushed { status: 0, .. }) => None,
         Ok(pushed) => {
-            stopped(pushed)?;
+            stopped(&pushed)?;
             let run = pushed
                 .run
                 .map_or_else(String::new, |run| format!(": apu show {run}"));
@@ -67,7 +67,7 @@ pub(super) fn prepare(slot: &Slot<'_>) -> Result<Prepared, String> {
 }
 
 /// An interrupted push has said nothing of its hosts.
-fn stopped(pushed: Pushed) -> Result<(), String> {
+fn stopped(pushed: &Pushed) -> Result<(), String> {
     match pushed.status {
         130 => Err("it was interrupted".to_owned()),
         _ => Ok(()),

@@ -32,6 +32,7 @@ mod local_trust;
 mod max_failures;
 mod pauses;
 mod playground;
+mod prepare;
 mod proxies;
 mod queue;
 mod quota;
