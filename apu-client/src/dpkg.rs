@@ -10,4 +10,5 @@ pub(crate) use conffile_options::{Conffiles, dpkg_forces};
 pub(crate) use database::Database;
 pub(crate) use package_files::{each_file, restarted_units};
 
+pub(crate) const DPKG_DEB: &str = "/usr/bin/dpkg-deb";
 pub(crate) const DPKG: &str = "/usr/bin/dpkg";

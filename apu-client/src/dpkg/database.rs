@@ -58,6 +58,9 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     /// The package's own configuration files.
     pub(crate) conffiles: Vec<String>,
+    /// What each of them was when the package brought it: its MD5, or a word of dpkg's where it has brought none yet.
+    #[serde(default)]
+    conffile_hashes: Vec<String>,
 }
 
 impl Package {
@@ -140,12 +143,14 @@ impl Database {
                 "all" | "" => &architecture,
                 other => other,
             };
+            let (conffiles, conffile_hashes) = conffiles(value(&fields, "Conffiles"));
             let package = Package {
                 version: value(&fields, "Version").to_owned(),
                 state,
                 status: status.to_owned(),
                 source: source(value(&fields, "Source")),
-                conffiles: conffiles(value(&fields, "Conffiles")),
+                conffiles,
+                conffile_hashes,
             };
             let name = value(&fields, "Package");
             match PackageKey::new(name, of) {
@@ -180,6 +185,16 @@ impl Database {
     pub(crate) fn version(&self, key: &str) -> Option<&str> {
         let package = self.packages.get(key)?;
         package.state.is_present().then_some(package.version.as_str())
+    }
+
+    /// Returns the configuration files that a package has brought, each with its MD5 then.
+    pub(crate) fn conffile_hashes(&self, key: &PackageKey) -> BTreeMap<&str, &str> {
+        let package = self.packages.get(key).into_iter();
+        let all = package.flat_map(|package| package.conffiles.iter().zip(&package.conffile_hashes));
+        let is_md5 = |hash: &str| hash.len() == 32;
+        all.filter(|(_, hash)| is_md5(hash))
+            .map(|(path, hash)| (path.as_str(), hash.as_str()))
+            .collect()
     }
 
     /// Returns the source that an installed package is built from.
@@ -255,11 +270,13 @@ fn source(value: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Returns the paths of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
-fn conffiles(value: &str) -> Vec<String> {
+/// Returns the paths and the hashes of a `Conffiles` field, whose lines are `PATH HASH [obsolete]`.
+fn conffiles(value: &str) -> (Vec<String>, Vec<String>) {
     let lines = value.lines().map(str::trim);
     let paths = lines.filter_map(|line| line.trim_end_matches(" obsolete").rsplit_once(' '));
-    paths.map(|(path, _)| path.to_owned()).collect()
+    paths
+        .map(|(path, hash)| (path.to_owned(), hash.to_owned()))
+        .unzip()
 }
 
 #[cfg(test)]
@@ -389,7 +406,10 @@ mod tests {
     fn conffiles_are_paths_even_with_spaces() {
         assert_eq!(
             conffiles("/etc/a b 00\n /etc/c 11 obsolete"),
-            ["/etc/a b", "/etc/c"]
+            (
+                vec!["/etc/a b".to_owned(), "/etc/c".to_owned()],
+                vec!["00".to_owned(), "11".to_owned()]
+            )
         );
     }
 }

@@ -151,11 +151,12 @@ pub struct Args {
     #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "canary", "waves", "soak"])]
     pub download_only: bool,
 
-    /// Fetch the lists, show what upgrade, dist-upgrade or install would do, fetch the packages, and change nothing; prepare is short
-    /// for dist-upgrade --prepare.
+    /// Fetch the lists and the packages, show what upgrade, dist-upgrade or install would do, and change nothing; prepare is short for
+    /// dist-upgrade --prepare.
     ///
     /// A host that is not well in one step has no other. At the end it is said which hosts are ready: these have fetched
-    /// everything, their apt can plan the change, and there is space for it.
+    /// everything, their apt can plan the change, and there is space for it. With the packages there, the plan names the configuration
+    /// files that were changed on the machine and in the packages.
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "plan", "download_only", "canary", "waves", "soak", "queue", "list_hosts"])]
     pub prepare: bool,
 

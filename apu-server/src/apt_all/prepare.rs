@@ -1,4 +1,4 @@
-//! `apt-all TARGET prepare`: hosts fetch their lists, say what they would do, and fetch the packages. No package changes.
+//! `apt-all TARGET prepare`: hosts fetch their lists and the packages, and say what they would do. No package changes.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(super) fn prepare(context: &Context, args: &Args) -> Result<u8, Failure> {
     args.request(&[])?;
     let ui = &context.ui;
     let mut prepared = Prepared::default();
-    for step in [lists(args)?, plan(args), packages(args)] {
+    for step in [lists(args)?, packages(args), plan(args)] {
         if !(args.shown.json || args.shown.quiet) {
             say!(ui, "{}:", step.what);
         }
@@ -115,5 +115,34 @@ impl Prepared {
                 named(&self.not_ready)
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(status: u8, well: &[&str], unwell: &[&str]) -> Pushed {
+        let hosts = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        Pushed {
+            status,
+            run: None,
+            plan: None,
+            well: hosts(well),
+            unwell: hosts(unwell),
+        }
+    }
+
+    #[test]
+    fn a_host_is_ready_that_is_well_in_each_step() {
+        let mut prepared = Prepared::default();
+        prepared.add(pushed(0, &["web1", "web2", "web3"], &[]));
+        assert_eq!(prepared.text(), "ready: web[1-3]");
+        prepared.add(pushed(1, &["web1", "web3"], &["web2"]));
+        prepared.add(pushed(0, &["web1", "web3"], &[]));
+        assert_eq!(prepared.status, 1);
+        assert_eq!(prepared.text(), "ready: web[1,3]; not ready: web2");
+        prepared.add(pushed(1, &[], &["web1", "web3"]));
+        assert_eq!(prepared.text(), "not ready: web[1-3]");
     }
 }

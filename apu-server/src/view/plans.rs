@@ -24,6 +24,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let of_hosts = planned;
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
+            changed_conffiles(plan),
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
             too_young(plan),
@@ -83,6 +84,20 @@ fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
         let _ = writeln!(text, "{}: {}", paint.strong(&set(&hosts)), kinds.join("; "));
     }
     text
+}
+
+/// The configuration files about which dpkg would ask.
+fn changed_conffiles(plan: &Plan) -> Option<String> {
+    let changed = plan.changed_conffiles.as_ref()?;
+    let what = match changed.keeps {
+        true => "changed here and in the packages, stay as they are",
+        false => "changed here and in the packages, are replaced",
+    };
+    let named = named(what, &changed.paths)?;
+    Some(match changed.more {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    })
 }
 
 /// What is left as it is since it is too young.
@@ -190,6 +205,11 @@ mod tests {
             transaction: Transaction::new(vec![install.clone(), remove("foo:amd64")]),
             kept_back: vec!["bar".into()],
             held: vec!["linux-image-amd64".into()],
+            changed_conffiles: Some(apu_proto::ChangedConffiles {
+                keeps: true,
+                paths: vec!["/etc/foo.conf".into()],
+                more: 2,
+            }),
             held_nothing: vec!["nginx*".into()],
             not_installed: vec!["libssl3".into()],
             unknown_sources: vec!["opensl".into()],
@@ -217,6 +237,7 @@ mod tests {
             "web[01-02]: the same 2 changes: 1 REMOVED, 1 upgraded\n\
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
+             \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\
              \x20 too young: bash, vim\n\

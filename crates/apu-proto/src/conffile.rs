@@ -1,6 +1,10 @@
 //! Configuration files of a machine that exist in two versions, or are missing, as `conffiles` tells them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use crate::bounded::first;
 
 /// The most configuration files that an answer has.
 pub const MAX_CONFFILES: usize = 1000;
@@ -24,6 +28,35 @@ pub struct Conffile {
     pub other_sha256: Option<String>,
 }
 
+/// The most configuration files that a plan names.
+pub const MAX_CHANGED_CONFFILES: usize = 100;
+
+/// The configuration files that were changed on the machine and in the packages of a plan, so that dpkg would ask which to take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChangedConffiles {
+    /// Whether the client's policy keeps those of the machine; else the packages' replace them.
+    pub keeps: bool,
+    /// Their paths, not to be trusted; sorted, at most [`MAX_CHANGED_CONFFILES`].
+    #[serde(deserialize_with = "first::<_, _, MAX_CHANGED_CONFFILES>")]
+    pub paths: Vec<String>,
+    /// How many there are beyond those that are named.
+    pub more: usize,
+}
+
+impl ChangedConffiles {
+    /// As many of these as are named, and the number of the others.
+    #[must_use]
+    pub fn new(keeps: bool, paths: BTreeSet<String>) -> Self {
+        let more = paths.len().saturating_sub(MAX_CHANGED_CONFFILES);
+        Self {
+            keeps,
+            paths: paths.into_iter().take(MAX_CHANGED_CONFFILES).collect(),
+            more,
+        }
+    }
+}
+
 /// What is the matter with a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,4 +70,21 @@ pub enum ConffileState {
     /// One that a later version knows.
     #[serde(other)]
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_counted_by_the_client_and_cut_by_the_server() {
+        let many: BTreeSet<String> = (0..130).map(|n| format!("/etc/{n:03}")).collect();
+        let changed = ChangedConffiles::new(true, many.clone());
+        assert_eq!((changed.paths.len(), changed.more), (MAX_CHANGED_CONFFILES, 30));
+        let text = serde_json::to_string(&changed).unwrap();
+        assert_eq!(serde_json::from_str::<ChangedConffiles>(&text).unwrap(), changed);
+        let hostile = serde_json::json!({ "paths": many, "later": 1 });
+        let read: ChangedConffiles = serde_json::from_value(hostile).unwrap();
+        assert_eq!((read.paths.len(), read.keeps), (MAX_CHANGED_CONFFILES, false));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use apu_tests::{Fleet, Run, Stage};
+use apu_tests::{Fleet, Run, Stage, Suite};
 
 /// Upgrades a host that has the package in version 1.0 to 2.0, after `prepare` was run on it.
 fn upgrade_of(package: &str, prepare: &str) -> (Fleet, Run) {
@@ -78,6 +78,46 @@ fn a_changed_conffile_is_kept_and_reported() {
             .contains("web1: unchanged: 2 configuration files to look at"),
         "{shown:?}"
     );
+}
+
+/// What the plan says about configuration files once the packages are there, and what dpkg then does.
+fn conffiles_are_foretold_on(suite: Suite) {
+    let fleet = Fleet::of(["web1"]).suite(suite).up();
+    let web1 = fleet.host("web1");
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-conffile";
+    web1.sh(&format!("{install} && echo mine >/etc/hurts-conffile.conf"))
+        .ok();
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web1 update").exited(0);
+    let planned = fleet.apt_all("web1 upgrade --dry-run");
+    let unknown = &planned.answer("web1")["changed_conffiles"];
+    assert!(unknown.is_null(), "{unknown}");
+
+    let prepared = fleet.plain_apt_all("web1 upgrade --prepare");
+    assert_eq!(prepared.code, 0, "{prepared:?}");
+    let said = "changed here and in the packages, stay as they are: /etc/hurts-conffile.conf\n";
+    assert!(prepared.stdout.contains(said), "{prepared:?}");
+    let planned = fleet.apt_all("web1 upgrade --dry-run");
+    let foretold = planned.answer("web1")["changed_conffiles"].clone();
+    assert_eq!(foretold["keeps"], true);
+    let run = fleet.apt_all("web1 upgrade --yes");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(foretold["paths"], run.answer("web1")["conffiles_kept"]);
+}
+
+#[test]
+fn conffiles_are_foretold_on_bookworm() {
+    conffiles_are_foretold_on(Suite::Bookworm);
+}
+
+#[test]
+fn conffiles_are_foretold_on_trixie() {
+    conffiles_are_foretold_on(Suite::Trixie);
+}
+
+#[test]
+fn conffiles_are_foretold_on_bullseye() {
+    conffiles_are_foretold_on(Suite::Bullseye);
 }
 
 #[test]

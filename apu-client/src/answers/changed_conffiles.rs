@@ -1,0 +1,298 @@
+//! Tells about which configuration files dpkg would ask: those that were changed on the machine and in the packages.
+//!
+//! The packages have to be in apt's cache. The rule is that of dpkg, in `deferred_configure_conffile` of its source: the file is another
+//! than both the new package's and the one that the old package brought, and these two differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use apu_debian::PackageKey;
+use apu_proto::{ChangedConffiles, Step};
+
+use crate::apt::{ENVIRONMENT, Plan, missing_debs};
+use crate::dpkg::{Conffiles, DPKG_DEB, Database};
+use crate::os::paths::ClientPaths;
+use crate::os::spawn;
+use crate::os::temporary_directory::TemporaryDirectory;
+
+const MD5SUM: &str = "/usr/bin/md5sum";
+
+/// Time limit for one program, and for all of them.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Maximal size of a list of configuration files, in bytes.
+const MAX_LIST: u64 = 256 * 1024;
+
+/// Maximal number of files in one call of md5sum.
+const MAX_FILES: usize = 100;
+
+/// Unpacks the members `$3…` of the .deb `$1` into the directory `$2`.
+const UNPACK: &str = "deb=$1 directory=$2; shift 2; \
+    dpkg-deb --fsys-tarfile \"$deb\" | tar -x -C \"$directory\" --no-same-owner -f - -- \"$@\"";
+
+/// Returns the files about which dpkg would ask; none where a package is not in the cache, or it cannot be told.
+pub(super) fn changed_conffiles(
+    paths: &ClientPaths,
+    plan: &Plan,
+    database: &Database,
+    conffiles: Conffiles,
+) -> Option<ChangedConffiles> {
+    let cache = paths.archives();
+    if plan.debs.is_empty() || !missing_debs(&cache, &plan.debs).ok()?.is_empty() {
+        return None;
+    }
+    let packages = plan.steps.iter().filter_map(|step| match step {
+        Step::Install { package, .. } => Some(package),
+        Step::Remove { .. } => None,
+    });
+    let packages: Vec<(&PackageKey, PathBuf)> = packages
+        .zip(plan.debs.iter().map(|deb| cache.join(&deb.file)))
+        .collect();
+    // Each step that installs has its .deb, in the same order.
+    if packages.len() != plan.debs.len() {
+        return None;
+    }
+    let changed = find(paths, &packages, database).ok()?;
+    Some(ChangedConffiles::new(conffiles == Conffiles::Keep, changed))
+}
+
+fn find(
+    paths: &ClientPaths,
+    packages: &[(&PackageKey, PathBuf)],
+    database: &Database,
+) -> io::Result<BTreeSet<String>> {
+    let deadline = Instant::now() + TIMEOUT;
+    let directory = TemporaryDirectory::of_process(&paths.views())?;
+    let mut changed = BTreeSet::new();
+    for (place, (package, deb)) in packages.iter().enumerate() {
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let directory = directory.path().join(place.to_string());
+        let new = conffiles_of(deb, &directory.join("control"))?;
+        if new.is_empty() {
+            continue;
+        }
+        let old = database.conffile_hashes(package);
+        let own = |path: &String| paths.path(path);
+        let current = md5_sums(new.iter().map(own))?;
+        let edited: Vec<&String> = (new.iter())
+            .filter(|path| is_edited(old.get(path.as_str()).copied(), current.get(&own(path))))
+            .collect();
+        if edited.is_empty() {
+            continue;
+        }
+        let unpacked = directory.join("files");
+        unpack(deb, &unpacked, &edited)?;
+        let member = |path: &str| unpacked.join(path.trim_start_matches('/'));
+        let brought = md5_sums(edited.iter().map(|path| member(path)))?;
+        for path in edited {
+            let brought = brought
+                .get(&member(path))
+                .ok_or_else(|| io::Error::other(format!("{path} is not in its package")))?;
+            if would_ask(old.get(path.as_str()).copied(), current.get(&own(path)), brought) {
+                changed.insert(path.clone());
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Whether a file is another than the one that the old package brought: changed, deleted, or there before any package had it.
+fn is_edited(old: Option<&str>, current: Option<&String>) -> bool {
+    match (old, current) {
+        (None, current) => current.is_some(),
+        (Some(old), current) => current.is_none_or(|current| current != old),
+    }
+}
+
+/// Whether dpkg would ask about a file that is edited.
+fn would_ask(old: Option<&str>, current: Option<&String>, brought: &str) -> bool {
+    current.is_none_or(|current| current != brought) && old != Some(brought)
+}
+
+/// Returns the paths of a .deb's configuration files.
+fn conffiles_of(deb: &Path, control: &Path) -> io::Result<Vec<String>> {
+    fs::create_dir_all(control)?;
+    run(DPKG_DEB, &["--control", text(deb)?, text(control)?])?;
+    let list = match File::open(control.join("conffiles")) {
+        Ok(list) => list,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut lines = String::new();
+    if list.take(MAX_LIST).read_to_string(&mut lines)? as u64 == MAX_LIST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // Lines with a flag name what dpkg removes.
+    let paths = lines.lines().filter(|line| line.starts_with('/'));
+    Ok(paths.map(str::to_owned).collect())
+}
+
+/// Unpacks these files of a .deb.
+fn unpack(deb: &Path, directory: &Path, files: &[&String]) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let members: Vec<String> = files.iter().map(|path| format!(".{path}")).collect();
+    let mut words = vec!["-c", UNPACK, "sh", text(deb)?, text(directory)?];
+    words.extend(members.iter().map(String::as_str));
+    run("/bin/sh", &words).map(drop)
+}
+
+/// Returns the MD5 of each of these files that is there and is a file, as dpkg keeps it.
+fn md5_sums(files: impl Iterator<Item = PathBuf>) -> io::Result<BTreeMap<PathBuf, String>> {
+    let there: Vec<PathBuf> = files.filter(|file| file.is_file()).collect();
+    let mut sums = BTreeMap::new();
+    for some in there.chunks(MAX_FILES) {
+        let mut words = vec!["--zero", "--"];
+        for file in some {
+            words.push(text(file)?);
+        }
+        let said = run(MD5SUM, &words)?;
+        let lines = said.split_terminator('\0');
+        sums.extend(lines.filter_map(|line| {
+            let (sum, file) = line.split_once("  ")?;
+            Some((PathBuf::from(file), sum.to_owned()))
+        }));
+    }
+    if sums.len() == there.len() {
+        Ok(sums)
+    } else {
+        Err(io::Error::other("md5sum left files out"))
+    }
+}
+
+fn run(program: &str, words: &[&str]) -> io::Result<String> {
+    let captured = spawn::capture(program, words, &ENVIRONMENT, PROGRAM_TIMEOUT)?;
+    match captured.succeeded() {
+        true => Ok(captured.stdout),
+        false => Err(io::Error::other(captured.stderr)),
+    }
+}
+
+fn text(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use apu_proto::DebSha256;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::apt::Download;
+
+    /// A row of the table in dpkg's source.
+    struct Case {
+        name: &'static str,
+        /// As the old package brought it.
+        old: Option<&'static str>,
+        /// As it is on the machine.
+        own: Option<&'static str>,
+        new: &'static str,
+        asks: bool,
+    }
+
+    const fn case(
+        name: &'static str,
+        old: Option<&'static str>,
+        own: Option<&'static str>,
+        new: &'static str,
+        asks: bool,
+    ) -> Case {
+        Case {
+            name,
+            old,
+            own,
+            new,
+            asks,
+        }
+    }
+
+    const CASES: [Case; 10] = [
+        case("untouched", Some("1"), Some("1"), "1", false),
+        case("new-in-package", Some("1"), Some("1"), "2", false),
+        case("changed-here", Some("1"), Some("mine"), "1", false),
+        case("changed-on-both", Some("1"), Some("mine"), "2", true),
+        case("same-change", Some("1"), Some("2"), "2", false),
+        case("deleted", Some("1"), None, "1", false),
+        case("deleted-and-new", Some("1"), None, "2", true),
+        case("of-no-package", None, Some("mine"), "2", true),
+        case("same-of-no-package", None, Some("2"), "2", false),
+        case("all-new", None, None, "2", false),
+    ];
+
+    fn md5(content: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x");
+        fs::write(&file, content).unwrap();
+        md5_sums(std::iter::once(file)).unwrap().pop_first().unwrap().1
+    }
+
+    #[test]
+    fn dpkg_would_ask_about_what_was_changed_on_both_sides() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        let write = |path: PathBuf, text: &str| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let build = root.path().join("build");
+        write(
+            build.join("DEBIAN/control"),
+            "Package: lab\nVersion: 2\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n",
+        );
+        let mut status = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n\
+                          Package: lab\nStatus: install ok installed\nArchitecture: all\nVersion: 1\nConffiles:\n"
+            .to_owned();
+        let mut list = String::new();
+        for Case {
+            name, old, own, new, ..
+        } in CASES
+        {
+            let path = format!("/etc/lab/{name}");
+            list += &format!("{path}\n");
+            write(build.join(&path[1..]), new);
+            if let Some(old) = old {
+                status += &format!(" {path} {}\n", md5(old));
+            }
+            if let Some(own) = own {
+                write(paths.path(&path), own);
+            }
+        }
+        write(build.join("DEBIAN/conffiles"), &list);
+        let cache = paths.archives();
+        fs::create_dir_all(&cache).unwrap();
+        let deb = cache.join("lab_2_all.deb");
+        let built = Command::new(DPKG_DEB)
+            .args(["-Zgzip", "--root-owner-group", "--build"])
+            .args([&build, &deb])
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{built:?}");
+
+        let database = Database::parse([status.as_str()]).unwrap();
+        let mut plan = Plan::parse("Inst lab [1] (2 S:x [all])\n", "amd64").unwrap();
+        // Without the .deb it cannot be told.
+        assert_eq!(changed_conffiles(&paths, &plan, &database, Conffiles::Keep), None);
+        let bytes = fs::read(&deb).unwrap();
+        plan.debs = vec![Download {
+            file: "lab_2_all.deb".into(),
+            sha256: DebSha256::from_bytes(Sha256::digest(&bytes).into()),
+            size: bytes.len() as u64,
+        }];
+        let expected: Vec<String> = (CASES.iter())
+            .filter(|case| case.asks)
+            .map(|case| format!("/etc/lab/{}", case.name))
+            .collect();
+        let found = changed_conffiles(&paths, &plan, &database, Conffiles::Keep).unwrap();
+        assert_eq!(found, ChangedConffiles::new(true, expected.into_iter().collect()));
+        fs::write(&deb, "other").unwrap();
+        assert_eq!(changed_conffiles(&paths, &plan, &database, Conffiles::New), None);
+    }
+}
