@@ -25,7 +25,7 @@ mod young;
 
 use std::process::ExitCode;
 
-use apu_site::Ui;
+use apu_site::{Failure, Ui};
 use clap::{CommandFactory, Parser};
 
 pub use args::{ApplyOptions, Args, Shown};
@@ -39,14 +39,24 @@ pub(crate) use slot::{Asked, download, plan, refresh};
 pub(crate) use stored::apply_stored;
 pub(crate) use turn::{Turn, take_turn};
 
+use crate::context::Context;
 use crate::program::{failed, finished};
+
+/// Does what the words say; the exit status is what comes back.
+fn carry_out(ui: &Ui, args: &Args) -> Result<u8, Failure> {
+    let context = Context::enter(&args.root, "apt-all", ui)?;
+    if args.prepare {
+        return prepare::prepare(&context, args);
+    }
+    push::push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
+}
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     let ui = Ui::of_process();
     match command_line::in_order(&Args::command(), std::env::args_os().collect()) {
-        Ok(words) => finished(&ui, Args::try_parse_from(words), |args| push::push(&ui, args)),
+        Ok(words) => finished(&ui, Args::try_parse_from(words), |args| carry_out(&ui, args)),
         Err(failure) => failed(&ui, &failure),
     }
 }

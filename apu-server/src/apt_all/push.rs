@@ -23,7 +23,6 @@ use super::audit::Record;
 use super::maintenance::closings;
 use super::min_age::MinAge;
 use super::planned::wanted;
-use super::prepare::prepare;
 use super::queue::{enqueue, waiting};
 use super::rollout::{Arranged, Waves};
 use crate::context::Context;
@@ -44,15 +43,6 @@ const NOTHING: Pushed = Pushed {
     well: BTreeSet::new(),
     unwell: BTreeSet::new(),
 };
-
-/// Does what the words say; the exit status is what comes back.
-pub(super) fn push(ui: &Ui, args: &Args) -> Result<u8, Failure> {
-    let context = Context::enter(&args.root, "apt-all", ui)?;
-    if args.prepare {
-        return prepare(&context, args);
-    }
-    push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
-}
 
 /// How a push ended.
 #[derive(Debug, Clone)]
