@@ -1,6 +1,6 @@
 //! Answers that need no run directory and change nothing: `status`, `check`, `health`, `conffiles` and dry runs.
 
-mod changed_conffiles;
+mod ahead;
 mod check;
 mod conffiles;
 mod dry_run;

@@ -4,7 +4,7 @@ pub(crate) mod active;
 pub(crate) mod approval;
 pub(crate) mod conffiles;
 mod context;
-mod debconf;
+pub(crate) mod debconf;
 mod download;
 mod exec;
 pub(crate) mod follow;

@@ -2,7 +2,7 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, System};
 
-use super::changed_conffiles::changed_conffiles;
+use super::ahead::{Asked, asked_ahead};
 use super::services::affected_services;
 use crate::apt::{Plan, Target, security_updates};
 use crate::dpkg::{Conffiles, Database};
@@ -64,7 +64,10 @@ pub(crate) fn dry_run(
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
-    found.changed_conffiles = changed_conffiles(paths, &plan, &database, conffiles);
+    if let Some(asked) = asked_ahead(paths, &plan, &database, conffiles) {
+        let Asked { conffiles, questions } = asked;
+        (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
+    }
     found.services = affected_services(paths, &plan);
     found.not_installed = not_installed(request, &database);
     found.unknown_sources = unknown_sources(request, &database);

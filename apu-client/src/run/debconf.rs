@@ -1,9 +1,10 @@
-//! Finds debconf questions that a run asked and nobody answered, so that their defaults apply.
+//! Finds debconf questions that a run asked and nobody answered, so that their defaults apply, and those that a package brings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 
-use crate::dpkg::paragraphs;
+use crate::dpkg::{Field, paragraphs};
 use crate::os::paths::ClientPaths;
 
 /// The questions that have a value and that nobody has seen, each with its owners.
@@ -42,6 +43,46 @@ pub(crate) fn answered_by_default(before: &Questions, after: &Questions, changed
         .filter(|(name, owners)| !before.contains_key(*name) && of_changed(owners))
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// The types of templates that are questions, by debconf-devel(7).
+const QUESTION_TYPES: [&str; 5] = ["string", "boolean", "select", "multiselect", "password"];
+
+/// Returns the names of the questions among a package's templates.
+pub(crate) fn questions(templates: &str) -> Vec<String> {
+    let name = |fields: Vec<Field<'_>>| {
+        let value = |name: &str| {
+            let field = fields.iter().find(|field| field.is(name));
+            field.map(|field| field.value)
+        };
+        let is_question = value("Type").is_some_and(|kind| QUESTION_TYPES.contains(&kind));
+        value("Template").filter(|_| is_question).map(str::to_owned)
+    };
+    paragraphs(templates).filter_map(name).collect()
+}
+
+/// Returns the questions that debconf has a value of or has shown; none of them where there is no database.
+///
+/// # Errors
+/// Where there is one that cannot be read.
+pub(crate) fn known(paths: &ClientPaths) -> io::Result<BTreeSet<String>> {
+    let mut known = BTreeSet::new();
+    for file in ["config.dat", "passwords.dat"] {
+        let text = match fs::read(paths.path("/var/cache/debconf").join(file)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for fields in paragraphs(&String::from_utf8_lossy(&text)) {
+            let is = |name: &str| fields.iter().any(|field| field.is(name));
+            let name = fields.iter().find(|field| field.is("Name"));
+            known.extend(
+                name.filter(|_| is("Value") || is("Flags"))
+                    .map(|name| name.value.to_owned()),
+            );
+        }
+    }
+    Ok(known)
 }
 
 #[cfg(test)]

@@ -128,6 +128,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_occurrence_that_was_over_before_its_time_does_not_come_again() {
+        assert_eq!(next_after(Some(AT), DAY, AT - DAY), AT);
+        assert_eq!(next_after(Some(AT), DAY, AT), AT + DAY / 2);
+        assert_eq!(next_after(None, 0, AT), AT);
+    }
+
     fn step(state: State, now: i64) -> Step {
         decide(&occurrence(state), "web", DAY, now)
     }

@@ -25,6 +25,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
             changed_conffiles(plan),
+            new_questions(plan),
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
             too_young(plan),
@@ -93,11 +94,21 @@ fn changed_conffiles(plan: &Plan) -> Option<String> {
         true => "changed here and in the packages, stay as they are",
         false => "changed here and in the packages, are replaced",
     };
-    let named = named(what, &changed.paths)?;
-    Some(match changed.more {
+    Some(and_more(named(what, &changed.paths)?, changed.more))
+}
+
+/// The questions of debconf that are new to the machine.
+fn new_questions(plan: &Plan) -> Option<String> {
+    let questions = plan.new_questions.as_ref()?;
+    let named = named("may ask, and the defaults apply", &questions.names)?;
+    Some(and_more(named, questions.more))
+}
+
+fn and_more(named: String, more: usize) -> String {
+    match more {
         0 => named,
         more => format!("{named} and {more} more"),
-    })
+    }
 }
 
 /// What is left as it is since it is too young.
@@ -210,6 +221,10 @@ mod tests {
                 paths: vec!["/etc/foo.conf".into()],
                 more: 2,
             }),
+            new_questions: Some(apu_proto::NewQuestions {
+                names: vec!["foo/port".into()],
+                more: 0,
+            }),
             held_nothing: vec!["nginx*".into()],
             not_installed: vec!["libssl3".into()],
             unknown_sources: vec!["opensl".into()],
@@ -238,6 +253,7 @@ mod tests {
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
+             \x20 may ask, and the defaults apply: foo/port\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\
              \x20 too young: bash, vim\n\

@@ -57,6 +57,33 @@ impl ChangedConffiles {
     }
 }
 
+/// The most questions that a plan names.
+pub const MAX_NEW_QUESTIONS: usize = 100;
+
+/// The questions of debconf that the packages of a plan bring, and that the machine does not know yet. Which of them are asked, and at which
+/// priority, is up to the packages' scripts; the defaults apply.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewQuestions {
+    /// Their names, such as `postfix/mailname`, not to be trusted; sorted, at most [`MAX_NEW_QUESTIONS`].
+    #[serde(deserialize_with = "first::<_, _, MAX_NEW_QUESTIONS>")]
+    pub names: Vec<String>,
+    /// How many there are beyond those that are named.
+    pub more: usize,
+}
+
+impl NewQuestions {
+    /// As many of these as are named, and the number of the others.
+    #[must_use]
+    pub fn new(names: BTreeSet<String>) -> Self {
+        let more = names.len().saturating_sub(MAX_NEW_QUESTIONS);
+        Self {
+            names: names.into_iter().take(MAX_NEW_QUESTIONS).collect(),
+            more,
+        }
+    }
+}
+
 /// What is the matter with a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,6 +110,10 @@ mod tests {
         assert_eq!((changed.paths.len(), changed.more), (MAX_CHANGED_CONFFILES, 30));
         let text = serde_json::to_string(&changed).unwrap();
         assert_eq!(serde_json::from_str::<ChangedConffiles>(&text).unwrap(), changed);
+        let questions = NewQuestions::new(many.clone());
+        assert_eq!((questions.names.len(), questions.more), (MAX_NEW_QUESTIONS, 30));
+        let read: NewQuestions = serde_json::from_value(serde_json::json!({ "names": many })).unwrap();
+        assert_eq!(read.names, questions.names);
         let hostile = serde_json::json!({ "paths": many, "later": 1 });
         let read: ChangedConffiles = serde_json::from_value(hostile).unwrap();
         assert_eq!((read.paths.len(), read.keeps), (MAX_CHANGED_CONFFILES, false));

@@ -27,7 +27,10 @@ mod transaction;
 
 pub use answer::{Answer, Change, PackageReport, RunResult};
 pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
-pub use conffile::{ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES};
+pub use conffile::{
+    ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_NEW_QUESTIONS,
+    NewQuestions,
+};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bounded::first;
-use crate::conffile::ChangedConffiles;
+use crate::conffile::{ChangedConffiles, NewQuestions};
 use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::services::Services;
 use crate::status::Broken;
@@ -233,6 +233,9 @@ pub struct Plan {
     /// The configuration files about which dpkg would ask; none where the .debs are not in the cache, or the client does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_conffiles: Option<ChangedConffiles>,
+    /// The questions of debconf that are new to the machine; none as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_questions: Option<NewQuestions>,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,

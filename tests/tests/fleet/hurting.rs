@@ -80,11 +80,11 @@ fn a_changed_conffile_is_kept_and_reported() {
     );
 }
 
-/// What the plan says about configuration files once the packages are there, and what dpkg then does.
-fn conffiles_are_foretold_on(suite: Suite) {
+/// What the plan says about configuration files and questions once the packages are there, and what dpkg and debconf then do.
+fn questions_are_foretold_on(suite: Suite) {
     let fleet = Fleet::of(["web1"]).suite(suite).up();
     let web1 = fleet.host("web1");
-    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-conffile";
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-conffile hurts-debconf";
     web1.sh(&format!("{install} && echo mine >/etc/hurts-conffile.conf"))
         .ok();
     fleet.upstream_offers(Stage::After);
@@ -95,29 +95,38 @@ fn conffiles_are_foretold_on(suite: Suite) {
 
     let prepared = fleet.plain_apt_all("web1 upgrade --prepare");
     assert_eq!(prepared.code, 0, "{prepared:?}");
-    let said = "changed here and in the packages, stay as they are: /etc/hurts-conffile.conf\n";
-    assert!(prepared.stdout.contains(said), "{prepared:?}");
+    for said in [
+        "changed here and in the packages, stay as they are: /etc/hurts-conffile.conf\n",
+        "may ask, and the defaults apply: hurts-debconf/colour\n",
+    ] {
+        assert!(prepared.stdout.contains(said), "{prepared:?}");
+    }
     let planned = fleet.apt_all("web1 upgrade --dry-run");
-    let foretold = planned.answer("web1")["changed_conffiles"].clone();
-    assert_eq!(foretold["keeps"], true);
+    let (files, questions) = (
+        &planned.answer("web1")["changed_conffiles"],
+        &planned.answer("web1")["new_questions"],
+    );
+    assert_eq!(files["keeps"], true);
     let run = fleet.apt_all("web1 upgrade --yes");
     run.ended("web1", "changed").exited(0);
-    assert_eq!(foretold["paths"], run.answer("web1")["conffiles_kept"]);
+    let answer = run.answer("web1");
+    assert_eq!(files["paths"], answer["conffiles_kept"]);
+    assert_eq!(questions["names"], answer["questions_defaulted"]);
 }
 
 #[test]
-fn conffiles_are_foretold_on_bookworm() {
-    conffiles_are_foretold_on(Suite::Bookworm);
+fn questions_are_foretold_on_bookworm() {
+    questions_are_foretold_on(Suite::Bookworm);
 }
 
 #[test]
-fn conffiles_are_foretold_on_trixie() {
-    conffiles_are_foretold_on(Suite::Trixie);
+fn questions_are_foretold_on_trixie() {
+    questions_are_foretold_on(Suite::Trixie);
 }
 
 #[test]
-fn conffiles_are_foretold_on_bullseye() {
-    conffiles_are_foretold_on(Suite::Bullseye);
+fn questions_are_foretold_on_bullseye() {
+    questions_are_foretold_on(Suite::Bullseye);
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Tells about which configuration files dpkg would ask: those that were changed on the machine and in the packages.
+//! Tells ahead what packages would ask: about which configuration files, and which questions of debconf they bring.
 //!
-//! The packages have to be in apt's cache. The rule is that of dpkg, in `deferred_configure_conffile` of its source: the file is another
-//! than both the new package's and the one that the old package brought, and these two differ.
+//! The packages have to be in apt's cache. dpkg asks about a configuration file by the rule in `deferred_configure_conffile` of its source:
+//! the file is another than both the new package's and the one that the old package brought, and these two differ. Which of its questions a
+//! package asks, and at which priority, is up to its scripts, which are not run for this.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use apu_debian::PackageKey;
-use apu_proto::{ChangedConffiles, Step};
+use apu_proto::{ChangedConffiles, NewQuestions, Step};
 
 use crate::apt::{ENVIRONMENT, Plan, missing_debs};
 use crate::dpkg::{Conffiles, DPKG_DEB, Database};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::temporary_directory::TemporaryDirectory;
+use crate::run::debconf;
 
 const MD5SUM: &str = "/usr/bin/md5sum";
 
@@ -24,8 +26,8 @@ const MD5SUM: &str = "/usr/bin/md5sum";
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Maximal size of a list of configuration files, in bytes.
-const MAX_LIST: u64 = 256 * 1024;
+/// Maximal size of a control file, in bytes: the templates of some packages have all their translations.
+const MAX_CONTROL_FILE: u64 = 4 * 1024 * 1024;
 
 /// Maximal number of files in one call of md5sum.
 const MAX_FILES: usize = 100;
@@ -34,13 +36,21 @@ const MAX_FILES: usize = 100;
 const UNPACK: &str = "deb=$1 directory=$2; shift 2; \
     dpkg-deb --fsys-tarfile \"$deb\" | tar -x -C \"$directory\" --no-same-owner -f - -- \"$@\"";
 
-/// Returns the files about which dpkg would ask; none where a package is not in the cache, or it cannot be told.
-pub(super) fn changed_conffiles(
+/// What the packages of a plan would ask.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) conffiles: ChangedConffiles,
+    /// The questions that this machine does not know yet.
+    pub(super) questions: NewQuestions,
+}
+
+/// Returns what would be asked; none where a package is not in the cache, or it cannot be told.
+pub(super) fn asked_ahead(
     paths: &ClientPaths,
     plan: &Plan,
     database: &Database,
     conffiles: Conffiles,
-) -> Option<ChangedConffiles> {
+) -> Option<Asked> {
     let cache = paths.archives();
     if plan.debs.is_empty() || !missing_debs(&cache, &plan.debs).ok()?.is_empty() {
         return None;
@@ -56,24 +66,33 @@ pub(super) fn changed_conffiles(
     if packages.len() != plan.debs.len() {
         return None;
     }
-    let changed = find(paths, &packages, database).ok()?;
-    Some(ChangedConffiles::new(conffiles == Conffiles::Keep, changed))
+    let (changed, questions) = find(paths, &packages, database).ok()?;
+    Some(Asked {
+        conffiles: ChangedConffiles::new(conffiles == Conffiles::Keep, changed),
+        questions: NewQuestions::new(questions),
+    })
 }
 
 fn find(
     paths: &ClientPaths,
     packages: &[(&PackageKey, PathBuf)],
     database: &Database,
-) -> io::Result<BTreeSet<String>> {
+) -> io::Result<(BTreeSet<String>, BTreeSet<String>)> {
     let deadline = Instant::now() + TIMEOUT;
     let directory = TemporaryDirectory::of_process(&paths.views())?;
-    let mut changed = BTreeSet::new();
+    let known = debconf::known(paths)?;
+    let (mut changed, mut questions) = (BTreeSet::new(), BTreeSet::new());
     for (place, (package, deb)) in packages.iter().enumerate() {
         if Instant::now() >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let directory = directory.path().join(place.to_string());
-        let new = conffiles_of(deb, &directory.join("control"))?;
+        let control = directory.join("control");
+        fs::create_dir_all(&control)?;
+        run(DPKG_DEB, &["--control", text(deb)?, text(&control)?])?;
+        let brought = debconf::questions(&control_file(&control, "templates")?);
+        questions.extend(brought.into_iter().filter(|name| !known.contains(name)));
+        let new = conffiles(&control_file(&control, "conffiles")?);
         if new.is_empty() {
             continue;
         }
@@ -99,7 +118,7 @@ fn find(
             }
         }
     }
-    Ok(changed)
+    Ok((changed, questions))
 }
 
 /// Whether a file is another than the one that the old package brought: changed, deleted, or there before any package had it.
@@ -115,22 +134,24 @@ fn would_ask(old: Option<&str>, current: Option<&String>, brought: &str) -> bool
     current.is_none_or(|current| current != brought) && old != Some(brought)
 }
 
-/// Returns the paths of a .deb's configuration files.
-fn conffiles_of(deb: &Path, control: &Path) -> io::Result<Vec<String>> {
-    fs::create_dir_all(control)?;
-    run(DPKG_DEB, &["--control", text(deb)?, text(control)?])?;
-    let list = match File::open(control.join("conffiles")) {
-        Ok(list) => list,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+/// Returns a file of a .deb's control files; nothing where the .deb has none.
+fn control_file(control: &Path, name: &str) -> io::Result<String> {
+    let file = match File::open(control.join(name)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(error) => return Err(error),
     };
-    let mut lines = String::new();
-    if list.take(MAX_LIST).read_to_string(&mut lines)? as u64 == MAX_LIST {
+    let mut bytes = Vec::new();
+    if file.take(MAX_CONTROL_FILE).read_to_end(&mut bytes)? as u64 == MAX_CONTROL_FILE {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    // Lines with a flag name what dpkg removes.
-    let paths = lines.lines().filter(|line| line.starts_with('/'));
-    Ok(paths.map(str::to_owned).collect())
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the paths in a list of configuration files. Lines with a flag name what dpkg removes.
+fn conffiles(list: &str) -> Vec<String> {
+    let paths = list.lines().filter(|line| line.starts_with('/'));
+    paths.map(str::to_owned).collect()
 }
 
 /// Unpacks these files of a .deb.
@@ -235,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn dpkg_would_ask_about_what_was_changed_on_both_sides() {
+    fn dpkg_would_ask_about_what_was_changed_on_both_sides_and_debconf_what_it_does_not_know() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let write = |path: PathBuf, text: &str| {
@@ -266,6 +287,19 @@ mod tests {
             }
         }
         write(build.join("DEBIAN/conffiles"), &list);
+        let template =
+            |name: &str, kind: &str| format!("Template: lab/{name}\nType: {kind}\nDescription: x\n\n");
+        let templates = [
+            template("other", "select"),
+            template("new", "boolean"),
+            template("known", "string"),
+            template("note", "note"),
+        ];
+        write(build.join("DEBIAN/templates"), &templates.concat());
+        write(
+            paths.path("/var/cache/debconf/config.dat"),
+            "Name: lab/known\nTemplate: lab/known\nValue: x\nOwners: lab\nFlags: seen\n",
+        );
         let cache = paths.archives();
         fs::create_dir_all(&cache).unwrap();
         let deb = cache.join("lab_2_all.deb");
@@ -279,7 +313,7 @@ mod tests {
         let database = Database::parse([status.as_str()]).unwrap();
         let mut plan = Plan::parse("Inst lab [1] (2 S:x [all])\n", "amd64").unwrap();
         // Without the .deb it cannot be told.
-        assert_eq!(changed_conffiles(&paths, &plan, &database, Conffiles::Keep), None);
+        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::Keep), None);
         let bytes = fs::read(&deb).unwrap();
         plan.debs = vec![Download {
             file: "lab_2_all.deb".into(),
@@ -290,9 +324,13 @@ mod tests {
             .filter(|case| case.asks)
             .map(|case| format!("/etc/lab/{}", case.name))
             .collect();
-        let found = changed_conffiles(&paths, &plan, &database, Conffiles::Keep).unwrap();
-        assert_eq!(found, ChangedConffiles::new(true, expected.into_iter().collect()));
+        let found = asked_ahead(&paths, &plan, &database, Conffiles::Keep).unwrap();
+        assert_eq!(
+            found.conffiles,
+            ChangedConffiles::new(true, expected.into_iter().collect())
+        );
+        assert_eq!(found.questions.names, ["lab/new", "lab/other"]);
         fs::write(&deb, "other").unwrap();
-        assert_eq!(changed_conffiles(&paths, &plan, &database, Conffiles::New), None);
+        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::New), None);
     }
 }
