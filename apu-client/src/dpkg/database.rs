@@ -58,6 +58,9 @@ pub(crate) struct Package {
     pub(crate) source: Option<String>,
     /// The package's own configuration files.
     pub(crate) conffiles: Vec<String>,
+    /// Whether it is for all architectures; its key has the machine's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_for_all: bool,
 }
 
 impl Package {
@@ -146,6 +149,7 @@ impl Database {
                 status: status.to_owned(),
                 source: source(value(&fields, "Source")),
                 conffiles: conffiles(value(&fields, "Conffiles")),
+                is_for_all: value(&fields, "Architecture") == "all",
             };
             let name = value(&fields, "Package");
             match PackageKey::new(name, of) {
@@ -214,6 +218,19 @@ impl Database {
         self.packages
             .values()
             .any(|package| waiting.contains(&package.state))
+    }
+
+    /// Whether the package is there and on hold.
+    pub(crate) fn is_held(&self, key: &PackageKey) -> bool {
+        self.packages.get(key).is_some_and(Package::is_held)
+    }
+
+    /// Returns the one name under which dpkg has a package: for one for all architectures it does not know the machine's own.
+    pub(crate) fn dpkg_name(&self, key: &PackageKey) -> String {
+        match self.packages.get(key) {
+            Some(package) if package.is_for_all => format!("{}:all", key.name()),
+            _ => key.to_string(),
+        }
     }
 
     pub(crate) fn held(&self) -> Vec<PackageKey> {
