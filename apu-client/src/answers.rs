@@ -1,12 +1,14 @@
-//! Answers that need no run directory and change nothing: `status`, `check`, `health`, `conffiles` and dry runs.
+//! Answers that need no run directory and change nothing: `status`, `check`, `health`, `conffiles`, `showhold` and dry runs.
 
 mod ahead;
 mod check;
 mod conffiles;
 mod dry_run;
+mod ended_holds;
 pub(crate) mod health;
 mod kernel;
 mod services;
+mod showhold;
 mod status;
 
 use apu_proto::{Operation, Request, RunResult};
@@ -15,7 +17,8 @@ use crate::os::paths::ClientPaths;
 use crate::run::preflight::{check_apt_configuration, read_policy};
 use crate::run::refusal::Refusal;
 
-/// Checks the policy and apt's configuration, then answers `status`, `check`, `health`, `conffiles` or a dry run.
+/// Checks the policy and apt's configuration, then answers `status`, `check`, `health`, `conffiles`, `showhold` or a dry
+/// run.
 pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     if request.operation() == Operation::Health {
         health::check_policy(paths, request)?;
@@ -26,10 +29,21 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
     if request.operation() == Operation::Conffiles {
         return conffiles::conffiles(paths);
     }
-    check_apt_configuration(paths)?;
-    match request.operation() {
-        Operation::Status => status::status(paths),
-        Operation::Check => check::check(paths),
-        _ => dry_run::dry_run(paths, request, policy.conffiles),
+    if request.operation() != Operation::Showhold {
+        check_apt_configuration(paths)?;
     }
+    if request.operation() == Operation::Check {
+        return check::check(paths);
+    }
+    let notes = ended_holds::end_holds(paths);
+    let mut answered = match request.operation() {
+        Operation::Status => status::status(paths),
+        Operation::Showhold => showhold::showhold(paths),
+        _ => dry_run::dry_run(paths, request, policy.conffiles),
+    };
+    match &mut answered {
+        Ok(result) => result.notes.extend(notes),
+        Err(refusal) => refusal.result.notes.extend(notes),
+    }
+    answered
 }

@@ -1,7 +1,7 @@
 //! The program apu-client: the part of apu that runs as root on a client.
 //!
 //! `handle` answers one connection, `listen` accepts connections where systemd does not, and `run` and `health` carry out one
-//! run, or the checks that a connection asked for, independently of it.
+//! run, or the checks that a connection asked for, independently of it. `holds` takes off the holds that are over.
 
 mod answers;
 mod apt;
@@ -26,6 +26,7 @@ apu-client: the root side of a client of apu
   apu-client listen      stand behind /run/apu/apu.sock where systemd does not
   apu-client run ID      carry out the run ID (started by handle)
   apu-client health ID   make the checks that a handler asked for (started by handle)
+  apu-client holds       take off the holds that are over (started by a timer)
   apu-client --version
   apu-client --help
 
@@ -51,6 +52,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(id) => answers::health::carry_out(&paths, id),
             Err(error) => return usage(&format!("{error}")),
         },
+        ["holds"] => run::ended_holds::carry_out(&paths),
         ["--version"] => print(&format!("apu-client {}\n", env!("CARGO_PKG_VERSION"))),
         ["--help" | "-h"] => print(HELP),
         _ => return usage("no such command"),

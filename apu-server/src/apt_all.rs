@@ -6,6 +6,7 @@ mod audit;
 mod begin;
 mod candidate;
 mod command_line;
+mod hold_end;
 mod hooks;
 mod maintenance;
 mod min_age;

@@ -8,6 +8,7 @@ pub mod columns;
 pub mod conffiles;
 pub mod groups;
 pub mod history;
+pub mod holds;
 mod host_table;
 pub mod json;
 pub mod live;

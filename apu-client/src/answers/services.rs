@@ -13,7 +13,7 @@ use crate::os::paths::ClientPaths;
 use crate::os::services::{RunningServices, running_services, without_usr};
 
 /// Services of apu-client's own, which end with their request.
-const OWN: [&str; 3] = ["apu-client@", "apu-run@", "apu-health@"];
+const OWN: [&str; 4] = ["apu-client@", "apu-run@", "apu-health@", "apu-holds"];
 
 /// Returns the running services that a plan reaches; none where it cannot be told, as where PID 1 is not systemd.
 pub(super) fn affected_services(paths: &ClientPaths, plan: &Plan) -> Option<Services> {

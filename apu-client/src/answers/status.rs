@@ -19,12 +19,15 @@ use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, at_work};
+use crate::run::kept_holds::KeptHolds;
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
 pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
+    // What cannot be read is told by a note of the look before this one.
+    let kept = KeptHolds::read(paths).unwrap_or_default();
     let text = |path: &str| {
         fs::read_to_string(paths.path(path))
             .unwrap_or_default()
@@ -41,6 +44,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         codename: release.word("VERSION_CODENAME"),
         architecture: database.architecture.clone(),
         held: database.held(),
+        holds: kept.of_server(&database),
         broken: database.broken(),
         reboot_required: paths.reboot_required(),
         newest_kernel: kernel::newest(&database, &running),

@@ -49,6 +49,9 @@ impl Verb {
             Operation::Autoremove => Self::Autoremove,
             Operation::Clean => Self::Clean,
             Operation::Ping
+            | Operation::Hold
+            | Operation::Unhold
+            | Operation::Showhold
             | Operation::Status
             | Operation::Check
             | Operation::Health

@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Any,
     /// For ping, attach and apu-data, where all of the other slots are taken.
     Reserved,
-    /// For requests that need no run and take seconds: `status`, `check`, `conffiles`, and dry runs.
+    /// For requests that need no run and take seconds: `status`, `check`, `conffiles`, `showhold`, and dry runs.
     WithoutRun,
     /// For `health`, whose checks may take minutes.
     Health,

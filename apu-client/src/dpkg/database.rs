@@ -61,6 +61,9 @@ pub(crate) struct Package {
     /// What each of them was when the package brought it: its MD5, or a word of dpkg's where it has brought none yet.
     #[serde(default)]
     conffile_hashes: Vec<String>,
+    /// Whether it is for all architectures; its key has the machine's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_for_all: bool,
 }
 
 impl Package {
@@ -151,6 +154,7 @@ impl Database {
                 source: source(value(&fields, "Source")),
                 conffiles,
                 conffile_hashes,
+                is_for_all: value(&fields, "Architecture") == "all",
             };
             let name = value(&fields, "Package");
             match PackageKey::new(name, of) {
@@ -229,6 +233,19 @@ impl Database {
         self.packages
             .values()
             .any(|package| waiting.contains(&package.state))
+    }
+
+    /// Whether the package is there and on hold.
+    pub(crate) fn is_held(&self, key: &PackageKey) -> bool {
+        self.packages.get(key).is_some_and(Package::is_held)
+    }
+
+    /// Returns the one name under which dpkg has a package: for one for all architectures it does not know the machine's own.
+    pub(crate) fn dpkg_name(&self, key: &PackageKey) -> String {
+        match self.packages.get(key) {
+            Some(package) if package.is_for_all => format!("{}:all", key.name()),
+            _ => key.to_string(),
+        }
     }
 
     pub(crate) fn held(&self) -> Vec<PackageKey> {

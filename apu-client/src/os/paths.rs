@@ -179,6 +179,16 @@ impl ClientPaths {
         self.state().join("plan")
     }
 
+    /// Why and until when packages are on hold.
+    pub(crate) fn kept_holds(&self) -> PathBuf {
+        self.state().join("holds.json")
+    }
+
+    /// The lock that a package manager holds from its first look at dpkg's database to its last change.
+    pub(crate) fn frontend_lock(&self) -> PathBuf {
+        self.dpkg().join("lock-frontend")
+    }
+
     pub(crate) fn runs(&self) -> PathBuf {
         self.state().join("runs")
     }

@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -171,10 +171,35 @@ pub(crate) fn capture<S: AsRef<str>>(
     environment: &[&str],
     limit: Duration,
 ) -> io::Result<Captured> {
+    capture_with(program, arguments, environment, limit, None)
+}
+
+/// The same of a program that reads a text from its standard input, and that may be killed at any time.
+pub(crate) fn capture_fed<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    limit: Duration,
+    input: &str,
+) -> io::Result<Captured> {
+    let mut stdin = File::from(memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC)?);
+    stdin.write_all(input.as_bytes())?;
+    stdin.rewind()?;
+    capture_with(program, arguments, environment, limit, Some(stdin.as_fd()))
+}
+
+fn capture_with<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    environment: &[&str],
+    limit: Duration,
+    stdin: Option<BorrowedFd<'_>>,
+) -> io::Result<Captured> {
     // Memory files never fill up and never block, unlike pipes.
     let mut stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC)?);
     let mut stderr = File::from(memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?);
     let streams = Streams {
+        stdin,
         stdout: Some(stdout.as_fd()),
         stderr: Some(stderr.as_fd()),
         ..Streams::default()
@@ -236,6 +261,13 @@ mod tests {
     fn standard_input_is_at_its_end() {
         let captured = shell("read x; echo $? >&2; exit 7", Duration::from_secs(9)).unwrap();
         assert_eq!((captured.stderr.as_str(), captured.exit.code()), ("1\n", Some(7)));
+    }
+
+    #[test]
+    fn a_program_reads_what_it_is_fed_and_then_the_end() {
+        let arguments = ["-c", "/bin/cat; /bin/cat"];
+        let fed = capture_fed("/bin/sh", &arguments, &[], Duration::from_secs(9), "one\ntwo\n").unwrap();
+        assert_eq!(fed.stdout, "one\ntwo\n");
     }
 
     #[test]

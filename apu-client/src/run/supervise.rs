@@ -111,14 +111,16 @@ impl Run<'_> {
         } else {
             None
         };
+        let ended = self.end_holds()?;
         let mut result = if self.request.operation().changes_packages() {
             self.change_packages()
         } else {
             self.change_no_package()
         };
+        let notes = ended.into_iter().chain(note);
         match &mut result {
-            Ok(result) => result.notes.extend(note),
-            Err(refusal) => refusal.result.notes.extend(note),
+            Ok(result) => result.notes.extend(notes),
+            Err(refusal) => refusal.result.notes.extend(notes),
         }
         result
     }

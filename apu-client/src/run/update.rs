@@ -1,4 +1,4 @@
-//! Carries out `update` and `clean`, the runs that change no package.
+//! Carries out `update` and `clean`, runs that change no package.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +23,7 @@ impl Run<'_> {
         match self.request.operation() {
             Operation::Update => self.update(),
             Operation::Clean => self.clean(),
+            Operation::Hold | Operation::Unhold => self.set_holds(),
             operation => Err(Refusal::failed(Cause::NotARun { operation })),
         }
     }

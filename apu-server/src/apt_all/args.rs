@@ -7,12 +7,16 @@ use std::time::Duration;
 use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_proto::{
-    MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId, TransactionId,
+    HoldReason, MAX_LOCK_WAIT, Operation, PackageArg, PackageGlob, Request, RequestOption, RunId,
+    TransactionId,
 };
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
+use jiff::{Timestamp, Zoned};
+
+use super::hold_end::{hold_end_at, timestamp};
 
 /// Bring a class of Debian machines up to date, all at once.
 ///
@@ -29,7 +33,7 @@ pub struct Args {
     #[arg(value_parser = operation())]
     pub operation: Operation,
 
-    /// Packages to install or remove, as NAME[:ARCH][=VERSION]; install takes .debs as well.
+    /// Packages to install, to remove, or to hold, as NAME[:ARCH][=VERSION]; install takes .debs as well.
     ///
     /// A word with a / in it, or with .deb at its end, is a file. It is added to the site's own archive, the clients fetch
     /// the lists of that archive, and install exactly its version from there. With --dry-run it is only checked.
@@ -145,6 +149,17 @@ pub struct Args {
     #[arg(long, value_name = "PACKAGE|GLOB")]
     pub hold: Vec<PackageGlob>,
 
+    /// Why hold puts the packages on hold: a line of text, which status and showhold tell.
+    #[arg(long, value_name = "TEXT", value_parser = hold_reason)]
+    pub reason: Option<HoldReason>,
+
+    /// When the hold ends: at the start of that day by this machine's clock, as in 2026-12-24, or after some time, as in 14d
+    /// [default: with unhold].
+    ///
+    /// The client takes the package off hold by itself, within a quarter of an hour after that, or before anything is planned or shown.
+    #[arg(long, value_name = "DATE|DURATION", value_parser = hold_end)]
+    pub until: Option<Timestamp>,
+
     /// Let upgrade, dist-upgrade and install fetch the packages into apt's cache on the clients, and change nothing.
     ///
     /// Nothing is asked, and there are no waves. A later run installs from the cache what is still to be installed.
@@ -180,6 +195,7 @@ Examples:
   apt-all web upgrade --min-age 3d
   apt-all web upgrade --source openssl
   apt-all web install htop --yes
+  apt-all web hold nginx --reason 'waits for #412' --until 2026-12-24
   apt-all all install --only-upgrade openssl libssl3
   apt-all web install ./foo_1.2_amd64.deb";
 
@@ -203,6 +219,16 @@ fn time_in_queue(text: &str) -> Result<Duration, String> {
         return Err(format!("{text:?} is not between 1m and 30d"));
     }
     Ok(duration)
+}
+
+/// Why packages are put on hold.
+fn hold_reason(text: &str) -> Result<HoldReason, String> {
+    text.parse()
+}
+
+/// When a hold ends.
+fn hold_end(text: &str) -> Result<Timestamp, String> {
+    hold_end_at(text, &Zoned::now())
 }
 
 fn at_least_a_second(text: &str) -> Result<Duration, String> {
@@ -293,6 +319,8 @@ impl Args {
             source: request.sources().to_vec(),
             only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
+            reason: request.hold_reason().cloned(),
+            until: request.hold_until().and_then(timestamp),
             download_only: request.is_download_only(),
             prepare: false,
             shown,
@@ -412,6 +440,39 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --min-age"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        let of_hold = [
+            (self.reason.is_some(), "--reason"),
+            (self.until.is_some(), "--until"),
+        ];
+        if let Some((_, option)) = of_hold.iter().find(|(given, _)| *given)
+            && operation != Operation::Hold
+        {
+            return Err(
+                Failure::words(format!("{operation} has no {option}")).advise("leave it out: hold has it")
+            );
+        }
+        if operation == Operation::Hold && self.reason.is_none() {
+            return Err(Failure::words("a hold needs a reason")
+                .why("months later somebody asks why a package is not updated")
+                .advise(format!(
+                    "apt-all {} hold {} --reason 'what it waits for'",
+                    quote(&self.target),
+                    if self.packages.is_empty() {
+                        "PACKAGE".to_owned()
+                    } else {
+                        self.packages.join(" ")
+                    }
+                )));
+        }
+        if let Some(package) = packages
+            .iter()
+            .find(|package| operation.sets_holds() && package.version.is_some())
+        {
+            return Err(Failure::words(format!(
+                "{package} has a version, and {operation} takes a package as it is"
+            ))
+            .advise(format!("name {} alone", package.name)));
+        }
         let of_changes = [
             (self.dry_run, "--dry-run"),
             (self.plan, "--plan"),
@@ -447,6 +508,8 @@ impl Args {
             self.only_upgrade.then_some(RequestOption::OnlyUpgrade),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
             self.download_only.then_some(RequestOption::DownloadOnly),
+            self.reason.clone().map(RequestOption::HoldReason),
+            (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
         ];
         let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {

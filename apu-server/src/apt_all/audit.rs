@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::path::Path;
 
+use apu_archive::quote;
 use apu_fleet::{Host, Outcome, RunState, fold};
 use apu_ledger::RunNumber;
 use apu_proto::{RunId, TransactionId};
@@ -52,6 +53,8 @@ impl Record {
         );
         request.extend(args.source.iter().map(|source| format!("--source {source}")));
         request.extend(args.hold.iter().map(|glob| format!("--hold {glob}")));
+        request.extend((args.reason.iter()).map(|reason| format!("--reason {}", quote(reason.as_str()))));
+        request.extend(args.until.iter().map(|end| format!("--until {end}")));
         let waves = [
             args.canary.as_ref().map(|canary| format!("--canary {canary}")),
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),

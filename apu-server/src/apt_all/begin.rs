@@ -2,7 +2,7 @@
 
 use apu_fleet::{Batch, random_bits};
 use apu_ledger::{BeginError, Work};
-use apu_proto::{Request, RequestOption, RunId};
+use apu_proto::{Operation, Request, RequestOption, RunId};
 use apu_site::{Failure, say};
 use jiff::Timestamp;
 
@@ -17,6 +17,7 @@ impl Push<'_> {
             return Ok(request);
         }
         let run = RequestOption::RunId(new_run_id()?);
+        let request = by(request, self.record.by())?;
         let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
         request.map_err(not_a_request)
     }
@@ -69,9 +70,37 @@ impl Push<'_> {
     }
 }
 
+/// The request with who wants the hold, where it is one and says nothing of that yet. A name that is none of a user's is left out.
+pub(super) fn by(request: Request, name: &str) -> Result<Request, Failure> {
+    let user = match name.parse() {
+        Ok(user) if request.operation() == Operation::Hold && request.hold_by().is_none() => user,
+        _ => return Ok(request),
+    };
+    request.with([RequestOption::HoldBy(user)]).map_err(not_a_request)
+}
+
 /// An identity for a run: each client keeps its own run under it.
 fn new_run_id() -> Result<RunId, Failure> {
     random_bits()
         .map(RunId::from_bytes)
         .map_err(|error| Failure::machine("cannot read /dev/urandom").why(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_names_who_wants_it_once_and_only_by_a_name_of_a_user() {
+        let named = |line: &str, name: &str| {
+            let request = Request::parse(format!("apu/1 {line}").as_bytes()).unwrap();
+            by(request, name).unwrap().to_string()
+        };
+        let hold = "hold hold_reason=x vim";
+        assert_eq!(named(hold, "alice"), "apu/1 hold hold_reason=x hold_by=alice vim");
+        assert_eq!(named(hold, "EXAMPLE\\alice"), format!("apu/1 {hold}"));
+        let of_bob = "hold hold_reason=x hold_by=bob vim";
+        assert_eq!(named(of_bob, "root"), format!("apu/1 {of_bob}"));
+        assert_eq!(named("unhold vim", "alice"), "apu/1 unhold vim");
+    }
 }

@@ -7,7 +7,7 @@ use apu_site::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
-const ELSEWHERE: [(&str, &str, &str); 20] = [
+const ELSEWHERE: [(&str, &str, &str); 18] = [
     (
         "safe-upgrade",
         "aptitude's safe-upgrade is called upgrade here",
@@ -54,12 +54,6 @@ const ELSEWHERE: [(&str, &str, &str); 20] = [
         "fix",
         "check tells what is broken, and each run repairs it first",
         "check",
-    ),
-    ("hold", "holds are for each machine's own administrator", "status"),
-    (
-        "unhold",
-        "holds are for each machine's own administrator",
-        "status",
     ),
     (
         "reboot",

@@ -2,6 +2,7 @@
 
 use apu_fleet::{Ending, HostName};
 use apu_proto::Plan;
+use jiff::tz::TimeZone;
 
 use super::candidate::advice;
 use super::planned::{marked, plan_of, plans_of};
@@ -10,6 +11,7 @@ use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
 use crate::view::conffiles::conffiles;
 use crate::view::groups::{groups, set};
+use crate::view::holds::holds;
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
@@ -55,8 +57,11 @@ impl Push<'_> {
                 .show(&told_of(self.args.operation, &unwell, self.output.paint, false));
         } else if !self.args.shown.json {
             let OutputOptions { paint, verbose, .. } = self.output;
-            self.ui.show(&table(&endings, self.ui.columns(), paint, verbose));
+            let zone = TimeZone::system();
+            self.ui
+                .show(&table(&endings, &zone, self.ui.columns(), paint, verbose));
             self.ui.show(&conffiles(&endings, paint, verbose));
+            self.ui.show(&holds(&endings, &zone, paint, verbose));
             self.ui.show(&summary(
                 self.args.operation,
                 &endings,

@@ -11,6 +11,7 @@ use apu_proto::{Request, RequestOption, Verdict};
 use apu_site::Failure;
 
 use super::args::{Args, Shown};
+use super::begin::by;
 use super::planned::wanted;
 use super::push::{Push, Start, not_a_request, run_push};
 use super::resume::request;
@@ -37,7 +38,7 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
     let ledger = context.ledger_to_record()?;
     let work = ledger.work(run.number).map_err(failed)?;
     let tested = tested(&ledger, run.number, work.as_ref()).map_err(failed)?;
-    let request = request(&run.request)?;
+    let request = by(request(&run.request)?, &run.by)?;
     let target = apu_fleet::fold(hosts.iter().map(|(host, _)| host.name.as_str()));
     let mut args = Args::of_request(&target, &request, shown);
     args.ignore_windows = work.as_ref().is_some_and(|work| work.ignores_windows);

@@ -35,6 +35,7 @@ use crate::view::groups::set;
 use crate::view::paint::Paint;
 use crate::view::status::table;
 use crate::view::summary::summary;
+use jiff::tz::TimeZone;
 
 /// Install apu-client and apu-data on hosts, over your own ssh access to them.
 ///
@@ -255,7 +256,7 @@ async fn prove(
         .map(|(host, ending)| (host.clone(), ending.clone()))
         .collect();
     let paint = Paint::for_stream(ui.stdout());
-    ui.show(&table(&endings, ui.columns(), paint, false));
+    ui.show(&table(&endings, &TimeZone::system(), ui.columns(), paint, false));
     let (well, unwell): (Vec<_>, Vec<_>) = endings
         .into_iter()
         .partition(|(_, ending)| ending.outcome.is_well());

@@ -23,6 +23,8 @@ pub fn advice_text(advice: &Advice, host: &str) -> String {
         Advice::AptGetClean => on_client("apt-get clean"),
         Advice::AptGetAutoremove => on_client("apt-get autoremove, which removes old kernels"),
         Advice::ShowHold => on_client("apt-mark showhold"),
+        Advice::Unhold { packages } => on_client(&format!("apt-mark unhold {}", packages.join(" "))),
+        Advice::ListPackages { name } => on_client(&format!("dpkg -l '{name}*'")),
         Advice::ReconfigureApuData => on_client("dpkg-reconfigure apu-data"),
         Advice::RemoveSiteSource { file } => {
             on_client(&format!("remove it from {file}, then dpkg-reconfigure apu-data"))

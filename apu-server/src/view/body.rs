@@ -127,6 +127,19 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
             1 => ": 1 configuration file to look at".to_owned(),
             number => format!(": {number} configuration files to look at"),
         },
+        Operation::Hold => match Outcome::from(result.outcome) {
+            Outcome::Changed => ": on hold".to_owned(),
+            _ => ": was on hold already".to_owned(),
+        },
+        Operation::Unhold => match Outcome::from(result.outcome) {
+            Outcome::Changed => ": no longer on hold".to_owned(),
+            _ => ": was not on hold".to_owned(),
+        },
+        Operation::Showhold => match result.holds().len() {
+            0 => ": no package is on hold".to_owned(),
+            1 => ": 1 package on hold".to_owned(),
+            number => format!(": {number} packages on hold"),
+        },
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),

@@ -1,5 +1,7 @@
 //! What a host prints is not to be trusted: nothing of it reaches a terminal before it has gone through here.
 
+use apu_proto::is_invisible;
+
 /// The most characters that are shown of one line.
 pub const LONGEST: usize = 300;
 
@@ -56,26 +58,6 @@ pub fn clean_lines(text: &str, most: usize) -> Vec<String> {
         lines.push(format!("… and {} more lines", all - most));
     }
     lines
-}
-
-/// Characters that show nothing and change how others are shown or compared.
-const fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 #[cfg(test)]

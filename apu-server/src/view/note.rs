@@ -70,6 +70,16 @@ pub fn note_text(note: &Note) -> String {
             "apt does not read this machine's own sources{}: {said}",
             see(&files.join(", "))
         ),
+        Note::HoldEnded { package } => format!("the hold of {package} was over and is taken off"),
+        Note::HoldsNotEnded { said } => {
+            format!("holds that are over could not all be taken off: {said}")
+        }
+        Note::HeldByMachine { package } => format!(
+            "{package} was put on hold on this client itself; that hold stays, without a reason and an end"
+        ),
+        Note::HoldTakenOff { package } => {
+            format!("{package} was taken off hold on this client itself, so the reason is forgotten")
+        }
         Note::Unknown => "something that this version of apt-all does not know".into(),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use apu_debian::PackageKey;
 use apu_fleet::{Description, HostName, HostReason};
 use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress, Reason};
 use jiff::Timestamp;
@@ -65,10 +66,9 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
             return [&[held], detail].concat();
         }
         Cause::ChangesHeld { packages } => {
-            let packages: Vec<&str> = packages.iter().map(|package| package.as_str()).collect();
             format!(
                 "this would change packages that are held for this run: {}",
-                packages.join(", ")
+                names(packages)
             )
         }
         Cause::NotDownloaded { files } => {
@@ -136,6 +136,28 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         ),
         Cause::RemovesProtected { package } => {
             format!("this would remove {package}, which keeps this client reachable")
+        }
+        Cause::NotInstalled { packages } => {
+            format!("not installed on this client: {}", packages.join(", "))
+        }
+        Cause::HoldsProtected { package } => {
+            format!("{package} is never put on hold, since it brings this client the server's next key")
+        }
+        Cause::HoldIsOver { until, now } => format!(
+            "this hold would be over already: it ends at {}, and by this client's clock it is {}",
+            utc(*until),
+            utc(*now)
+        ),
+        Cause::TooManyHolds { most } => {
+            format!("more than {most} packages would be on hold for a reason, and this client keeps no more")
+        }
+        Cause::HeldByMachine { packages } => format!(
+            "put on hold on this client itself, and not by hold: {}",
+            names(packages)
+        ),
+        Cause::HoldsNotSet { packages } => {
+            let sentence = format!("dpkg's database does not show it of {}", names(packages));
+            return [&[sentence], detail].concat();
         }
         Cause::RemovesEssential => "this would remove packages that the system cannot work without".into(),
         Cause::RunIdReused => "this run's id was used for another request".into(),
@@ -285,6 +307,8 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::Simulate => "cannot simulate",
         Action::AskForChecksums => "cannot ask apt for checksums",
         Action::AskAboutSources => "cannot ask apt about the sources",
+        Action::ReadHolds => "cannot read why packages are on hold, from",
+        Action::KeepHolds => "cannot keep why packages are on hold, in",
         Action::AskAptConfig => "cannot ask apt-config",
         Action::Unknown => "the system refused something",
     };
@@ -334,15 +358,25 @@ pub(super) fn expired(archive: &ExpiredArchive) -> String {
     format!("{archive} was valid until {until}, named in {entry}")
 }
 
+/// Seconds since 1970 as a time.
+fn utc(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or_else(
+        || "a time that is none".to_owned(),
+        |time| time.strftime("%F %T UTC").to_string(),
+    )
+}
+
+/// Packages in one line.
+fn names(packages: &[PackageKey]) -> String {
+    let names: Vec<&str> = packages.iter().map(PackageKey::as_str).collect();
+    names.join(", ")
+}
+
 /// The runs at work on a client.
 pub(super) fn at_work(runs: &ActiveRuns) -> String {
-    let since = i64::try_from(runs.since)
-        .ok()
-        .and_then(|since| Timestamp::from_second(since).ok());
-    let since = since.map_or_else(
-        || "a time that is none".to_owned(),
-        |since| since.strftime("%F %T UTC").to_string(),
-    );
+    let since = utc(runs.since);
     let text = format!(
         "a run is at work: {}, since {since}, run {}",
         runs.operation, runs.run

@@ -60,7 +60,7 @@ impl Report<'_> {
             .filter(|host| host.end.outcome().is_some())
             .filter_map(|host| Some((host.host.clone(), host.ending.clone()?)))
             .collect();
-        text += &table(&endings, width, paint, verbose);
+        text += &table(&endings, zone, width, paint, verbose);
         let is_over = matches!(self.run.status, RunStatus::Ended(_));
         text += &match self.operation {
             Some(operation) if is_over => summary(operation, &endings, &[], self.seconds, paint, verbose),

@@ -6,10 +6,12 @@ use std::fmt::Write;
 use apu_fleet::{Ending, HostName, StaleList, span};
 use apu_proto::{Pending, ReleaseDate, SourceLeftOut, Status};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::clean::{clean, version};
 use super::columns::columns;
 use super::groups::{groups, set};
+use super::holds::why;
 use super::paint::Paint;
 use super::server_reason::stale_list;
 use super::size::size;
@@ -20,6 +22,7 @@ use super::size::size;
 #[must_use]
 pub fn table<E: Borrow<Ending>>(
     endings: &[(HostName, E)],
+    zone: &TimeZone,
     width: usize,
     paint: Paint,
     verbose: bool,
@@ -57,7 +60,7 @@ pub fn table<E: Borrow<Ending>>(
         let _ = writeln!(text, "\n{}: {} pending", paint.strong(&set(&hosts)), list.len());
         shorten(&mut text, &list, verbose);
     }
-    let trouble = states.iter().map(|state| (state.host, state.trouble()));
+    let trouble = states.iter().map(|state| (state.host, state.trouble(zone)));
     for (list, hosts) in groups(trouble.filter(|(_, lines)| !lines.is_empty())) {
         let _ = writeln!(
             text,
@@ -87,9 +90,12 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    fn trouble(&self) -> Vec<String> {
+    fn trouble(&self, zone: &TimeZone) -> Vec<String> {
         let stale = (self.stale.iter()).map(|list| format!("stale: {}", clean(&stale_list(list))));
-        trouble_lines(self.status).into_iter().chain(stale).collect()
+        trouble_lines(self.status, zone)
+            .into_iter()
+            .chain(stale)
+            .collect()
     }
 }
 
@@ -283,12 +289,16 @@ fn release_lines(releases: &[ReleaseDate]) -> Vec<String> {
     columns(&releases.iter().map(row).collect::<Vec<_>>(), "  ")
 }
 
-fn trouble_lines(status: &Status) -> Vec<String> {
+fn trouble_lines(status: &Status, zone: &TimeZone) -> Vec<String> {
     let broken = status
         .broken
         .iter()
         .map(|broken| format!("broken: {} ({})", broken.package, clean(&broken.state)));
-    let held = status.held.iter().map(|package| format!("on hold: {package}"));
+    let held = status.held.iter().map(|package| {
+        let hold = status.holds.iter().find(|hold| hold.package == *package);
+        let why = hold.map_or_else(String::new, |hold| why(hold, zone));
+        format!("on hold: {package}{why}")
+    });
     let sources = status.sources_left_out.iter().map(left_out);
     broken.chain(held).chain(sources).collect()
 }
@@ -309,7 +319,7 @@ pub(crate) fn left_out(left: &SourceLeftOut) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Answer, Broken, ClientOutcome, FreeSpace, RunResult};
+    use apu_proto::{Answer, Broken, ClientOutcome, FreeSpace, Hold, RunResult};
 
     use super::*;
 
@@ -346,13 +356,13 @@ mod tests {
             colour: false,
             unicode: true,
         };
-        let text = table(&endings, 99, paint, false);
+        let text = table(&endings, &TimeZone::UTC, 99, paint, false);
         assert!(text.contains("  30 s stale  "), "{text}");
         assert!(
             text.ends_with("\nweb1: not as usual\n  stale: lists of http://server/local ./ are 2 h older than what this server published last\n"),
             "{text}"
         );
-        let text = table(&endings, 99, paint, true);
+        let text = table(&endings, &TimeZone::UTC, 99, paint, true);
         assert!(
             text.ends_with(
                 "\nweb1: package lists were made\n  \
@@ -395,7 +405,15 @@ mod tests {
         };
         let odd = Status {
             distribution: "debian\u{1b}[31m".into(),
-            held: vec!["vim:amd64".parse().unwrap()],
+            held: ["nano", "vim"]
+                .map(|name| format!("{name}:amd64").parse().unwrap())
+                .to_vec(),
+            holds: vec![Hold {
+                package: "vim:amd64".parse().unwrap(),
+                reason: Some("waits\u{1b} for #412".into()),
+                by: Some("alice".parse().unwrap()),
+                until: Some(1_798_066_800),
+            }],
             broken: vec![Broken {
                 package: "foo:amd64".parse().unwrap(),
                 state: "install ok half-configured".into(),
@@ -422,31 +440,32 @@ mod tests {
 HOST   SYSTEM              PENDING  SECURITY  HELD  BROKEN  REBOOT  LISTS  FREE    APU    DATA
 web01  debian 12 bookworm  1        1         -     -       kernel  2 h    900 MB  0.1.0  3
 web02  debian 12 bookworm  1        1         -     -       kernel  2 h    900 MB  0.1.0  3
-db1    debian\u{fffd}[31m         -        -         1     1       yes     never  ?       0.1.0  none
+db1    debian\u{fffd}[31m         -        -         2     1       yes     never  ?       0.1.0  none
 
 web[01-02]: 1 pending
   libssl3:amd64  1 → 2  Debian:12  security
 
 db1: not as usual
   broken: foo:amd64 (install ok half-configured)
-  on hold: vim:amd64
+  on hold: nano:amd64
+  on hold: vim:amd64 until 2026-12-23 23:00, by alice: waits\u{fffd} for #412
   source left out: http://v.example.org/ s, see /etc/apt/sources.list.d/v.list line 2 there: Conflicting values
 ";
-        assert_eq!(table(&endings, 99, paint, false), expected);
-        assert_eq!(table(&endings, 10, paint, true), expected);
-        assert_eq!(table::<Ending>(&[], 80, paint, false), "");
+        assert_eq!(table(&endings, &TimeZone::UTC, 99, paint, false), expected);
+        assert_eq!(table(&endings, &TimeZone::UTC, 10, paint, true), expected);
+        assert_eq!(table::<Ending>(&[], &TimeZone::UTC, 80, paint, false), "");
         let eighty = "\
 HOST   SYSTEM       PENDING  SECURITY  HELD  BROKEN  REBOOT  LISTS  FREE    DATA
 web01  debian 12    1        1         -     -       kernel  2 h    900 MB  3
 web02  debian 12    1        1         -     -       kernel  2 h    900 MB  3
-db1    debian\u{fffd}[31m  -        -         1     1       yes     never  ?       none
+db1    debian\u{fffd}[31m  -        -         2     1       yes     never  ?       none
 -v also shows APU
 
 ";
-        let text = table(&endings, 80, paint, false);
+        let text = table(&endings, &TimeZone::UTC, 80, paint, false);
         assert!(text.starts_with(eighty), "{text}");
         for width in [10, 20, 30, 40, 60, 80] {
-            let text = table(&endings, width, paint, false);
+            let text = table(&endings, &TimeZone::UTC, width, paint, false);
             let (rows, _) = text.split_once("\n\n").unwrap();
             let widest = rows.lines().map(|line| line.chars().count()).max();
             assert!(widest <= Some(width), "{width}: {text}");

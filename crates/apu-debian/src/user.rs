@@ -2,6 +2,7 @@
 
 crate::text_value!(
     /// A user's name, which can never be read as an option.
+    #[derive(PartialOrd, Ord)]
     UserName,
     is_user_name,
     str::to_owned,

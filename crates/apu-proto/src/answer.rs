@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded::first;
 use crate::conffile::{Conffile, MAX_CONFFILES};
 use crate::health::{Check, MAX_CHECKS};
+use crate::hold::{Hold, MAX_HOLDS};
 use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
@@ -115,6 +116,15 @@ pub enum Answer {
         /// The configuration files, by their paths; at most [`MAX_CONFFILES`].
         #[serde(default, deserialize_with = "first::<_, _, MAX_CONFFILES>")]
         files: Vec<Conffile>,
+        /// How many more there are.
+        #[serde(default)]
+        more: usize,
+    },
+    /// To `showhold`.
+    Holds {
+        /// The packages on hold, by name; at most [`MAX_HOLDS`].
+        #[serde(default, deserialize_with = "first::<_, _, MAX_HOLDS>")]
+        holds: Vec<Hold>,
         /// How many more there are.
         #[serde(default)]
         more: usize,
@@ -279,6 +289,15 @@ impl RunResult {
         }
     }
 
+    /// The packages on hold, as `showhold` tells them.
+    #[must_use]
+    pub fn holds(&self) -> &[Hold] {
+        match &self.answer {
+            Answer::Holds { holds, .. } => holds,
+            _ => &[],
+        }
+    }
+
     /// Packages with a newer version that are not upgraded, by name.
     #[must_use]
     pub fn kept_back(&self) -> &[String] {
@@ -336,6 +355,15 @@ mod tests {
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
             Answer::Plan(Box::default()),
+            Answer::Holds {
+                holds: vec![Hold {
+                    package: "vim:amd64".parse().unwrap(),
+                    reason: Some("waits for #412".into()),
+                    by: Some("alice".parse().unwrap()),
+                    until: Some(1_798_066_800),
+                }],
+                more: 0,
+            },
             Answer::Health {
                 checks: vec![Check::new("units", Verdict::Fail, "web.service")],
             },

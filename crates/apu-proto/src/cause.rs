@@ -157,6 +157,38 @@ pub enum Cause {
         /// As it was asked for.
         package: String,
     },
+    /// Packages that are to be put on hold or taken off are not installed.
+    NotInstalled {
+        /// As they were asked for.
+        packages: Vec<String>,
+    },
+    /// The package brings the server's next key, and is never put on hold.
+    HoldsProtected {
+        /// Its name.
+        package: String,
+    },
+    /// The hold would be over already.
+    HoldIsOver {
+        /// Its end, in seconds since 1970.
+        until: u64,
+        /// The client's clock.
+        now: u64,
+    },
+    /// More packages would be on hold with a reason than a client keeps.
+    TooManyHolds {
+        /// How many it keeps.
+        most: usize,
+    },
+    /// The packages were put on hold on the machine itself.
+    HeldByMachine {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
+    /// dpkg was told, and its database does not show it; the detail has its words.
+    HoldsNotSet {
+        /// Which ones.
+        packages: Vec<PackageKey>,
+    },
     /// The transaction is not the approved one.
     Drifted,
     /// There is hardly any space left on a file system.
@@ -427,6 +459,10 @@ pub enum Action {
     AskForChecksums,
     /// Ask apt about the sources.
     AskAboutSources,
+    /// Read why packages are on hold.
+    ReadHolds,
+    /// Keep why packages are on hold.
+    KeepHolds,
     /// Ask apt-config.
     AskAptConfig,
     /// Read the Release file of an archive.
@@ -451,7 +487,9 @@ impl Cause {
             | Self::LockHeld { .. }
             | Self::LockedForApt => ReasonCode::Locked,
             Self::RemovalWithoutPlan | Self::RemovalNotAllowed { .. } => ReasonCode::Removal,
-            Self::RemovesProtected { .. } | Self::RemovesEssential => ReasonCode::Protected,
+            Self::RemovesProtected { .. } | Self::RemovesEssential | Self::HoldsProtected { .. } => {
+                ReasonCode::Protected
+            }
             Self::RunIdReused
             | Self::OnHold
             | Self::ChangesHeld { .. }
@@ -463,8 +501,13 @@ impl Cause {
             | Self::PackageForbidden { .. }
             | Self::OutsideWindows { .. }
             | Self::InBlackout { .. }
+            | Self::HoldIsOver { .. }
+            | Self::TooManyHolds { .. }
+            | Self::HeldByMachine { .. }
             | Self::NoWallTime => ReasonCode::Policy,
-            Self::UnknownPackage { .. } | Self::NoCandidate { .. } => ReasonCode::UnknownPackage,
+            Self::UnknownPackage { .. } | Self::NoCandidate { .. } | Self::NotInstalled { .. } => {
+                ReasonCode::UnknownPackage
+            }
             Self::NotTheCandidate { .. } => ReasonCode::NotTheCandidate,
             Self::Drifted => ReasonCode::Drifted,
             Self::NoSpace { .. } | Self::TooLittleSpace { .. } => ReasonCode::Space,
@@ -478,7 +521,8 @@ impl Cause {
             | Self::NoSha256 { .. }
             | Self::NotDownloaded { .. }
             | Self::UnknownStep { .. }
-            | Self::StillAutomatic { .. } => ReasonCode::Apt,
+            | Self::StillAutomatic { .. }
+            | Self::HoldsNotSet { .. } => ReasonCode::Apt,
             Self::PolicyUnreadable
             | Self::PolicyOfOthers
             | Self::PolicyMalformed

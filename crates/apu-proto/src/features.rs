@@ -33,10 +33,12 @@ pub enum Feature {
     SourcePackages,
     /// `install only_upgrade=yes`.
     OnlyUpgrade,
+    /// The operations `hold`, `unhold` and `showhold`.
+    Holds,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 12] = [
+pub const FEATURES: [Feature; 13] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -49,6 +51,7 @@ pub const FEATURES: [Feature; 12] = [
     Feature::TooYoung,
     Feature::SourcePackages,
     Feature::OnlyUpgrade,
+    Feature::Holds,
 ];
 
 impl Feature {
@@ -68,6 +71,7 @@ impl Feature {
             Self::TooYoung => "too-young",
             Self::SourcePackages => "source-packages",
             Self::OnlyUpgrade => "only-upgrade",
+            Self::Holds => "holds",
         }
     }
 }
@@ -93,6 +97,8 @@ impl Request {
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
+            (self.operation().sets_holds() || self.operation() == Operation::Showhold)
+                .then_some(Feature::Holds),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -126,6 +132,11 @@ mod tests {
         assert_eq!(source.missing_feature(&all[..10]), Some(Feature::SourcePackages));
         let upgrade = request("install only_upgrade=yes vim");
         assert_eq!(upgrade.missing_feature(&all[..11]), Some(Feature::OnlyUpgrade));
+        let holds = ["hold hold_reason=x vim", "unhold vim", "showhold"].map(request);
+        for request in &holds {
+            assert_eq!(request.missing_feature(&all[..12]), Some(Feature::Holds));
+            assert_eq!(request.missing_feature(&all), None);
+        }
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
         ] {

@@ -12,12 +12,14 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod hold;
 mod key;
 mod note;
 mod operation;
 mod outcome;
 mod package_arg;
 mod package_glob;
+mod printable;
 mod reason;
 mod request;
 mod run_id;
@@ -34,12 +36,14 @@ pub use conffile::{
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};
+pub use hold::{Hold, HoldReason, MAX_HOLD_END, MAX_HOLD_REASON, MAX_HOLDS};
 pub use key::{KeyFingerprint, KeyFingerprintError};
 pub use note::{MAX_NOTES, Note};
 pub use operation::Operation;
 pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
 pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
+pub use printable::is_invisible;
 pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,

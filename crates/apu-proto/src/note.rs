@@ -98,6 +98,26 @@ pub enum Note {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
     },
+    /// A hold of the operation `hold` was over, and was taken off.
+    HoldEnded {
+        /// The package.
+        package: PackageKey,
+    },
+    /// Holds that are over could not be taken off, or which ones are over is not known.
+    HoldsNotEnded {
+        /// Why not.
+        said: String,
+    },
+    /// The package was on hold already, by the machine's own administrator; that hold stays as it is.
+    HeldByMachine {
+        /// The package.
+        package: PackageKey,
+    },
+    /// A hold of the operation `hold` was taken off on the machine itself, so its reason and end are forgotten.
+    HoldTakenOff {
+        /// The package.
+        package: PackageKey,
+    },
     /// A note of another version.
     #[serde(other)]
     Unknown,

@@ -19,6 +19,8 @@ pub enum Operation {
     Health,
     /// Which configuration files exist in two versions, or are missing; changes nothing.
     Conffiles,
+    /// Which packages are on hold, why and until when; changes nothing.
+    Showhold,
     /// Fetches the package lists.
     Update,
     /// Newer versions of what is installed; installs nothing new, removes nothing.
@@ -33,18 +35,23 @@ pub enum Operation {
     Autoremove,
     /// Empties apt's cache of packages.
     Clean,
+    /// Puts the named packages on hold.
+    Hold,
+    /// Takes the named packages off hold.
+    Unhold,
     /// Follows a run that was started before, from its beginning.
     Attach,
 }
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Ping,
         Self::Status,
         Self::Check,
         Self::Health,
         Self::Conffiles,
+        Self::Showhold,
         Self::Update,
         Self::Upgrade,
         Self::DistUpgrade,
@@ -52,6 +59,8 @@ impl Operation {
         Self::Remove,
         Self::Autoremove,
         Self::Clean,
+        Self::Hold,
+        Self::Unhold,
         Self::Attach,
     ];
 
@@ -64,6 +73,7 @@ impl Operation {
             Self::Check => "check",
             Self::Health => "health",
             Self::Conffiles => "conffiles",
+            Self::Showhold => "showhold",
             Self::Update => "update",
             Self::Upgrade => "upgrade",
             Self::DistUpgrade => "dist-upgrade",
@@ -71,6 +81,8 @@ impl Operation {
             Self::Remove => "remove",
             Self::Autoremove => "autoremove",
             Self::Clean => "clean",
+            Self::Hold => "hold",
+            Self::Unhold => "unhold",
             Self::Attach => "attach",
         }
     }
@@ -84,6 +96,7 @@ impl Operation {
             Self::Check => "Tell which packages are broken",
             Self::Health => "Tell whether dpkg, the services and the machine's own checks are well",
             Self::Conffiles => "Tell which configuration files exist in two versions, or are missing",
+            Self::Showhold => "Tell which packages are on hold, why and until when",
             Self::Update => "Fetch the package lists",
             Self::Upgrade => "Bring newer versions, install nothing new, remove nothing",
             Self::DistUpgrade => "Bring newer versions with what they newly need",
@@ -91,6 +104,8 @@ impl Operation {
             Self::Remove => "Remove the named packages; a client's policy has to allow that",
             Self::Autoremove => "Remove what was installed automatically and is needed no more",
             Self::Clean => "Empty apt's cache of packages",
+            Self::Hold => "Put the named packages on hold, with a reason, until a date or until unhold",
+            Self::Unhold => "Take the named packages off hold that hold has put on it",
             Self::Attach => "Follow a run that was started before, from its beginning",
         }
     }
@@ -98,7 +113,7 @@ impl Operation {
     /// Whether it is a run: a record of its own that outlives the connection.
     #[must_use]
     pub const fn is_a_run(self) -> bool {
-        self.changes_packages() || matches!(self, Self::Update | Self::Clean)
+        self.changes_packages() || matches!(self, Self::Update | Self::Clean | Self::Hold | Self::Unhold)
     }
 
     /// Whether it installs, upgrades or removes packages.
@@ -167,7 +182,13 @@ impl Operation {
     /// Whether it names packages: then at least one, otherwise none.
     #[must_use]
     pub const fn takes_packages(self) -> bool {
-        matches!(self, Self::Install | Self::Remove)
+        matches!(self, Self::Install | Self::Remove) || self.sets_holds()
+    }
+
+    /// Whether it puts the packages that it names on hold, or takes them off.
+    #[must_use]
+    pub const fn sets_holds(self) -> bool {
+        matches!(self, Self::Hold | Self::Unhold)
     }
 }
 

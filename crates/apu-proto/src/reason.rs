@@ -61,6 +61,16 @@ pub enum Advice {
     AptGetAutoremove,
     /// `apt-mark showhold`.
     ShowHold,
+    /// `apt-mark unhold` of these packages.
+    Unhold {
+        /// As dpkg names them.
+        packages: Vec<String>,
+    },
+    /// `dpkg -l` of what is named alike.
+    ListPackages {
+        /// The beginning of the name.
+        name: String,
+    },
     /// `dpkg-reconfigure apu-data`.
     ReconfigureApuData,
     /// Remove the archives of the site from a file, then `dpkg-reconfigure apu-data`.

@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::mem;
 
-use apu_debian::PackageName;
+use apu_debian::{PackageName, UserName};
+
+use crate::hold::{HoldReason, MAX_HOLD_END};
 
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
@@ -40,6 +42,9 @@ pub struct Request {
     download_only: bool,
     plan: Option<TransactionId>,
     lists_of_site: bool,
+    hold_reason: Option<HoldReason>,
+    hold_until: Option<u64>,
+    hold_by: Option<UserName>,
     lock_wait: Option<u32>,
     packages: Vec<PackageArg>,
 }
@@ -161,6 +166,9 @@ impl Request {
             download_only: false,
             plan: None,
             lists_of_site: false,
+            hold_reason: None,
+            hold_until: None,
+            hold_by: None,
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -192,6 +200,12 @@ impl Request {
             RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
+            RequestOption::HoldReason(reason) => self.hold_reason.replace(reason).is_some(),
+            RequestOption::HoldUntil(end) if end > MAX_HOLD_END => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::HoldUntil(end) => self.hold_until.replace(end).is_some(),
+            RequestOption::HoldBy(name) => self.hold_by.replace(name).is_some(),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
                 return Err(RequestError::Value { word });
             }
@@ -229,6 +243,12 @@ impl Request {
         }
         if self.only_upgrade && self.packages.iter().any(|package| package.version.is_some()) {
             return Err(RequestError::VersionToUpgrade);
+        }
+        if self.operation == Operation::Hold && self.hold_reason.is_none() {
+            return Err(RequestError::NoReason);
+        }
+        if self.operation.sets_holds() && self.packages.iter().any(|package| package.version.is_some()) {
+            return Err(RequestError::VersionToHold(self.operation));
         }
         if self.to_string().len() > MAX_REQUEST {
             return Err(RequestError::TooLong);
@@ -316,6 +336,24 @@ impl Request {
         self.lists_of_site
     }
 
+    /// Why the packages are put on hold.
+    #[must_use]
+    pub const fn hold_reason(&self) -> Option<&HoldReason> {
+        self.hold_reason.as_ref()
+    }
+
+    /// When the hold ends, in seconds since 1970; none for a hold without an end.
+    #[must_use]
+    pub const fn hold_until(&self) -> Option<u64> {
+        self.hold_until
+    }
+
+    /// The user of the server who wants the hold.
+    #[must_use]
+    pub const fn hold_by(&self) -> Option<&UserName> {
+        self.hold_by.as_ref()
+    }
+
     /// How long to wait for another package manager, in seconds.
     #[must_use]
     pub const fn lock_wait(&self) -> Option<u32> {
@@ -342,6 +380,9 @@ impl Request {
             self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
+            self.hold_reason.clone().map(RequestOption::HoldReason),
+            self.hold_until.map(RequestOption::HoldUntil),
+            self.hold_by.clone().map(RequestOption::HoldBy),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()
@@ -385,6 +426,10 @@ mod tests {
             proptest::collection::vec(select(vec!["openssl", "g++"]), 1..3).prop_map(sources),
             any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
             Just(RequestOption::ListsOfSite),
+            select(vec!["waits for #412", "Grüße", "100%"])
+                .prop_map(|text| RequestOption::HoldReason(text.parse().unwrap())),
+            prop_oneof![0..=MAX_HOLD_END, any::<u64>()].prop_map(RequestOption::HoldUntil),
+            select(vec!["alice", "j.doe"]).prop_map(|name| RequestOption::HoldBy(name.parse().unwrap())),
             prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
         ]
     }

@@ -3,6 +3,9 @@
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::first;
+use crate::hold::{Hold, MAX_HOLDS};
+
 /// A client's state at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -22,6 +25,12 @@ pub struct Status {
     pub kept_back: Vec<String>,
     /// Packages on hold.
     pub held: Vec<PackageKey>,
+    /// Those of them that the operation `hold` has put on it, with their reason; at most [`MAX_HOLDS`].
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_HOLDS>"
+    )]
+    pub holds: Vec<Hold>,
     /// Packages that are neither installed nor gone.
     pub broken: Vec<Broken>,
     /// Whether the machine asks for a reboot.

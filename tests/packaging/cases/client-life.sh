@@ -35,6 +35,8 @@ rm /etc/ssh/sshd_config.d/60-site.conf
 
 with_a_push_key
 check "the programs run here" apu-client --version
+check "holds that are over are looked for" \
+    test -e /etc/systemd/system/timers.target.wants/apu-holds.timer -a -e /etc/cron.d/apu-client
 check "the listener listens, where systemd does not" \
     same "$(stat -c '%U:%G %a %F' /run/apu/apu.sock)" "root:apu 660 socket"
 check "sshd starts" start_sshd

@@ -19,6 +19,7 @@ mod events;
 mod full_disk;
 mod harness;
 mod health;
+mod holds;
 mod hooks;
 mod howto;
 mod hurting;

@@ -6,8 +6,9 @@ use std::path::Path;
 use apu_tests::systemd::Machine;
 
 /// A unit, its file in `debian/`, and the highest score of `systemd-analyze security` that it may have, in tenths.
-const SCORES: [(&str, &str, u32); 4] = [
+const SCORES: [(&str, &str, u32); 5] = [
     ("apu-client@.service", "apu-client.apu-client@.service", 30),
+    ("apu-holds.service", "apu-client.apu-holds.service", 20),
     ("apu-publish.service", "apu-server.apu-publish.service", 20),
     ("apu-serve.service", "apu-server.apu-serve.service", 15),
     // It starts ssh, and a mail server's own program.

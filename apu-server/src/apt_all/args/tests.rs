@@ -62,10 +62,69 @@ fn a_request_becomes_the_words_that_ask_it() {
         "apu/1 upgrade source_packages=openssl,vim",
         "apu/1 install only_upgrade=yes hold_packages=vim libssl3 libc6:i386",
         "apu/1 install allow_remove=yes vim=2:9.0",
+        "apu/1 hold hold_reason=waits%20for%20#412 hold_until=1798066800 vim libc6:i386",
+        "apu/1 unhold vim",
+        "apu/1 showhold",
     ] {
         let request = Request::parse(line.as_bytes()).unwrap();
         let args = Args::of_request("web", &request, Shown::default());
         assert_eq!(args.request(&[]).unwrap(), request);
+    }
+}
+
+#[test]
+fn a_hold_has_a_reason_and_an_end_and_nothing_else_has() {
+    let given = |line: &[&str]| Args::try_parse_from(["apt-all", "web"].iter().chain(line));
+    let hold = given(&["hold", "vim", "--reason", "waits for #412", "--until", "14d"]).unwrap();
+    let request = hold.request(&[]).unwrap();
+    assert_eq!(request.hold_reason().unwrap().as_str(), "waits for #412");
+    let left = request.hold_until().unwrap().saturating_sub(14 * 86_400);
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+    assert!((now - 60..=now).contains(&left), "{left}");
+    assert_eq!(hold.course(false).unwrap(), Course::Straight);
+    let quiet = given(&["hold", "vim"]).unwrap().request(&[]).unwrap_err();
+    assert_eq!(quiet.to_string(), "a hold needs a reason");
+    assert_eq!(
+        quiet.advice(),
+        Some("apt-all web hold vim --reason 'what it waits for'")
+    );
+    for (line, text) in [
+        (&["unhold", "vim", "--reason", "x"][..], "unhold has no --reason"),
+        (&["upgrade", "--until", "14d"], "upgrade has no --until"),
+        (
+            &["hold", "vim=1", "--reason", "x"],
+            "vim=1 has a version, and hold takes a package as it is",
+        ),
+        (
+            &["unhold", "vim=1"],
+            "vim=1 has a version, and unhold takes a package as it is",
+        ),
+        (&["hold", "vim*", "--reason", "x"], "\"vim*\" is not a package"),
+        (&["unhold"], "that cannot be asked of a client"),
+        (&["showhold", "vim"], "that cannot be asked of a client"),
+        (
+            &["hold", "vim", "--reason", "x", "--dry-run"],
+            "hold has no --dry-run",
+        ),
+        (
+            &["hold", "vim", "--reason", "x", "--canary", "1"],
+            "hold has no --canary",
+        ),
+        (&["showhold", "--queue", "8h"], "showhold has no --queue"),
+    ] {
+        let failure = given(line).unwrap().request(&[]).unwrap_err();
+        assert_eq!(failure.to_string(), text, "{line:?}");
+    }
+    let long = "x".repeat(201);
+    for option in [
+        ["--reason", ""],
+        ["--reason", "two\nlines"],
+        ["--reason", &long],
+        ["--until", "2020-01-01"],
+        ["--until", "christmas"],
+    ] {
+        let error = given(&["hold", "vim", option[0], option[1]]).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{option:?}");
     }
 }
 

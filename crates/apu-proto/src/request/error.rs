@@ -87,6 +87,12 @@ pub enum RequestError {
     /// `install only_upgrade=yes` takes the newest version that there is.
     #[error("a package that is only upgraded is named without a version")]
     VersionToUpgrade,
+    /// `hold` wants a reason.
+    #[error("hold gives no reason")]
+    NoReason,
+    /// `hold` and `unhold` take whatever version is installed.
+    #[error("{0} takes packages without a version")]
+    VersionToHold(Operation),
     /// `attach` wants a run.
     #[error("attach names no run")]
     NoRun,

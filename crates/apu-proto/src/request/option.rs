@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use apu_debian::PackageName;
+use apu_debian::{PackageName, UserName};
 
+use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
@@ -36,6 +37,12 @@ pub enum RequestOption {
     Plan(TransactionId),
     /// Fetch the lists of the site's own archives and leave those of all others as they are.
     ListsOfSite,
+    /// Why the packages are put on hold.
+    HoldReason(HoldReason),
+    /// When the hold ends, in seconds since 1970; at most [`MAX_HOLD_END`](crate::MAX_HOLD_END).
+    HoldUntil(u64),
+    /// The user of the server who wants the hold.
+    HoldBy(UserName),
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -62,6 +69,9 @@ impl RequestOption {
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
+            "hold_reason" => HoldReason::decode(value).map(Self::HoldReason),
+            "hold_until" => end(value).map(Self::HoldUntil),
+            "hold_by" => value.parse().ok().map(Self::HoldBy),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
             "lock_wait" => None,
             _ => return Err(NoOption::Key),
@@ -84,6 +94,9 @@ impl RequestOption {
             Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
+            Self::HoldReason(_) | Self::HoldUntil(_) | Self::HoldBy(_) => {
+                matches!(operation, Operation::Hold)
+            }
             Self::LockWait(_) => operation.is_a_run(),
         }
     }
@@ -103,6 +116,9 @@ impl fmt::Display for RequestOption {
             Self::DownloadOnly => f.write_str("download_only=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
+            Self::HoldReason(reason) => write!(f, "hold_reason={}", reason.encoded()),
+            Self::HoldUntil(end) => write!(f, "hold_until={end}"),
+            Self::HoldBy(name) => write!(f, "hold_by={name}"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }

@@ -85,6 +85,10 @@ mod tests {
             "apu/1 upgrade only_security=yes download_only=yes",
             "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef",
+            "apu/1 showhold",
+            "apu/1 unhold vim libc6:i386",
+            "apu/1 hold hold_reason=waits%20for%20#412 g++",
+            "apu/1 hold run_id=0123456789abcdef0123456789abcdef hold_reason=Gr%C3%BC%C3%9Fe hold_until=1798066800 hold_by=j.doe lock_wait=600 vim",
             "apu/1 health",
             "apu/1 health run_id=0123456789abcdef0123456789abcdef",
         ] {
@@ -111,6 +115,12 @@ mod tests {
             "apu/1 upgrade source_packages=vim source_packages=vim",
             "apu/1 upgrade too_young=vim too_young=vim",
             "apu/1 autoremove download_only=yes",
+            "apu/1 unhold hold_reason=x vim",
+            "apu/1 showhold hold_by=alice",
+            "apu/1 upgrade hold_until=1798066800",
+            "apu/1 hold hold_reason=x hold_reason=x vim",
+            "apu/1 hold dry_run=yes hold_reason=x vim",
+            "apu/1 showhold run_id=0123456789abcdef0123456789abcdef",
             "apu/1 update download_only=yes",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
@@ -138,6 +148,13 @@ mod tests {
             "apu/1 upgrade only_security=no",
             "apu/1 install only_upgrade=no hello",
             "apu/1 upgrade hold_packages=",
+            "apu/1 hold hold_reason= vim",
+            "apu/1 hold hold_reason=%1B[31m vim",
+            "apu/1 hold hold_reason=%61 vim",
+            "apu/1 hold hold_reason=x hold_until=tomorrow vim",
+            "apu/1 hold hold_reason=x hold_until=01 vim",
+            "apu/1 hold hold_reason=x hold_until=253402207201 vim",
+            "apu/1 hold hold_reason=x hold_by=-l vim",
             "apu/1 upgrade hold_packages=vim,",
             "apu/1 upgrade hold_packages=vim,vim",
             "apu/1 upgrade hold_packages=/vim/",
@@ -181,6 +198,32 @@ mod tests {
         );
         let many: String = (0..=MAX_PACKAGES).map(|n| format!(" pkg{n}")).collect();
         assert_eq!(parse(&format!("apu/1 install{many}")), Err(RequestError::TooMany));
+    }
+
+    #[test]
+    fn a_hold_wants_a_reason_and_exact_names_without_a_version() {
+        assert_eq!(parse("apu/1 hold vim"), Err(RequestError::NoReason));
+        assert_eq!(
+            parse("apu/1 hold hold_reason=x"),
+            Err(RequestError::NoPackage(Operation::Hold))
+        );
+        assert_eq!(
+            parse("apu/1 showhold vim"),
+            Err(RequestError::NoneTaken(Operation::Showhold))
+        );
+        for (line, operation) in [
+            ("apu/1 hold hold_reason=x vim=1", Operation::Hold),
+            ("apu/1 unhold vim=1", Operation::Unhold),
+        ] {
+            assert_eq!(parse(line), Err(RequestError::VersionToHold(operation)));
+        }
+        for name in ["vim*", "?upgradable", "~n.", "vim-", "/vim/"] {
+            let line = format!("apu/1 unhold {name}");
+            assert!(
+                matches!(parse(&line), Err(RequestError::Package { .. })),
+                "{line}"
+            );
+        }
     }
 
     #[test]
