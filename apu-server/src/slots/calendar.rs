@@ -67,17 +67,23 @@ fn read(answer: &str) -> Option<Vec<i64>> {
             continue;
         };
         let (label, value) = (label.trim(), value.trim());
-        if label == "(in UTC)" {
-            local = None;
-            times.push(seconds(value)?);
-        } else if label == "Next elapse" || label.starts_with("Iter. #") {
-            if let Some(before) = local.take() {
-                times.push(seconds(before)?);
+        match label {
+            "Original form" | "Normalized form" | "From now" => {}
+            "(in UTC)" => {
+                local = None;
+                times.push(seconds(value)?);
             }
-            is_known = true;
-            if value != "never" {
-                local = Some(value);
+            _ if is_time(label) => {
+                if let Some(before) = local.take() {
+                    times.push(seconds(before)?);
+                }
+                is_known = true;
+                if value != "never" {
+                    local = Some(value);
+                }
             }
+            // It may be a time under another name.
+            _ => return None,
         }
     }
     if let Some(last) = local {
@@ -85,6 +91,14 @@ fn read(answer: &str) -> Option<Vec<i64>> {
     }
     // Each is after the one before, or it is something else that was read.
     (is_known && times.windows(2).all(|pair| pair[0] < pair[1])).then_some(times)
+}
+
+/// Whether a time stands behind this label: systemd 256 and later write `Iteration #2`, those before `Iter. #2`.
+fn is_time(label: &str) -> bool {
+    label == "Next elapse"
+        || ["Iter. #", "Iteration #"]
+            .iter()
+            .any(|start| label.starts_with(start))
 }
 
 /// `Thu 2026-11-05 21:00:00 UTC` in seconds since 1970. What is below a second is left out.
@@ -179,10 +193,12 @@ mod tests {
         let expected = Some(vec![1_793_912_400, 1_794_517_200]);
         assert_eq!(read(berlin), expected);
         assert_eq!(read(utc), expected);
+        assert_eq!(read(&berlin.replace("Iter. #", "Iteration #")), expected);
         assert_eq!(read("    Next elapse: never\n"), Some(Vec::new()));
         for bad in [
             "",
             "Next elapse: soon\n",
+            "Next elapse: Thu 2026-11-05 21:00:00 UTC\nSecond time: Thu 2026-11-12 21:00:00 UTC\n",
             "Next elapse: Thu 2026-11-05 22:00:00 CET\n",
             "Next elapse: Thu 2026-13-05 22:00:00 UTC\n",
             "Next elapse: Thu 2026-11-12 21:00:00 UTC\nIter. #2: Thu 2026-11-05 21:00:00 UTC\n",
