@@ -4,7 +4,6 @@ mod check;
 mod conffiles;
 mod dry_run;
 pub(crate) mod health;
-mod kernel;
 mod services;
 mod status;
 

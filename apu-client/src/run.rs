@@ -11,6 +11,7 @@ pub(crate) mod follow;
 pub(crate) mod health;
 mod held;
 mod interrupted;
+pub(crate) mod kernel;
 mod outcome;
 mod packages;
 mod plan_cache;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use apu_proto::{Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Reason, RunResult, Status};
 use nix::sys::statvfs::statvfs;
 
-use super::kernel;
 use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
@@ -19,6 +18,7 @@ use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, at_work};
+use crate::run::kernel;
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
