@@ -19,22 +19,17 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, at_work};
 use crate::run::kernel;
+use crate::run::reboot_needs;
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
 pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
-    let text = |path: &str| {
-        fs::read_to_string(paths.path(path))
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned()
-    };
     let release = OsRelease::read(paths);
     let targets = read_targets(paths).unwrap_or_default();
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
-    let running = text("/proc/sys/kernel/osrelease");
+    let running = kernel::running(paths);
     let mut status = Status {
         distribution: release.word("ID"),
         release: release.word("VERSION_ID"),
@@ -43,9 +38,9 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         held: database.held(),
         broken: database.broken(),
         reboot_required: paths.reboot_required(),
-        newest_kernel: kernel::newest(&database, &running),
+        newest_kernel: kernel::newest(paths, &database, &running),
         kernel: running,
-        boot_id: text("/proc/sys/kernel/random/boot_id"),
+        boot_id: reboot_needs::boot_id(paths),
         lists_age: lists::age(paths, &known),
         free: free_space(paths),
         client: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,4 +1,4 @@
-//! Carries out `update` and `clean`, the runs that change no package.
+//! Carries out the runs that change no package: `update` and `clean` here, `reboot` in a file of its own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +23,7 @@ impl Run<'_> {
         match self.request.operation() {
             Operation::Update => self.update(),
             Operation::Clean => self.clean(),
+            Operation::Reboot => self.reboot(),
             operation => Err(Refusal::failed(Cause::NotARun { operation })),
         }
     }

@@ -177,7 +177,7 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
     // `apu attach` knows which run to follow.
     let all = Operation::ALL
         .into_iter()
-        .filter(|operation| *operation != Operation::Attach)
+        .filter(|operation| !matches!(operation, Operation::Attach | Operation::Reboot))
         .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))

@@ -10,6 +10,7 @@ use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
 use crate::reason::Reason;
+use crate::reboot::RebootReport;
 use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Plan;
 
@@ -127,6 +128,8 @@ pub enum Answer {
     },
     /// To a dry run, or instead of a run that would have changed something else than what was approved.
     Plan(Box<Plan>),
+    /// To `reboot`.
+    Reboot(RebootReport),
     /// To a run that changes packages.
     Packages(PackageReport),
     /// An answer of another version: a later one, or one from before answers had a kind.
@@ -279,6 +282,15 @@ impl RunResult {
         }
     }
 
+    /// What a client says of a reboot.
+    #[must_use]
+    pub const fn reboot(&self) -> Option<&RebootReport> {
+        match &self.answer {
+            Answer::Reboot(report) => Some(report),
+            _ => None,
+        }
+    }
+
     /// Packages with a newer version that are not upgraded, by name.
     #[must_use]
     pub fn kept_back(&self) -> &[String] {
@@ -335,6 +347,7 @@ mod tests {
             },
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
+            Answer::Reboot(RebootReport::default()),
             Answer::Plan(Box::default()),
             Answer::Health {
                 checks: vec![Check::new("units", Verdict::Fail, "web.service")],

@@ -33,10 +33,12 @@ pub enum Feature {
     SourcePackages,
     /// `install only_upgrade=yes`.
     OnlyUpgrade,
+    /// The operation `reboot`.
+    Reboot,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 12] = [
+pub const FEATURES: [Feature; 13] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -49,6 +51,7 @@ pub const FEATURES: [Feature; 12] = [
     Feature::TooYoung,
     Feature::SourcePackages,
     Feature::OnlyUpgrade,
+    Feature::Reboot,
 ];
 
 impl Feature {
@@ -68,6 +71,7 @@ impl Feature {
             Self::TooYoung => "too-young",
             Self::SourcePackages => "source-packages",
             Self::OnlyUpgrade => "only-upgrade",
+            Self::Reboot => "reboot",
         }
     }
 }
@@ -84,7 +88,9 @@ impl Request {
     pub fn missing_feature(&self, of_client: &[String]) -> Option<Feature> {
         let taken = [
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
-            (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
+            (self.operation() == Operation::Reboot).then_some(Feature::Reboot),
+            (self.operation().changes_packages() && (self.is_dry_run() || self.plan().is_some()))
+                .then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
             self.is_only_security().then_some(Feature::OnlySecurity),
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
@@ -126,8 +132,11 @@ mod tests {
         assert_eq!(source.missing_feature(&all[..10]), Some(Feature::SourcePackages));
         let upgrade = request("install only_upgrade=yes vim");
         assert_eq!(upgrade.missing_feature(&all[..11]), Some(Feature::OnlyUpgrade));
+        let reboot = request("reboot dry_run=yes");
+        assert_eq!(reboot.missing_feature(&all[..12]), Some(Feature::Reboot));
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
+            &reboot,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

@@ -19,6 +19,7 @@ mod outcome;
 mod package_arg;
 mod package_glob;
 mod reason;
+mod reboot;
 mod request;
 mod run_id;
 mod services;
@@ -38,6 +39,7 @@ pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
 pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
 pub use reason::{Advice, MAX_DETAIL, Reason};
+pub use reboot::{MAX_REBOOT_PACKAGES, MAX_REBOOT_REASONS, RebootReason, RebootReport};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
 };

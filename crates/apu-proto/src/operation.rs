@@ -33,13 +33,15 @@ pub enum Operation {
     Autoremove,
     /// Empties apt's cache of packages.
     Clean,
+    /// Reboots the machine where it needs that.
+    Reboot,
     /// Follows a run that was started before, from its beginning.
     Attach,
 }
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ping,
         Self::Status,
         Self::Check,
@@ -52,6 +54,7 @@ impl Operation {
         Self::Remove,
         Self::Autoremove,
         Self::Clean,
+        Self::Reboot,
         Self::Attach,
     ];
 
@@ -71,6 +74,7 @@ impl Operation {
             Self::Remove => "remove",
             Self::Autoremove => "autoremove",
             Self::Clean => "clean",
+            Self::Reboot => "reboot",
             Self::Attach => "attach",
         }
     }
@@ -91,6 +95,7 @@ impl Operation {
             Self::Remove => "Remove the named packages; a client's policy has to allow that",
             Self::Autoremove => "Remove what was installed automatically and is needed no more",
             Self::Clean => "Empty apt's cache of packages",
+            Self::Reboot => "Reboot the machines that need it, and no others",
             Self::Attach => "Follow a run that was started before, from its beginning",
         }
     }
@@ -98,7 +103,7 @@ impl Operation {
     /// Whether it is a run: a record of its own that outlives the connection.
     #[must_use]
     pub const fn is_a_run(self) -> bool {
-        self.changes_packages() || matches!(self, Self::Update | Self::Clean)
+        self.changes_packages() || matches!(self, Self::Update | Self::Clean | Self::Reboot)
     }
 
     /// Whether it installs, upgrades or removes packages.
@@ -108,6 +113,13 @@ impl Operation {
             self,
             Self::Upgrade | Self::DistUpgrade | Self::Install | Self::Remove | Self::Autoremove
         )
+    }
+
+    /// Whether a dry run says beforehand what it would do, for an administrator to approve; and whether hosts do it in their turns and
+    /// at their times, since it may disturb what they are for.
+    #[must_use]
+    pub const fn is_planned(self) -> bool {
+        self.changes_packages() || matches!(self, Self::Reboot)
     }
 
     /// Whether it takes packages from archives, and so needs lists that have not expired.

@@ -112,6 +112,10 @@ mod tests {
             "apu/1 upgrade too_young=vim too_young=vim",
             "apu/1 autoremove download_only=yes",
             "apu/1 update download_only=yes",
+            "apu/1 upgrade even_if_not_needed=yes",
+            "apu/1 reboot even_if_not_needed=yes even_if_not_needed=yes",
+            "apu/1 reboot plan_sha256=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 reboot allow_remove=yes",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
             "apu/1 health dry_run=yes",
@@ -134,6 +138,7 @@ mod tests {
         }
         for line in [
             "apu/1 upgrade dry_run=no",
+            "apu/1 reboot even_if_not_needed=no",
             "apu/1 update lock_wait=+1",
             "apu/1 upgrade only_security=no",
             "apu/1 install only_upgrade=no hello",
