@@ -7,6 +7,7 @@ use std::time::Duration;
 use apu_proto::{Action, Answer, Cause, ClientOutcome, Incomplete, Progress, RebootReport, RunResult};
 
 use super::context::Run;
+use super::health;
 use super::reboot_needs::{boot_id, look};
 use super::refusal::Refusal;
 use super::run_dir::RunDir;
@@ -28,11 +29,21 @@ impl Run<'_> {
         if !report.is_needed() && !self.request.is_even_if_not_needed() {
             return Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Reboot(report)));
         }
+        self.save_state_before()?;
         self.ensure_not_shutting_down()?;
         (self.run_dir.save(RECORD, &report))
             .map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))?;
         ask_init(self.paths)?;
         Ok(RunResult::new(ClientOutcome::Changed).with(Answer::Reboot(report)))
+    }
+
+    /// Saves what the machine's health is before it goes down, for the checks after it.
+    fn save_state_before(&mut self) -> Result<(), Refusal> {
+        let (signals, id) = (&mut self.signals, self.request.run_id());
+        let mut is_stopped = || signals.poll_stop_request();
+        let with_scripts = health::has_scripts(self.paths);
+        let saved = health::save_baseline(self.paths, self.run_dir, id, with_scripts, &mut is_stopped);
+        saved.map_err(|error| Refusal::fault(Action::KeepRunRecord, &error))
     }
 
     /// Waits until no package manager is at work, and keeps others away until this process ends.

@@ -49,6 +49,7 @@ pub(crate) fn look(paths: &ClientPaths) -> Result<RebootReport, Refusal> {
         boot_id: boot_id(paths),
         kernel: running,
         reasons: reasons.into_iter().flatten().collect(),
+        checks: Vec::new(),
     })
 }
 

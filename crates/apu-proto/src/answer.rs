@@ -242,6 +242,14 @@ impl RunResult {
         }
     }
 
+    /// Puts what came of later checks of the machine's health in place of those that it has.
+    pub fn replace_checks(&mut self, checks: Vec<Check>) {
+        match &mut self.answer {
+            Answer::Reboot(report) => report.checks = checks,
+            _ => self.packages_mut().checks = checks,
+        }
+    }
+
     /// The client's state.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
@@ -269,6 +277,7 @@ impl RunResult {
         match &self.answer {
             Answer::Packages(report) => &report.checks,
             Answer::Health { checks } => checks,
+            Answer::Reboot(report) => &report.checks,
             _ => &[],
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
+use crate::health::{Check, MAX_CHECKS};
 
 /// The most reasons that an answer has.
 pub const MAX_REBOOT_REASONS: usize = 16;
@@ -11,7 +12,7 @@ pub const MAX_REBOOT_REASONS: usize = 16;
 pub const MAX_REBOOT_PACKAGES: usize = 64;
 
 /// The answer to `reboot`: of a dry run as it is, of a run as it was before the machine went down.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RebootReport {
     /// The kernel's random id of this boot; empty where it cannot be read. Not to be trusted.
@@ -24,6 +25,12 @@ pub struct RebootReport {
         deserialize_with = "first::<_, _, MAX_REBOOT_REASONS>"
     )]
     pub reasons: Vec<RebootReason>,
+    /// What came of each check of the machine's health after the reboot, as the server has asked for them; at most [`MAX_CHECKS`].
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_CHECKS>"
+    )]
+    pub checks: Vec<Check>,
 }
 
 impl RebootReport {
@@ -86,6 +93,7 @@ mod tests {
                 RebootReason::Microcode,
                 RebootReason::Dbus,
             ],
+            checks: Vec::new(),
         };
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<RebootReport>(&json).unwrap(), report);
