@@ -1,7 +1,7 @@
 //! Finds out why the machine needs a reboot, and which boot it is in: for `status`, for a dry run of `reboot`, and for the run.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -53,10 +53,17 @@ pub(crate) fn look(paths: &ClientPaths) -> Result<RebootReport, Refusal> {
     })
 }
 
-/// Returns the kernel's random id of this boot; empty where it cannot be read.
+/// Where the kernel tells its random id of this boot. In a container it is mounted over.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Returns the random id of this boot as PID 1 sees it; empty where it cannot be read. A process that is confined may see that of the
+/// machine around a container, and two processes that see different ones would tell of a reboot that has never been.
 pub(crate) fn boot_id(paths: &ClientPaths) -> String {
-    let text = fs::read_to_string(paths.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
-    text.trim_end().to_owned()
+    let text = match fs::read_to_string(paths.path(&format!("/proc/1/root{BOOT_ID}"))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_to_string(paths.path(BOOT_ID)),
+        read => read,
+    };
+    text.unwrap_or_default().trim_end().to_owned()
 }
 
 /// The packages that asked for a reboot, as they wrote themselves down; sorted.
@@ -169,6 +176,14 @@ mod tests {
             },
         ];
         assert_eq!(look(&paths).unwrap().reasons, expected);
+        // What PID 1 sees comes first, and where that cannot be read nothing else is taken for it.
+        let seen = paths.path("/proc/1/root/proc/sys/kernel/random");
+        fs::create_dir_all(&seen).unwrap();
+        fs::write(seen.join("boot_id"), "def\n").unwrap();
+        assert_eq!(boot_id(&paths), "def");
+        fs::remove_file(seen.join("boot_id")).unwrap();
+        fs::create_dir(seen.join("boot_id")).unwrap();
+        assert_eq!(boot_id(&paths), "");
         // No link is followed.
         fs::remove_file(paths.path("/run/reboot-required.pkgs")).unwrap();
         fs::write(paths.path("/run/other"), "libc6\n").unwrap();
