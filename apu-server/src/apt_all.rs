@@ -13,6 +13,8 @@ mod planned;
 mod push;
 mod question;
 mod queue;
+mod reboot;
+mod reboot_choice;
 mod refresh_lists;
 mod resume;
 mod rollout;

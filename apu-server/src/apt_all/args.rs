@@ -18,7 +18,7 @@ use clap::{Parser, ValueHint};
 ///
 /// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or all; several of them
 /// stand side by side or with commas. !WORD leaves out, @FILE is a list of words, and - is a list on standard input.
-/// Before packages change, the changes are shown and a yes is asked for.
+/// Before packages change or machines reboot, that is shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
 pub struct Args {
@@ -151,6 +151,10 @@ pub struct Args {
     #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "canary", "waves", "soak"])]
     pub download_only: bool,
 
+    /// Let reboot reboot also the machines that do not need it; a client's policy has to allow that.
+    #[arg(long)]
+    pub all: bool,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -171,13 +175,14 @@ Examples:
   apt-all web upgrade --source openssl
   apt-all web install htop --yes
   apt-all all install --only-upgrade openssl libssl3
-  apt-all web install ./foo_1.2_amd64.deb";
+  apt-all web install ./foo_1.2_amd64.deb
+  apt-all web reboot";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
     // `apu attach` knows which run to follow.
     let all = Operation::ALL
         .into_iter()
-        .filter(|operation| !matches!(operation, Operation::Attach | Operation::Reboot))
+        .filter(|operation| *operation != Operation::Attach)
         .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
@@ -284,6 +289,7 @@ impl Args {
             only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
             download_only: request.is_download_only(),
+            all: request.is_even_if_not_needed(),
             shown,
             root: "/".into(),
         }
@@ -407,10 +413,21 @@ impl Args {
             (self.ignore_windows, "--ignore-windows"),
         ];
         if let Some((_, option)) = of_changes.iter().find(|(given, _)| *given)
-            && !operation.changes_packages()
+            && !operation.is_planned()
         {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out: it changes no packages"));
+        }
+        let of_packages = [(self.plan, "--plan"), (self.queue.is_some(), "--queue")];
+        if let Some((_, option)) = of_packages.iter().find(|(given, _)| *given)
+            && operation == Operation::Reboot
+        {
+            return Err(Failure::words(format!("{operation} has no {option}"))
+                .advise("leave it out, and give the command again: it asks those that still need it"));
+        }
+        if self.all && operation != Operation::Reboot {
+            return Err(Failure::words(format!("{operation} has no --all"))
+                .advise("leave it out: reboot has it; the target all is every host"));
         }
         if self.queue.is_some() && !operation.is_a_run() {
             return Err(Failure::words(format!("{operation} has no --queue"))
@@ -432,6 +449,7 @@ impl Args {
             self.only_upgrade.then_some(RequestOption::OnlyUpgrade),
             (!hold.is_empty()).then_some(RequestOption::Hold(hold)),
             self.download_only.then_some(RequestOption::DownloadOnly),
+            self.all.then_some(RequestOption::EvenIfNotNeeded),
         ];
         let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
@@ -461,7 +479,7 @@ impl Args {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
-        if self.download_only || !self.operation.changes_packages() {
+        if self.download_only || !self.operation.is_planned() {
             return Ok(Course::Straight);
         }
         if self.yes {
@@ -483,8 +501,12 @@ impl Args {
             "there is no terminal to ask on"
         };
         Err(Failure::words(format!(
-            "{} changes packages, and nobody has agreed to it",
-            self.operation
+            "{} {}, and nobody has agreed to it",
+            self.operation,
+            match self.operation {
+                Operation::Reboot => "takes machines down",
+                _ => "changes packages",
+            }
         ))
         .why(why)
         .advise("give --yes to do it unseen, or --dry-run to see it first"))

@@ -2,7 +2,7 @@
 
 use apu_fleet::{Batch, random_bits};
 use apu_ledger::{BeginError, Work};
-use apu_proto::{Request, RequestOption, RunId};
+use apu_proto::{Operation, Request, RequestOption, RunId};
 use apu_site::{Failure, say};
 use jiff::Timestamp;
 
@@ -17,7 +17,15 @@ impl Push<'_> {
             return Ok(request);
         }
         let run = RequestOption::RunId(new_run_id()?);
-        let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
+        let lock_wait = match request.operation() {
+            // A machine that went down after this server stopped waiting for it would be missed by nobody.
+            Operation::Reboot => {
+                let half = u32::try_from(self.limits.timeout.as_secs() / 2).unwrap_or(u32::MAX);
+                self.lock_wait.min(half)
+            }
+            _ => self.lock_wait,
+        };
+        let request = request.with([run, RequestOption::LockWait(lock_wait)]);
         request.map_err(not_a_request)
     }
 

@@ -127,6 +127,10 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
             1 => ": 1 configuration file to look at".to_owned(),
             number => format!(": {number} configuration files to look at"),
         },
+        Operation::Reboot => match Outcome::from(result.outcome) {
+            Outcome::Changed => ": rebooted".to_owned(),
+            _ => ": needs no reboot".to_owned(),
+        },
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
@@ -188,7 +192,7 @@ fn check_lines(result: &RunResult) -> Vec<String> {
         Some(Cause::ChecksFailed { checks } | Cause::ChecksInconclusive { checks }) => checks.as_slice(),
         _ => &[],
     };
-    let shows_all = result.packages().is_none();
+    let shows_all = result.packages().is_none() && result.reboot().is_none();
     let shown = result
         .checks()
         .iter()
