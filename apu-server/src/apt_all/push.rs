@@ -235,6 +235,7 @@ pub(super) fn run_push(
             carried: HashMap::new(),
             promoted: HashMap::new(),
             kept_back: HashMap::new(),
+            is_repeated: parent.is_some(),
             queue_until,
             min_age: None,
             too_young: HashMap::new(),
@@ -314,6 +315,8 @@ pub(super) struct Push<'a> {
     promoted: HashMap<usize, String>,
     /// The hosts that are not asked, each with why.
     kept_back: HashMap<HostName, ServerReason>,
+    /// Whether it repeats a run: its hosts are named by nobody then.
+    pub(super) is_repeated: bool,
     /// Until when hosts are queued that cannot do it in their turn.
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.

@@ -21,7 +21,7 @@ impl Push<'_> {
             endings: &endings,
             hosts,
             all: self.args.all,
-            target: &self.args.target,
+            target: if self.is_repeated { "" } else { &self.args.target },
             own_boot: &boot_id(Path::new(BOOT_ID)),
         };
         let choice = asked.choose();
