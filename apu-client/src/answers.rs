@@ -6,15 +6,15 @@ mod conffiles;
 mod dry_run;
 mod ended_holds;
 pub(crate) mod health;
-mod kernel;
 mod services;
 mod showhold;
 mod status;
 
-use apu_proto::{Operation, Request, RunResult};
+use apu_proto::{Answer, ClientOutcome, Operation, Request, RunResult};
 
 use crate::os::paths::ClientPaths;
 use crate::run::preflight::{check_apt_configuration, read_policy};
+use crate::run::reboot_needs;
 use crate::run::refusal::Refusal;
 
 /// Checks the policy and apt's configuration, then answers `status`, `check`, `health`, `conffiles`, `showhold` or a dry
@@ -26,8 +26,10 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
         return health::health(paths, request);
     }
     let policy = read_policy(paths, request)?;
-    if request.operation() == Operation::Conffiles {
-        return conffiles::conffiles(paths);
+    match request.operation() {
+        Operation::Conffiles => return conffiles::conffiles(paths),
+        Operation::Reboot => return reboot(paths),
+        _ => {}
     }
     if request.operation() != Operation::Showhold {
         check_apt_configuration(paths)?;
@@ -46,4 +48,10 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
         Err(refusal) => refusal.result.notes.extend(notes),
     }
     answered
+}
+
+/// Tells whether the machine needs a reboot, and why.
+fn reboot(paths: &ClientPaths) -> Result<RunResult, Refusal> {
+    let report = reboot_needs::look(paths)?;
+    Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Reboot(report)))
 }

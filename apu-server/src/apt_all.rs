@@ -15,6 +15,8 @@ mod prepare;
 mod push;
 mod question;
 mod queue;
+mod reboot;
+mod reboot_choice;
 mod refresh_lists;
 mod resume;
 mod rollout;

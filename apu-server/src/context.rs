@@ -19,6 +19,9 @@ use crate::ledger;
 /// ever says that it waits must not hold up the others.
 const SHORT_ANSWER: Duration = Duration::from_secs(60);
 
+/// How long a host may take to reboot and to be back, unless somebody names another limit.
+const REBOOT: Duration = Duration::from_secs(600);
+
 /// A site that is ours to work in.
 pub struct Context {
     /// Its paths.
@@ -163,9 +166,11 @@ impl Context {
 }
 
 /// Returns the time limit for one host: that of runs for a run, for `attach`, and for `health`, which runs the machine's own
-/// checks; a minute at most for everything else.
+/// checks; ten minutes at most for a reboot, until the host is back, and a minute at most for everything else.
 fn patience(operation: Operation, of_runs: Duration) -> Duration {
-    if operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health) {
+    if operation == Operation::Reboot {
+        of_runs.min(REBOOT)
+    } else if operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health) {
         of_runs
     } else {
         of_runs.min(SHORT_ANSWER)
@@ -203,6 +208,7 @@ mod tests {
                 Duration::from_secs(7)
             );
         }
+        assert_eq!(patience(Operation::Reboot, hour), Duration::from_secs(600));
         for operation in [Operation::Upgrade, Operation::Attach, Operation::Health] {
             assert_eq!(patience(operation, hour), hour);
         }

@@ -20,6 +20,7 @@ pub mod plans;
 mod pushed;
 pub mod queue;
 pub mod reason;
+pub mod reboots;
 pub mod run_diff;
 pub mod run_facts;
 pub mod run_report;

@@ -70,7 +70,7 @@ fn wrong_words_are_answered_with_what_why_and_what_to_try() {
             "error: cannot use class `bad`\n  \
              why: line 2: \"-oProxyCommand=id\" is not a host name: it has '='\n  \
              why: line 3: web1 is already on line 1\n  \
-             why: line 4: there is no option \"prot\" (`port`?); the options are address, port, user, jump and exclusive\n  \
+             why: line 4: there is no option \"prot\" (`port`?); the options are address, port, user, jump, exclusive and reboot\n  \
              try: correct SITE/etc/apu-server/clients/bad\n",
         ),
         (

@@ -8,6 +8,7 @@ mod archive;
 mod asking;
 mod janitor;
 mod login;
+mod rolling;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -21,6 +22,7 @@ use nix::sys::signal::{Signal, kill};
 
 pub use asking::{Answer, Asking};
 use janitor::Janitor;
+pub use rolling::Rolling;
 
 use crate::host::Host;
 use crate::layer::{self, Layers, SERVER, UPSTREAM};
@@ -60,6 +62,7 @@ pub struct Machine {
 /// What there is of apu's server: its files, as its package and gen-apu-data-pkg have left them.
 struct Server {
     push_key: PathBuf,
+    apt_all: PathBuf,
     repo: PathBuf,
 }
 
@@ -231,6 +234,18 @@ impl Machine {
         begin.elapsed()
     }
 
+    /// Whether the machine is off, or has gone down by itself just now; [`Self::switch_on`] starts it again.
+    pub(crate) fn has_gone_down(&mut self) -> bool {
+        let Some(power) = &mut self.power else {
+            return true;
+        };
+        let is_down = power.running.try_wait().is_ok_and(|status| status.is_some());
+        if is_down {
+            self.power = None;
+        }
+        is_down
+    }
+
     /// Cuts its power: every process ends at once, its disk stays as it is.
     #[track_caller]
     pub fn cut_the_power(&mut self) {
@@ -307,6 +322,7 @@ fn client_layers() -> Result<(Layers, Option<Server>)> {
     };
     let server = Server {
         push_key: newest("etc/apu-server/ssh/id_ed25519")?,
+        apt_all: newest("usr/bin/apt-all")?,
         repo: newest("var/lib/apu-data/repo")?,
     };
     Ok((client, Some(server)))

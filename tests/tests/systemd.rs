@@ -14,6 +14,8 @@ mod health;
 mod lifetime;
 #[path = "systemd/power.rs"]
 mod power;
+#[path = "systemd/reboots.rs"]
+mod reboots;
 #[path = "systemd/services.rs"]
 mod services;
 #[path = "systemd/serving.rs"]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use apu_proto::{Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Reason, RunResult, Status};
 use nix::sys::statvfs::statvfs;
 
-use super::kernel;
 use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
@@ -20,6 +19,8 @@ use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::run::active::{active_runs, at_work};
 use crate::run::kept_holds::KeptHolds;
+use crate::run::kernel;
+use crate::run::reboot_needs;
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
@@ -28,16 +29,10 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     // What cannot be read is told by a note of the look before this one.
     let kept = KeptHolds::read(paths).unwrap_or_default();
-    let text = |path: &str| {
-        fs::read_to_string(paths.path(path))
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned()
-    };
     let release = OsRelease::read(paths);
     let targets = read_targets(paths).unwrap_or_default();
     let known: Vec<Target> = archives(&targets).into_iter().cloned().collect();
-    let running = text("/proc/sys/kernel/osrelease");
+    let running = kernel::running(paths);
     let mut status = Status {
         distribution: release.word("ID"),
         release: release.word("VERSION_ID"),
@@ -47,9 +42,9 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         holds: kept.of_server(&database),
         broken: database.broken(),
         reboot_required: paths.reboot_required(),
-        newest_kernel: kernel::newest(&database, &running),
+        newest_kernel: kernel::newest(paths, &database, &running),
         kernel: running,
-        boot_id: text("/proc/sys/kernel/random/boot_id"),
+        boot_id: reboot_needs::boot_id(paths),
         lists_age: lists::age(paths, &known),
         free: free_space(paths),
         client: env!("CARGO_PKG_VERSION").to_owned(),

@@ -56,6 +56,7 @@ impl Verb {
             | Operation::Check
             | Operation::Health
             | Operation::Conffiles
+            | Operation::Reboot
             | Operation::Attach => return None,
         })
     }

@@ -25,6 +25,8 @@ pub(crate) struct RunningServices {
     pub(crate) units: Vec<String>,
     /// The files whose code is in memory, each in the form of [`without_usr`], with the places of the units that have it.
     pub(crate) users: HashMap<String, BTreeSet<usize>>,
+    /// The same of files that were replaced or removed since their code was read.
+    pub(crate) replaced: HashMap<String, BTreeSet<usize>>,
 }
 
 /// Reads the services that run now; none where it cannot be told in time, or there is too much of it.
@@ -80,14 +82,22 @@ impl RunningServices {
         };
         let files = maps.lines().filter_map(code).chain(program);
         for file in files {
-            let file = without_usr(file.strip_suffix(" (deleted)").unwrap_or(file));
-            if let Some(users) = self.users.get_mut(file) {
-                users.insert(place);
-            } else {
-                self.users.insert(file.to_owned(), [place].into());
+            let gone = file.strip_suffix(" (deleted)");
+            let file = without_usr(gone.unwrap_or(file));
+            note(&mut self.users, file, place);
+            if gone.is_some() {
+                note(&mut self.replaced, file, place);
             }
         }
         Ok(())
+    }
+}
+
+fn note(users: &mut HashMap<String, BTreeSet<usize>>, file: &str, place: usize) {
+    if let Some(users) = users.get_mut(file) {
+        users.insert(place);
+    } else {
+        users.insert(file.to_owned(), [place].into());
     }
 }
 
@@ -229,6 +239,8 @@ mod tests {
         assert_eq!(of("/sbin/sshd"), ["ssh"]);
         assert_eq!(of("/lib/x/libz.so.1"), ["ssh"]);
         assert_eq!((read.units.len(), read.users.len()), (2, 4));
+        let replaced: Vec<&String> = read.replaced.keys().collect();
+        assert_eq!(replaced, ["/lib/x/libz.so.1"]);
         assert_eq!(running_services(&root.join("proc/10")), None);
     }
 

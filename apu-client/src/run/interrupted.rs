@@ -1,4 +1,4 @@
-//! Concludes a run whose supervisor died: derives its result from dpkg's database.
+//! Concludes a run whose supervisor died: derives its result from dpkg's database, or from the boot.
 
 use std::io;
 
@@ -6,7 +6,8 @@ use apu_proto::{Cause, ClientOutcome, Incomplete, Note, Operation, Plan, Progres
 
 use super::health;
 use super::outcome::{Facts, determine_outcome};
-use super::run_dir::RunDir;
+use super::reboot::result_from_boot;
+use super::run_dir::{Log, RunDir, SavedRequest};
 use crate::dpkg::Database;
 use crate::os::locks;
 use crate::os::paths::ClientPaths;
@@ -22,21 +23,33 @@ pub(crate) fn conclude_interrupted(paths: &ClientPaths, run_dir: &RunDir) -> io:
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "apt is still at work"));
     }
     let saved = run_dir.request()?;
-    let mut log = run_dir.reopen_log()?;
+    let log = run_dir.reopen_log()?;
+    if saved.operation() == Some(Operation::Reboot) {
+        return finish(paths, (run_dir, log), &saved, result_from_boot(paths, run_dir));
+    }
     let after = Database::read(&paths.dpkg())?;
     let plan = run_dir.load("plan");
-    let operation = saved.operation();
-    let progress = progress(run_dir.has("plan"), operation);
+    let progress = progress(run_dir.has("plan"), saved.operation());
     let mut result = result_from_database(run_dir.load("before"), plan, progress, &after);
     if result.packages().is_some_and(|report| !report.changes.is_empty()) {
         result.packages_mut().checks = health::unmade(&after);
     }
-    result.operation = operation;
-    result.reboot_required = paths.reboot_required();
-    result.seconds = run_dir.age().as_secs_f64().round();
-    if result.operation == Some(Operation::Update) {
+    if saved.operation() == Some(Operation::Update) {
         result.notes.push(Note::UpdateUnknown);
     }
+    finish(paths, (run_dir, log), &saved, result)
+}
+
+/// Writes the result, with what every one has.
+fn finish(
+    paths: &ClientPaths,
+    (run_dir, mut log): (&RunDir, Log),
+    saved: &SavedRequest,
+    mut result: RunResult,
+) -> io::Result<()> {
+    result.operation = saved.operation();
+    result.reboot_required = paths.reboot_required();
+    result.seconds = run_dir.age().as_secs_f64().round();
     syslog::log(&format!(
         "a run was interrupted, {:?}: {}",
         result.outcome, saved.line

@@ -17,6 +17,7 @@ use crate::os::paths::ClientPaths;
 pub(crate) struct Policy {
     operations: Vec<Operation>,
     removals: Removals,
+    reboots: Reboots,
     pub(crate) conffiles: Conffiles,
     install: Install,
     maintenance: Windows,
@@ -35,6 +36,14 @@ enum Removals {
     Never,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reboots {
+    WhenNeeded,
+    WhenAsked,
+    Never,
+}
+
 impl Default for Install {
     fn default() -> Self {
         let allow = vec!["*".to_owned()];
@@ -48,6 +57,7 @@ impl Default for Policy {
         Self {
             operations: all.filter(|operation| *operation != Operation::Remove).collect(),
             removals: Removals::WhenAsked,
+            reboots: Reboots::WhenNeeded,
             conffiles: Conffiles::Keep,
             install: Install::default(),
             maintenance: Windows::default(),
@@ -106,6 +116,9 @@ impl Policy {
         if removes && self.removals == Removals::Never {
             return Err(Cause::RemovalForbidden { operation });
         }
+        if operation == Operation::Reboot {
+            self.allows_reboot(request.is_even_if_not_needed())?;
+        }
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
@@ -126,14 +139,24 @@ impl Policy {
 }
 
 impl Policy {
-    /// Whether packages may be changed now. `now` is asked for the time of a zone only where the policy has windows.
+    fn allows_reboot(&self, even_if_not_needed: bool) -> Result<(), Cause> {
+        match self.reboots {
+            Reboots::Never => Err(Cause::OperationForbidden {
+                operation: Operation::Reboot,
+            }),
+            Reboots::WhenNeeded if even_if_not_needed => Err(Cause::RebootOnlyWhenNeeded),
+            Reboots::WhenNeeded | Reboots::WhenAsked => Ok(()),
+        }
+    }
+
+    /// Whether packages may be changed now, and the machine rebooted. `now` is asked for the time of a zone only where the policy has windows.
     pub(crate) fn allows_now(
         &self,
         request: &Request,
         now: impl FnOnce(Option<&ZoneName>) -> io::Result<WallTime>,
     ) -> Result<(), Box<Reason>> {
         let operation = request.operation();
-        if !request.changes_packages() || request.is_dry_run() || self.maintenance.is_empty() {
+        if !request.takes_turns() || self.maintenance.is_empty() {
             return Ok(());
         }
         let now = now(self.maintenance.zone.as_ref())
@@ -245,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_rebooted_only_where_it_needs_that_or_its_policy_says_more() {
+        let (needed, any) = ("reboot", "reboot even_if_not_needed=yes");
+        for policy in ["", SHIPPED, "reboots = \"when-needed\""] {
+            assert_eq!(check(policy, needed), Ok(()));
+            assert_eq!(check(policy, any), Err(Cause::RebootOnlyWhenNeeded));
+        }
+        let policy = "reboots = \"when-asked\"";
+        assert_eq!([needed, any].map(|words| check(policy, words)), [Ok(()), Ok(())]);
+        let operation = Operation::Reboot;
+        for policy in ["reboots = \"never\"", "operations = [\"status\"]"] {
+            for words in [needed, any, "reboot dry_run=yes"] {
+                assert_eq!(check(policy, words), Err(Cause::OperationForbidden { operation }));
+            }
+        }
+    }
+
+    #[test]
     fn packages_change_only_in_the_windows_and_a_clock_that_cannot_be_told_opens_none() {
         let policy = "[maintenance]\nwindows = [\"Sat 22:00-06:00\"]\nblackouts = [\"2026-12-20..2027-01-06\"]\nzone = \"Europe/Berlin\"";
         let on = |date, weekday, hour: u16| WallTime {
@@ -266,6 +306,16 @@ mod tests {
         let windows = vec!["Sat 22:00-06:00".to_owned()];
         let operation = Operation::Upgrade;
         assert_eq!(cause, Cause::OutsideWindows { operation, windows });
+        let windows = vec!["Sat 22:00-06:00".to_owned()];
+        let reboot = Operation::Reboot;
+        let cause = allows(policy, "reboot", Ok(friday)).unwrap_err().cause;
+        assert_eq!(
+            cause,
+            Cause::OutsideWindows {
+                operation: reboot,
+                windows
+            }
+        );
         let cause = allows(policy, "upgrade", Ok(on((2026, 12, 26), 5, 23)))
             .unwrap_err()
             .cause;
@@ -278,6 +328,7 @@ mod tests {
             (policy, "update"),
             (policy, "upgrade dry_run=yes"),
             (policy, "upgrade download_only=yes"),
+            (policy, "reboot dry_run=yes"),
             ("", "upgrade"),
         ] {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
@@ -307,6 +358,7 @@ mod tests {
             "operation = []",
             "operations = [\"updat\"]",
             "conffiles = \"hold-back\"",
+            "reboots = \"always\"",
             "[install]\nallowed = []",
             "install = 1",
             "[maintenance]\nwindow = []",

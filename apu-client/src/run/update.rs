@@ -1,4 +1,4 @@
-//! Carries out `update` and `clean`, runs that change no package.
+//! Carries out the runs that change no package: `update` and `clean` here, `reboot` and holds in files of their own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +24,7 @@ impl Run<'_> {
             Operation::Update => self.update(),
             Operation::Clean => self.clean(),
             Operation::Hold | Operation::Unhold => self.set_holds(),
+            Operation::Reboot => self.reboot(),
             operation => Err(Refusal::failed(Cause::NotARun { operation })),
         }
     }

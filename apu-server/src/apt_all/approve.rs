@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use apu_fleet::{Approval, HostName, Trial};
-use apu_proto::Plan;
+use apu_proto::{Operation, Plan};
 use apu_site::Failure;
 
 use super::planned::{marked, plans_of};
@@ -12,6 +12,7 @@ use super::question::ask;
 use super::rollout::Arranged;
 use crate::view::paint::Paint;
 use crate::view::plans::question;
+use crate::view::reboots;
 
 impl Push<'_> {
     /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
@@ -28,7 +29,11 @@ impl Push<'_> {
             .filter(|(host, _)| hosts.contains(host))
             .map(|(_, plan)| plan)
             .collect();
-        let question = question(&plans, marked, arranged.outlook().as_deref());
+        let outlook = arranged.outlook();
+        let question = match self.args.operation {
+            Operation::Reboot => reboots::question(wanted.len(), outlook.as_deref()),
+            _ => question(&plans, marked, outlook.as_deref()),
+        };
         let is_seen = self.ui.stdout().is_terminal;
         if is_seen {
             self.ui.show(&self.plan(self.output.paint));

@@ -22,7 +22,7 @@ use super::hold_end::{hold_end_at, timestamp};
 ///
 /// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or all; several of them
 /// stand side by side or with commas. !WORD leaves out, @FILE is a list of words, and - is a list on standard input.
-/// Before packages change, the changes are shown and a yes is asked for.
+/// Before packages change or machines reboot, that is shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
 pub struct Args {
@@ -175,6 +175,10 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "plan", "download_only", "canary", "waves", "soak", "queue", "list_hosts"])]
     pub prepare: bool,
 
+    /// Let reboot reboot also the machines that do not need it; a client's policy has to allow that.
+    #[arg(long)]
+    pub all: bool,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -197,7 +201,8 @@ Examples:
   apt-all web install htop --yes
   apt-all web hold nginx --reason 'waits for #412' --until 2026-12-24
   apt-all all install --only-upgrade openssl libssl3
-  apt-all web install ./foo_1.2_amd64.deb";
+  apt-all web install ./foo_1.2_amd64.deb
+  apt-all web reboot";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
     // `apu attach` knows which run to follow.
@@ -323,6 +328,7 @@ impl Args {
             until: request.hold_until().and_then(timestamp),
             download_only: request.is_download_only(),
             prepare: false,
+            all: request.is_even_if_not_needed(),
             shown,
             root: "/".into(),
         }
@@ -483,10 +489,21 @@ impl Args {
             (self.ignore_windows, "--ignore-windows"),
         ];
         if let Some((_, option)) = of_changes.iter().find(|(given, _)| *given)
-            && !operation.changes_packages()
+            && !operation.is_planned()
         {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out: it changes no packages"));
+        }
+        let of_packages = [(self.plan, "--plan"), (self.queue.is_some(), "--queue")];
+        if let Some((_, option)) = of_packages.iter().find(|(given, _)| *given)
+            && operation == Operation::Reboot
+        {
+            return Err(Failure::words(format!("{operation} has no {option}"))
+                .advise("leave it out, and give the command again: it asks those that still need it"));
+        }
+        if self.all && operation != Operation::Reboot {
+            return Err(Failure::words(format!("{operation} has no --all"))
+                .advise("leave it out: reboot has it; the target all is every host"));
         }
         if self.queue.is_some() && !operation.is_a_run() {
             return Err(Failure::words(format!("{operation} has no --queue"))
@@ -510,6 +527,7 @@ impl Args {
             self.download_only.then_some(RequestOption::DownloadOnly),
             self.reason.clone().map(RequestOption::HoldReason),
             (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
+            self.all.then_some(RequestOption::EvenIfNotNeeded),
         ];
         let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
             if operation.changes_packages() {
@@ -539,7 +557,7 @@ impl Args {
     /// # Errors
     /// Where packages would change, nobody has said yes, and nobody can be asked.
     pub fn course(&self, can_ask: bool) -> Result<Course, Failure> {
-        if self.download_only || !self.operation.changes_packages() {
+        if self.download_only || !self.operation.is_planned() {
             return Ok(Course::Straight);
         }
         if self.yes {
@@ -561,8 +579,12 @@ impl Args {
             "there is no terminal to ask on"
         };
         Err(Failure::words(format!(
-            "{} changes packages, and nobody has agreed to it",
-            self.operation
+            "{} {}, and nobody has agreed to it",
+            self.operation,
+            match self.operation {
+                Operation::Reboot => "takes machines down",
+                _ => "changes packages",
+            }
         ))
         .why(why)
         .advise("give --yes to do it unseen, or --dry-run to see it first"))

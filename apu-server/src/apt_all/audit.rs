@@ -42,6 +42,7 @@ impl Record {
             (args.security, "--security"),
             (args.only_upgrade, "--only-upgrade"),
             (args.download_only, "--download-only"),
+            (args.all, "--all"),
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());

@@ -18,7 +18,15 @@ impl Push<'_> {
         }
         let run = RequestOption::RunId(new_run_id()?);
         let request = by(request, self.record.by())?;
-        let request = request.with([run, RequestOption::LockWait(self.lock_wait)]);
+        let lock_wait = match request.operation() {
+            // A machine that went down after this server stopped waiting for it would be missed by nobody.
+            Operation::Reboot => {
+                let half = u32::try_from(self.limits.timeout.as_secs() / 2).unwrap_or(u32::MAX);
+                self.lock_wait.min(half)
+            }
+            _ => self.lock_wait,
+        };
+        let request = request.with([run, RequestOption::LockWait(lock_wait)]);
         request.map_err(not_a_request)
     }
 

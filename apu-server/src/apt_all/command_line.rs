@@ -7,7 +7,7 @@ use apu_site::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
-const ELSEWHERE: [(&str, &str, &str); 18] = [
+const ELSEWHERE: [(&str, &str, &str); 17] = [
     (
         "safe-upgrade",
         "aptitude's safe-upgrade is called upgrade here",
@@ -56,14 +56,9 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
         "check",
     ),
     (
-        "reboot",
-        "apu restarts no machine: status tells which of them need a reboot",
-        "status",
-    ),
-    (
         "restart",
-        "apu restarts no machine: status tells which of them need a reboot",
-        "status",
+        "reboot restarts the machines that need it, and no others",
+        "reboot",
     ),
     ("shutdown", "apu stops no machine", "status"),
 ];
@@ -241,7 +236,7 @@ mod tests {
         for (word, instead) in [
             ("purge", "apt-all 'web[1-2]' remove"),
             ("list", "apt-all 'web[1-2]' status"),
-            ("reboot", "apt-all 'web[1-2]' status"),
+            ("restart", "apt-all 'web[1-2]' reboot"),
         ] {
             let failure = ordered(&format!("apt-all web[1-2] {word} htop")).unwrap_err();
             assert_eq!(

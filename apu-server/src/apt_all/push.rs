@@ -183,7 +183,7 @@ pub(super) fn run_push(
     } else {
         Vec::new()
     };
-    let closings = if request.changes_packages() && !args.ignore_windows {
+    let closings = if request.takes_turns() && !args.ignore_windows {
         closings(context, &hosts, Timestamp::now())?
     } else {
         HashMap::new()
@@ -248,6 +248,7 @@ pub(super) fn run_push(
             carried: HashMap::new(),
             promoted: HashMap::new(),
             kept_back: HashMap::new(),
+            is_repeated: parent.is_some(),
             queue_until,
             min_age: None,
             too_young: HashMap::new(),
@@ -333,6 +334,8 @@ pub(super) struct Push<'a> {
     promoted: HashMap<usize, String>,
     /// The hosts that are not asked, each with why.
     kept_back: HashMap<HostName, ServerReason>,
+    /// Whether it repeats a run: its hosts are named by nobody then.
+    pub(super) is_repeated: bool,
     /// Until when hosts are queued that cannot do it in their turn.
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.
@@ -375,15 +378,15 @@ impl Push<'_> {
         if was_interrupted {
             return Ok(self.show(&[]));
         }
-        self.leave_out_young(&plan, &hosts).await?;
-        let mut wanted = wanted(&self.endings());
-        for (host, trial) in &mut wanted {
-            // What was asked for, whatever a client says of it.
-            trial.too_young = self.too_young.get(host).cloned().unwrap_or_default();
-        }
-        self.record
-            .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
-        let arranged = waves.arrange(&wanted);
+        let wanted = if request.operation() == Operation::Reboot {
+            self.choose_reboots(&plan, &hosts).await
+        } else {
+            self.wanted_changes(&plan, &hosts).await?
+        };
+        let arranged = match request.operation() {
+            Operation::Reboot => waves.arrange_reboots(&wanted),
+            _ => waves.arrange(&wanted),
+        };
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
             // After Ctrl-C nothing is done: then a plan is a plan, and not how a host ended.
             if course == Course::Do && !self.is_interrupted() {
@@ -429,6 +432,23 @@ impl Push<'_> {
         };
         self.apply_approved(request, hosts, wanted, arranged).await?;
         Ok(self.show(&told))
+    }
+
+    /// The hosts on which packages would change, without what is too young, each with what it would do.
+    async fn wanted_changes(
+        &mut self,
+        plan: &Request,
+        hosts: &[Host],
+    ) -> Result<Vec<(HostName, Trial)>, Failure> {
+        self.leave_out_young(plan, hosts).await?;
+        let mut wanted = wanted(&self.endings());
+        for (host, trial) in &mut wanted {
+            // What was asked for, whatever a client says of it.
+            trial.too_young = self.too_young.get(host).cloned().unwrap_or_default();
+        }
+        self.record
+            .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
+        Ok(wanted)
     }
 
     /// Has each of these hosts do what was approved, in waves.
@@ -483,7 +503,9 @@ impl Push<'_> {
         let request = if starts { self.as_run(request)? } else { request };
         let task = |host: &Host| {
             let trial = self.approved.get(&host.name);
-            let plan = trial.map(|trial| RequestOption::Plan(trial.transaction.id()));
+            let plan = trial
+                .filter(|_| request.changes_packages())
+                .map(|trial| RequestOption::Plan(trial.transaction.id()));
             let young = trial.map_or(&[][..], |trial| &trial.too_young);
             let young = (!young.is_empty()).then(|| RequestOption::TooYoung(young.to_vec()));
             Ok(Task {

@@ -12,6 +12,9 @@ use crate::failure;
 use crate::stored_plans::StoredPlan;
 use crate::view::groups::set;
 
+/// The most hosts that reboot at once where nobody says anything about waves.
+const FEW_REBOOTS: usize = 3;
+
 /// What was said about the waves of a push.
 #[derive(Debug)]
 pub(super) struct Waves {
@@ -66,16 +69,32 @@ impl Waves {
         })
     }
 
+    /// Arranges the hosts that reboot. No change of packages tells them apart: where nobody says who goes first, or none of these
+    /// reboots, one of them does.
+    pub(super) fn arrange_reboots(&self, wanted: &[(HostName, Trial)]) -> Arranged {
+        let is_anybodys = match &self.canaries {
+            None => self.sizes.is_none() && wanted.len() > FEW_REBOOTS,
+            Some(Canaries::Hosts(names)) => !wanted.iter().any(|(host, _)| names.contains(host)),
+            Some(Canaries::Number(_)) => false,
+        };
+        let canaries = match is_anybodys {
+            true => Some(Canaries::Number(1)),
+            false => self.canaries.clone(),
+        };
+        self.arrange_after(canaries, wanted)
+    }
+
     /// Arranges the hosts that change.
     pub(super) fn arrange(&self, wanted: &[(HostName, Trial)]) -> Arranged {
+        self.arrange_after(self.canaries.clone(), wanted)
+    }
+
+    fn arrange_after(&self, canaries: Option<Canaries>, wanted: &[(HostName, Trial)]) -> Arranged {
         let sizes = self
             .sizes
             .as_ref()
             .map_or_else(Vec::new, |sizes| sizes.of(wanted.len()));
-        let options = WaveOptions {
-            canaries: self.canaries.clone(),
-            sizes,
-        };
+        let options = WaveOptions { canaries, sizes };
         let arranged = waves(wanted, &options);
         Arranged {
             rollout: Rollout {
@@ -162,6 +181,31 @@ mod tests {
         let inventory = Inventory::default();
         let waves = Waves::of(&args, &Site::below("/"), &settings, &inventory).unwrap();
         waves.arrange(&wanted(hosts)).outlook()
+    }
+
+    #[test]
+    fn one_host_reboots_before_the_others_although_they_all_do_the_same() {
+        let outlook = |line: &str, hosts: usize| {
+            let line = format!("apt-all web reboot {line}");
+            let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+            let inventory = Inventory::default();
+            let settings = apu_site::Settings::parse("").unwrap().rollout("web");
+            let mut waves = Waves::of(&args, &Site::below("/"), &settings, &inventory).unwrap();
+            if hosts == 9 {
+                waves.canaries = Some(Canaries::Hosts(["db1".parse().unwrap()].into()));
+            }
+            let mut wanted = wanted(hosts);
+            for (_, trial) in &mut wanted {
+                trial.transaction = Transaction::default();
+            }
+            waves.arrange_reboots(&wanted).outlook()
+        };
+        assert_eq!(outlook("", 3), None);
+        assert_eq!(outlook("", 5).unwrap(), "first web01, then 4");
+        assert_eq!(outlook("--waves 100%", 5), None);
+        assert_eq!(outlook("--canary 2", 5).unwrap(), "first web[01-02], then 3");
+        // The canaries that somebody named do not reboot now.
+        assert_eq!(outlook("", 9).unwrap(), "first web01, then 8");
     }
 
     #[test]

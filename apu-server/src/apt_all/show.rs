@@ -1,12 +1,13 @@
 //! What a push shows of its plan and of its end.
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::Plan;
+use apu_proto::{Plan, RebootReport};
 use jiff::tz::TimeZone;
 
 use super::candidate::advice;
 use super::planned::{marked, plan_of, plans_of};
 use super::push::Push;
+use super::reboot_choice::report_of;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
 use crate::view::conffiles::conffiles;
@@ -15,6 +16,7 @@ use crate::view::holds::holds;
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
+use crate::view::reboots::reboots;
 use crate::view::server_reason::server_advice_text;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
@@ -34,9 +36,16 @@ impl Push<'_> {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
             text += &format!("{}: {marks}\n", paint.strong(&set(&hosts)));
         }
+        let asked: Vec<(HostName, &RebootReport)> = planned
+            .iter()
+            .filter_map(|(host, ending)| Some((host.clone(), report_of(ending)?)))
+            .filter(|(_, report)| report.is_needed() || self.args.all)
+            .collect();
+        text += &reboots(&asked, paint);
+        let is_asked = |host: &HostName| asked.iter().any(|(other, _)| other == host);
         let others: Vec<(HostName, Ending)> = planned
             .iter()
-            .filter(|(_, ending)| plan_of(ending).is_none())
+            .filter(|(host, ending)| plan_of(ending).is_none() && !is_asked(host))
             .cloned()
             .collect();
         if !others.is_empty() {

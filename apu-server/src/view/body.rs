@@ -140,6 +140,10 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
             1 => ": 1 package on hold".to_owned(),
             number => format!(": {number} packages on hold"),
         },
+        Operation::Reboot => match Outcome::from(result.outcome) {
+            Outcome::Changed => ": rebooted".to_owned(),
+            _ => ": needs no reboot".to_owned(),
+        },
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
@@ -201,7 +205,7 @@ fn check_lines(result: &RunResult) -> Vec<String> {
         Some(Cause::ChecksFailed { checks } | Cause::ChecksInconclusive { checks }) => checks.as_slice(),
         _ => &[],
     };
-    let shows_all = result.packages().is_none();
+    let shows_all = result.packages().is_none() && result.reboot().is_none();
     let shown = result
         .checks()
         .iter()

@@ -175,6 +175,9 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         Cause::RemovalForbidden { operation } => {
             format!("this client's policy does not allow {operation} to remove packages")
         }
+        Cause::RebootOnlyWhenNeeded => {
+            "this client's policy allows a reboot only where the machine needs it".to_owned()
+        }
         Cause::PackageForbidden { package } => {
             format!("this client's policy does not allow to install {package}")
         }

@@ -125,6 +125,7 @@ fn stage(stage: &Stage) -> String {
         Stage::Connecting => "connecting".to_owned(),
         Stage::Asked => "asked".to_owned(),
         Stage::Reconnecting => "asking again".to_owned(),
+        Stage::Rebooting => "reboots".to_owned(),
         Stage::Checking => "changed; its health is watched".to_owned(),
         Stage::Hook(hook) => format!("its {hook} hook is called"),
         Stage::Waiting { holder } if holder.is_empty() => "waits for a lock".to_owned(),

@@ -203,6 +203,23 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         ServerCause::NoLoginAfterChange { why } => {
             format!("changed, and no new login was possible then: {}", text(why))
         }
+        ServerCause::NotBack { seconds, why } => {
+            let seen = match why {
+                Some(why) => text(why),
+                None => "it still answers from the boot of before".to_owned(),
+            };
+            format!("it did not come back from its reboot within {}: {seen}", span(*seconds))
+        }
+        ServerCause::NeverRebooted => "not asked: its class has reboot=never".into(),
+        ServerCause::RebootedByName => {
+            "not asked: its class has reboot=ask, and it is not named itself".into()
+        }
+        ServerCause::ThisServer => {
+            "not asked: it is this server, or a container that shares its boot; a run never reboots what it runs on".into()
+        }
+        ServerCause::BootNotTold => {
+            "not asked: it does not tell which boot it is in, so that a new one could not be told from it".into()
+        }
         ServerCause::Stale { lists } => {
             let gave =
                 |list: &StaleList| format!("{} {} gave it lists that {}", list.uri, list.suite, age(list));
@@ -252,6 +269,7 @@ fn at_work(work: &Work) -> String {
     let what = match work.kind {
         WorkKind::Connecting => "it has not been reached".to_owned(),
         WorkKind::Silent => "it has been asked and is silent".to_owned(),
+        WorkKind::Rebooting => "it reboots".to_owned(),
         WorkKind::Checking => "it has changed and its health is watched".to_owned(),
         WorkKind::Hook => format!("its {about} hook is called"),
         WorkKind::Waiting if about.is_empty() => "it waits for a lock".to_owned(),
@@ -324,6 +342,8 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
                 words(packages)
             )
         }
+        ServerAdvice::NameIt { operation } => format!("apt-all {host} {operation}"),
+        ServerAdvice::RebootServer => "systemctl reboot, once apu runs shows none that is running".into(),
         ServerAdvice::CompareRelease { uri } => {
             format!("on the client: curl -s {uri}/InRelease | grep Date")
         }

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use apu_debian::nearest;
 use thiserror::Error;
 
-use crate::host::Host;
+use crate::host::{Host, Reboot};
 use crate::name::{ClassName, HostName, NameError, parse_port};
 use crate::range::{RangeError, expand};
 use crate::text::{TextError, lines};
 
 /// What may follow a host.
-const OPTIONS: [&str; 5] = ["address", "port", "user", "jump", "exclusive"];
+const OPTIONS: [&str; 6] = ["address", "port", "user", "jump", "exclusive", "reboot"];
 
 /// What a class file says, and what of it cannot be understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,13 +57,16 @@ pub enum Fault {
     #[error("{0:?} is not an option; a line has one host, and options such as port=2222")]
     NoOption(String),
     /// An option that there is not.
-    #[error("there is no option {key:?}{}; the options are address, port, user, jump and exclusive", meant(.nearest))]
+    #[error("there is no option {key:?}{}; the options are address, port, user, jump, exclusive and reboot", meant(.nearest))]
     UnknownOption {
         /// As it stands there.
         key: String,
         /// What was most likely meant.
         nearest: Option<String>,
     },
+    /// Not a word of `reboot=`.
+    #[error("{0:?} is no value of reboot; it has any, ask or never")]
+    NoReboot(String),
     /// An option twice.
     #[error("the option {0} stands here twice")]
     OptionTwice(String),
@@ -196,6 +199,11 @@ fn parse_line(line: usize, text: &str) -> Result<Vec<Entry>, Fault> {
             "user" => host.user = Some(value.parse().map_err(NameError::User)?),
             "jump" => host.jump = Some(value.parse()?),
             "exclusive" => host.exclusive = Some(value.parse()?),
+            "reboot" => {
+                let words = Reboot::ALL.into_iter();
+                let mut named = words.filter(|word| word.as_str() == value);
+                host.reboot = named.next().ok_or_else(|| Fault::NoReboot(value.to_owned()))?;
+            }
             _ => {
                 let nearest = nearest(key, OPTIONS).map(str::to_owned);
                 let key = key.to_owned();
@@ -224,13 +232,14 @@ mod tests {
     #[test]
     fn a_line_is_a_host_with_its_options_or_a_range_or_another_class() {
         let text = "# all of them\n\nWEB1 # the first\ndb[01-02].example.org port=2222 user=push\n\
-                    nas address=192.168.1.9 jump=me@gate:22 exclusive=db\n@laptops\n";
+                    nas address=192.168.1.9 jump=me@gate:22 exclusive=db reboot=ask\nlab reboot=any\n@laptops\n";
         let expected = [
             "web1",
             "db01.example.org port=2222 user=push",
             "db02.example.org port=2222 user=push",
-            "nas address=192.168.1.9 jump=me@gate:22 exclusive=db",
-            "6@laptops",
+            "nas address=192.168.1.9 jump=me@gate:22 exclusive=db reboot=ask",
+            "lab",
+            "7@laptops",
         ];
         assert_eq!(hosts(text), expected);
     }
@@ -250,7 +259,11 @@ mod tests {
             ),
             (
                 "web1 prot=22",
-                "line 1: there is no option \"prot\" (`port`?); the options are address, port, user, jump and exclusive",
+                "line 1: there is no option \"prot\" (`port`?); the options are address, port, user, jump, exclusive and reboot",
+            ),
+            (
+                "web1 reboot=yes",
+                "line 1: \"yes\" is no value of reboot; it has any, ask or never",
             ),
             ("web1 port=0", "line 1: \"0\" is not a port"),
             ("web1 port=1 port=2", "line 1: the option port stands here twice"),
@@ -298,10 +311,11 @@ mod tests {
             "nas address=192.168.1.9 port=2222",
             "lab1 jump=gate.example.org",
             "db2 exclusive=db",
-            "7@laptops",
+            "nas2 reboot=ask",
+            "8@laptops",
         ];
         let hosts = hosts(&text);
-        assert_eq!(hosts.len(), 27, "{text}");
+        assert_eq!(hosts.len(), 28, "{text}");
         for host in expected {
             assert!(hosts.iter().any(|other| other == host), "{host} in {hosts:?}");
         }

@@ -216,6 +216,11 @@ pub enum Event {
         /// What ended the connection.
         text: String,
     },
+    /// The host goes down for a reboot, and is waited for until another boot answers a login.
+    Rebooting {
+        /// The host.
+        host: HostName,
+    },
     /// How a host ended in a phase: once for each host of it.
     HostFinished {
         /// The host.
@@ -459,7 +464,8 @@ mod tests {
                 host: host(),
                 text: "cut".into(),
             },
-            Some(Event::Reconnecting { .. }) => {
+            Some(Event::Reconnecting { .. }) => Event::Rebooting { host: host() },
+            Some(Event::Rebooting { .. }) => {
                 let mut result = RunResult::new(ClientOutcome::Changed);
                 result.reboot_required = true;
                 let mut ending = Ending::of_result(Box::new(result), Some(RunId::from_bytes([2; 16])));
@@ -562,7 +568,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 24);
+        assert_eq!(number, 25);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

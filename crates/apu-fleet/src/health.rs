@@ -11,7 +11,8 @@ use crate::outcome::{Ending, Outcome};
 use crate::programs::{Programs, SERVER_CHECK};
 use crate::reader::FrameReader;
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerReason};
-use crate::rollout::{Next, Watch};
+use crate::reboot::is_going_down;
+use crate::rollout::{Next, PATIENCE, PATIENCE_AFTER_REBOOT, Watch};
 use crate::transport::{Answer, Transport};
 
 /// What one look at a host showed.
@@ -34,7 +35,15 @@ pub(crate) async fn watch_health<T: Transport>(
     programs: Option<&Programs>,
 ) -> Ending {
     let begun = Instant::now();
-    let mut watch = Watch::new(soak);
+    let is_reboot = is_going_down(&changed).is_some();
+    let mut watch = Watch::new(
+        soak,
+        if is_reboot {
+            PATIENCE_AFTER_REBOOT
+        } else {
+            PATIENCE
+        },
+    );
     loop {
         let asked = begun.elapsed();
         let mut seen = look(transport, host, run, limit).await;
@@ -123,7 +132,7 @@ fn judged(changed: Ending, verdict: Verdict, seen: Seen) -> Ending {
     if !seen.checks.is_empty()
         && let Some(result) = &mut ending.result
     {
-        result.packages_mut().checks.clone_from(&seen.checks);
+        result.replace_checks(seen.checks.clone());
     }
     match verdict {
         Verdict::Fail => {

@@ -20,6 +20,35 @@ pub struct Host {
     pub jump: Option<Jump>,
     /// Its exclusive group: the hosts of a group change one after the other.
     pub exclusive: Option<ClassName>,
+    /// Whether it may be asked to reboot.
+    pub reboot: Reboot,
+}
+
+/// Whether a host may be asked to reboot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reboot {
+    /// Where it needs that.
+    #[default]
+    Any,
+    /// The same, where the host is named itself, and not as one of a class or a range.
+    Ask,
+    /// No.
+    Never,
+}
+
+impl Reboot {
+    /// Its words, as a class file has them.
+    pub const ALL: [Self; 3] = [Self::Any, Self::Ask, Self::Never];
+
+    /// The word in a class file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Ask => "ask",
+            Self::Never => "never",
+        }
+    }
 }
 
 impl Host {
@@ -33,6 +62,7 @@ impl Host {
             user: None,
             jump: None,
             exclusive: None,
+            reboot: Reboot::Any,
         }
     }
 }
@@ -55,6 +85,9 @@ impl fmt::Display for Host {
         }
         if let Some(group) = &self.exclusive {
             write!(f, " exclusive={group}")?;
+        }
+        if self.reboot != Reboot::Any {
+            write!(f, " reboot={}", self.reboot.as_str())?;
         }
         Ok(())
     }

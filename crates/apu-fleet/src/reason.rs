@@ -216,6 +216,22 @@ pub enum ServerCause {
         /// The other host.
         by: HostName,
     },
+    /// It went down for its reboot, and no other boot answered in time.
+    NotBack {
+        /// The limit in seconds.
+        seconds: u64,
+        /// Why it could not be asked last; none where the boot of before answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<ServerReason>>,
+    },
+    /// Its class does not let it be rebooted, `reboot=never`.
+    NeverRebooted,
+    /// Its class lets it be rebooted only where it is named itself, `reboot=ask`.
+    RebootedByName,
+    /// It runs in the same boot as this server: it is this machine, or a container of it that has no boot of its own.
+    ThisServer,
+    /// It does not tell which boot it is in, so that another one could not be told from it.
+    BootNotTold,
     /// Another run is at work there.
     HeldByRun {
         /// The run's number.
@@ -348,6 +364,10 @@ impl ServerCause {
             Self::NotRecorded { .. } => ServerCode::NotRecorded,
             Self::HookFailed { .. } => ServerCode::Hook,
             Self::NoLoginAfterChange { .. } | Self::CheckFailed => ServerCode::Health,
+            Self::NotBack { .. } => ServerCode::NotBack,
+            Self::NeverRebooted | Self::RebootedByName | Self::ThisServer | Self::BootNotTold => {
+                ServerCode::NotRebooted
+            }
         }
     }
 }

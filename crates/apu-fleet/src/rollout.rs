@@ -12,7 +12,7 @@ use apu_proto::{PackageGlob, Plan, System, Transaction};
 use serde::{Deserialize, Serialize};
 
 pub use self::tested::{Item, Tested};
-pub(crate) use self::watch::{Next, Watch};
+pub(crate) use self::watch::{Next, PATIENCE, PATIENCE_AFTER_REBOOT, Watch};
 pub use self::waves::{Canaries, WaveOptions, waves};
 
 /// What a host is to do, and on what: what a canary tests for the others.

@@ -61,6 +61,8 @@ pub enum Stage {
     },
     /// Being asked again after a lost connection.
     Reconnecting,
+    /// Going down for a reboot, or coming back from it.
+    Rebooting,
     /// Its change is made, and its health is watched.
     Checking,
     /// Programs of a hook about it are called on this server.
@@ -91,6 +93,7 @@ impl Stage {
             Self::Reconnecting => return None,
             Self::Connecting => (WorkKind::Connecting, ""),
             Self::Checking => (WorkKind::Checking, ""),
+            Self::Rebooting => (WorkKind::Rebooting, ""),
             Self::Hook(hook) => (WorkKind::Hook, hook.as_str()),
             Self::Asked => (WorkKind::Silent, ""),
             Self::Waiting { holder } => (WorkKind::Waiting, holder),
@@ -262,6 +265,7 @@ impl RunState {
                 );
             }
             Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
+            Event::Rebooting { host } => self.at(host, Stage::Rebooting, timed.at),
             Event::Checking { host, .. } => self.at(host, Stage::Checking, timed.at),
             Event::HookStarted { host, hook } => self.at(host, Stage::Hook(*hook), timed.at),
             Event::HookFailed { .. } => self.failed_hooks += 1,

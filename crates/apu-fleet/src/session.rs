@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apu_debian::Version;
-use apu_proto::{ClientOutcome, Frame, ReasonCode, Request, RunResult};
+use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunResult};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -17,6 +17,7 @@ use crate::outcome::{Ending, Outcome};
 use crate::programs::{About, HookFailure, Programs};
 use crate::reader::FrameReader;
 use crate::reason::{Lost, ServerAdvice, ServerCause, ServerCode, ServerReason};
+use crate::reboot::{come_back, is_going_down, not_back};
 use crate::task::Task;
 use crate::transport::{Answer, Transport};
 
@@ -33,6 +34,8 @@ pub(crate) enum Report {
     },
     Frame(Frame),
     Reconnecting(String),
+    /// It goes down for a reboot, and is waited for.
+    Rebooting,
     /// The change is made, and ended so; the host's health is watched.
     Applied(Box<Ending>),
     /// The programs of a hook are called.
@@ -136,9 +139,15 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
     let task = narrower.as_ref().unwrap_or(task);
     let run = task.request.run_id();
     let mut trouble = None;
+    let begun = Instant::now();
     let exchange = send_request(transport, task, reporter, &mut trouble);
-    let ending = match timeout_at(Instant::now() + limit, exchange).await {
+    let ending = match timeout_at(begun + limit, exchange).await {
         Ok(ending) => ending,
+        // It went down before its answer had come.
+        Err(_) if task.request.operation() == Operation::Reboot && trouble.is_some() => {
+            let why = trouble.and_then(|lost| lost.then);
+            not_back(task, None, limit, why)
+        }
         Err(_) => {
             let cause = ServerCause::TimeUp {
                 seconds: limit.as_secs_f64(),
@@ -148,6 +157,13 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
             let reason = ServerReason::from(cause).advise(ServerAdvice::attach(run));
             Ending::without_result(Outcome::TimedOut, reason, run)
         }
+    };
+    let ending = if is_going_down(&ending).is_some() {
+        reporter.tell(Report::Rebooting).await;
+        let left = limit.saturating_sub(begun.elapsed());
+        come_back(transport, task, ending, (left, limit), |why| may_pass(why.code)).await
+    } else {
+        ending
     };
     watched(transport, task, course, reporter, ending).await
 }
@@ -411,7 +427,7 @@ impl Reply {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Cause, FEATURES, Operation, RequestOption};
+    use apu_proto::{Cause, FEATURES, RequestOption};
 
     use crate::host::Host;
     use crate::reason::HostReason;

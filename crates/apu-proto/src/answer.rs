@@ -11,6 +11,7 @@ use crate::note::{MAX_NOTES, Note};
 use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
 use crate::reason::Reason;
+use crate::reboot::RebootReport;
 use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Plan;
 
@@ -137,6 +138,8 @@ pub enum Answer {
     },
     /// To a dry run, or instead of a run that would have changed something else than what was approved.
     Plan(Box<Plan>),
+    /// To `reboot`.
+    Reboot(RebootReport),
     /// To a run that changes packages.
     Packages(PackageReport),
     /// An answer of another version: a later one, or one from before answers had a kind.
@@ -249,6 +252,14 @@ impl RunResult {
         }
     }
 
+    /// Puts what came of later checks of the machine's health in place of those that it has.
+    pub fn replace_checks(&mut self, checks: Vec<Check>) {
+        match &mut self.answer {
+            Answer::Reboot(report) => report.checks = checks,
+            _ => self.packages_mut().checks = checks,
+        }
+    }
+
     /// The client's state.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
@@ -276,6 +287,7 @@ impl RunResult {
         match &self.answer {
             Answer::Packages(report) => &report.checks,
             Answer::Health { checks } => checks,
+            Answer::Reboot(report) => &report.checks,
             _ => &[],
         }
     }
@@ -295,6 +307,15 @@ impl RunResult {
         match &self.answer {
             Answer::Holds { holds, .. } => holds,
             _ => &[],
+        }
+    }
+
+    /// What a client says of a reboot.
+    #[must_use]
+    pub const fn reboot(&self) -> Option<&RebootReport> {
+        match &self.answer {
+            Answer::Reboot(report) => Some(report),
+            _ => None,
         }
     }
 
@@ -354,6 +375,7 @@ mod tests {
             },
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
+            Answer::Reboot(RebootReport::default()),
             Answer::Plan(Box::default()),
             Answer::Holds {
                 holds: vec![Hold {

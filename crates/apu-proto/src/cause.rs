@@ -106,6 +106,8 @@ pub enum Cause {
         /// The operation.
         operation: Operation,
     },
+    /// The policy allows a reboot only where the machine needs it.
+    RebootOnlyWhenNeeded,
     /// The policy does not allow this package to be named by `install`.
     PackageForbidden {
         /// Its name.
@@ -498,6 +500,7 @@ impl Cause {
             | Self::ForeignArchitecture { .. }
             | Self::OperationForbidden { .. }
             | Self::RemovalForbidden { .. }
+            | Self::RebootOnlyWhenNeeded
             | Self::PackageForbidden { .. }
             | Self::OutsideWindows { .. }
             | Self::InBlackout { .. }

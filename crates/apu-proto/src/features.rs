@@ -35,10 +35,12 @@ pub enum Feature {
     OnlyUpgrade,
     /// The operations `hold`, `unhold` and `showhold`.
     Holds,
+    /// The operation `reboot`.
+    Reboot,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 13] = [
+pub const FEATURES: [Feature; 14] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -52,6 +54,7 @@ pub const FEATURES: [Feature; 13] = [
     Feature::SourcePackages,
     Feature::OnlyUpgrade,
     Feature::Holds,
+    Feature::Reboot,
 ];
 
 impl Feature {
@@ -72,6 +75,7 @@ impl Feature {
             Self::SourcePackages => "source-packages",
             Self::OnlyUpgrade => "only-upgrade",
             Self::Holds => "holds",
+            Self::Reboot => "reboot",
         }
     }
 }
@@ -88,7 +92,9 @@ impl Request {
     pub fn missing_feature(&self, of_client: &[String]) -> Option<Feature> {
         let taken = [
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
-            (self.is_dry_run() || self.plan().is_some()).then_some(Feature::Plan1),
+            (self.operation() == Operation::Reboot).then_some(Feature::Reboot),
+            (self.operation().changes_packages() && (self.is_dry_run() || self.plan().is_some()))
+                .then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
             self.is_only_security().then_some(Feature::OnlySecurity),
             (!self.hold().is_empty()).then_some(Feature::HoldPackages),
@@ -137,8 +143,11 @@ mod tests {
             assert_eq!(request.missing_feature(&all[..12]), Some(Feature::Holds));
             assert_eq!(request.missing_feature(&all), None);
         }
+        let reboot = request("reboot dry_run=yes");
+        assert_eq!(reboot.missing_feature(&all[..13]), Some(Feature::Reboot));
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
+            &reboot,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

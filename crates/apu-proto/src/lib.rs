@@ -21,6 +21,7 @@ mod package_arg;
 mod package_glob;
 mod printable;
 mod reason;
+mod reboot;
 mod request;
 mod run_id;
 mod services;
@@ -45,6 +46,7 @@ pub use package_arg::PackageArg;
 pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
 pub use printable::is_invisible;
 pub use reason::{Advice, MAX_DETAIL, Reason};
+pub use reboot::{MAX_REBOOT_PACKAGES, MAX_REBOOT_REASONS, RebootReason, RebootReport};
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
 };

@@ -39,13 +39,15 @@ pub enum Operation {
     Hold,
     /// Takes the named packages off hold.
     Unhold,
+    /// Reboots the machine where it needs that.
+    Reboot,
     /// Follows a run that was started before, from its beginning.
     Attach,
 }
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ping,
         Self::Status,
         Self::Check,
@@ -61,6 +63,7 @@ impl Operation {
         Self::Clean,
         Self::Hold,
         Self::Unhold,
+        Self::Reboot,
         Self::Attach,
     ];
 
@@ -83,6 +86,7 @@ impl Operation {
             Self::Clean => "clean",
             Self::Hold => "hold",
             Self::Unhold => "unhold",
+            Self::Reboot => "reboot",
             Self::Attach => "attach",
         }
     }
@@ -106,6 +110,7 @@ impl Operation {
             Self::Clean => "Empty apt's cache of packages",
             Self::Hold => "Put the named packages on hold, with a reason, until a date or until unhold",
             Self::Unhold => "Take the named packages off hold that hold has put on it",
+            Self::Reboot => "Reboot the machines that need it, and no others",
             Self::Attach => "Follow a run that was started before, from its beginning",
         }
     }
@@ -113,7 +118,11 @@ impl Operation {
     /// Whether it is a run: a record of its own that outlives the connection.
     #[must_use]
     pub const fn is_a_run(self) -> bool {
-        self.changes_packages() || matches!(self, Self::Update | Self::Clean | Self::Hold | Self::Unhold)
+        self.changes_packages()
+            || matches!(
+                self,
+                Self::Update | Self::Clean | Self::Hold | Self::Unhold | Self::Reboot
+            )
     }
 
     /// Whether it installs, upgrades or removes packages.
@@ -123,6 +132,13 @@ impl Operation {
             self,
             Self::Upgrade | Self::DistUpgrade | Self::Install | Self::Remove | Self::Autoremove
         )
+    }
+
+    /// Whether a dry run says beforehand what it would do, for an administrator to approve; and whether hosts do it in their turns and
+    /// at their times, since it may disturb what they are for.
+    #[must_use]
+    pub const fn is_planned(self) -> bool {
+        self.changes_packages() || matches!(self, Self::Reboot)
     }
 
     /// Whether it takes packages from archives, and so needs lists that have not expired.

@@ -33,6 +33,7 @@ pub struct Request {
     operation: Operation,
     run_id: Option<RunId>,
     dry_run: bool,
+    even_if_not_needed: bool,
     allow_remove: bool,
     only_security: bool,
     sources: Vec<PackageName>,
@@ -87,6 +88,14 @@ impl Request {
     pub const fn health(run_id: Option<RunId>) -> Self {
         let mut request = Self::unchecked(Operation::Health);
         request.run_id = run_id;
+        request
+    }
+
+    /// Asks which boot the machine is in, and whether it needs another one.
+    #[must_use]
+    pub const fn reboot_needed() -> Self {
+        let mut request = Self::unchecked(Operation::Reboot);
+        request.dry_run = true;
         request
     }
 
@@ -157,6 +166,7 @@ impl Request {
             operation,
             run_id: None,
             dry_run: false,
+            even_if_not_needed: false,
             allow_remove: false,
             only_security: false,
             sources: Vec::new(),
@@ -182,6 +192,7 @@ impl Request {
         let was_set = match option {
             RequestOption::RunId(id) => self.run_id.replace(id).is_some(),
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
+            RequestOption::EvenIfNotNeeded => mem::replace(&mut self.even_if_not_needed, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
             RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
             RequestOption::Sources(names) if names.len() > MAX_PACKAGES || !is_each_once(&names) => {
@@ -276,6 +287,12 @@ impl Request {
         self.dry_run
     }
 
+    /// Whether to reboot also where that is not needed.
+    #[must_use]
+    pub const fn is_even_if_not_needed(&self) -> bool {
+        self.even_if_not_needed
+    }
+
     /// Whether the transaction may remove packages that the request does not name.
     #[must_use]
     pub const fn allows_removal(&self) -> bool {
@@ -322,6 +339,12 @@ impl Request {
     #[must_use]
     pub const fn changes_packages(&self) -> bool {
         self.operation.changes_packages() && !self.download_only
+    }
+
+    /// Whether it may disturb what the machine is for, so that it has its time and its turn.
+    #[must_use]
+    pub const fn takes_turns(&self) -> bool {
+        self.operation.is_planned() && !self.download_only && !self.dry_run
     }
 
     /// The only transaction to do; any other is refused.
@@ -371,6 +394,7 @@ impl Request {
         let options = [
             self.run_id.map(RequestOption::RunId),
             self.dry_run.then_some(RequestOption::DryRun),
+            self.even_if_not_needed.then_some(RequestOption::EvenIfNotNeeded),
             self.allow_remove.then_some(RequestOption::AllowRemove),
             self.only_security.then_some(RequestOption::OnlySecurity),
             (!self.sources.is_empty()).then(|| RequestOption::Sources(self.sources.clone())),
@@ -417,6 +441,7 @@ mod tests {
         prop_oneof![
             any::<[u8; 16]>().prop_map(|id| RequestOption::RunId(RunId::from_bytes(id))),
             Just(RequestOption::DryRun),
+            Just(RequestOption::EvenIfNotNeeded),
             Just(RequestOption::AllowRemove),
             Just(RequestOption::OnlySecurity),
             Just(RequestOption::OnlyUpgrade),

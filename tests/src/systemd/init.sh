@@ -12,6 +12,9 @@ for path in proc/sys proc/sysrq-trigger proc/irq; do
     mount --bind $path $path
     mount -o remount,bind,ro $path
 done
+# Each boot is another one, as on a machine of its own.
+cat /proc/sys/kernel/random/uuid >"$state/boot_id"
+mount --bind "$state/boot_id" proc/sys/kernel/random/boot_id
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
 mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=0755,nosuid,noexec dev dev

@@ -53,8 +53,30 @@ fn words_become_a_request() {
 }
 
 #[test]
+fn a_reboot_is_shown_and_asked_for_first_and_keeps_no_plan_and_no_queue() {
+    let asked = |line: &str| words(&format!("apt-all web {line}")).request(&[]);
+    assert_eq!(asked("reboot").unwrap().to_string(), "apu/1 reboot");
+    let all = asked("reboot --all --canary 1 --soak 5m").unwrap();
+    assert_eq!(all.to_string(), "apu/1 reboot even_if_not_needed=yes");
+    for line in [
+        "reboot --plan",
+        "reboot --queue 8h",
+        "reboot vim",
+        "upgrade --all",
+        "status --all",
+    ] {
+        assert!(asked(line).is_err(), "{line}");
+    }
+    let course = |line: &str| words(&format!("apt-all web {line}")).course(false);
+    assert!(course("reboot").is_err(), "nobody has agreed");
+    assert_eq!(course("reboot --dry-run").unwrap(), Course::Show);
+    assert_eq!(course("reboot --yes").unwrap(), Course::Do);
+}
+
+#[test]
 fn a_request_becomes_the_words_that_ask_it() {
     for line in [
+        "apu/1 reboot even_if_not_needed=yes",
         "apu/1 dist-upgrade allow_remove=yes only_security=yes",
         "apu/1 upgrade only_security=yes",
         "apu/1 install download_only=yes vim",

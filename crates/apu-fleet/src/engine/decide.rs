@@ -80,7 +80,7 @@ pub(super) struct State {
     closings: HashMap<HostName, Closing>,
     operation: Operation,
     rollout: Rollout,
-    /// The exclusive group of each host; empty where no package changes.
+    /// The exclusive group of each host; empty where nothing is disturbed.
     groups: Vec<Option<ClassName>>,
     /// The wave whose hosts may start, counted from 0.
     wave: usize,
@@ -122,7 +122,7 @@ impl State {
             programs: _,
             published,
         } = batch;
-        let groups = if phase == Phase::Apply && operation.changes_packages() {
+        let groups = if phase == Phase::Apply && operation.is_planned() {
             tasks.iter().map(|task| task.host.exclusive.clone()).collect()
         } else {
             Vec::new()
@@ -225,6 +225,10 @@ impl State {
     pub(super) fn soak(&self, host: usize) -> Option<Duration> {
         if self.rollout.wave_of(host) + 1 < self.rollout.number() {
             return Some(self.rollout.soak);
+        }
+        if self.operation == Operation::Reboot {
+            // Another boot is not yet a machine that does its work.
+            return Some(Duration::ZERO);
         }
         let trial = self.tasks[host].trial.as_ref()?;
         let is_looked_at = self.rollout.check.is_some() || touches_login(&trial.transaction);
@@ -441,6 +445,7 @@ impl State {
             Report::HookFailed(failure) => failure.event(Some(host)),
             Report::Connected { reused } => Event::Connected { host, reused },
             Report::Reconnecting(text) => Event::Reconnecting { host, text },
+            Report::Rebooting => Event::Rebooting { host },
             Report::Frame(frame) => match frame {
                 Frame::Hello { client, .. } => Event::Hello { host, client },
                 Frame::Waiting { lock, holder } => Event::Waiting { host, lock, holder },

@@ -17,6 +17,7 @@ use crate::reason::{HostReason, Lost, ServerAdvice, ServerCause, ServerReason, W
 use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
+mod reboots;
 mod waves;
 
 /// What a host does with one request after the other.

@@ -78,6 +78,13 @@ pub enum ServerAdvice {
         /// Its packages, as `name[:arch][=version]`.
         packages: Vec<String>,
     },
+    /// The same with this host named by itself.
+    NameIt {
+        /// The operation.
+        operation: Operation,
+    },
+    /// Reboot this server by hand, while no run is at work.
+    RebootServer,
     /// Compare the Release file that the client gets.
     CompareRelease {
         /// The directory of the Release file.

@@ -60,4 +60,8 @@ pub enum ServerCode {
     Hook,
     /// It changed, and is not well afterwards.
     Health,
+    /// It did not come back after its reboot.
+    NotBack,
+    /// It needs a reboot, and this server does not ask it for one.
+    NotRebooted,
 }

@@ -31,6 +31,8 @@ pub enum WorkKind {
     Install,
     /// It had changed, and its health was watched.
     Checking,
+    /// It went down for a reboot, or came back from it.
+    Rebooting,
     /// A hook about it was called.
     Hook,
 }

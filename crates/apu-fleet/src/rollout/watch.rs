@@ -8,6 +8,9 @@ use apu_proto::Verdict;
 /// How long a host that is not well may take to become well, whatever the soak time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The same of one that has just started: not all of its services are there when the first login is possible.
+pub(crate) const PATIENCE_AFTER_REBOOT: Duration = Duration::from_secs(120);
+
 /// The pauses between two looks.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -25,21 +28,24 @@ pub(crate) enum Next {
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
     soak: Duration,
+    /// How long a host that is not well may take to become well, beside the soak time.
+    patience: Duration,
     /// Since when the host has been well.
     well_since: Option<Duration>,
 }
 
 impl Watch {
-    pub(crate) const fn new(soak: Duration) -> Self {
+    pub(crate) const fn new(soak: Duration, patience: Duration) -> Self {
         Self {
             soak,
+            patience,
             well_since: None,
         }
     }
 
     /// When a host that is not well is given up.
     fn deadline(&self) -> Duration {
-        self.soak * 2 + PATIENCE
+        self.soak * 2 + self.patience
     }
 
     /// Takes note of what was seen: `asked` and `answered` are when. Time alone passes nobody: only a verdict does.
@@ -76,14 +82,14 @@ mod tests {
     #[test]
     fn without_a_soak_time_the_first_pass_is_enough() {
         assert_eq!(
-            Watch::new(at(0)).see(Verdict::Pass, at(3), at(4)),
+            Watch::new(at(0), PATIENCE).see(Verdict::Pass, at(3), at(4)),
             Next::Ended(Verdict::Pass)
         );
     }
 
     #[test]
     fn a_break_begins_the_soak_again() {
-        let mut watch = Watch::new(at(60));
+        let mut watch = Watch::new(at(60), PATIENCE);
         assert_eq!(watch.see(Verdict::Pass, at(0), at(0)), Next::LookAgain(at(6)));
         assert_eq!(watch.see(Verdict::Fail, at(50), at(50)), Next::LookAgain(at(6)));
         assert_eq!(watch.see(Verdict::Pass, at(61), at(61)), Next::LookAgain(at(6)));
@@ -97,7 +103,7 @@ mod tests {
     #[test]
     fn what_does_not_become_well_ends_as_it_is() {
         for verdict in [Verdict::Fail, Verdict::Inconclusive] {
-            let mut watch = Watch::new(at(0));
+            let mut watch = Watch::new(at(0), PATIENCE);
             assert_eq!(watch.see(verdict, at(0), at(0)), Next::LookAgain(at(1)));
             assert_eq!(watch.see(verdict, at(19), at(19)), Next::LookAgain(at(1)));
             assert_eq!(watch.see(verdict, at(19), at(20)), Next::Ended(verdict));
@@ -110,7 +116,7 @@ mod tests {
             soak in 0u64..600,
             seen in proptest::collection::vec((0u8..8, 0u64..40), 0..400),
         ) {
-            let mut watch = Watch::new(at(soak));
+            let mut watch = Watch::new(at(soak), PATIENCE);
             let (mut now, mut well_since, mut bad) = (Duration::ZERO, None, 0);
             // After what was drawn, the host stays well.
             for (kind, took) in seen.into_iter().chain(std::iter::repeat((7, 0))) {

@@ -18,6 +18,8 @@ pub enum RequestOption {
     RunId(RunId),
     /// Say what would be done, and do nothing.
     DryRun,
+    /// Reboot also where that is not needed.
+    EvenIfNotNeeded,
     /// Let the transaction remove packages.
     AllowRemove,
     /// Upgrade only packages with a security update.
@@ -60,6 +62,7 @@ impl RequestOption {
         let option = match key {
             "run_id" => value.parse().ok().map(Self::RunId),
             "dry_run" => (value == "yes").then_some(Self::DryRun),
+            "even_if_not_needed" => (value == "yes").then_some(Self::EvenIfNotNeeded),
             "allow_remove" => (value == "yes").then_some(Self::AllowRemove),
             "only_security" => (value == "yes").then_some(Self::OnlySecurity),
             "source_packages" => list(value).map(Self::Sources),
@@ -85,7 +88,9 @@ impl RequestOption {
             Self::RunId(_) => {
                 operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health)
             }
-            Self::DryRun | Self::Plan(_) => operation.changes_packages(),
+            Self::DryRun => operation.is_planned(),
+            Self::EvenIfNotNeeded => matches!(operation, Operation::Reboot),
+            Self::Plan(_) => operation.changes_packages(),
             Self::AllowRemove => operation.takes_allow_remove(),
             Self::OnlySecurity => operation.takes_only_security(),
             Self::Sources(_) => operation.takes_sources(),
@@ -107,6 +112,7 @@ impl fmt::Display for RequestOption {
         match self {
             Self::RunId(id) => write!(f, "run_id={id}"),
             Self::DryRun => f.write_str("dry_run=yes"),
+            Self::EvenIfNotNeeded => f.write_str("even_if_not_needed=yes"),
             Self::AllowRemove => f.write_str("allow_remove=yes"),
             Self::OnlySecurity => f.write_str("only_security=yes"),
             Self::Sources(names) => write_list(f, "source_packages", names),

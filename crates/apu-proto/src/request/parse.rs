@@ -122,6 +122,10 @@ mod tests {
             "apu/1 hold dry_run=yes hold_reason=x vim",
             "apu/1 showhold run_id=0123456789abcdef0123456789abcdef",
             "apu/1 update download_only=yes",
+            "apu/1 upgrade even_if_not_needed=yes",
+            "apu/1 reboot even_if_not_needed=yes even_if_not_needed=yes",
+            "apu/1 reboot plan_sha256=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 reboot allow_remove=yes",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
             "apu/1 health dry_run=yes",
@@ -144,6 +148,7 @@ mod tests {
         }
         for line in [
             "apu/1 upgrade dry_run=no",
+            "apu/1 reboot even_if_not_needed=no",
             "apu/1 update lock_wait=+1",
             "apu/1 upgrade only_security=no",
             "apu/1 install only_upgrade=no hello",

@@ -53,9 +53,12 @@ fn tasks(hosts: impl Iterator<Item = usize>) -> Vec<Task> {
     hosts.map(task).collect()
 }
 
+/// What hosts do that reboot: they change no package.
+const REBOOT: usize = 3;
+
 /// The packages that a host with this number changes.
 fn packages(number: usize) -> &'static [usize] {
-    [&[0_usize][..], &[1], &[0, 1]][number]
+    [&[0_usize][..], &[1], &[0, 1], &[]][number]
 }
 
 fn package(number: usize) -> PackageKey {
@@ -135,6 +138,14 @@ impl Case {
         }
     }
 
+    fn operation(&self) -> Operation {
+        if self.trials.contains(&REBOOT) {
+            Operation::Reboot
+        } else {
+            Operation::Upgrade
+        }
+    }
+
     fn begin(&self) -> (State, Vec<Action>) {
         self.begin_with(HashMap::new(), HashMap::new())
     }
@@ -160,7 +171,7 @@ impl Case {
             promoted: HashMap::new(),
             held,
             closings: HashMap::new(),
-            operation: Operation::Upgrade,
+            operation: self.operation(),
             tasks,
             rollout: self.rollout(),
             programs: None,
@@ -213,7 +224,8 @@ fn inputs(observer: &Observer) -> Vec<(Input, Moment)> {
     if observer.interrupts < if observer.case.pauses { 1 } else { 3 } {
         inputs.push(STOP);
     }
-    let has_waves = observer.case.waves.len() > 1;
+    // Of these the health is watched.
+    let has_waves = observer.case.waves.len() > 1 || observer.case.operation() == Operation::Reboot;
     for index in 0..observer.case.hosts {
         inputs.push(ended(index, Outcome::Changed));
         inputs.push(ended(index, Outcome::Unreachable));
@@ -289,6 +301,30 @@ fn every_state_of_up_to_four_hosts_keeps_every_promise() {
         }
     }
     assert!(steps >= 100_000, "{steps} steps, {states} states");
+}
+
+#[test]
+fn every_state_of_hosts_that_reboot_keeps_every_promise() {
+    let mut steps = 0;
+    for (waves, groups) in [
+        (vec![], vec![1, 1]),
+        (vec![], vec![1, 1, 0]),
+        (vec![], vec![1, 1, 1]),
+        (vec![1, 2], vec![1, 1, 0]),
+        (vec![2, 1], vec![1, 2, 1]),
+    ] {
+        for (parallel, allowed) in [(1, None), (3, None), (3, Some(1))] {
+            let hosts = groups.len();
+            let case = Case {
+                waves: waves.clone(),
+                trials: vec![REBOOT; hosts],
+                groups: groups.clone(),
+                ..Case::at_once(hosts, parallel, allowed)
+            };
+            steps += explore(&case).0;
+        }
+    }
+    assert!(steps >= 100_000, "{steps} steps");
 }
 
 #[test]

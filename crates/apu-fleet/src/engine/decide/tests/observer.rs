@@ -163,7 +163,8 @@ impl Observer {
 
     /// Whether a host can do a part of its plan at least.
     fn can_do_some(&self, index: usize) -> bool {
-        self.untested(index).len() < packages(self.case.trials[index]).len()
+        let all = packages(self.case.trials[index]);
+        all.is_empty() || self.untested(index).len() < all.len()
     }
 
     /// Sees one step; panics where it breaks a promise.

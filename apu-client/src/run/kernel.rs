@@ -2,9 +2,12 @@
 //!
 //! A kernel's release, `6.1.0-37-cloud-amd64`, is a version and a flavour. A machine may have kernels of several
 //! flavours. A reboot starts the newest one of the running flavour, unless somebody chooses another one in the boot
-//! menu.
+//! menu. One that is not in /boot cannot be started, and neither can one without its initramfs where the running one has its own.
+
+use std::fs;
 
 use crate::dpkg::{Database, compare};
+use crate::os::paths::ClientPaths;
 
 /// Prefixes of the names of kernel packages.
 const PREFIXES: [&str; 4] = [
@@ -17,21 +20,48 @@ const PREFIXES: [&str; 4] = [
 /// Suffixes of these names that are not part of the kernel's release.
 const SUFFIXES: [&str; 3] = ["-unsigned", "-signed-template", "-signed"];
 
-/// Returns the release of the newest installed kernel of the running flavour, as `uname -r` would print it, or the
-/// running release where none is newer. Returns none where no package of that flavour is installed, as in a container
-/// or with a self-built kernel.
-pub(crate) fn newest(database: &Database, running: &str) -> Option<String> {
+/// Returns the release of the running kernel, as `uname -r` prints it; empty where it cannot be read.
+pub(crate) fn running(paths: &ClientPaths) -> String {
+    let text = fs::read_to_string(paths.path("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    text.trim_end().to_owned()
+}
+
+/// Returns the release of the newest kernel of the running flavour that is installed and can be started, as `uname -r` would print
+/// it, or the running release where none is newer. Returns none where no package of that flavour is installed, as in a container or
+/// with a self-built kernel.
+pub(crate) fn newest(paths: &ClientPaths, database: &Database, running: &str) -> Option<String> {
+    newest_bootable(database, running, |release| is_bootable(paths, release, running))
+}
+
+fn newest_bootable(database: &Database, running: &str, is_bootable: impl Fn(&str) -> bool) -> Option<String> {
     let installed = database.packages.keys().filter_map(|key| {
         let release = release(key.name())?;
         (database.version(key.as_str()).is_some() && flavour(release) == flavour(running)).then_some(release)
     });
-    let newest = installed.max_by(|one, other| compare(one, other))?;
-    let newest = if compare(newest, running).is_gt() {
-        newest
-    } else {
-        running
+    let mut installed: Vec<&str> = installed.collect();
+    installed.sort_by(|one, other| compare(other, one));
+    // One that is not newer shows by its package that a reboot starts this flavour, whether or not it is in /boot.
+    installed.first()?;
+    let mut newer = installed
+        .into_iter()
+        .filter(|release| compare(release, running).is_gt());
+    Some(
+        newer
+            .find(|release| is_bootable(release))
+            .unwrap_or(running)
+            .to_owned(),
+    )
+}
+
+/// Whether the boot loader finds what it needs of a kernel.
+fn is_bootable(paths: &ClientPaths, release: &str, running: &str) -> bool {
+    let is_there = |start: &str, release: &str| {
+        let file = fs::metadata(paths.path(&format!("/boot/{start}-{release}")));
+        file.is_ok_and(|file| file.is_file() && file.len() > 0)
     };
-    Some(newest.to_owned())
+    let image = ["vmlinuz", "vmlinux"];
+    image.iter().any(|start| is_there(start, release))
+        && (is_there("initrd.img", release) || !is_there("initrd.img", running))
 }
 
 /// Returns the kernel release that a package of this name contains.
@@ -68,7 +98,7 @@ mod tests {
             format!("Package: {name}\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n\n")
         };
         let text: String = names.iter().map(of).collect();
-        newest(&Database::parse([text.as_str()]).unwrap(), running)
+        newest_bootable(&Database::parse([text.as_str()]).unwrap(), running, |_| true)
     }
 
     #[test]
@@ -85,6 +115,38 @@ mod tests {
             Some("6.1.0-37-amd64")
         );
         assert_eq!(newest_of(&["linux-image-amd64"], "6.1.0-9-amd64"), None);
+    }
+
+    #[test]
+    fn a_kernel_that_is_not_in_boot_or_has_no_initramfs_is_not_started_by_a_reboot() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        fs::create_dir_all(paths.path("/boot")).unwrap();
+        let of = |release: &str| {
+            format!(
+                "Package: linux-image-{release}\nVersion: 1\nArchitecture: amd64\nStatus: install ok installed\n\n"
+            )
+        };
+        let text: String = ["6.1.0-1-amd64", "6.1.0-2-amd64", "6.1.0-3-amd64"]
+            .map(of)
+            .concat();
+        let database = Database::parse([text.as_str()]).unwrap();
+        let newest = || newest(&paths, &database, "6.1.0-1-amd64").unwrap();
+        let write = |name: &str| fs::write(paths.path("/boot").join(name), "x").unwrap();
+        assert_eq!(newest(), "6.1.0-1-amd64");
+        write("vmlinuz-6.1.0-3-amd64");
+        write("vmlinuz-6.1.0-2-amd64");
+        // Without any initramfs none is needed.
+        assert_eq!(newest(), "6.1.0-3-amd64");
+        write("initrd.img-6.1.0-1-amd64");
+        assert_eq!(newest(), "6.1.0-1-amd64");
+        write("initrd.img-6.1.0-2-amd64");
+        assert_eq!(newest(), "6.1.0-2-amd64");
+        write("initrd.img-6.1.0-3-amd64");
+        assert_eq!(newest(), "6.1.0-3-amd64");
+        // One that broke off while it was written.
+        fs::write(paths.path("/boot/vmlinuz-6.1.0-3-amd64"), "").unwrap();
+        assert_eq!(newest(), "6.1.0-2-amd64");
     }
 
     #[test]
