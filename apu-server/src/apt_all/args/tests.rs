@@ -1,4 +1,4 @@
-use apu_proto::MAX_PACKAGES;
+use apu_proto::{MAX_PACKAGES, PackageArg};
 use clap::CommandFactory;
 
 use super::*;
