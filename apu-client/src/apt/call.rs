@@ -260,6 +260,8 @@ impl Call {
         if self.verb == Verb::OnlyUpgrade {
             option("APT::Get::Only-Upgrade=true");
             option("APT::Install-Recommends=false");
+            // The others of a source are no need of the named ones.
+            option("APT::Get::Upgrade-By-Source-Package=false");
         }
         arguments.extend(self.verb.words().iter().map(|word| (*word).to_owned()));
         if !self.packages.is_empty() {

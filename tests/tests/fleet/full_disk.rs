@@ -47,7 +47,7 @@ fn a_client_with_too_little_space_for_the_packages_is_told_before_anything_chang
     let said = "the file system of /var/cache/apt/archives has 20 MB free, and this needs 23 MB";
     assert!(planned.stdout.contains(said), "{planned:?}");
     assert!(
-        planned.stdout.contains("try: on the client: apt-get clean"),
+        planned.stdout.contains("suggests: on the client: apt-get clean"),
         "{planned:?}"
     );
     fleet
