@@ -187,7 +187,12 @@ fn md5_sums(files: impl Iterator<Item = PathBuf>) -> io::Result<BTreeMap<PathBuf
 }
 
 fn run(program: &str, words: &[&str]) -> io::Result<String> {
-    let captured = spawn::capture(program, words, &ENVIRONMENT, PROGRAM_TIMEOUT)?;
+    // By itself, dpkg-deb unpacks in as many threads as there are processors, in memory that the unit may not have.
+    let environment: Vec<&str> = ENVIRONMENT
+        .into_iter()
+        .chain(["DPKG_DEB_THREADS_MAX=1"])
+        .collect();
+    let captured = spawn::capture(program, words, &environment, PROGRAM_TIMEOUT)?;
     match captured.succeeded() {
         true => Ok(captured.stdout),
         false => Err(io::Error::other(captured.stderr)),

@@ -1,6 +1,8 @@
-//! Which running services a plan reaches, on a machine where they run and a hardened handler looks.
+//! Which running services a plan reaches and what its packages would ask, on a machine where they run and a hardened handler looks.
 
-use apu_proto::{ClientOutcome, Services};
+use std::collections::BTreeSet;
+
+use apu_proto::{ChangedConffiles, ClientOutcome, NewQuestions, Services};
 use apu_tests::systemd::Machine;
 
 /// Two programs of pkg-a, by what dpkg has noted of it. It restarts the first, as debhelper would have it.
@@ -67,4 +69,15 @@ fn a_plan_tells_which_services_restart_and_which_go_on_with_old_code() {
     assert_eq!(later.transaction.id(), plan.transaction.id());
     let expected = Services::new([], ["other@one".to_owned()]);
     assert_eq!(later.services, Some(expected));
+    // With the packages there, it looks into them as well.
+    assert_eq!((later.changed_conffiles, later.new_questions), (None, None));
+    machine
+        .answer("apu/1 upgrade download_only=yes")
+        .ended(ClientOutcome::Unchanged);
+    let ahead = planned("apu/1 upgrade dry_run=yes");
+    assert_eq!(
+        ahead.changed_conffiles,
+        Some(ChangedConffiles::new(true, BTreeSet::new()))
+    );
+    assert_eq!(ahead.new_questions, Some(NewQuestions::default()));
 }
