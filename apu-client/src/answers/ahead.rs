@@ -308,12 +308,15 @@ mod tests {
         let cache = paths.archives();
         fs::create_dir_all(&cache).unwrap();
         let deb = cache.join("lab_2_all.deb");
-        let built = Command::new(DPKG_DEB)
-            .args(["-Zgzip", "--root-owner-group", "--build"])
-            .args([&build, &deb])
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{built:?}");
+        let build_deb = || {
+            let built = Command::new(DPKG_DEB)
+                .args(["-Zgzip", "--root-owner-group", "--build"])
+                .args([&build, &deb])
+                .output()
+                .unwrap();
+            assert!(built.status.success(), "{built:?}");
+        };
+        build_deb();
 
         let database = Database::parse([status.as_str()]).unwrap();
         let mut plan = Plan::parse("Inst lab [1] (2 S:x [all])\n", "amd64").unwrap();
@@ -335,7 +338,9 @@ mod tests {
             ChangedConffiles::new(true, expected.into_iter().collect())
         );
         assert_eq!(found.questions.names, ["lab/new", "lab/other"]);
-        fs::write(&deb, "other").unwrap();
+        // Another .deb under the same name is not the one of the plan.
+        write(build.join("DEBIAN/templates"), &template("later", "boolean"));
+        build_deb();
         assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::New), None);
     }
 }

@@ -97,6 +97,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_upgraded_is_named_without_a_version() {
+        assert_eq!(
+            parse("apu/1 install only_upgrade=yes vim hello=2"),
+            Err(RequestError::VersionToUpgrade)
+        );
+    }
+
+    #[test]
     fn an_option_is_taken_only_where_it_means_something() {
         for line in [
             "apu/1 ping run_id=0123456789abcdef0123456789abcdef",
