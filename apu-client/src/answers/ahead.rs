@@ -15,8 +15,9 @@ use apu_proto::{ChangedConffiles, NewQuestions, Step};
 
 use crate::apt::{ENVIRONMENT, Plan, missing_debs};
 use crate::dpkg::{Conffiles, DPKG_DEB, Database};
+use crate::os::limited::{self, End, Limits};
 use crate::os::paths::ClientPaths;
-use crate::os::spawn;
+use crate::os::spawn::{self, Exit};
 use crate::os::temporary_directory::TemporaryDirectory;
 use crate::run::debconf;
 
@@ -28,6 +29,9 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Maximal size of a control file, in bytes: the templates of some packages have all their translations.
 const MAX_CONTROL_FILE: u64 = 4 * 1024 * 1024;
+
+/// Maximal length of what dpkg-deb and tar say of one .deb, in bytes.
+const MAX_COMPLAINTS: usize = 64 * 1024;
 
 /// Maximal number of files in one call of md5sum.
 const MAX_FILES: usize = 100;
@@ -160,7 +164,16 @@ fn unpack(deb: &Path, directory: &Path, files: &[&String]) -> io::Result<()> {
     let members: Vec<String> = files.iter().map(|path| format!(".{path}")).collect();
     let mut words = vec!["-c", UNPACK, "sh", text(deb)?, text(directory)?];
     words.extend(members.iter().map(String::as_str));
-    run("/bin/sh", &words).map(drop)
+    // Where its time is over, all three programs are ended.
+    let limits = Limits {
+        time: PROGRAM_TIMEOUT,
+        output: MAX_COMPLAINTS,
+    };
+    let ended = limited::run("/bin/sh", &words, &environment(), limits, &mut || false)?;
+    match ended.end {
+        End::Exited(Exit::Code(0)) => Ok(()),
+        end => Err(io::Error::other(format!("{end:?}: {}", ended.output))),
+    }
 }
 
 /// Returns the MD5 of each of these files that is there and is a file, as dpkg keeps it.
@@ -187,16 +200,19 @@ fn md5_sums(files: impl Iterator<Item = PathBuf>) -> io::Result<BTreeMap<PathBuf
 }
 
 fn run(program: &str, words: &[&str]) -> io::Result<String> {
-    // By itself, dpkg-deb unpacks in as many threads as there are processors, in memory that the unit may not have.
-    let environment: Vec<&str> = ENVIRONMENT
-        .into_iter()
-        .chain(["DPKG_DEB_THREADS_MAX=1"])
-        .collect();
-    let captured = spawn::capture(program, words, &environment, PROGRAM_TIMEOUT)?;
+    let captured = spawn::capture(program, words, &environment(), PROGRAM_TIMEOUT)?;
     match captured.succeeded() {
         true => Ok(captured.stdout),
         false => Err(io::Error::other(captured.stderr)),
     }
+}
+
+/// By itself, dpkg-deb unpacks in as many threads as there are processors, in memory that the unit may not have.
+fn environment() -> Vec<&'static str> {
+    ENVIRONMENT
+        .into_iter()
+        .chain(["DPKG_DEB_THREADS_MAX=1"])
+        .collect()
 }
 
 fn text(path: &Path) -> io::Result<&str> {

@@ -61,7 +61,7 @@ pub(crate) fn plan(
     let planned = find_plan(paths, request, conffiles, database)?;
     // Nothing may prevent that one, and it is small.
     if !installs_apu_data_only(request) {
-        check_space(paths, &planned.1)?;
+        check_space(paths, &planned.1, request.is_download_only())?;
     }
     Ok(planned)
 }
@@ -162,7 +162,8 @@ fn refuse_foreign_architecture(
     let others: Vec<(&PackageArg, String)> = (request.packages().iter())
         .filter_map(|package| Some((package, named(package).filter(is_other)?)))
         .collect();
-    if others.is_empty() || request.operation() != Operation::Install {
+    // Where it is only upgraded, a package that dpkg does not accept is not installed, which is no fault.
+    if others.is_empty() || request.operation() != Operation::Install || request.is_only_upgrade() {
         return None;
     }
     let foreign = foreign()?;
@@ -371,6 +372,7 @@ mod tests {
         });
         assert_eq!(why("install lab:arm64=1", Some("")), refused);
         assert_eq!(why("install foo:i386 lab:arm64", Some("i386\n")), refused);
+        assert_eq!(why("install only_upgrade=yes lab:arm64", Some("")), None);
         // What dpkg takes, what names no architecture, and a dpkg that does not answer: nothing is claimed.
         for request in ["install lab:arm64", "install lab:amd64", "install lab"] {
             assert_eq!(why(request, Some("i386\narm64\n")), None, "{request}");

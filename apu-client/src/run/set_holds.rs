@@ -12,7 +12,7 @@ use crate::apt::{Selection, set_selections};
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 
-/// Packages that are never put on hold by a request: whoever has a stolen key would keep it in use by that.
+/// Packages that no request puts on hold. With a stolen key, somebody could otherwise keep away the key that is to replace it.
 const NEVER_HELD: [&str; 2] = ["apu-client", "apu-data"];
 
 /// What a request changes.

@@ -44,9 +44,10 @@ struct Shortage {
     free: u64,
 }
 
-/// Refuses a plan for which a file system has too little space, or where that cannot be told.
-pub(super) fn check_space(paths: &ClientPaths, plan: &Plan) -> Result<(), Refusal> {
-    let needs = needs(paths, plan).map_err(|error| Refusal::fault(Action::LookAtSpace, &error))?;
+/// Refuses a plan for which a file system has too little space, or where that cannot be told; where the .debs are only fetched, for these.
+pub(super) fn check_space(paths: &ClientPaths, plan: &Plan, is_download_only: bool) -> Result<(), Refusal> {
+    let needs =
+        needs(paths, plan, is_download_only).map_err(|error| Refusal::fault(Action::LookAtSpace, &error))?;
     let boot = paths.path("/boot");
     let mut found = Vec::new();
     for need in needs {
@@ -93,13 +94,21 @@ fn shortage(needs: Vec<(Need, FileSystem)>) -> Option<Shortage> {
 }
 
 /// Returns what the plan needs and where; nothing for a directory that needs none.
-fn needs(paths: &ClientPaths, plan: &Plan) -> io::Result<Vec<Need>> {
+fn needs(paths: &ClientPaths, plan: &Plan, is_download_only: bool) -> io::Result<Vec<Need>> {
     let archives = paths.archives();
     let is_missing = |deb: &&Download| {
         let found = fs::metadata(archives.join(&deb.file));
         !found.is_ok_and(|found| found.len() == deb.size)
     };
     let fetched = plan.debs.iter().filter(is_missing).map(|deb| deb.size).sum();
+    if is_download_only {
+        let directory = archives;
+        let needs = [Need {
+            directory,
+            bytes: fetched,
+        }];
+        return Ok(needs.into_iter().filter(|need| need.bytes > 0).collect());
+    }
     let grows = (plan.sizes.as_ref()).and_then(|sizes| growth(&sizes.disk));
     let kernels = plan.steps.iter().filter(|step| is_kernel(step)).count();
     let boot = match kernels {
@@ -246,19 +255,19 @@ mod tests {
         let plan = |output: &str| Plan::parse(output, "amd64").unwrap();
         let kernels = "Inst linux-image-6.1.0-2-amd64 (6.1.2 D:12 [amd64])\nInst linux-image-amd64 [1] (2 D:12 [amd64])\n\
                        Remv linux-image-6.1.0-0-amd64 [1]\n";
-        assert_eq!(needs(&paths, &plan(kernels)).unwrap(), []);
+        assert_eq!(needs(&paths, &plan(kernels), false).unwrap(), []);
         write("/boot/vmlinuz-6.1.0-1-amd64", "1234");
         write("/boot/initrd.img-6.1.0-1-amd64", "123456");
         write("/boot/initrd.img-6.1.0-0-amd64", "1");
         assert_eq!(
-            needs(&paths, &plan(kernels)).unwrap(),
+            needs(&paths, &plan(kernels), false).unwrap(),
             [Need {
                 directory: paths.path("/boot"),
                 bytes: 10
             }]
         );
         assert_eq!(
-            needs(&paths, &plan("Inst vim [1] (2 D:12 [amd64])\n")).unwrap(),
+            needs(&paths, &plan("Inst vim [1] (2 D:12 [amd64])\n"), false).unwrap(),
             []
         );
     }
@@ -276,15 +285,21 @@ mod tests {
             sha256: apu_proto::DebSha256::from_bytes([0; 32]),
             size: 4,
         });
-        let plan = Plan {
+        let mut plan = Plan {
             debs: debs.into(),
             ..Plan::default()
         };
-        let bytes: Vec<u64> = needs(&paths, &plan)
-            .unwrap()
-            .iter()
-            .map(|need| need.bytes)
-            .collect();
-        assert_eq!(bytes, [8]);
+        let bytes = |plan: &Plan, is_download_only| -> Vec<u64> {
+            let needs = needs(&paths, plan, is_download_only).unwrap();
+            needs.iter().map(|need| need.bytes).collect()
+        };
+        assert_eq!(bytes(&plan, false), [8]);
+        // What is only fetched needs no space to be unpacked.
+        plan.sizes = Some(apu_proto::Sizes {
+            download: "12 B".into(),
+            disk: "2.0 MB more".into(),
+        });
+        assert_eq!(bytes(&plan, false), [8, 2 * MB]);
+        assert_eq!(bytes(&plan, true), [8]);
     }
 }

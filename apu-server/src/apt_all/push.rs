@@ -379,7 +379,7 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
         let wanted = if request.operation() == Operation::Reboot {
-            self.choose_reboots(&plan, &hosts).await
+            self.choose_reboots(&plan, &hosts).await?
         } else {
             self.wanted_changes(&plan, &hosts).await?
         };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use apu_fleet::{Batch, Host, HostName, Phase, Trial};
 use apu_proto::{Request, System, Transaction};
+use apu_site::Failure;
 
 use super::push::Push;
 use super::reboot_choice::Asked;
@@ -15,14 +16,22 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 impl Push<'_> {
     /// The hosts that are to reboot, of those that have answered. Those that need it and are not asked end as skipped here, so that a
     /// run that is gone on with has none of them.
-    pub(super) async fn choose_reboots(&mut self, plan: &Request, hosts: &[Host]) -> Vec<(HostName, Trial)> {
+    ///
+    /// # Errors
+    /// Where this server cannot recognise itself among the hosts.
+    pub(super) async fn choose_reboots(
+        &mut self,
+        plan: &Request,
+        hosts: &[Host],
+    ) -> Result<Vec<(HostName, Trial)>, Failure> {
+        let own_boot = boot_id(Path::new(BOOT_ID))?;
         let endings = self.endings();
         let asked = Asked {
             endings: &endings,
             hosts,
             all: self.args.all,
             target: if self.is_repeated { "" } else { &self.args.target },
-            own_boot: &boot_id(Path::new(BOOT_ID)),
+            own_boot: &own_boot,
         };
         let choice = asked.choose();
         if !choice.not_asked.is_empty() {
@@ -32,7 +41,7 @@ impl Push<'_> {
             batch.held = choice.not_asked.into_iter().collect();
             self.ask_all(batch).await;
         }
-        choice.reboot.into_iter().map(|host| (host, trial())).collect()
+        Ok(choice.reboot.into_iter().map(|host| (host, trial())).collect())
     }
 }
 
@@ -46,6 +55,31 @@ fn trial() -> Trial {
     }
 }
 
-fn boot_id(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
+fn boot_id(path: &Path) -> Result<String, Failure> {
+    let failure = |why: String| {
+        Failure::machine("cannot tell which boot this server is in, so it might be asked to reboot as well")
+            .why(why)
+            .advise(format!("cat {}", path.display()))
+    };
+    let read = fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
+    match read.trim_end() {
+        "" => Err(failure(format!("{} is empty", path.display()))),
+        boot_id => Ok(boot_id.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_cannot_recognise_itself_asks_nobody_to_reboot() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("boot_id");
+        assert!(boot_id(&path).is_err());
+        fs::write(&path, "\n").unwrap();
+        assert!(boot_id(&path).is_err());
+        fs::write(&path, "abc\n").unwrap();
+        assert_eq!(boot_id(&path).unwrap(), "abc");
+    }
 }

@@ -16,7 +16,7 @@ pub(super) struct Asked<'a> {
     pub(super) all: bool,
     /// The words of the command line that name hosts and classes.
     pub(super) target: &'a str,
-    /// The boot that this server is in; empty where that cannot be read.
+    /// The boot that this server is in.
     pub(super) own_boot: &'a str,
 }
 
