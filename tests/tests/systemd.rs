@@ -10,6 +10,8 @@ mod hardening;
 mod harness;
 #[path = "systemd/health.rs"]
 mod health;
+#[path = "systemd/holds.rs"]
+mod holds;
 #[path = "systemd/lifetime.rs"]
 mod lifetime;
 #[path = "systemd/power.rs"]
