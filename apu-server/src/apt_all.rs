@@ -22,6 +22,7 @@ mod resume;
 mod rollout;
 mod show;
 mod slot;
+mod start;
 mod stored;
 mod turn;
 mod young;
@@ -34,11 +35,11 @@ use clap::{CommandFactory, Parser};
 pub use args::{ApplyOptions, Args, Shown};
 pub(crate) use command_line::operation_of;
 pub(crate) use maintenance::closed_now;
-pub(crate) use push::Pushed;
 pub(crate) use queue::why_queued;
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;
 pub(crate) use slot::{Asked, download, plan, refresh};
+pub(crate) use start::Pushed;
 pub(crate) use stored::apply_stored;
 pub(crate) use turn::{Turn, take_turn};
 
@@ -51,7 +52,7 @@ fn carry_out(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     if args.prepare {
         return prepare::prepare(&context, args);
     }
-    push::push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
+    start::push_in(&context, args, &args.target, None).map(|pushed| pushed.status)
 }
 
 /// Runs the program.

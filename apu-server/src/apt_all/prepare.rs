@@ -7,7 +7,7 @@ use apu_proto::{Operation, Request};
 use apu_site::{Failure, say};
 
 use super::args::Args;
-use super::push::{Pushed, push_but};
+use super::start::{Pushed, push_but};
 use crate::context::Context;
 use crate::view::groups::set;
 

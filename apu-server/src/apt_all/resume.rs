@@ -10,7 +10,8 @@ use apu_site::Failure;
 use jiff::Timestamp;
 
 use super::args::{Args, Shown};
-use super::push::{Push, Start, push_in, run_push};
+use super::push::Push;
+use super::start::{Start, push_in, run_push};
 use crate::context::Context;
 use crate::failure::{self, ledger as ledger_failure};
 use crate::one_phase::new_push;

@@ -4,7 +4,7 @@ use apu_proto::{Operation, PackageGlob, Request, RequestOption};
 use apu_site::Failure;
 
 use super::args::{Args, Shown};
-use super::push::{Pushed, push_in};
+use super::start::{Pushed, push_in};
 use crate::context::Context;
 
 /// What a slot asks, and of whom.

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::args::{ApplyOptions, Args};
 use super::planned::plans_of;
-use super::push::{Push, Pushed, Start, run_push};
+use super::push::Push;
 use super::rollout::Arranged;
+use super::start::{Pushed, Start, run_push};
 use crate::context::Context;
 use crate::failure;
 use crate::stored_plans::{self, StoredPlan};
