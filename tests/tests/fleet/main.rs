@@ -15,6 +15,7 @@ mod button;
 mod causes;
 mod chunks;
 mod dead;
+mod download;
 mod events;
 mod full_disk;
 mod harness;
