@@ -2,7 +2,7 @@
 
 use apu_tests::Fleet;
 
-use super::{KEYRING, LIST, all_work, apt_reads, change, data, push};
+use super::{KEYRING, LIST, all_update, all_work, apt_reads, change, data, push};
 
 /// Sources of the machine's own that stop apt by themselves, each client's in another way: apu-data arrives all the same, and
 /// says where the fault is. `two` has none.
@@ -63,7 +63,7 @@ pub(super) fn the_machines_own_fault(fleet: &Fleet) {
         let mend = format!("rm {}; dpkg-reconfigure apu-data", path(file));
         fleet.host(name).sh(&mend).ok();
     }
-    all_work(fleet, "the machine's own fault");
+    all_update(fleet, "the machine's own fault");
 }
 
 /// Preferences that stop apt do not keep apu-data away either.
@@ -170,7 +170,7 @@ pub(super) fn one_host_first(fleet: &Fleet) {
     assert_eq!(data(one), data(two));
     one.sh("rm /etc/apt/sources.list.d/bad.list; dpkg-reconfigure apu-data")
         .ok();
-    all_work(fleet, "one host first");
+    all_update(fleet, "one host first");
 }
 
 /// A client has an archive of apu-data's under another spelling, or its sources alone, each in another way: the archive is
