@@ -1,6 +1,6 @@
 //! A fleet: a server and its clients, each a real Debian, up in the time that a test has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,6 +30,8 @@ pub struct Plan {
     addresses: BTreeMap<String, String>,
     class: Option<String>,
     suite: Suite,
+    /// The clients of another suite than that.
+    suites: BTreeMap<String, Suite>,
     flavour: Flavour,
     kind: Kind,
     beside: Option<Service>,
@@ -55,6 +57,12 @@ impl Plan {
     /// Of another suite than bookworm.
     pub const fn suite(mut self, suite: Suite) -> Self {
         self.suite = suite;
+        self
+    }
+
+    /// A client of another suite than the others.
+    pub fn with_suite(mut self, name: &str, suite: Suite) -> Self {
+        self.suites.insert(name.to_owned(), suite);
         self
     }
 
@@ -107,23 +115,29 @@ impl Plan {
     /// # Errors
     /// For want of root, of built packages, or of a tool.
     pub fn try_up(self) -> Result<Fleet> {
-        let (server, clients) = match self.kind {
-            Kind::Enrolled => {
-                let product = Product::built()?;
-                let site = match self.beside {
-                    None => layer::site(&product)?,
-                    Some(service) => layer::site_beside(service, &product)?,
-                };
-                let clients = layer::client(self.suite, self.flavour, &product, &site)?;
-                (Some(site), clients)
-            }
-            Kind::Bare => (
-                Some(layer::server(&Product::built()?)?),
-                layer::bare(self.suite, self.flavour)?,
-            ),
-            Kind::Alone => (None, layer::bare(self.suite, self.flavour)?),
+        let server = match (self.kind, self.beside) {
+            (Kind::Enrolled, None) => Some(layer::site(&Product::built()?)?),
+            (Kind::Enrolled, Some(service)) => Some(layer::site_beside(service, &Product::built()?)?),
+            (Kind::Bare, _) => Some(layer::server(&Product::built()?)?),
+            (Kind::Alone, _) => None,
         };
+        let mut clients: BTreeMap<Suite, Layers> = BTreeMap::new();
+        for name in &self.names {
+            let suite = self.suite_of(name);
+            if let Entry::Vacant(place) = clients.entry(suite) {
+                place.insert(match (self.kind, &server) {
+                    (Kind::Enrolled, Some(site)) => {
+                        layer::client(suite, self.flavour, &Product::built()?, site)?
+                    }
+                    _ => layer::bare(suite, self.flavour)?,
+                });
+            }
+        }
         Fleet::boot(self, server.as_ref(), &clients)
+    }
+
+    fn suite_of(&self, name: &str) -> Suite {
+        self.suites.get(name).copied().unwrap_or(self.suite)
     }
 }
 
@@ -157,10 +171,17 @@ impl Fleet {
             addresses: BTreeMap::new(),
             class: None,
             suite: Suite::default(),
+            suites: BTreeMap::new(),
             flavour: Flavour::default(),
             kind: Kind::Enrolled,
             beside: None,
         }
+    }
+
+    /// A client of each suite, with its name.
+    pub fn of_each_suite() -> Plan {
+        let plan = Self::of(Suite::ALL.map(Suite::name));
+        (Suite::ALL.into_iter()).fold(plan, |plan, suite| plan.with_suite(suite.name(), suite))
     }
 
     /// So many clients, `client001` and on.
@@ -168,7 +189,7 @@ impl Fleet {
         Self::of((1..=size).map(|number| format!("client{number:03}")))
     }
 
-    fn boot(plan: Plan, server: Option<&Layers>, clients: &Layers) -> Result<Self> {
+    fn boot(plan: Plan, server: Option<&Layers>, clients: &BTreeMap<Suite, Layers>) -> Result<Self> {
         let archive = upstream::archive()?;
         let begin = Instant::now();
         let sandbox = Sandbox::new()?;
@@ -197,7 +218,7 @@ impl Fleet {
             keygens.push(keygen(&upper)?);
             births.push(Birth {
                 name: (*name).to_owned(),
-                layers: clients.0.clone(),
+                layers: clients[&plan.suite_of(name)].0.clone(),
                 state,
                 start: START_CLIENT.to_owned(),
             });

@@ -9,7 +9,7 @@ use crate::store::{self, Inputs};
 use crate::tool;
 
 /// A Debian release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Suite {
     /// Debian 11: apt 2.2, OpenSSH 8.4.
     Bullseye,

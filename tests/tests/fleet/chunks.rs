@@ -1,6 +1,6 @@
 //! An index of many pieces, as the real apt of every supported release reads it: .gz alone, and .xz alone.
 
-use apu_tests::{Fleet, Host, Suite};
+use apu_tests::{Fleet, Host};
 
 /// How many .debs are published.
 const DEBS: usize = 3000;
@@ -40,9 +40,38 @@ fn update_by(client: &Host, form: &str) -> String {
     done.stdout
 }
 
-fn apt_reads_all_pieces_on(suite: Suite) {
-    let fleet = Fleet::of(["one"]).suite(suite).up();
-    let (server, one) = (fleet.server(), fleet.host("one"));
+fn apt_reads_all_pieces(client: &Host, server: &Host, local: &str) {
+    let text = word(server, &format!("sha256sum {local}/Packages"));
+    for form in ["gz", "xz"] {
+        let packed = word(server, &format!("sha256sum {local}/Packages.{form}"));
+        let said = update_by(client, form);
+        assert!(
+            said.contains(&format!("/by-hash/SHA256/{packed}")),
+            "Packages.{form} was not fetched on {}: {said}",
+            client.name()
+        );
+        let seen = client.sh("apt-cache dumpavail | grep -c '^Package: many-'").ok();
+        assert_eq!(seen.trim(), DEBS.to_string(), "{form} on {}", client.name());
+        for number in [1, 1700, DEBS] {
+            let shown = client.sh(&format!("apt-cache show many-{number}")).ok();
+            assert!(shown.contains(&format!("\nVersion: 1.{number}\n")), "{shown}");
+        }
+        let read = word(
+            client,
+            &format!(
+                "set -e; rm -f /tmp/Packages.*; helper=/usr/lib/apt/apt-helper; \
+                 $helper download-file http://apu.example.org/local/Packages.{form} /tmp/Packages.{form} >&2; \
+                 $helper cat-file /tmp/Packages.{form} | sha256sum"
+            ),
+        );
+        assert_eq!(read, text, "{form} on {}", client.name());
+    }
+}
+
+#[test]
+fn the_apt_of_every_suite_reads_all_pieces() {
+    let fleet = Fleet::of_each_suite().up();
+    let server = fleet.server();
     server.write("/tmp/make.pl", MAKE);
     server.sh(&format!("perl /tmp/make.pl {DEBS}")).ok();
     // The second time one of them is new, and the other pieces are those of the first.
@@ -52,45 +81,7 @@ fn apt_reads_all_pieces_on(suite: Suite) {
             "set -e; cd {local}; mv many-1700.deb /tmp; apu repo publish; mv /tmp/many-1700.deb .; apu repo publish; apu repo check"
         ))
         .ok();
-
-    let text = word(server, &format!("sha256sum {local}/Packages"));
-    for form in ["gz", "xz"] {
-        let packed = word(server, &format!("sha256sum {local}/Packages.{form}"));
-        let said = update_by(one, form);
-        assert!(
-            said.contains(&format!("/by-hash/SHA256/{packed}")),
-            "Packages.{form} was not fetched on {}: {said}",
-            one.name()
-        );
-        let seen = one.sh("apt-cache dumpavail | grep -c '^Package: many-'").ok();
-        assert_eq!(seen.trim(), DEBS.to_string(), "{form}");
-        for number in [1, 1700, DEBS] {
-            let shown = one.sh(&format!("apt-cache show many-{number}")).ok();
-            assert!(shown.contains(&format!("\nVersion: 1.{number}\n")), "{shown}");
-        }
-        let read = word(
-            one,
-            &format!(
-                "set -e; rm -f /tmp/Packages.*; helper=/usr/lib/apt/apt-helper; \
-                 $helper download-file http://apu.example.org/local/Packages.{form} /tmp/Packages.{form} >&2; \
-                 $helper cat-file /tmp/Packages.{form} | sha256sum"
-            ),
-        );
-        assert_eq!(read, text, "{form}");
+    for client in fleet.clients() {
+        apt_reads_all_pieces(client, server, local);
     }
-}
-
-#[test]
-fn apt_reads_all_pieces_on_bullseye() {
-    apt_reads_all_pieces_on(Suite::Bullseye);
-}
-
-#[test]
-fn apt_reads_all_pieces_on_bookworm() {
-    apt_reads_all_pieces_on(Suite::Bookworm);
-}
-
-#[test]
-fn apt_reads_all_pieces_on_trixie() {
-    apt_reads_all_pieces_on(Suite::Trixie);
 }

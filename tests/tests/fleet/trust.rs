@@ -4,7 +4,7 @@
 //! installed, whatever is tried. One thing apt does not notice: an archive of yesterday, shown to a client that has seen none
 //! of today. Its Valid-Until bounds that; a client that knows a newer one keeps it.
 
-use apu_tests::{Fleet, Gpg, Host, Suite};
+use apu_tests::{Fleet, Gpg, Host};
 
 const ARCHIVE: &str = "/var/lib/apu-data/repo/local";
 const LIST: &str = "/var/lib/apt/lists/apu.example.org_local_._InRelease";
@@ -115,23 +115,27 @@ fn nothing_is_said_against_it(client: &Host) {
 }
 
 fn is_refused(fleet: &Fleet, forgery: &Forgery) -> Result<(), String> {
-    let (server, one) = (fleet.server(), fleet.host("one"));
+    let server = fleet.server();
     fleet.site_offers("bait", "1.0");
     (forgery.made_by)(server);
     let mut wrong = Vec::new();
-    let update = fleet.apt_all("one update");
-    let end = update.end_of("one");
-    let reason = end["text"].to_string();
-    if end["outcome"] != "failed" || !forgery.says.iter().any(|part| reason.contains(part)) {
-        wrong.push(format!("update: {end:#}"));
+    let update = fleet.apt_all("default update");
+    for client in fleet.clients() {
+        let end = update.end_of(client.name());
+        let reason = end["text"].to_string();
+        if end["outcome"] != "failed" || !forgery.says.iter().any(|part| reason.contains(part)) {
+            wrong.push(format!("update on {}: {end:#}", client.name()));
+        }
     }
-    let install = fleet.apt_all("one install bait --yes");
-    let end = install.end_of("one");
-    if end["outcome"] == "changed" || one.version_of("bait").is_some() {
-        wrong.push(format!("install: {end:#}"));
+    let install = fleet.apt_all("default install bait --yes");
+    for client in fleet.clients() {
+        let end = install.end_of(client.name());
+        if end["outcome"] == "changed" || client.version_of("bait").is_some() {
+            wrong.push(format!("install on {}: {end:#}", client.name()));
+        }
     }
     server.exec(&["apu", "repo", "remove", "bait"]).ok();
-    fleet.apt_all("one update").ended("one", "changed");
+    fleet.apt_all("default update").all_ended("changed");
     match wrong.as_slice() {
         [] => Ok(()),
         wrong => Err(format!("{}: {}", forgery.name, wrong.join("\n"))),
@@ -141,28 +145,33 @@ fn is_refused(fleet: &Fleet, forgery: &Forgery) -> Result<(), String> {
 fn a_changed_deb_is_not_installed(fleet: &Fleet) {
     fleet.site_offers("bait", "1.0");
     flip(fleet.server(), "-name 'bait_*.deb'");
-    fleet.apt_all("one update").exited(0);
-    fleet
-        .apt_all("one install bait --yes")
-        .ended("one", "failed")
-        .because("one", "Hash Sum mismatch")
-        .exited(1);
-    assert_eq!(fleet.host("one").version_of("bait"), None);
+    fleet.apt_all("default update").exited(0);
+    let install = fleet.apt_all("default install bait --yes");
+    install.all_ended("failed").exited(1);
+    for client in fleet.clients() {
+        install.because(client.name(), "Hash Sum mismatch");
+        assert_eq!(client.version_of("bait"), None, "{}", client.name());
+    }
     let mended = format!("rm {ARCHIVE}/bait_*.deb && apu repo publish");
     fleet.server().sh(&mended).ok();
 }
 
 fn an_older_archive_is_not_taken_for_a_newer_one(fleet: &Fleet) {
-    let (server, one) = (fleet.server(), fleet.host("one"));
+    let server = fleet.server();
     let release = || server.read(&format!("{ARCHIVE}/InRelease"));
+    let all_know = |release: &Option<String>| {
+        for client in fleet.clients() {
+            assert_eq!(client.read(LIST), *release, "{}", client.name());
+        }
+    };
     server.sh(&format!("cp -a {ARCHIVE} /root/yesterday")).ok();
     let yesterday = release();
     // A Date has whole seconds.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     fleet.site_offers("bait", "1.0");
-    fleet.apt_all("one update").ended("one", "changed").exited(0);
+    fleet.apt_all("default update").all_ended("changed").exited(0);
     let today = release();
-    assert_eq!(one.read(LIST), today);
+    all_know(&today);
 
     // The whole of it, and as if it had just been made: no If-Modified-Since keeps it away.
     server
@@ -172,26 +181,27 @@ fn an_older_archive_is_not_taken_for_a_newer_one(fleet: &Fleet) {
         .ok();
     assert_eq!(release(), yesterday);
     // apt keeps what it has and says nothing, with status 0.
-    fleet.apt_all("one update").ended("one", "unchanged").exited(0);
-    assert_eq!(one.read(LIST), today);
+    fleet.apt_all("default update").all_ended("unchanged").exited(0);
+    all_know(&today);
     // What was there today only, nobody gets from yesterday.
-    fleet
-        .apt_all("one install bait --yes")
-        .ended("one", "failed")
-        .because("one", "404")
-        .exited(1);
-    assert_eq!(one.version_of("bait"), None);
+    let install = fleet.apt_all("default install bait --yes");
+    install.all_ended("failed").exited(1);
+    for client in fleet.clients() {
+        install.because(client.name(), "404");
+        assert_eq!(client.version_of("bait"), None, "{}", client.name());
+        client.sh("rm -r /var/lib/apt/lists").ok();
+    }
 
     // A client that knows nothing of today takes it. Valid-Until is all that bounds this.
-    one.sh("rm -r /var/lib/apt/lists").ok();
-    fleet.apt_all("one update").ended("one", "changed").exited(0);
-    assert_eq!(one.read(LIST), yesterday);
-    fleet.apt_all("one install bait --yes").ended("one", "refused");
+    fleet.apt_all("default update").all_ended("changed").exited(0);
+    all_know(&yesterday);
+    fleet.apt_all("default install bait --yes").all_ended("refused");
 }
 
-fn the_archive_is_trusted_and_no_forgery_of_it(suite: Suite) {
-    let fleet = Fleet::of(["one"]).suite(suite).up();
-    nothing_is_said_against_it(fleet.host("one"));
+#[test]
+fn the_apt_of_every_suite_trusts_the_archive_and_no_forgery_of_it() {
+    let fleet = Fleet::of_each_suite().up();
+    fleet.clients().for_each(nothing_is_said_against_it);
     let refused = FORGERIES.iter().map(|forgery| is_refused(&fleet, forgery));
     let wrong: Vec<_> = refused.filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -200,25 +210,10 @@ fn the_archive_is_trusted_and_no_forgery_of_it(suite: Suite) {
 
     // And all that was only the forgeries.
     fleet.site_offers("bait", "1.1");
-    fleet.apt_all("one update").exited(0);
+    fleet.apt_all("default update").exited(0);
     fleet
-        .apt_all("one install bait --yes")
-        .ended("one", "changed")
+        .apt_all("default install bait --yes")
+        .all_ended("changed")
         .exited(0);
-    nothing_is_said_against_it(fleet.host("one"));
-}
-
-#[test]
-fn bullseye_trusts_the_archive_and_no_forgery_of_it() {
-    the_archive_is_trusted_and_no_forgery_of_it(Suite::Bullseye);
-}
-
-#[test]
-fn bookworm_trusts_the_archive_and_no_forgery_of_it() {
-    the_archive_is_trusted_and_no_forgery_of_it(Suite::Bookworm);
-}
-
-#[test]
-fn trixie_trusts_the_archive_and_no_forgery_of_it() {
-    the_archive_is_trusted_and_no_forgery_of_it(Suite::Trixie);
+    fleet.clients().for_each(nothing_is_said_against_it);
 }
