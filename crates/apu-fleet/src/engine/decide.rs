@@ -69,7 +69,7 @@ pub(super) struct State {
     run: RunState,
     schedule: Schedule,
     phase: Phase,
-    tasks: Vec<Task>,
+    tasks: Arc<[Task]>,
     /// What is known of hosts from the run that this one goes on with.
     carried: HashMap<HostName, Carried>,
     /// The first wave, counted from 0, in which that was not looked at.
@@ -133,7 +133,7 @@ impl State {
             phase,
             begun: now.elapsed,
             started: vec![now.elapsed; tasks.len()],
-            tasks,
+            tasks: tasks.into(),
             carried,
             carried_until: 0,
             held,

@@ -1,5 +1,9 @@
 //! Watches the decider from outside: sees its inputs and its actions, and panics where a promise is broken.
 
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::rc::Rc;
+
 use apu_debian::PackageKey;
 use apu_proto::Verdict;
 
@@ -16,10 +20,34 @@ fn has_failed(outcome: Outcome) -> bool {
     !matches!(outcome, Changed | Unchanged | Skipped | Unreachable)
 }
 
+/// The one case of an exploration: it tells no two observers apart.
+#[derive(Debug, Clone)]
+pub(super) struct OneCase(Rc<Case>);
+
+impl Deref for OneCase {
+    type Target = Case;
+
+    fn deref(&self) -> &Case {
+        &self.0
+    }
+}
+
+impl Hash for OneCase {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl PartialEq for OneCase {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for OneCase {}
+
 /// What an observer knows who sees the inputs and the actions, and nothing of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Observer {
-    pub(super) case: Case,
+    pub(super) case: OneCase,
     has_begun: bool,
     pub(super) interrupts: u32,
     started: Vec<bool>,
@@ -45,7 +73,7 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) fn new(case: &Case) -> Self {
         Self {
-            case: case.clone(),
+            case: OneCase(Rc::new(case.clone())),
             has_begun: false,
             interrupts: 0,
             started: vec![false; case.hosts],
