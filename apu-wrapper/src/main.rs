@@ -8,12 +8,15 @@ mod connect;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use apu_proto::{
     Action, Advice, Cause, ClientOutcome, FEATURES, Frame, PROTOCOL, Reason, Request, RunResult,
 };
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 const SOCKET: &str = "/run/apu/apu.sock";
 
@@ -52,13 +55,17 @@ fn carry(mut line: Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies with plain reads and writes, and flushes each piece.
+/// Copies with plain reads and writes, and flushes each piece; ends where the reader has left, also while there is nothing to copy:
+/// sshd would keep the connection for as long as a silent run takes.
 ///
 /// `io::copy` from a socket to a pipe is splice(2), which locks the pipe while it waits for the socket: sshd, which
 /// reads that pipe, would then hang with all channels of its connection for as long as a run prints nothing.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+fn copy(from: &mut (impl Read + AsFd), to: &mut (impl Write + AsFd)) -> io::Result<()> {
     let mut buffer = [0; 64 * 1024];
     loop {
+        if !wait_for_more(from.as_fd(), to.as_fd())? {
+            return Ok(());
+        }
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(length) => {
@@ -67,6 +74,22 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits for something to read, or its end; false where nobody reads what is written any more.
+fn wait_for_more(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut fds = [
+        PollFd::new(from, PollFlags::POLLIN),
+        // Errors are told without being asked for.
+        PollFd::new(to, PollFlags::empty()),
+    ];
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(fds[1].any() != Some(true)),
         }
     }
 }
@@ -83,4 +106,57 @@ fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
     let text = hello.to_line() + &Frame::Result(Box::new(result)).to_line();
     let _ = io::stdout().lock().write_all(text.as_bytes());
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Copies from a client that has said `hello` and says nothing more, until its reader leaves.
+    fn copies_until<R: Read + Send + 'static>(mut writer: impl Write + AsFd + Send + 'static, mut reader: R) {
+        let (mut client, mut socket) = UnixStream::pair().unwrap();
+        let (ended, end) = mpsc::channel();
+        let copying = thread::spawn(move || {
+            copy(&mut socket, &mut writer).unwrap();
+            ended.send(()).unwrap();
+        });
+        client.write_all(b"hello").unwrap();
+        let mut hello = [0; 5];
+        reader.read_exact(&mut hello).unwrap();
+        assert_eq!(&hello, b"hello");
+        // While somebody reads, it goes on.
+        assert!(end.recv_timeout(Duration::from_millis(100)).is_err());
+        drop(reader);
+        end.recv_timeout(Duration::from_secs(20)).expect("it ends");
+        copying.join().unwrap();
+    }
+
+    #[test]
+    fn a_reader_that_has_left_is_noticed_while_the_client_is_silent() {
+        let (reader, writer) = io::pipe().unwrap();
+        copies_until(writer, reader);
+        let (writer, reader) = UnixStream::pair().unwrap();
+        copies_until(writer, reader);
+    }
+
+    #[test]
+    fn all_that_the_client_has_said_is_copied_before_its_end_counts() {
+        let (mut client, mut socket) = UnixStream::pair().unwrap();
+        client.write_all(&[b'x'; 100_000]).unwrap();
+        drop(client);
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let reading = thread::spawn(move || {
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).unwrap();
+            text.len()
+        });
+        copy(&mut socket, &mut writer).unwrap();
+        drop(writer);
+        assert_eq!(reading.join().unwrap(), 100_000);
+    }
 }
