@@ -92,6 +92,7 @@ impl Context {
         let run = &self.settings.run;
         Limits {
             parallel: run.parallel,
+            connections: self.settings.ssh.connections,
             timeout: patience(operation, run.timeout),
             max_failures: None,
         }

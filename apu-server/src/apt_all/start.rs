@@ -250,7 +250,7 @@ pub(super) fn run_push(
             limits: Limits {
                 parallel: args.parallel.unwrap_or(usual.parallel),
                 timeout: args.timeout.unwrap_or(usual.timeout),
-                max_failures: None,
+                ..usual
             },
             max_failures: args
                 .max_failures

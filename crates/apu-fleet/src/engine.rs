@@ -21,6 +21,7 @@ pub use self::batch::{Batch, Carried, Closing, Limits};
 pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
+use crate::connections::Connections;
 use crate::instruction::Instruction;
 use crate::narrow::Narrowed;
 use crate::outcome::{Ending, Outcome};
@@ -63,6 +64,7 @@ pub(crate) async fn run_phase<T: Transport>(
         timeout: limits.timeout,
         programs: batch.programs.clone(),
         is_stopped: Arc::default(),
+        connections: Arc::new(Connections::new(limits.connections)),
         to,
         tasks: JoinSet::new(),
         indices: HashMap::new(),
@@ -132,6 +134,7 @@ struct Workers<'a, T> {
     programs: Option<Arc<Programs>>,
     /// Whether Ctrl-C was pressed: a host that waits for its first hook is not asked then.
     is_stopped: Arc<AtomicBool>,
+    connections: Arc<Connections>,
     to: mpsc::Sender<(usize, Report)>,
     tasks: JoinSet<()>,
     /// Which host a task runs.
@@ -177,6 +180,7 @@ impl<T: Transport> Workers<'_, T> {
             programs: self.programs.clone(),
             narrowed,
             is_stopped: self.is_stopped.clone(),
+            connections: self.connections.clone(),
         };
         let reporter = self.reporter(index);
         self.spawn(index, async move {

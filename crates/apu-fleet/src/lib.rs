@@ -1,6 +1,7 @@
 //! Classes of hosts, and the engine that runs an operation on them. Nothing here knows a terminal or a settings file.
 
 mod class;
+mod connections;
 mod engine;
 mod event;
 #[cfg(any(test, fuzzing))]

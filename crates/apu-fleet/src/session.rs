@@ -1,5 +1,5 @@
 //! Runs one request on one host: sends it, streams the reply, and attaches again for as long as the time limit allows when
-//! the connection breaks.
+//! the connection breaks, or was let go while the run was silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use apu_debian::Version;
 use apu_proto::{ClientOutcome, Frame, Operation, ReasonCode, Request, RunResult};
+use tokio::sync::SemaphorePermit;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::connections::Connections;
 use crate::health::watch_health;
 use crate::hook::Hook;
 use crate::narrow::{Narrowed, narrow};
@@ -76,6 +78,8 @@ pub(crate) struct Course {
     pub(crate) narrowed: Option<Narrowed>,
     /// Whether nothing new is begun any more.
     pub(crate) is_stopped: Arc<AtomicBool>,
+    /// The connections that its requests share with those of other hosts.
+    pub(crate) connections: Arc<Connections>,
 }
 
 impl Course {
@@ -127,11 +131,14 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
     let mut narrower = None;
     if let Some(narrowed) = &course.narrowed {
         if narrowed.is_open
-            && let Some(ending) = has_begun(transport, task, reporter, limit).await
+            && let Some(ending) = has_begun(transport, task, reporter, course).await
         {
             return watched(transport, task, course, reporter, ending).await;
         }
-        match narrow(transport, task, narrowed, limit).await {
+        let connection = course.connections.take().await;
+        let narrowing = narrow(transport, task, narrowed, limit).await;
+        drop(connection);
+        match narrowing {
             Ok(task) => narrower = Some(task),
             Err(ending) => return *ending,
         }
@@ -139,8 +146,10 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
     let task = narrower.as_ref().unwrap_or(task);
     let run = task.request.run_id();
     let mut trouble = None;
+    // The time that it is waited for begins when it can be asked.
+    let connection = course.connections.take().await;
     let begun = Instant::now();
-    let exchange = send_request(transport, task, reporter, &mut trouble);
+    let exchange = send_request(transport, task, reporter, course, connection, &mut trouble);
     let ending = match timeout_at(begun + limit, exchange).await {
         Ok(ending) => ending,
         // It went down before its answer had come.
@@ -173,15 +182,17 @@ async fn has_begun<T: Transport>(
     transport: &T,
     task: &Task,
     reporter: &Reporter,
-    limit: Duration,
+    course: &Course,
 ) -> Option<Ending> {
     let run = task.request.run_id()?;
+    let limit = course.limit;
+    let _connection = course.connections.take().await;
     let ask = async {
         let answer = match transport.ask(&task.host, &Request::attach(run)).await {
             Ok(answer) => answer,
             Err(why) => return Some(Ending::without_result(Outcome::Unreachable, why, None)),
         };
-        let reply = read_reply(answer, reporter).await;
+        let reply = read_reply(answer, reporter, &mut Reading::default()).await;
         (!reply.knows_no_run()).then(|| reply.ending(task))
     };
     timeout_at(Instant::now() + limit, ask).await.unwrap_or_else(|_| {
@@ -213,22 +224,30 @@ async fn watched<T: Transport>(
     }
 }
 
-/// Sends the request and returns the host's result. A run whose connection breaks is asked for until it has one; `trouble`
-/// is why it has none yet.
+/// Sends the request over this connection and returns the host's result. A run whose connection breaks or is let go is asked for
+/// until it has one; `trouble` is why it has none yet.
 async fn send_request<T: Transport>(
     transport: &T,
     task: &Task,
     reporter: &Reporter,
+    course: &Course,
+    connection: Option<SemaphorePermit<'_>>,
     trouble: &mut Option<Lost>,
 ) -> Ending {
     let run = task.request.run_id();
+    // A request about a run is none itself: what the run ended with is no answer to it.
+    let run_id = run.filter(|_| task.request.operation().is_a_run());
     let answer = match transport.ask(&task.host, &task.request).await {
         Ok(answer) => answer,
         Err(why) => return Ending::without_result(Outcome::Unreachable, why, None),
     };
-    let mut last = read_reply(answer, reporter).await;
-    // A request about a run is none itself: what the run ended with is no answer to it.
-    let Some(run_id) = run.filter(|_| task.request.operation().is_a_run()) else {
+    let mut reading = Reading {
+        let_go_for: run_id.map(|_| &*course.connections),
+        ..Reading::default()
+    };
+    let mut last = read_reply(answer, reporter, &mut reading).await;
+    drop(connection);
+    let Some(run_id) = run_id else {
         return last.ending(task);
     };
 
@@ -243,16 +262,24 @@ async fn send_request<T: Transport>(
             // What answers twice with lines that are no frames is not apu-client: a third try would not help.
             return last.ending(task);
         }
-        *trouble = Some(lost.clone());
-        reporter.tell(Report::Reconnecting(last.words.clone())).await;
+        reading.is_quiet = last.is_let_go;
+        *trouble = (!last.is_let_go).then(|| lost.clone());
+        if !last.is_let_go {
+            reporter.tell(Report::Reconnecting(last.words.clone())).await;
+        }
         garbage += last.garbage;
+        let told_before = reading.told;
         last = loop {
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
+            let _connection = course.connections.take().await;
             match transport.ask(&task.host, &attach).await {
-                Ok(answer) => break read_reply(answer, reporter).await,
+                Ok(answer) => break read_reply(answer, reporter, &mut reading).await,
                 Err(why) => {
                     let passes = may_pass(why.code);
+                    if std::mem::take(&mut reading.is_quiet) {
+                        reporter.tell(Report::Reconnecting(why.detail.join("\n"))).await;
+                    }
                     let lost = Lost {
                         then: Some(Box::new(why)),
                         ..lost.clone()
@@ -266,10 +293,11 @@ async fn send_request<T: Transport>(
                 }
             }
         };
-        if last.knows_no_run() {
+        // A client that knew the run and knows it no more says so itself.
+        if last.knows_no_run() && !reading.has_begun {
             return Ending::without_result(Outcome::Failed, ServerCause::LostBeforeBegin(lost), None);
         }
-        if last.has_answered {
+        if reading.told > told_before || (last.has_answered && !last.is_let_go) {
             pause = FIRST_PAUSE;
         }
     }
@@ -303,56 +331,102 @@ struct Reply {
     client: Client,
     /// Whether the client sent anything that it could have said.
     has_answered: bool,
+    /// Whether the connection went to another host, while the run was silent.
+    is_let_go: bool,
     words: String,
     garbage: u64,
     /// How the first line that was no frame begins.
     stray: String,
 }
 
-/// Reads an answer to its result, or to its end without one.
-async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter) -> Reply {
+/// How the answers about one run are read, one after the other.
+#[derive(Default)]
+struct Reading<'a> {
+    /// How many frames of the run's log were told: each answer has it from its start.
+    told: u64,
+    /// Whether the client has said that it has the run.
+    has_begun: bool,
+    /// Whether it is of no interest that the client answers: nothing was wrong before.
+    is_quiet: bool,
+    /// For whose requests a silent run lets its connection go, if it does.
+    let_go_for: Option<&'a Connections>,
+}
+
+impl Reading<'_> {
+    /// Waits until the connection is to be let go, which is never before the client has the run.
+    async fn is_to_let_go(&self) {
+        match self.let_go_for {
+            Some(connections) if self.has_begun => connections.are_wanted().await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Reads an answer to its result, to its end without one, or until it is let go.
+async fn read_reply<A: Answer>(mut answer: A, reporter: &Reporter, reading: &mut Reading<'_>) -> Reply {
     let reused = answer.reused();
-    reporter.tell(Report::Connected { reused }).await;
+    if !reading.is_quiet {
+        reporter.tell(Report::Connected { reused }).await;
+    }
     let mut frames = FrameReader::new(answer.bytes());
     let mut client = Client::default();
     let mut result = None;
     let mut has_answered = false;
-    while let Some(frame) = frames.next().await {
+    let mut is_let_go = false;
+    let mut of_log = 0;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = frames.next() => frame,
+            () = reading.is_to_let_go() => {
+                is_let_go = true;
+                None
+            }
+        };
+        let Some(frame) = frame else { break };
         has_answered = true;
         match frame {
             Frame::Result(last) => {
                 result = Some(last);
                 break;
             }
-            frame => {
-                if let Frame::Hello {
-                    client: version,
-                    features,
-                    ..
-                } = &frame
-                {
-                    client = Client {
-                        version: version.clone(),
-                        features: features.clone(),
-                    };
+            Frame::Hello {
+                client: ref version,
+                ref features,
+                run,
+                ..
+            } => {
+                client = Client {
+                    version: version.clone(),
+                    features: features.clone(),
+                };
+                reading.has_begun |= run.is_some();
+                if !reading.is_quiet {
+                    reporter.tell(Report::Frame(frame)).await;
                 }
-                reporter.tell(Report::Frame(frame)).await;
+            }
+            frame => {
+                of_log += 1;
+                if of_log > reading.told {
+                    reading.told = of_log;
+                    reporter.tell(Report::Frame(frame)).await;
+                }
             }
         }
     }
     let garbage = frames.garbage;
     let stray = std::mem::take(&mut frames.stray);
-    let words = match result {
-        Some(_) => {
-            answer.finish().await;
-            String::new()
-        }
-        None => answer.last_words().await,
+    let words = if result.is_some() || is_let_go {
+        answer.finish().await;
+        String::new()
+    } else {
+        answer.last_words().await
     };
     Reply {
         result,
         client,
         has_answered,
+        is_let_go,
         words,
         garbage,
         stray,
@@ -442,6 +516,7 @@ mod tests {
                 features: features.to_vec(),
             },
             has_answered: true,
+            is_let_go: false,
             words: String::new(),
             garbage: 0,
             stray: String::new(),

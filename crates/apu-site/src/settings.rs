@@ -78,6 +78,8 @@ pub struct Ssh {
     pub keep_open: Duration,
     /// How many idle connections are kept at most.
     pub most_kept: NonZeroUsize,
+    /// How many hosts are talked to at once, however many are at work.
+    pub connections: NonZeroUsize,
     /// How many handshakes run at once.
     pub handshakes: NonZeroUsize,
 }
@@ -92,6 +94,7 @@ impl Default for Ssh {
             connect_timeout: Duration::from_secs(10),
             keep_open: Duration::from_secs(60),
             most_kept: NonZeroUsize::new(200).unwrap_or(NonZeroUsize::MIN),
+            connections: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             handshakes: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
         }
     }
@@ -371,7 +374,7 @@ mod tests {
     fn every_key_is_read() {
         let settings = Settings::parse(
             "[ssh]\nuser='push'\nport=2222\nkey='/k'\nkey_exchange='post-quantum'\nconnect_timeout=3\n\
-             keep_open=0\nmost_kept=9\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\nmax_failures='10%'\n[client]\nexclusive=true\n\
+             keep_open=0\nmost_kept=9\nconnections=7\nhandshakes=8\n[run]\nparallel=5\ntimeout=7\nlock_wait='2m'\nmax_failures='10%'\n[client]\nexclusive=true\n\
              url='http://apu.example.org/local'\nproxy='http://apu.example.org:3128'\n[archive]\norigin='Site'\n\
              label='Site'\nsuite='stable'\nmay_replace=['nginx']\nvalid_days=7\npath='/srv/local'\n[[archives]]\nname='extra'\n\
              path='/srv/extra'\nurl='http://apu.example.org/extra'\nsuite='bookworm'\ncomponents=['main']\n\
@@ -384,6 +387,7 @@ mod tests {
             (settings.ssh.most_kept.get(), settings.ssh.port.unwrap().get()),
             (9, 2222)
         );
+        assert_eq!(settings.ssh.connections.get(), 7);
         assert_eq!(settings.run.parallel.get(), 5);
         assert_eq!(settings.run.max_failures, Some(MaxFailures::Percent(10)));
         let number = Settings::parse("[run]\nmax_failures = 0\n").unwrap();

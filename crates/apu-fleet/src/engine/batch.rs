@@ -21,6 +21,8 @@ use crate::task::Task;
 pub struct Limits {
     /// Hosts at work at once.
     pub parallel: NonZeroUsize,
+    /// Connections at once: a run that is silent needs none.
+    pub connections: NonZeroUsize,
     /// How long one host is waited for.
     pub timeout: Duration,
     /// How many hosts of the push may fail; with one more, nothing new is started.

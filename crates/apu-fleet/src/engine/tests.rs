@@ -17,6 +17,7 @@ use crate::reason::{HostReason, Lost, ServerAdvice, ServerCause, ServerReason, W
 use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
+mod connections;
 mod reboots;
 mod waves;
 
@@ -201,6 +202,7 @@ impl Ran {
 
 const LIMITS: Limits = Limits {
     parallel: NonZeroUsize::new(50).unwrap(),
+    connections: NonZeroUsize::new(50).unwrap(),
     timeout: Duration::from_secs(60),
     max_failures: None,
 };
@@ -500,8 +502,7 @@ async fn no_host_is_asked_before_that_is_written_down() {
     let script = Arc::new(Script::default());
     let limits = Limits {
         parallel: NonZeroUsize::new(1).unwrap(),
-        timeout: Duration::from_secs(60),
-        max_failures: None,
+        ..LIMITS
     };
     let (_stop, stops) = mpsc::unbounded_channel();
     let sinks = Sinks::default().with(Disk { starts: Vec::new() });

@@ -308,6 +308,7 @@ impl Story {
         };
         let limits = Limits {
             parallel: NonZeroUsize::new(self.parallel).unwrap(),
+            connections: NonZeroUsize::new(self.parallel).unwrap(),
             timeout: Duration::from_secs(3600),
             max_failures: self.max_failures,
         };

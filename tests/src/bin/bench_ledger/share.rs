@@ -104,6 +104,7 @@ fn run(ledger: Option<Ledger>) -> Result<(f64, f64)> {
         }
         let limits = Limits {
             parallel: NonZeroUsize::new(PARALLEL).context("nobody works")?,
+            connections: NonZeroUsize::new(PARALLEL).context("nobody works")?,
             timeout: Duration::from_secs(3600),
             max_failures: None,
         };

@@ -62,9 +62,8 @@ async fn reboot<const N: usize>(hosts: [(&'static str, &str, Vec<Act>); N], wave
     let (_stop, stopped) = mpsc::unbounded_channel();
     let mut runner = Runner::start(&script, stopped, sinks, announcement);
     let limits = Limits {
-        parallel: NonZeroUsize::new(50).unwrap(),
         timeout: LIMIT,
-        max_failures: None,
+        ..LIMITS
     };
     runner.phase(batch, limits).await;
     let run_state = runner.finish(0);
