@@ -48,6 +48,7 @@ mod sitting;
 mod slots;
 mod stored_plans;
 mod suites;
+mod torture;
 mod trials;
 mod trust;
 mod waves;
