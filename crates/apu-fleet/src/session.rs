@@ -28,6 +28,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Each further pause is twice as long, up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// The pauses after which a request that changes nothing is asked again when its connection breaks.
+const PAUSES: [Duration; 2] = [FIRST_PAUSE, FIRST_PAUSE.saturating_mul(2)];
+
 /// What is told about a host while it works.
 #[derive(Debug, Clone)]
 pub(crate) enum Report {
@@ -248,7 +251,10 @@ async fn send_request<T: Transport>(
     let mut last = read_reply(answer, reporter, &mut reading).await;
     drop(connection);
     let Some(run_id) = run_id else {
-        return last.ending(task);
+        return match ask_again(transport, task, reporter, course, (last, &mut reading), trouble).await {
+            Ok(last) => last.ending(task),
+            Err(why) => Ending::without_result(Outcome::Unreachable, why, None),
+        };
     };
 
     let attach = Request::attach(run_id);
@@ -304,6 +310,41 @@ async fn send_request<T: Transport>(
     let mut ending = last.ending(task);
     ending.garbage += garbage;
     ending
+}
+
+/// Asks a few times more for an answer whose connection broke: the request changes nothing.
+///
+/// # Errors
+/// Why the host could not be asked the last time.
+async fn ask_again<T: Transport>(
+    transport: &T,
+    task: &Task,
+    reporter: &Reporter,
+    course: &Course,
+    (mut last, reading): (Reply, &mut Reading<'_>),
+    trouble: &mut Option<Lost>,
+) -> Result<Reply, ServerReason> {
+    let mut answered = Ok(());
+    for pause in PAUSES {
+        if answered.is_ok() {
+            if last.result.is_some() || last.is_a_stranger_s() {
+                break;
+            }
+            *trouble = Some(last.lost());
+            reporter.tell(Report::Reconnecting(last.words.clone())).await;
+        }
+        sleep(pause).await;
+        let _connection = course.connections.take().await;
+        answered = match transport.ask(&task.host, &task.request).await {
+            Ok(answer) => {
+                last = read_reply(answer, reporter, reading).await;
+                Ok(())
+            }
+            Err(why) if may_pass(why.code) => Err(why),
+            Err(why) => return Err(why),
+        };
+    }
+    answered.map(|()| last)
 }
 
 /// Whether another try may succeed without anybody's help: the host may be starting again, or the network be down.

@@ -95,3 +95,41 @@ async fn a_log_is_told_once_however_often_the_connection_breaks() {
     let lines = of(&ran, "a").into_iter().filter(|event| *event == "line a");
     assert_eq!(lines.count(), 2, "{:?}", ran.events);
 }
+
+/// Asks one host for a plan; how it ended, and what it was asked.
+async fn plan(acts: Vec<Act>) -> (Outcome, usize) {
+    let script = Arc::new(Script {
+        acts: [("a", acts)].into(),
+        ..Script::default()
+    });
+    let hosts = [Host::plain("a".parse().unwrap())];
+    let request = Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap();
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    let (_keep, stops) = mpsc::unbounded_channel();
+    let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);
+    runner
+        .phase(Batch::of(Phase::Plan, &hosts, &request), LIMITS)
+        .await;
+    let outcome = runner.finish(0).ending(&hosts[0].name).unwrap().outcome;
+    let asked = script.asked.lock().unwrap();
+    assert!(
+        asked.iter().all(|(_, line)| line == "apu/1 upgrade dry_run=yes"),
+        "{asked:?}"
+    );
+    (outcome, asked.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_whose_connection_breaks_is_asked_for_again_a_few_times() {
+    let cut = || Act::Says(HELLO);
+    // An answer is an answer, though this one is of a client that is too old for plans.
+    let answered = plan(vec![cut(), Act::Unreachable, Act::Says(OLD_PLAN)]).await;
+    assert_eq!(answered, (Outcome::Refused, 3));
+    assert_eq!(plan(vec![cut(), cut(), cut()]).await, (Outcome::Lost, 3));
+    let gone = vec![cut(), Act::Unreachable, Act::Unreachable];
+    assert_eq!(plan(gone).await, (Outcome::Unreachable, 3));
+    assert_eq!(plan(vec![cut(), Act::Stranger]).await, (Outcome::Unreachable, 2));
+    // What was never reached is asked once, and what no apu-client says twice.
+    assert_eq!(plan(vec![Act::Unreachable]).await, (Outcome::Unreachable, 1));
+    assert_eq!(plan(vec![Act::Says("welcome\n")]).await, (Outcome::Lost, 1));
+}
