@@ -7,6 +7,7 @@ pub(crate) mod locks;
 pub(crate) mod os_release;
 pub(crate) mod paths;
 pub(crate) mod process;
+pub(crate) mod process_tree;
 pub(crate) mod services;
 pub(crate) mod signals;
 pub(crate) mod spawn;

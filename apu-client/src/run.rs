@@ -31,6 +31,7 @@ mod set_holds;
 mod simulation;
 pub(crate) mod site_archives;
 mod space;
+mod stall;
 pub(crate) mod supervise;
 mod tail;
 mod update;

@@ -28,5 +28,6 @@ pub mod runs;
 mod screen;
 pub mod server_reason;
 mod size;
+mod stall;
 pub mod status;
 pub mod summary;

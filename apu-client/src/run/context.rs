@@ -73,6 +73,7 @@ impl Run<'_> {
             program,
             arguments,
             environment,
+            self.policy.stall_after(),
         )
         .map_err(|error| Refusal::fault_at(Action::RunProgram, program.as_ref(), &error))
     }

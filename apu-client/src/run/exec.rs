@@ -7,16 +7,18 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use apu_proto::Frame;
 use nix::unistd::Pid;
 
 use super::run_dir::{Log, RunDir};
+use super::stall::StallWatch;
 use super::tail::Tail;
 use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
 use crate::os::process::Process;
+use crate::os::process_tree::tree;
 use crate::os::signals::Signals;
 use crate::os::spawn::{self, Exit, Streams};
 
@@ -48,7 +50,8 @@ const MAX_REPORTED: u64 = 4 * 1024 * 1024;
 /// Bytes that a frame adds to the line that it carries.
 const FRAME_OVERHEAD: u64 = 31;
 
-/// Runs a program to its end, whatever signals come meanwhile.
+/// Runs a program to its end, whatever signals come meanwhile. Where it and all that it started show no sign of life for as long as
+/// `stall_after`, that is told.
 pub(crate) fn run(
     run_dir: &RunDir,
     log: &mut Log,
@@ -56,6 +59,7 @@ pub(crate) fn run(
     program: &str,
     arguments: &[String],
     environment: &[&str],
+    stall_after: Option<Duration>,
 ) -> io::Result<Completed> {
     let open = |name: &str| {
         let path = run_dir.path(name);
@@ -81,6 +85,7 @@ pub(crate) fn run(
     let pid = spawn::spawn(program, arguments, environment, streams)?;
     note_process(run_dir, pid);
     let mut stop_reported = signals.stop_requested();
+    let mut stall = stall_after.map(|limit| StallWatch::new(limit, Instant::now()));
     let exit = loop {
         if let Some(exit) = spawn::poll(pid) {
             break exit;
@@ -91,7 +96,17 @@ pub(crate) fn run(
             let text = "apu-client was asked to stop and waits for this run to end".to_owned();
             log.frame(&Frame::Line { text });
         }
-        reader.read_new(log, false);
+        let is_news = reader.read_new(log, false);
+        if let Some(stall) = &mut stall {
+            let now = Instant::now();
+            if is_news {
+                stall.is_alive(now);
+            }
+            // Processes that cannot be looked at are none that hang.
+            if let Some(frame) = stall.look(now, || tree(pid).unwrap_or_default()) {
+                log.frame(&frame);
+            }
+        }
         if reader.output.disk_usage() > MAX_REPORTED {
             if reader.output.has_unread() {
                 // The last lines tell most, so older ones are skipped.
@@ -173,6 +188,10 @@ mod tests {
     use crate::run::run_dir::Claim;
 
     fn run_script(script: &str) -> (Completed, String) {
+        run_watched(script, None)
+    }
+
+    fn run_watched(script: &str, stall_after: Option<Duration>) -> (Completed, String) {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
@@ -183,7 +202,16 @@ mod tests {
         // Signals are blocked for a thread, so this test's own must not keep them.
         let worker = std::thread::spawn(move || {
             let (mut log, mut signals) = (run_dir.start_log().unwrap(), Signals::block().unwrap());
-            let completed = run(&run_dir, &mut log, &mut signals, "/bin/sh", &script, &[]).unwrap();
+            let completed = run(
+                &run_dir,
+                &mut log,
+                &mut signals,
+                "/bin/sh",
+                &script,
+                &[],
+                stall_after,
+            )
+            .unwrap();
             (completed, fs::read_to_string(run_dir.path("log")).unwrap())
         });
         worker.join().unwrap()
@@ -210,6 +238,24 @@ mod tests {
         assert!((log.len() as u64) < 5 * MAX_REPORTED, "{}", log.len());
         assert!(log.contains("tells no more of this output"));
         assert_eq!(completed.complaints.len(), 1, "{completed:?}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_told_with_what_it_started() {
+        let limit = Some(Duration::from_millis(300));
+        let (completed, log) = run_watched("echo begun; /bin/sleep 2; echo done", limit);
+        assert_eq!(completed.exit, Exit::Code(0));
+        let stalled: Vec<Frame> = (log.lines())
+            .filter_map(|line| Frame::from_line(line.as_bytes()).ok())
+            .filter(|frame| matches!(frame, Frame::Stalled { .. }))
+            .collect();
+        let Some(Frame::Stalled { processes, .. }) = stalled.first() else {
+            panic!("not told: {log}");
+        };
+        let names: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+        assert_eq!(names, ["sh", "sleep"]);
+        // Ever more rarely: after 0.3, 0.6 and 1.2 seconds or later.
+        assert!(stalled.len() <= 3, "{log}");
     }
 
     #[test]

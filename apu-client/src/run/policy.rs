@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use apu_debian::{Closed, WallTime, Windows, ZoneName};
 use apu_proto::{Cause, Operation, Reason, Request};
@@ -21,6 +22,8 @@ pub(crate) struct Policy {
     pub(crate) conffiles: Conffiles,
     install: Install,
     maintenance: Windows,
+    /// After how many seconds without a sign of life a run is said to have stalled; 0 is never.
+    stall_after: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -61,6 +64,7 @@ impl Default for Policy {
             conffiles: Conffiles::Keep,
             install: Install::default(),
             maintenance: Windows::default(),
+            stall_after: 120,
         }
     }
 }
@@ -97,6 +101,11 @@ impl Policy {
         }
         let text = fs::read_to_string(&path).map_err(PolicyError::Read)?;
         Self::parse(&text)
+    }
+
+    /// After how long a run without a sign of life is said to have stalled; none where that is not to be told.
+    pub(crate) fn stall_after(&self) -> Option<Duration> {
+        (self.stall_after > 0).then(|| Duration::from_secs(self.stall_after.into()))
     }
 
     fn parse(text: &str) -> Result<Self, PolicyError> {

@@ -15,6 +15,7 @@ use super::paint::Paint;
 use super::plans::outlook;
 use super::screen::lines;
 use super::server_reason::hook_failed;
+use super::stall::stall_text;
 
 /// The most lines that are shown of what a hook printed.
 const MOST_LINES: usize = 20;
@@ -49,6 +50,11 @@ impl OutputOptions {
             Event::Line { host, text } if self.verbose => {
                 format!("{} {}", self.paint.faint(&format!("{host}|")), clean(text))
             }
+            Event::Stalled {
+                host,
+                seconds,
+                processes,
+            } if !self.quiet => format!("{host}: {}", stall_text(*seconds, processes)),
             Event::Reconnecting { host, text } if self.verbose => {
                 format!("{host}: the connection was lost, asking again: {}", clean(text))
             }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::clean::clean;
 use super::groups::set;
+use super::stall::stall_text;
 
 /// How many waves are shown at once.
 const MOST_WAVES: usize = 3;
@@ -128,6 +129,9 @@ fn stage(stage: &Stage) -> String {
         Stage::Rebooting => "reboots".to_owned(),
         Stage::Checking => "changed; its health is watched".to_owned(),
         Stage::Hook(hook) => format!("its {hook} hook is called"),
+        Stage::Stalled {
+            seconds, processes, ..
+        } => stall_text(*seconds, processes),
         Stage::Waiting { holder } if holder.is_empty() => "waits for a lock".to_owned(),
         Stage::Waiting { holder } => format!("waits for {}", clean(holder)),
         Stage::Progress {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use apu_debian::PackageKey;
-use apu_proto::{Operation, PackageArg, Phase as Activity, RunId};
+use apu_proto::{Operation, PackageArg, Phase as Activity, RunId, StalledProcess};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -208,6 +208,15 @@ pub enum Event {
         host: HostName,
         /// Not to be trusted.
         text: String,
+    },
+    /// The run shows no sign of life there. It is told again for as long as it lasts, ever more rarely.
+    Stalled {
+        /// The host.
+        host: HostName,
+        /// For so many seconds by now.
+        seconds: u64,
+        /// The processes of the run, parents first; their names are not to be trusted.
+        processes: Vec<StalledProcess>,
     },
     /// The connection was lost; the run is asked for again.
     Reconnecting {
@@ -460,7 +469,16 @@ mod tests {
                 host: host(),
                 text: "x".into(),
             },
-            Some(Event::Line { .. }) => Event::Reconnecting {
+            Some(Event::Line { .. }) => Event::Stalled {
+                host: host(),
+                seconds: 120,
+                processes: vec![apu_proto::StalledProcess {
+                    pid: 7,
+                    name: "sleep".into(),
+                    waits_in: "hrtimer_nanosleep".into(),
+                }],
+            },
+            Some(Event::Stalled { .. }) => Event::Reconnecting {
                 host: host(),
                 text: "cut".into(),
             },
@@ -568,7 +586,7 @@ mod tests {
             }
             last = next(Some(&event));
         }
-        assert_eq!(number, 25);
+        assert_eq!(number, 26);
         for outcome in Outcome::ALL {
             assert!(rest.contains(outcome.as_str()), "{outcome} is not there");
         }

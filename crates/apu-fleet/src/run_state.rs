@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use apu_proto::{Operation, Phase as Activity};
+use apu_proto::{Operation, Phase as Activity, StalledProcess};
 use jiff::Timestamp;
 
 use crate::event::{Approval, Event, PauseCause, Phase, TimedEvent, WaveVerdict};
@@ -59,6 +59,15 @@ pub enum Stage {
         /// The package.
         package: String,
     },
+    /// At this work, and without a sign of life.
+    Stalled {
+        /// For so many seconds when it was told.
+        seconds: u64,
+        /// The processes of the run.
+        processes: Vec<StalledProcess>,
+        /// What it was at.
+        at: Box<Stage>,
+    },
     /// Being asked again after a lost connection.
     Reconnecting,
     /// Going down for a reboot, or coming back from it.
@@ -70,6 +79,14 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The work alone.
+    fn without_stall(self) -> Self {
+        match self {
+            Self::Stalled { at, .. } => *at,
+            at => at,
+        }
+    }
+
     /// Whether the other is the same work, further on.
     fn goes_on_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -91,6 +108,7 @@ impl Stage {
     fn work(&self) -> Option<(WorkKind, &str)> {
         Some(match self {
             Self::Reconnecting => return None,
+            Self::Stalled { at, .. } => return at.work(),
             Self::Connecting => (WorkKind::Connecting, ""),
             Self::Checking => (WorkKind::Checking, ""),
             Self::Rebooting => (WorkKind::Rebooting, ""),
@@ -264,6 +282,20 @@ impl RunState {
                     timed.at,
                 );
             }
+            Event::Stalled {
+                host,
+                seconds,
+                processes,
+            } => {
+                let (seconds, processes) = (*seconds, processes.clone());
+                self.replace_stage(host, |at| Stage::Stalled {
+                    seconds,
+                    processes,
+                    at: Box::new(at.without_stall()),
+                });
+            }
+            // What prints lives.
+            Event::Line { host, .. } => self.replace_stage(host, Stage::without_stall),
             Event::Reconnecting { host, .. } => self.at(host, Stage::Reconnecting, timed.at),
             Event::Rebooting { host } => self.at(host, Stage::Rebooting, timed.at),
             Event::Checking { host, .. } => self.at(host, Stage::Checking, timed.at),
@@ -343,13 +375,22 @@ impl RunState {
                     self.interrupts += 1;
                 }
             }
-            Event::Line { .. } | Event::HeldBack { .. } | Event::Unknown => {}
+            Event::HeldBack { .. } | Event::Unknown => {}
         }
     }
 
     fn set(&mut self, host: &HostName, state: HostState) {
         if let Some(&place) = self.places.get(host) {
             self.hosts[place].1 = state;
+        }
+    }
+
+    /// Replaces what a host at work is at by the same work, in another light.
+    fn replace_stage(&mut self, host: &HostName, change: impl FnOnce(Stage) -> Stage) {
+        if let Some(&place) = self.places.get(host)
+            && let HostState::Running { at, .. } = &mut self.hosts[place].1
+        {
+            *at = change(std::mem::replace(at, Stage::Asked));
         }
     }
 

@@ -10,6 +10,12 @@ const WAITS: u32 = 20;
 /// How many lost connections of a host are noted, in a run.
 const RECONNECTS: u32 = 50;
 
+/// How many times it is noted that a run of a host shows no sign of life.
+const STALLS: u32 = 20;
+
+/// The longest name of a process or of a function of the kernel, in bytes.
+const LONGEST_NAME: usize = 64;
+
 /// The longest text of such an event, in bytes.
 const LONGEST_TEXT: usize = 1000;
 
@@ -23,6 +29,7 @@ struct Told {
     /// The lock that it was last noted to wait for, and who held it.
     waits_for: Option<(String, String)>,
     reconnects: u32,
+    stalls: u32,
 }
 
 impl Limits {
@@ -40,6 +47,12 @@ impl Limits {
                     told.waits += 1;
                     told.waits_for = Some((cut(lock).to_owned(), cut(holder).to_owned()));
                 }
+                is_kept
+            }
+            Event::Stalled { host, .. } => {
+                let told = self.0.entry(host.clone()).or_default();
+                let is_kept = told.stalls < STALLS;
+                told.stalls += u32::from(is_kept);
                 is_kept
             }
             Event::Reconnecting { host, .. } => {
@@ -68,6 +81,14 @@ pub(crate) fn shorten(event: &mut Event) {
             holder.truncate(cut(holder).len());
         }
         Event::Reconnecting { text, .. } => text.truncate(cut(text).len()),
+        Event::Stalled { processes, .. } => {
+            for process in processes {
+                process.name.truncate(begin_of(&process.name, LONGEST_NAME).len());
+                process
+                    .waits_in
+                    .truncate(begin_of(&process.waits_in, LONGEST_NAME).len());
+            }
+        }
         _ => {}
     }
 }
@@ -122,6 +143,18 @@ mod tests {
             text: "cut".into(),
         };
         assert_eq!((0..1000).filter(|_| limits.admit(&lost)).count(), 50);
+        let mut stalled = Event::Stalled {
+            host: "web1".parse().unwrap(),
+            seconds: 120,
+            processes: vec![apu_proto::StalledProcess {
+                pid: 7,
+                name: "x".repeat(9999),
+                waits_in: "y".repeat(9999),
+            }],
+        };
+        assert_eq!((0..1000).filter(|_| limits.admit(&stalled)).count(), 20);
+        shorten(&mut stalled);
+        assert!(format!("{stalled:?}").len() < 300);
     }
 
     #[test]

@@ -54,6 +54,13 @@ pub enum Frame {
         /// Without its line end, at most [`MAX_LINE`] bytes; not to be trusted, and not to be shown uncleaned.
         text: String,
     },
+    /// The run shows no sign of life: it prints nothing, uses no processor time, and starts and ends no process.
+    Stalled {
+        /// For so many seconds by now.
+        seconds: u64,
+        /// The program at work and what it started, parents first; of many, those that were started last.
+        processes: Vec<StalledProcess>,
+    },
     /// Last: what happened.
     Result(Box<RunResult>),
     /// A frame of a later version.
@@ -64,6 +71,23 @@ pub enum Frame {
 /// Reads a percentage. JSON has numbers that are infinite in this type, and has no word for an infinite number.
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     f32::deserialize(deserializer).map(|percent| percent.clamp(0.0, 100.0))
+}
+
+/// A process that shows no sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StalledProcess {
+    /// Its number on the client.
+    pub pid: u32,
+    /// The name of its program, as it chose it; not to be trusted.
+    pub name: String,
+    /// The kernel's function in which it sleeps, such as `do_wait` for one that waits for a child; empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub waits_in: String,
+}
+
+impl StalledProcess {
+    /// How many processes of a run are told at most.
+    pub const MOST: usize = 20;
 }
 
 /// What a run is at.

@@ -35,7 +35,7 @@ pub use conffile::{
     NewQuestions,
 };
 pub use features::{FEATURES, Feature};
-pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase};
+pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};
 pub use hold::{Hold, HoldReason, MAX_HOLD_END, MAX_HOLD_REASON, MAX_HOLDS};
 pub use key::{KeyFingerprint, KeyFingerprintError};

@@ -230,3 +230,40 @@ fn when_the_time_is_up_the_package_at_work_is_named_and_what_a_second_run_waits_
     let attached = fleet.apu(&format!("attach web1 {run}"));
     assert_eq!(attached.code, 0, "{attached:?}");
 }
+
+/// A package of which the script waits for time to pass.
+const HANGS: &str = "set -e; umask 022; rm -rf /tmp/tree; mkdir -p /tmp/tree/DEBIAN
+    printf 'Package: hangs\\nVersion: 1.0\\nArchitecture: all\\nMaintainer: apu tests <apu@example.org>\\nDescription: test package\\n' \
+        >/tmp/tree/DEBIAN/control
+    printf '#!/bin/sh\\nsleep 12\\n' >/tmp/tree/DEBIAN/postinst
+    chmod 755 /tmp/tree/DEBIAN/postinst
+    dpkg-deb -Zgzip --root-owner-group --build /tmp/tree /tmp/hangs_1.0_all.deb
+    apu repo add /tmp/hangs_1.0_all.deb";
+
+#[test]
+fn a_script_that_hangs_is_told_while_it_hangs_with_what_it_waits_for() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    fleet.server().sh(HANGS).ok();
+    let policy = web1.read("/etc/apu-client/policy.toml").unwrap();
+    let hasty = policy.replace("stall_after = 120", "stall_after = 3");
+    assert_ne!(hasty, policy);
+    web1.write("/etc/apu-client/policy.toml", &hasty);
+    fleet.apt_all("web1 update").exited(0);
+    let run = fleet.apt_all("web1 install hangs --yes");
+    run.ended("web1", "changed").exited(0);
+    let stalls: Vec<_> = run
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "stalled")
+        .collect();
+    let first = stalls.first().unwrap_or_else(|| panic!("no stall in {run:?}"));
+    let processes = first["processes"].as_array().unwrap();
+    let names: Vec<&str> = processes
+        .iter()
+        .filter_map(|process| process["name"].as_str())
+        .collect();
+    assert_eq!(names[0], "apt-get", "{first}");
+    assert_eq!(names[names.len() - 2..], ["hangs.postinst", "sleep"], "{first}");
+    assert!(stalls.len() < 3, "{stalls:?}");
+}

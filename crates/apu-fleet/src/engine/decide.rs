@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{Frame, Operation, Verdict};
+use apu_proto::{Frame, Operation, StalledProcess, Verdict};
 use jiff::Timestamp;
 
 use super::batch::{Batch, Carried, Closing};
@@ -460,6 +460,17 @@ impl State {
                     package,
                 },
                 Frame::Line { text } => Event::Line { host, text },
+                Frame::Stalled {
+                    seconds,
+                    mut processes,
+                } => {
+                    processes.truncate(StalledProcess::MOST);
+                    Event::Stalled {
+                        host,
+                        seconds,
+                        processes,
+                    }
+                }
                 Frame::Result(_) | Frame::Unknown => return,
             },
         };

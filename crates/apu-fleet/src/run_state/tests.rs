@@ -104,6 +104,35 @@ fn a_host_that_has_not_ended_is_told_with_what_it_is_at_and_since_when() {
 }
 
 #[test]
+fn a_stall_is_of_the_work_that_the_host_is_at_and_ends_with_the_next_line_or_step() {
+    let stalled = |seconds| Event::Stalled {
+        host: web1(),
+        seconds,
+        processes: Vec::new(),
+    };
+    let line = Event::Line {
+        host: web1(),
+        text: "x".into(),
+    };
+    let stage = |events: &[(i64, Event)]| match did(events).hosts().next().unwrap().1 {
+        HostState::Running { at, .. } => at.clone(),
+        other => panic!("{other:?}"),
+    };
+    let hangs = [(2, installs(10.0, "a")), (9, stalled(60)), (12, stalled(120))];
+    assert!(matches!(stage(&hangs), Stage::Stalled { seconds: 120, .. }));
+    // It is told with the package, for as long as that takes.
+    let work = did(&hangs).work(&web1(), at(20)).unwrap();
+    assert_eq!(
+        (work.kind, work.about.as_str(), work.seconds),
+        (WorkKind::Install, "a", 18)
+    );
+    let prints = [&hangs[..], &[(13, line)]].concat();
+    assert_eq!(stage(&prints), stage(&hangs[..1]));
+    let goes_on = [&hangs[..], &[(13, installs(20.0, "b"))]].concat();
+    assert!(matches!(stage(&goes_on), Stage::Progress { .. }));
+}
+
+#[test]
 fn a_host_that_has_ended_or_has_no_connection_is_at_nothing_that_is_known() {
     let again = Event::Reconnecting {
         host: web1(),
