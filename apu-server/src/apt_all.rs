@@ -1,5 +1,6 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod answered;
 mod approve;
 mod args;
 mod audit;
