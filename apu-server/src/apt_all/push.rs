@@ -97,7 +97,7 @@ impl Push<'_> {
             self.wanted_changes(&plan, &hosts).await?
         };
         let arranged = match request.operation() {
-            Operation::Reboot => waves.arrange_reboots(&wanted),
+            Operation::Reboot => waves.arrange_equals(&wanted),
             _ => waves.arrange(&wanted),
         };
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {
