@@ -19,6 +19,8 @@ mod queue;
 mod reboot;
 mod reboot_choice;
 mod refresh_lists;
+mod restart;
+mod restart_choice;
 mod resume;
 mod rollout;
 mod show;

@@ -12,7 +12,7 @@ use crate::failure;
 use crate::stored_plans::StoredPlan;
 use crate::view::groups::set;
 
-/// The most hosts that reboot at once where nobody says anything about waves.
+/// The most hosts that reboot, or restart services, at once where nobody says anything about waves.
 const FEW: usize = 3;
 
 /// What was said about the waves of a push.
@@ -69,8 +69,8 @@ impl Waves {
         })
     }
 
-    /// Arranges the hosts that reboot. No change of packages tells them apart: where nobody says who goes first, or none of these
-    /// reboots, one of them does.
+    /// Arranges the hosts that reboot or restart services. No change of packages tells them apart: where nobody says who goes first, or
+    /// none of these does it, one of them does.
     pub(super) fn arrange_equals(&self, wanted: &[(HostName, Trial)]) -> Arranged {
         let is_anybodys = match &self.canaries {
             None => self.sizes.is_none() && wanted.len() > FEW,

@@ -18,6 +18,7 @@ use crate::runner::{Announcement, Runner};
 use crate::transport::Answer;
 
 mod reboots;
+mod restarts;
 mod waves;
 
 /// What a host does with one request after the other.
