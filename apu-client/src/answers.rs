@@ -13,9 +13,11 @@ mod status;
 use apu_proto::{Answer, ClientOutcome, Operation, Request, RunResult};
 
 use crate::os::paths::ClientPaths;
+use crate::run::policy::Policy;
 use crate::run::preflight::{check_apt_configuration, read_policy};
 use crate::run::reboot_needs;
 use crate::run::refusal::Refusal;
+use crate::run::restart;
 
 /// Checks the policy and apt's configuration, then answers `status`, `check`, `health`, `conffiles`, `showhold` or a dry
 /// run.
@@ -29,6 +31,7 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
     match request.operation() {
         Operation::Conffiles => return conffiles::conffiles(paths),
         Operation::Reboot => return reboot(paths),
+        Operation::RestartServices => return restarts(paths, &policy),
         _ => {}
     }
     if request.operation() != Operation::Showhold {
@@ -54,4 +57,10 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
 fn reboot(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     let report = reboot_needs::look(paths)?;
     Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Reboot(report)))
+}
+
+/// Tells which services run with replaced files, and which of them a run would restart.
+fn restarts(paths: &ClientPaths, policy: &Policy) -> Result<RunResult, Refusal> {
+    let report = restart::look(paths, policy)?;
+    Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Restarts(report)))
 }

@@ -25,6 +25,7 @@ mod reboot;
 pub(crate) mod reboot_needs;
 pub(crate) mod refusal;
 mod repair;
+pub(crate) mod restart;
 pub(crate) mod run_dir;
 mod selection;
 mod set_holds;

@@ -1,5 +1,6 @@
 //! `apt-all TARGET OPERATION`: the button.
 
+mod answered;
 mod approve;
 mod args;
 mod audit;
@@ -18,6 +19,8 @@ mod queue;
 mod reboot;
 mod reboot_choice;
 mod refresh_lists;
+mod restart;
+mod restart_choice;
 mod resume;
 mod rollout;
 mod show;

@@ -21,6 +21,7 @@ mod pushed;
 pub mod queue;
 pub mod reason;
 pub mod reboots;
+pub mod restarts;
 pub mod run_diff;
 pub mod run_facts;
 pub mod run_report;

@@ -18,6 +18,8 @@ mod lifetime;
 mod power;
 #[path = "systemd/reboots.rs"]
 mod reboots;
+#[path = "systemd/restarts.rs"]
+mod restarts;
 #[path = "systemd/services.rs"]
 mod services;
 #[path = "systemd/serving.rs"]

@@ -10,10 +10,7 @@ use apu_proto::{Services, Step};
 use crate::apt::Plan;
 use crate::dpkg::{each_file, restarted_units};
 use crate::os::paths::ClientPaths;
-use crate::os::services::{RunningServices, running_services, without_usr};
-
-/// Services of apu-client's own, which end with their request.
-const OWN: [&str; 4] = ["apu-client@", "apu-run@", "apu-health@", "apu-holds"];
+use crate::os::services::{RunningServices, is_own, running_services, without_usr};
 
 /// Returns the running services that a plan reaches; none where it cannot be told, as where PID 1 is not systemd.
 pub(super) fn affected_services(paths: &ClientPaths, plan: &Plan) -> Option<Services> {
@@ -50,7 +47,6 @@ fn affected(
         })?;
         named.extend(restarted_units(&paths.dpkg(), package)?);
     }
-    let is_own = |unit: &str| OWN.iter().any(|own| unit.starts_with(own));
     let is_restarted = |unit: &str| named.iter().any(|named| is_restarted_by(named, unit));
     let units = running.units.iter().filter(|unit| !is_own(unit));
     let restarts = units.filter(|unit| is_restarted(unit)).cloned();

@@ -57,6 +57,7 @@ impl Verb {
             | Operation::Health
             | Operation::Conffiles
             | Operation::Reboot
+            | Operation::RestartServices
             | Operation::Attach => return None,
         })
     }

@@ -1,6 +1,6 @@
 //! The running services of systemd and the code that their processes have in memory, from /proc alone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -18,6 +18,15 @@ const MAX_FILES: usize = 100_000;
 /// Maximal size of a file of one process in bytes. A large program has 200 KB of maps.
 const MAX_SIZE: u64 = 8 * 1024 * 1024;
 
+/// Services of apu-client's own, which end with their request.
+const OWN: [&str; 4] = ["apu-client@", "apu-run@", "apu-health@", "apu-holds"];
+
+/// Where packages install programs and libraries. What is mapped from elsewhere and is gone was never installed: memory that is shared,
+/// temporary files, code that a program made for itself.
+const INSTALLED: [&str; 8] = [
+    "/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/", "/opt/",
+];
+
 /// The services and what they have in memory.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RunningServices {
@@ -27,6 +36,8 @@ pub(crate) struct RunningServices {
     pub(crate) users: HashMap<String, BTreeSet<usize>>,
     /// The same of files that were replaced or removed since their code was read.
     pub(crate) replaced: HashMap<String, BTreeSet<usize>>,
+    /// The processes that have code of such a file, where it was installed, by the places of their units.
+    pub(crate) stale: BTreeMap<usize, BTreeSet<u32>>,
 }
 
 /// Reads the services that run now; none where it cannot be told in time, or there is too much of it.
@@ -47,22 +58,34 @@ impl RunningServices {
         let mut processes = 0;
         for entry in fs::read_dir(root.join("proc"))? {
             let entry = entry?;
-            let is_process = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
-            if !entry.file_name().to_str().is_some_and(is_process) {
+            let is_number = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+            let name = entry.file_name();
+            let number = name.to_str().filter(is_number);
+            let Some(number) = number.and_then(|name| name.parse().ok()) else {
                 continue;
-            }
+            };
             processes += 1;
             if processes > MAX_PROCESSES || services.users.len() > MAX_FILES {
                 return Err(io::Error::other("more runs here than is looked at"));
             }
             // One that has ended meanwhile runs no more.
-            let _ = services.add(&entry.path(), own_root);
+            let _ = services.add(&entry.path(), number, own_root);
         }
         Ok(services)
     }
 
+    /// The services with processes that have code of replaced files, each with these processes; apu-client's own are left out.
+    pub(crate) fn stale(&self) -> BTreeMap<String, BTreeSet<u32>> {
+        let named = self.stale.iter();
+        let named = named.filter_map(|(place, processes)| Some((self.units.get(*place)?, processes)));
+        named
+            .filter(|(unit, _)| !is_own(unit))
+            .map(|(unit, processes)| (unit.clone(), processes.clone()))
+            .collect()
+    }
+
     /// Adds one process, where it belongs to a service and has the files of this machine: not those of a container.
-    fn add(&mut self, process: &Path, own_root: (u64, u64)) -> io::Result<()> {
+    fn add(&mut self, process: &Path, number: u32, own_root: (u64, u64)) -> io::Result<()> {
         let control_group = bounded(&process.join("cgroup"))?;
         let Some(unit) = unit(&control_group) else {
             return Ok(());
@@ -87,10 +110,18 @@ impl RunningServices {
             note(&mut self.users, file, place);
             if gone.is_some() {
                 note(&mut self.replaced, file, place);
+                if INSTALLED.iter().any(|start| file.starts_with(start)) {
+                    self.stale.entry(place).or_default().insert(number);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether a service is apu-client's own.
+pub(crate) fn is_own(unit: &str) -> bool {
+    OWN.iter().any(|own| unit.starts_with(own))
 }
 
 fn note(users: &mut HashMap<String, BTreeSet<usize>>, file: &str, place: usize) {
@@ -241,7 +272,36 @@ mod tests {
         assert_eq!((read.units.len(), read.users.len()), (2, 4));
         let replaced: Vec<&String> = read.replaced.keys().collect();
         assert_eq!(replaced, ["/lib/x/libz.so.1"]);
+        assert_eq!(read.stale(), BTreeMap::from([("ssh".to_owned(), [11].into())]));
         assert_eq!(running_services(&root.join("proc/10")), None);
+    }
+
+    #[test]
+    fn only_what_was_installed_makes_a_service_stale_and_no_service_of_apu_itself_is() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let gone = [
+            "/memfd:JITCode (deleted)",
+            "/dev/zero (deleted)",
+            "/SYSV00000000 (deleted)",
+            "/#1234 (deleted)",
+            "/tmp/orcexec.x1 (deleted)",
+            "/var/lib/app/jit (deleted)",
+            "/run/app (deleted)",
+            "/usr/bin/php",
+        ];
+        process(root, 10, "/system.slice/php-fpm.service", &gone);
+        let own = "/apu.slice/apu-client.slice/apu-client@7.service";
+        process(root, 11, own, &["/usr/sbin/apu-client (deleted)"]);
+        process(root, 12, "/system.slice/x.service", &["/opt/x/bin/x (deleted)"]);
+        process(
+            root,
+            13,
+            "/system.slice/y.service",
+            &["/usr/local/bin/y (deleted)"],
+        );
+        let stale = running_services(root).unwrap().stale();
+        assert_eq!(stale.keys().collect::<Vec<_>>(), ["x", "y"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Policy {
     operations: Vec<Operation>,
     removals: Removals,
     reboots: Reboots,
+    restarts: Restarts,
+    keep_running: Vec<String>,
     pub(crate) conffiles: Conffiles,
     install: Install,
     maintenance: Windows,
@@ -47,6 +49,13 @@ enum Reboots {
     Never,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Restarts {
+    WhenNeeded,
+    Never,
+}
+
 impl Default for Install {
     fn default() -> Self {
         let allow = vec!["*".to_owned()];
@@ -61,6 +70,8 @@ impl Default for Policy {
             operations: all.filter(|operation| *operation != Operation::Remove).collect(),
             removals: Removals::WhenAsked,
             reboots: Reboots::WhenNeeded,
+            restarts: Restarts::WhenNeeded,
+            keep_running: Vec::new(),
             conffiles: Conffiles::Keep,
             install: Install::default(),
             maintenance: Windows::default(),
@@ -128,6 +139,9 @@ impl Policy {
         if operation == Operation::Reboot {
             self.allows_reboot(request.is_even_if_not_needed())?;
         }
+        if operation == Operation::RestartServices && self.restarts == Restarts::Never {
+            return Err(Cause::OperationForbidden { operation });
+        }
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
@@ -148,6 +162,12 @@ impl Policy {
 }
 
 impl Policy {
+    /// Whether the server never has this service restarted, by its name without `.service`.
+    pub(crate) fn keeps_running(&self, service: &str) -> bool {
+        let mut globs = self.keep_running.iter();
+        globs.any(|glob| matches_glob(glob.as_bytes(), service.as_bytes()))
+    }
+
     fn allows_reboot(&self, even_if_not_needed: bool) -> Result<(), Cause> {
         match self.reboots {
             Reboots::Never => Err(Cause::OperationForbidden {
@@ -158,7 +178,7 @@ impl Policy {
         }
     }
 
-    /// Whether packages may be changed now, and the machine rebooted. `now` is asked for the time of a zone only where the policy has windows.
+    /// Whether packages may be changed now, the machine rebooted and services restarted. `now` is asked for the time of a zone only where the policy has windows.
     pub(crate) fn allows_now(
         &self,
         request: &Request,
@@ -294,6 +314,23 @@ mod tests {
     }
 
     #[test]
+    fn services_are_restarted_unless_the_policy_forbids_it_and_never_those_that_it_keeps() {
+        for policy in ["", SHIPPED, "restarts = \"when-needed\""] {
+            assert_eq!(check(policy, "restart-services"), Ok(()));
+        }
+        let operation = Operation::RestartServices;
+        for policy in ["restarts = \"never\"", "operations = [\"status\", \"reboot\"]"] {
+            for words in ["restart-services", "restart-services dry_run=yes"] {
+                assert_eq!(check(policy, words), Err(Cause::OperationForbidden { operation }));
+            }
+        }
+        let kept = Policy::parse("keep_running = [\"postgresql@*\", \"slapd\"]").unwrap();
+        let keeps = |service| kept.keeps_running(service);
+        assert!(keeps("postgresql@15-main") && keeps("slapd"));
+        assert!(!keeps("postgresql") && !keeps("slapd2") && !Policy::default().keeps_running("slapd"));
+    }
+
+    #[test]
     fn packages_change_only_in_the_windows_and_a_clock_that_cannot_be_told_opens_none() {
         let policy = "[maintenance]\nwindows = [\"Sat 22:00-06:00\"]\nblackouts = [\"2026-12-20..2027-01-06\"]\nzone = \"Europe/Berlin\"";
         let on = |date, weekday, hour: u16| WallTime {
@@ -325,6 +362,11 @@ mod tests {
                 windows
             }
         );
+        let restart = allows(policy, "restart-services", Ok(friday)).unwrap_err();
+        assert!(
+            matches!(restart.cause, Cause::OutsideWindows { .. }),
+            "{restart:?}"
+        );
         let cause = allows(policy, "upgrade", Ok(on((2026, 12, 26), 5, 23)))
             .unwrap_err()
             .cause;
@@ -338,6 +380,7 @@ mod tests {
             (policy, "upgrade dry_run=yes"),
             (policy, "upgrade download_only=yes"),
             (policy, "reboot dry_run=yes"),
+            (policy, "restart-services dry_run=yes"),
             ("", "upgrade"),
         ] {
             let request = Request::parse(format!("apu/1 {request}").as_bytes()).unwrap();
@@ -368,6 +411,8 @@ mod tests {
             "operations = [\"updat\"]",
             "conffiles = \"hold-back\"",
             "reboots = \"always\"",
+            "restarts = \"when-asked\"",
+            "keep_running = \"ssh\"",
             "[install]\nallowed = []",
             "install = 1",
             "[maintenance]\nwindow = []",

@@ -37,8 +37,8 @@ impl Run<'_> {
         Ok(RunResult::new(ClientOutcome::Changed).with(Answer::Reboot(report)))
     }
 
-    /// Saves what the machine's health is before it goes down, for the checks after it.
-    fn save_state_before(&mut self) -> Result<(), Refusal> {
+    /// Saves what the machine's health is before it goes down or its services are restarted, for the checks afterwards.
+    pub(super) fn save_state_before(&mut self) -> Result<(), Refusal> {
         let (signals, id) = (&mut self.signals, self.request.run_id());
         let mut is_stopped = || signals.poll_stop_request();
         let with_scripts = health::has_scripts(self.paths);
@@ -47,7 +47,7 @@ impl Run<'_> {
     }
 
     /// Waits until no package manager is at work, and keeps others away until this process ends.
-    fn take_package_locks(&mut self) -> Result<Vec<RecordLock>, Refusal> {
+    pub(super) fn take_package_locks(&mut self) -> Result<Vec<RecordLock>, Refusal> {
         let locks = package_locks(self.paths);
         locks.iter().map(|lock| self.wait_for_lock(lock)).collect()
     }

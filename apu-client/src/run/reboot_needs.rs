@@ -117,7 +117,7 @@ fn has_replaced_bus(services: &RunningServices) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -203,6 +203,7 @@ mod tests {
             replaced: (replaced.iter())
                 .map(|(file, users)| ((*file).to_owned(), users.iter().copied().collect()))
                 .collect(),
+            stale: BTreeMap::new(),
         };
         let libc6 = "/lib/x86_64-linux-gnu/libc.so.6";
         for (replaced, reason, bus) in [

@@ -97,8 +97,11 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
     let request = saved.request.clone().map_err(Refusal::new)?;
     let policy = read_policy(paths, &request)?;
-    // A reboot asks no apt, and may be what mends the machine.
-    if request.operation() != Operation::Reboot {
+    // A reboot asks no apt, and may be what mends the machine; nor do restarts of services.
+    if !matches!(
+        request.operation(),
+        Operation::Reboot | Operation::RestartServices
+    ) {
         check_apt_configuration(paths)?;
     }
     Ok((request, policy))

@@ -9,10 +9,12 @@ use apu_site::Failure;
 use super::planned::{marked, plans_of};
 use super::push::Push;
 use super::question::ask;
+use super::restart_choice::restarts_of;
 use super::rollout::Arranged;
 use crate::view::paint::Paint;
 use crate::view::plans::question;
 use crate::view::reboots;
+use crate::view::restarts;
 
 impl Push<'_> {
     /// Shows the plan and asks. Both stand on the terminal, in this order, wherever standard output goes; a log gets the
@@ -32,6 +34,12 @@ impl Push<'_> {
         let outlook = arranged.outlook();
         let question = match self.args.operation {
             Operation::Reboot => reboots::question(wanted.len(), outlook.as_deref()),
+            Operation::RestartServices => {
+                let reports = endings.iter().filter(|(host, _)| hosts.contains(host));
+                let reports = reports.filter_map(|(_, ending)| restarts_of(ending));
+                let services = reports.map(|report| report.restarts.len()).sum();
+                restarts::question(services, wanted.len(), outlook.as_deref())
+            }
             _ => question(&plans, marked, outlook.as_deref()),
         };
         let is_seen = self.ui.stdout().is_terminal;

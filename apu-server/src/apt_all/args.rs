@@ -21,7 +21,7 @@ use super::hold_end::{hold_end_at, timestamp};
 ///
 /// TARGET is a class (a file in /etc/apu-server/clients), a host, a range such as web[01-20], or all; several of them
 /// stand side by side or with commas. !WORD leaves out, @FILE is a list of words, and - is a list on standard input.
-/// Before packages change or machines reboot, that is shown and a yes is asked for.
+/// Before packages change, machines reboot or services restart, that is shown and a yes is asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "apt-all", version, after_help = AFTER)]
 pub struct Args {
@@ -110,8 +110,8 @@ pub struct Args {
     #[arg(short, long, conflicts_with = "dry_run")]
     pub yes: bool,
 
-    /// Show what would be done, and do nothing.
-    #[arg(short = 'n', long)]
+    /// Show what would be done, and do nothing; -l and --list are other names of it.
+    #[arg(short = 'n', long, short_alias = 'l', alias = "list")]
     pub dry_run: bool,
 
     /// Show what would be done and keep it as a plan, which apu apply carries out; a plan is valid for 7 days.
@@ -201,6 +201,7 @@ Examples:
   apt-all web hold nginx --reason 'waits for #412' --until 2026-12-24
   apt-all all install --only-upgrade openssl libssl3
   apt-all web install ./foo_1.2_amd64.deb
+  apt-all web restart-services --list
   apt-all web reboot";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
@@ -401,6 +402,7 @@ impl Args {
             self.operation,
             match self.operation {
                 Operation::Reboot => "takes machines down",
+                Operation::RestartServices => "restarts services",
                 _ => "changes packages",
             }
         ))

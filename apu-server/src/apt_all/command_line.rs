@@ -57,8 +57,8 @@ const ELSEWHERE: [(&str, &str, &str); 17] = [
     ),
     (
         "restart",
-        "reboot restarts the machines that need it, and no others",
-        "reboot",
+        "restart-services restarts the services that run with replaced files, and reboot the machines that need it",
+        "restart-services",
     ),
     ("shutdown", "apu stops no machine", "status"),
 ];
@@ -236,7 +236,7 @@ mod tests {
         for (word, instead) in [
             ("purge", "apt-all 'web[1-2]' remove"),
             ("list", "apt-all 'web[1-2]' status"),
-            ("restart", "apt-all 'web[1-2]' reboot"),
+            ("restart", "apt-all 'web[1-2]' restart-services"),
         ] {
             let failure = ordered(&format!("apt-all web[1-2] {word} htop")).unwrap_err();
             assert_eq!(

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use super::push::Push;
 
 impl Push<'_> {
-    /// Readies the programs for the hosts of the batch where packages are about to change, or machines reboot, and calls those before the run. Where one
-    /// fails, no host is asked.
+    /// Readies the programs for the hosts of the batch where packages are about to change, machines reboot or services restart, and
+    /// calls those before the run. Where one fails, no host is asked.
     pub(super) async fn call_before_run(&mut self, request: &Request, batch: &mut Batch) {
         let is_meant = batch.phase == Phase::Apply && request.takes_turns();
         let Some(run) = request.run_id().filter(|_| is_meant) else {

@@ -1,5 +1,5 @@
-//! The phases of one push: fetches lists where something was published for it, plans and asks where packages change or machines
-//! reboot, does it, and shows how it ended.
+//! The phases of one push: fetches lists where something was published for it, plans and asks where packages change, machines
+//! reboot or services restart, does it, and shows how it ended.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -91,13 +91,13 @@ impl Push<'_> {
         if was_interrupted {
             return Ok(self.show(&[]));
         }
-        let wanted = if request.operation() == Operation::Reboot {
-            self.choose_reboots(&plan, &hosts).await?
-        } else {
-            self.wanted_changes(&plan, &hosts).await?
+        let wanted = match request.operation() {
+            Operation::Reboot => self.choose_reboots(&plan, &hosts).await?,
+            Operation::RestartServices => self.choose_restarts(&plan, &hosts).await,
+            _ => self.wanted_changes(&plan, &hosts).await?,
         };
         let arranged = match request.operation() {
-            Operation::Reboot => waves.arrange_reboots(&wanted),
+            Operation::Reboot | Operation::RestartServices => waves.arrange_equals(&wanted),
             _ => waves.arrange(&wanted),
         };
         if self.is_interrupted() || course == Course::Show || wanted.is_empty() {

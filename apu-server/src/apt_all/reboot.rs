@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use apu_fleet::{Batch, Host, HostName, Phase, Trial};
-use apu_proto::{Request, System, Transaction};
+use apu_fleet::{Host, HostName, Trial};
+use apu_proto::Request;
 use apu_site::Failure;
 
+use super::answered::Answered;
 use super::push::Push;
 use super::reboot_choice::Asked;
 
@@ -14,8 +15,7 @@ use super::reboot_choice::Asked;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 impl Push<'_> {
-    /// The hosts that are to reboot, of those that have answered. Those that need it and are not asked end as skipped here, so that a
-    /// run that is gone on with has none of them.
+    /// The hosts that are to reboot, of those that have answered.
     ///
     /// # Errors
     /// Where this server cannot recognise itself among the hosts.
@@ -27,31 +27,16 @@ impl Push<'_> {
         let own_boot = boot_id(Path::new(BOOT_ID))?;
         let endings = self.endings();
         let asked = Asked {
-            endings: &endings,
-            hosts,
+            answered: Answered {
+                endings: &endings,
+                hosts,
+            },
             all: self.args.all,
             target: if self.is_repeated { "" } else { &self.args.target },
             own_boot: &own_boot,
         };
         let choice = asked.choose();
-        if !choice.not_asked.is_empty() {
-            let is_not_asked = |host: &&Host| choice.not_asked.iter().any(|(other, _)| *other == host.name);
-            let hosts: Vec<Host> = hosts.iter().filter(is_not_asked).cloned().collect();
-            let mut batch = Batch::of(Phase::Plan, &hosts, plan);
-            batch.held = choice.not_asked.into_iter().collect();
-            self.ask_all(batch).await;
-        }
-        Ok(choice.reboot.into_iter().map(|host| (host, trial())).collect())
-    }
-}
-
-/// What a reboot is to the waves: the same for all, and no change of packages.
-fn trial() -> Trial {
-    Trial {
-        system: System::default(),
-        transaction: Transaction::default(),
-        is_broken: false,
-        too_young: Vec::new(),
+        Ok(self.settle(choice, plan, hosts).await)
     }
 }
 

@@ -3,30 +3,19 @@
 use apu_fleet::{Ending, Host, HostName, Outcome, Reboot, ServerAdvice, ServerCause, ServerReason};
 use apu_proto::{Operation, RebootReport};
 
-use super::planned::Endings;
+use super::answered::{Answered, Choice};
 
 /// What is known before anybody is asked to reboot.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    /// How the hosts answered the question whether they need a reboot.
-    pub(super) endings: &'a Endings,
-    /// The same hosts, as their classes have them.
-    pub(super) hosts: &'a [Host],
+    /// The hosts, and how they answered the question whether they need a reboot.
+    pub(super) answered: Answered<'a>,
     /// Whether those reboot as well that do not need it.
     pub(super) all: bool,
     /// The words of the command line that name hosts and classes.
     pub(super) target: &'a str,
     /// The boot that this server is in.
     pub(super) own_boot: &'a str,
-}
-
-/// Who is asked to reboot, and who is not although it needs that.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Choice {
-    /// In the order of the class.
-    pub(super) reboot: Vec<HostName>,
-    /// Each with why.
-    pub(super) not_asked: Vec<(HostName, ServerReason)>,
 }
 
 /// What a host says of a reboot, if it could answer that well.
@@ -40,24 +29,19 @@ impl Asked<'_> {
     /// Chooses.
     pub(super) fn choose(&self) -> Choice {
         let mut choice = Choice::default();
-        for host in self.hosts {
-            let Some(report) = self.ending(&host.name).and_then(report_of) else {
+        for host in self.answered.hosts {
+            let Some(report) = self.answered.ending(&host.name).and_then(report_of) else {
                 continue;
             };
             if !report.is_needed() && !self.all {
                 continue;
             }
             match self.why_not(host, report) {
-                None => choice.reboot.push(host.name.clone()),
+                None => choice.asked.push(host.name.clone()),
                 Some(why) => choice.not_asked.push((host.name.clone(), why)),
             }
         }
         choice
-    }
-
-    fn ending(&self, host: &HostName) -> Option<&Ending> {
-        let mut endings = self.endings.iter();
-        endings.find(|(other, _)| other == host).map(|(_, ending)| ending)
     }
 
     fn why_not(&self, host: &Host, report: &RebootReport) -> Option<ServerReason> {
@@ -78,36 +62,13 @@ impl Asked<'_> {
             }
             Reboot::Ask | Reboot::Any => {}
         }
-        let by = self.down_in_group_of(host)?.clone();
-        let group = host.exclusive.as_ref()?.to_string();
-        let advice = ServerAdvice::LookAndRepeat {
-            hosts: vec![by.clone()],
-            operation,
-            packages: Vec::new(),
-        };
-        Some(ServerReason::from(ServerCause::GroupAtWork { group, by }).advise(advice))
+        self.answered.why_its_group_waits(host, operation)
     }
 
     /// Whether the host is a word of the command line, and not one of a class or a range.
     fn is_named(&self, host: &HostName) -> bool {
         let mut words = self.target.split([' ', ',']);
         words.any(|word| word.parse::<HostName>().is_ok_and(|named| named == *host))
-    }
-
-    /// Another host of its exclusive group that may be down: it did not answer just now.
-    fn down_in_group_of(&self, host: &Host) -> Option<&HostName> {
-        let group = host.exclusive.as_ref()?;
-        let is_of_group = |other: &&Host| other.exclusive.as_ref() == Some(group) && other.name != host.name;
-        let may_be_down = |other: &&Host| {
-            self.ending(&other.name).is_none_or(|ending| {
-                matches!(
-                    ending.outcome,
-                    Outcome::Unreachable | Outcome::Lost | Outcome::TimedOut
-                )
-            })
-        };
-        let mut others = self.hosts.iter().filter(is_of_group);
-        others.find(may_be_down).map(|other| &other.name)
     }
 }
 
@@ -148,14 +109,16 @@ mod tests {
             named.push(host.clone());
         }
         let asked = Asked {
-            endings: &endings,
-            hosts: &named,
+            answered: Answered {
+                endings: &endings,
+                hosts: &named,
+            },
             all,
             target,
             own_boot: "own",
         };
         let choice = asked.choose();
-        let reboot = choice.reboot.iter().map(ToString::to_string);
+        let reboot = choice.asked.iter().map(ToString::to_string);
         let why = |(host, why): &(HostName, ServerReason)| {
             let cause = serde_json::to_value(&why.cause).unwrap();
             format!("{host}: {}", cause["cause"].as_str().unwrap())

@@ -12,8 +12,8 @@ use crate::failure;
 use crate::stored_plans::StoredPlan;
 use crate::view::groups::set;
 
-/// The most hosts that reboot at once where nobody says anything about waves.
-const FEW_REBOOTS: usize = 3;
+/// The most hosts that reboot, or restart services, at once where nobody says anything about waves.
+const FEW: usize = 3;
 
 /// What was said about the waves of a push.
 #[derive(Debug)]
@@ -69,11 +69,11 @@ impl Waves {
         })
     }
 
-    /// Arranges the hosts that reboot. No change of packages tells them apart: where nobody says who goes first, or none of these
-    /// reboots, one of them does.
-    pub(super) fn arrange_reboots(&self, wanted: &[(HostName, Trial)]) -> Arranged {
+    /// Arranges the hosts that reboot or restart services. No change of packages tells them apart: where nobody says who goes first, or
+    /// none of these does it, one of them does.
+    pub(super) fn arrange_equals(&self, wanted: &[(HostName, Trial)]) -> Arranged {
         let is_anybodys = match &self.canaries {
-            None => self.sizes.is_none() && wanted.len() > FEW_REBOOTS,
+            None => self.sizes.is_none() && wanted.len() > FEW,
             Some(Canaries::Hosts(names)) => !wanted.iter().any(|(host, _)| names.contains(host)),
             Some(Canaries::Number(_)) => false,
         };
@@ -198,7 +198,7 @@ mod tests {
             for (_, trial) in &mut wanted {
                 trial.transaction = Transaction::default();
             }
-            waves.arrange_reboots(&wanted).outlook()
+            waves.arrange_equals(&wanted).outlook()
         };
         assert_eq!(outlook("", 3), None);
         assert_eq!(outlook("", 5).unwrap(), "first web01, then 4");

@@ -1,13 +1,14 @@
 //! What a push shows of its plan and of its end.
 
 use apu_fleet::{Ending, HostName};
-use apu_proto::{Plan, RebootReport};
+use apu_proto::{Plan, RebootReport, RestartReport};
 use jiff::tz::TimeZone;
 
 use super::candidate::advice;
 use super::planned::{marked, plan_of, plans_of};
 use super::push::Push;
 use super::reboot_choice::report_of;
+use super::restart_choice::restarts_of;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
 use crate::view::conffiles::conffiles;
@@ -17,6 +18,7 @@ use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
 use crate::view::reboots::reboots;
+use crate::view::restarts::restarts;
 use crate::view::server_reason::server_advice_text;
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
@@ -42,7 +44,15 @@ impl Push<'_> {
             .filter(|(_, report)| report.is_needed() || self.args.all)
             .collect();
         text += &reboots(&asked, paint);
-        let is_asked = |host: &HostName| asked.iter().any(|(other, _)| other == host);
+        let restarting: Vec<(HostName, &RestartReport)> = planned
+            .iter()
+            .filter_map(|(host, ending)| Some((host.clone(), restarts_of(ending)?)))
+            .filter(|(_, report)| !report.restarts.is_empty())
+            .collect();
+        text += &restarts(&restarting, paint);
+        let is_asked = |host: &HostName| {
+            asked.iter().any(|(other, _)| other == host) || restarting.iter().any(|(other, _)| other == host)
+        };
         let others: Vec<(HostName, Ending)> = planned
             .iter()
             .filter(|(host, ending)| plan_of(ending).is_none() && !is_asked(host))

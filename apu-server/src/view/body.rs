@@ -1,13 +1,14 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
 use apu_fleet::{Ending, HostReason, Outcome};
-use apu_proto::{Cause, Operation, RunResult, Verdict};
+use apu_proto::{Cause, ClientOutcome, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
 use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
+use super::restarts;
 use super::server_reason::server_advice_text;
 
 /// Stands for the host's own name in advice, so that the advice of many hosts can be one.
@@ -144,6 +145,14 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
             Outcome::Changed => ": rebooted".to_owned(),
             _ => ": needs no reboot".to_owned(),
         },
+        Operation::RestartServices => match result.restarts() {
+            Some(report) if Outcome::from(result.outcome) == Outcome::Changed => {
+                format!(": restarted {}", clean(&report.restarts.join(", ")))
+            }
+            // What stays is told below it.
+            Some(report) if !report.left.is_empty() => ": nothing to restart".to_owned(),
+            _ => ": no service is stale".to_owned(),
+        },
         Operation::Update => match Outcome::from(result.outcome) {
             Outcome::Changed => ": has new package lists".to_owned(),
             _ => ": had the newest package lists".to_owned(),
@@ -185,6 +194,13 @@ fn result_details(result: &RunResult) -> Vec<String> {
     });
     let lists = lists.into_iter().chain(of_run.into_iter().flatten());
     let mut lines: Vec<String> = check_lines(result);
+    if let Some(report) = result.restarts() {
+        if result.outcome == ClientOutcome::Partial && !report.restarts.is_empty() {
+            lines.push(clean(&format!("restarted {}", report.restarts.join(", "))));
+        }
+        lines.extend(restarts::failed(report));
+        lines.extend(restarts::left(report));
+    }
     lines.extend(lists.flatten());
     let notes = result
         .notes
@@ -205,7 +221,7 @@ fn check_lines(result: &RunResult) -> Vec<String> {
         Some(Cause::ChecksFailed { checks } | Cause::ChecksInconclusive { checks }) => checks.as_slice(),
         _ => &[],
     };
-    let shows_all = result.packages().is_none() && result.reboot().is_none();
+    let shows_all = result.packages().is_none() && result.reboot().is_none() && result.restarts().is_none();
     let shown = result
         .checks()
         .iter()
@@ -282,6 +298,61 @@ mod tests {
             "failed: checks of this client cannot tell: checks.d/web, checks.d/x"
         );
         assert_eq!(body.details, passing);
+    }
+
+    #[test]
+    fn what_was_restarted_what_failed_and_what_stays_is_told() {
+        use apu_proto::{FailedRestart, LeftService, NotRestarted, RestartReport, WhyLeft};
+        let operation = Operation::RestartServices;
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let left = vec![LeftService {
+            service: "dbus".into(),
+            why: WhyLeft::Bus,
+        }];
+        let stays =
+            "stays stale: dbus (a reboot is required: what is connected to the message bus would fail)";
+        let body = |outcome, report, reason| {
+            let mut result = RunResult::new(outcome).with(Answer::Restarts(report));
+            result.reason = reason;
+            Body::of(operation, &Ending::of_result(Box::new(result), None))
+        };
+        let report = RestartReport::new(names(&["cron", "ssh"]), Vec::new(), left.clone());
+        let changed = body(ClientOutcome::Changed, report, None);
+        assert_eq!(changed.headline, "changed: restarted cron, ssh");
+        assert_eq!(changed.lines("web1", 0), [stays]);
+
+        let report = RestartReport::new(Vec::new(), Vec::new(), left.clone());
+        let unchanged = body(ClientOutcome::Unchanged, report, None);
+        assert_eq!(unchanged.headline, "unchanged: nothing to restart");
+        assert_eq!(unchanged.lines("web1", 0), [stays]);
+        let none = body(ClientOutcome::Unchanged, RestartReport::default(), None);
+        assert_eq!(none.headline, "unchanged: no service is stale");
+
+        let failed = ["web", "db"].map(|service| FailedRestart {
+            service: service.to_owned(),
+            why: match service {
+                "db" => NotRestarted::StillStale,
+                _ => NotRestarted::Systemctl { said: "no".into() },
+            },
+        });
+        let reason = Reason::from(Cause::NotRestarted {
+            services: names(&["web", "db"]),
+        });
+        let report = RestartReport::new(names(&["cron"]), failed.to_vec(), left);
+        let partial = body(ClientOutcome::Partial, report, Some(reason.detailed("web: no")));
+        assert_eq!(
+            partial.headline,
+            "partial: services of this client were not restarted, or do not run with the new files: web, db"
+        );
+        assert_eq!(
+            partial.lines("web1", 0),
+            [
+                "| web: no",
+                "restarted cron",
+                "db: it was restarted and still runs with replaced files",
+                stays
+            ]
+        );
     }
 
     #[test]

@@ -75,6 +75,13 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
             return [&[format!("not fetched: {}", files.join(", "))], detail].concat();
         }
         Cause::Downgrades => return [&["this would downgrade packages".to_owned()], detail].concat(),
+        Cause::NotRestarted { services } => {
+            let sentence = format!(
+                "services of this client were not restarted, or do not run with the new files: {}",
+                services.join(", ")
+            );
+            return [&[sentence], detail].concat();
+        }
         Cause::ChecksFailed { checks } => {
             let sentence = format!("checks of this client fail: {}", checks.join(", "));
             return [&[sentence], detail].concat();
@@ -177,6 +184,12 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         }
         Cause::RebootOnlyWhenNeeded => {
             "this client's policy allows a reboot only where the machine needs it".to_owned()
+        }
+        Cause::NoSystemd => {
+            "this client's PID 1 is not systemd, so which services are stale cannot be told".to_owned()
+        }
+        Cause::ServicesNotRead => {
+            "which services of this client are stale cannot be told: its /proc does not answer, or there is too much of it".to_owned()
         }
         Cause::PackageForbidden { package } => {
             format!("this client's policy does not allow to install {package}")

@@ -12,6 +12,7 @@ use crate::operation::Operation;
 use crate::outcome::ClientOutcome;
 use crate::reason::Reason;
 use crate::reboot::RebootReport;
+use crate::restart::RestartReport;
 use crate::status::{Broken, ReleaseDate, Status};
 use crate::transaction::Plan;
 
@@ -140,6 +141,8 @@ pub enum Answer {
     Plan(Box<Plan>),
     /// To `reboot`.
     Reboot(RebootReport),
+    /// To `restart-services`.
+    Restarts(RestartReport),
     /// To a run that changes packages.
     Packages(PackageReport),
     /// An answer of another version: a later one, or one from before answers had a kind.
@@ -256,6 +259,7 @@ impl RunResult {
     pub fn replace_checks(&mut self, checks: Vec<Check>) {
         match &mut self.answer {
             Answer::Reboot(report) => report.checks = checks,
+            Answer::Restarts(report) => report.checks = checks,
             _ => self.packages_mut().checks = checks,
         }
     }
@@ -288,6 +292,7 @@ impl RunResult {
             Answer::Packages(report) => &report.checks,
             Answer::Health { checks } => checks,
             Answer::Reboot(report) => &report.checks,
+            Answer::Restarts(report) => &report.checks,
             _ => &[],
         }
     }
@@ -315,6 +320,15 @@ impl RunResult {
     pub const fn reboot(&self) -> Option<&RebootReport> {
         match &self.answer {
             Answer::Reboot(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    /// What a client says of the services that run with replaced files.
+    #[must_use]
+    pub const fn restarts(&self) -> Option<&RestartReport> {
+        match &self.answer {
+            Answer::Restarts(report) => Some(report),
             _ => None,
         }
     }
@@ -376,6 +390,7 @@ mod tests {
             Answer::Check { broken: Vec::new() },
             Answer::Lists { releases: Vec::new() },
             Answer::Reboot(RebootReport::default()),
+            Answer::Restarts(RestartReport::default()),
             Answer::Plan(Box::default()),
             Answer::Holds {
                 holds: vec![Hold {

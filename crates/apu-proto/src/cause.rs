@@ -257,6 +257,15 @@ pub enum Cause {
         /// Which ones.
         packages: Vec<PackageKey>,
     },
+    /// Services were to be restarted, and are not running with the new files now; the detail says why.
+    NotRestarted {
+        /// Which ones, without `.service`; at most [`MAX_SERVICES`](crate::MAX_SERVICES).
+        services: Vec<String>,
+    },
+    /// PID 1 is not systemd, so no service can be told or restarted.
+    NoSystemd,
+    /// Which services run with replaced files cannot be told: /proc does not answer in time, or there is too much of it.
+    ServicesNotRead,
     /// Checks of the machine's health fail; the detail has their words.
     ChecksFailed {
         /// Their names.
@@ -536,12 +545,16 @@ impl Cause {
             | Self::SiteSourceUnused { .. }
             | Self::SiteSourceOtherKey { .. }
             | Self::NoSiteSources { .. } => ReasonCode::Configuration,
-            Self::ChecksFailed { .. } | Self::ChecksInconclusive { .. } => ReasonCode::Health,
+            Self::NotRestarted { .. } | Self::ChecksFailed { .. } | Self::ChecksInconclusive { .. } => {
+                ReasonCode::Health
+            }
             Self::UnknownRun { .. } => ReasonCode::UnknownRun,
             Self::SourcesNotUnderstood
             | Self::NoPlan { .. }
             | Self::NotARun { .. }
             | Self::NeverBegun
+            | Self::NoSystemd
+            | Self::ServicesNotRead
             | Self::ResultNotUnderstood { .. }
             | Self::Fault { .. } => ReasonCode::Client,
             Self::Unknown => ReasonCode::Other,

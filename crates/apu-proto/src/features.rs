@@ -37,10 +37,12 @@ pub enum Feature {
     Holds,
     /// The operation `reboot`.
     Reboot,
+    /// The operation `restart-services`.
+    RestartServices,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 14] = [
+pub const FEATURES: [Feature; 15] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -55,6 +57,7 @@ pub const FEATURES: [Feature; 14] = [
     Feature::OnlyUpgrade,
     Feature::Holds,
     Feature::Reboot,
+    Feature::RestartServices,
 ];
 
 impl Feature {
@@ -76,6 +79,7 @@ impl Feature {
             Self::OnlyUpgrade => "only-upgrade",
             Self::Holds => "holds",
             Self::Reboot => "reboot",
+            Self::RestartServices => "restart-services",
         }
     }
 }
@@ -93,6 +97,7 @@ impl Request {
         let taken = [
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
             (self.operation() == Operation::Reboot).then_some(Feature::Reboot),
+            (self.operation() == Operation::RestartServices).then_some(Feature::RestartServices),
             (self.operation().changes_packages() && (self.is_dry_run() || self.plan().is_some()))
                 .then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
@@ -145,9 +150,14 @@ mod tests {
         }
         let reboot = request("reboot dry_run=yes");
         assert_eq!(reboot.missing_feature(&all[..13]), Some(Feature::Reboot));
+        let restart = request("restart-services");
+        assert_eq!(
+            restart.missing_feature(&all[..14]),
+            Some(Feature::RestartServices)
+        );
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot,
+            &reboot, &restart,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

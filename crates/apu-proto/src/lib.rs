@@ -23,6 +23,7 @@ mod printable;
 mod reason;
 mod reboot;
 mod request;
+mod restart;
 mod run_id;
 mod services;
 mod status;
@@ -50,6 +51,7 @@ pub use reboot::{MAX_REBOOT_PACKAGES, MAX_REBOOT_REASONS, RebootReason, RebootRe
 pub use request::{
     MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, Request, RequestError, RequestOption, VERSION_WORD,
 };
+pub use restart::{FailedRestart, LeftService, MAX_SAID, NotRestarted, RestartReport, WhyLeft};
 pub use run_id::{RunId, RunIdError};
 pub use services::{MAX_SERVICES, Services};
 pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};

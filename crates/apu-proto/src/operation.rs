@@ -41,13 +41,15 @@ pub enum Operation {
     Unhold,
     /// Reboots the machine where it needs that.
     Reboot,
+    /// Restarts the services that run with replaced files.
+    RestartServices,
     /// Follows a run that was started before, from its beginning.
     Attach,
 }
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Ping,
         Self::Status,
         Self::Check,
@@ -64,6 +66,7 @@ impl Operation {
         Self::Hold,
         Self::Unhold,
         Self::Reboot,
+        Self::RestartServices,
         Self::Attach,
     ];
 
@@ -87,6 +90,7 @@ impl Operation {
             Self::Hold => "hold",
             Self::Unhold => "unhold",
             Self::Reboot => "reboot",
+            Self::RestartServices => "restart-services",
             Self::Attach => "attach",
         }
     }
@@ -111,6 +115,7 @@ impl Operation {
             Self::Hold => "Put the named packages on hold, with a reason, until a date or until unhold",
             Self::Unhold => "Take the named packages off hold that hold has put on it",
             Self::Reboot => "Reboot the machines that need it, and no others",
+            Self::RestartServices => "Restart the services that still run with files from before an upgrade",
             Self::Attach => "Follow a run that was started before, from its beginning",
         }
     }
@@ -121,7 +126,7 @@ impl Operation {
         self.changes_packages()
             || matches!(
                 self,
-                Self::Update | Self::Clean | Self::Hold | Self::Unhold | Self::Reboot
+                Self::Update | Self::Clean | Self::Hold | Self::Unhold | Self::Reboot | Self::RestartServices
             )
     }
 
@@ -138,7 +143,7 @@ impl Operation {
     /// at their times, since it may disturb what they are for.
     #[must_use]
     pub const fn is_planned(self) -> bool {
-        self.changes_packages() || matches!(self, Self::Reboot)
+        self.changes_packages() || matches!(self, Self::Reboot | Self::RestartServices)
     }
 
     /// Whether it takes packages from archives, and so needs lists that have not expired.

@@ -132,7 +132,7 @@ impl Args {
         }
         let of_packages = [(self.plan, "--plan"), (self.queue.is_some(), "--queue")];
         if let Some((_, option)) = of_packages.iter().find(|(given, _)| *given)
-            && operation == Operation::Reboot
+            && matches!(operation, Operation::Reboot | Operation::RestartServices)
         {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out, and give the command again: it asks those that still need it"));

@@ -74,8 +74,31 @@ fn a_reboot_is_shown_and_asked_for_first_and_keeps_no_plan_and_no_queue() {
 }
 
 #[test]
+fn restarts_of_services_are_shown_and_asked_for_first_and_no_service_is_named() {
+    let asked = |line: &str| words(&format!("apt-all web {line}")).request(&[]);
+    let all = asked("restart-services --canary 1 --soak 5m --ignore-windows").unwrap();
+    assert_eq!(all.to_string(), "apu/1 restart-services");
+    for line in [
+        "restart-services --plan",
+        "restart-services --queue 8h",
+        "restart-services ssh",
+        "restart-services --all",
+        "status --list",
+    ] {
+        assert!(asked(line).is_err(), "{line}");
+    }
+    let course = |line: &str| words(&format!("apt-all web {line}")).course(false);
+    assert!(course("restart-services").is_err(), "nobody has agreed");
+    for list in ["-l", "--list", "--dry-run"] {
+        assert_eq!(course(&format!("restart-services {list}")).unwrap(), Course::Show);
+    }
+    assert_eq!(course("restart-services --yes").unwrap(), Course::Do);
+}
+
+#[test]
 fn a_request_becomes_the_words_that_ask_it() {
     for line in [
+        "apu/1 restart-services",
         "apu/1 reboot even_if_not_needed=yes",
         "apu/1 dist-upgrade allow_remove=yes only_security=yes",
         "apu/1 upgrade only_security=yes",

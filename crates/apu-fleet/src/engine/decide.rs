@@ -226,8 +226,8 @@ impl State {
         if self.rollout.wave_of(host) + 1 < self.rollout.number() {
             return Some(self.rollout.soak);
         }
-        if self.operation == Operation::Reboot {
-            // Another boot is not yet a machine that does its work.
+        if matches!(self.operation, Operation::Reboot | Operation::RestartServices) {
+            // Another boot, or services that have started, are not yet a machine that does its work.
             return Some(Duration::ZERO);
         }
         let trial = self.tasks[host].trial.as_ref()?;

@@ -19,6 +19,7 @@ use crate::transport::Answer;
 
 mod connections;
 mod reboots;
+mod restarts;
 mod waves;
 
 /// What a host does with one request after the other.

@@ -89,6 +89,8 @@ mod tests {
             "apu/1 unhold vim libc6:i386",
             "apu/1 hold hold_reason=waits%20for%20#412 g++",
             "apu/1 hold run_id=0123456789abcdef0123456789abcdef hold_reason=Gr%C3%BC%C3%9Fe hold_until=1798066800 hold_by=j.doe lock_wait=600 vim",
+            "apu/1 restart-services run_id=0123456789abcdef0123456789abcdef lock_wait=600",
+            "apu/1 restart-services dry_run=yes",
             "apu/1 health",
             "apu/1 health run_id=0123456789abcdef0123456789abcdef",
         ] {
@@ -134,6 +136,9 @@ mod tests {
             "apu/1 reboot even_if_not_needed=yes even_if_not_needed=yes",
             "apu/1 reboot plan_sha256=0000000000000000000000000000000000000000000000000000000000000000",
             "apu/1 reboot allow_remove=yes",
+            "apu/1 restart-services even_if_not_needed=yes",
+            "apu/1 restart-services plan_sha256=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 restart-services hold_packages=ssh",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
             "apu/1 health dry_run=yes",
@@ -204,6 +209,11 @@ mod tests {
         assert_eq!(
             parse("apu/1 upgrade hello"),
             Err(RequestError::NoneTaken(Operation::Upgrade))
+        );
+        // No service is named by a request: the client knows which ones are stale.
+        assert_eq!(
+            parse("apu/1 restart-services ssh"),
+            Err(RequestError::NoneTaken(Operation::RestartServices))
         );
         assert_eq!(
             parse("apu/1 install hello hello=1"),

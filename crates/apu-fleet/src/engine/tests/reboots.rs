@@ -24,8 +24,16 @@ const UNWELL: &str = "{\"frame\":\"result\",\"outcome\":\"failed\",\"answer\":\"
 
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Reboots these hosts, each of its exclusive group where it has one, in these waves.
 async fn reboot<const N: usize>(hosts: [(&'static str, &str, Vec<Act>); N], waves: &[usize]) -> Ran {
+    carry_out(Operation::Reboot, hosts, waves).await
+}
+
+/// Has these hosts do it, each of its exclusive group where it has one, in these waves.
+pub(super) async fn carry_out<const N: usize>(
+    operation: Operation,
+    hosts: [(&'static str, &str, Vec<Act>); N],
+    waves: &[usize],
+) -> Ran {
     let of = |(name, group, _): &(&'static str, &str, Vec<Act>)| Host {
         exclusive: group.parse().ok(),
         ..Host::plain(name.parse().unwrap())
@@ -36,7 +44,7 @@ async fn reboot<const N: usize>(hosts: [(&'static str, &str, Vec<Act>); N], wave
         acts: acts.into(),
         ..Script::default()
     });
-    let request = Request::new(Operation::Reboot, [RequestOption::RunId(run_id())], []).unwrap();
+    let request = Request::new(operation, [RequestOption::RunId(run_id())], []).unwrap();
     let trial = Arc::new(Trial {
         system: System::default(),
         transaction: Transaction::default(),
