@@ -1,3 +1,5 @@
+use apu_proto::Phase as Activity;
+
 use super::*;
 use crate::outcome::{Ending, Outcome};
 use crate::reason::{ServerCause, Work, WorkKind};
