@@ -1,7 +1,8 @@
 //! An upgrade in which something goes wrong at any moment: what is told in the end is what dpkg has, nothing is done twice, and the
 //! next upgrade mends the rest.
 //!
-//! `APU_TORTURE` says how many trials; a trial follows from its number alone. A clock cannot be moved for one machine of a fleet, and a
+//! `APU_TORTURE` says how many trials, and `APU_TORTURE_KIND` which kind of them alone is made; a trial follows from its number alone. A
+//! clock cannot be moved for one machine of a fleet, and a
 //! reboot takes systemd: the suites under systemd have those.
 
 mod checker;
@@ -101,9 +102,14 @@ fn ends(fleet: &Fleet, host: &Host, known: &BTreeSet<String>) -> Vec<Option<Stri
     of_trial.into_iter().map(run).collect()
 }
 
+/// The last run of the ledger.
+fn last(fleet: &Fleet) -> Value {
+    serde_json::from_str(&fleet.apu("show @ --json").ok()).unwrap()
+}
+
 /// What the ledger has of each host, in the last run of it.
 fn told(fleet: &Fleet) -> BTreeMap<String, Vec<String>> {
-    let shown: Value = serde_json::from_str(&fleet.apu("show @ --json").ok()).unwrap();
+    let shown = last(fleet);
     let mut told = BTreeMap::<String, Vec<String>>::new();
     for end in shown["ends"].as_array().expect("the hosts") {
         let word = |name: &str| end[name].as_str().unwrap_or_default().to_owned();
@@ -123,10 +129,17 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
     fleet.apt_all("web update").exited(0);
     fleet.apt_all("web install torture --yes --waves 100%").exited(0);
 
+    let only = std::env::var("APU_TORTURE_KIND").ok();
     let mut wrong = Vec::new();
     let mut ended = BTreeMap::<(Injection, String), usize>::new();
     for number in 1..=trials() {
         let injection = Injection::ALL[number as usize % Injection::ALL.len()];
+        if only
+            .as_ref()
+            .is_some_and(|only| *only != format!("{injection:?}"))
+        {
+            continue;
+        }
         let victim = fleet.host(HOSTS[(fraction(number) * 64.0) as usize % HOSTS.len()]);
         let moment = Duration::from_secs_f64(USUAL * fraction(number));
         publish(server, number + 1);
@@ -135,12 +148,17 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         let before: Vec<_> = fleet.clients().map(state).collect();
         let begun: Vec<_> = fleet.clients().map(transactions).collect();
 
+        let run_before = last(&fleet)["number"].clone();
         let running = fleet.start_apt_all(UPGRADE);
         sleep(moment);
         injection.happens(&fleet, victim, &running);
         running.finish();
-        if injection == Injection::AptAllKilled && server.sh("exec apu resume --quiet").code == 2 {
-            // It was killed before a host was asked, or after the last one had ended.
+        if injection == Injection::AptAllKilled {
+            // Nothing is left of it where all hosts had ended.
+            server.sh("exec apu resume --quiet");
+        }
+        if last(&fleet)["number"] == run_before {
+            // It was killed before the run began.
             fleet.apt_all(UPGRADE);
         }
         let told = told(&fleet);
