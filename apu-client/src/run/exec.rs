@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_prints_now_and_then_does_not_hang() {
+        let limit = Some(Duration::from_secs(2));
+        let prints = "exec /usr/bin/perl -e '$| = 1; for (1 .. 17) { select(undef, undef, undef, 0.3); print \"x\\n\" }'";
+        let (completed, log) = run_watched(prints, limit);
+        assert_eq!(completed.exit, Exit::Code(0));
+        assert!(!log.contains("stalled"), "{log}");
+        // The same without a word.
+        assert!(run_watched("exec /bin/sleep 5", limit).1.contains("stalled"));
+    }
+
+    #[test]
     fn complaints_are_kept() {
         let (completed, _) = run_script("echo 'E: Could not get lock /x. It is held by process 1'; exit 100");
         assert_eq!(completed.complaints.len(), 1);

@@ -42,7 +42,8 @@ impl StallWatch {
 
     /// Looks at the processes where it is time to, and returns the frame that tells of a stall.
     pub(super) fn look(&mut self, now: Instant, tree: impl FnOnce() -> Vec<Member>) -> Option<Frame> {
-        if now.duration_since(self.looked) < INTERVAL.min(self.limit) {
+        let interval = INTERVAL.min(self.limit);
+        if now.duration_since(self.looked) < interval || now.duration_since(self.since) < interval {
             return None;
         }
         self.looked = now;
