@@ -107,6 +107,11 @@ fn last(fleet: &Fleet) -> Value {
     serde_json::from_str(&fleet.apu("show @ --json").ok()).unwrap()
 }
 
+/// Its number.
+fn last_number(fleet: &Fleet) -> u64 {
+    last(fleet)["run"].as_u64().expect("a number")
+}
+
 /// What the ledger has of each host, in the last run of it.
 fn told(fleet: &Fleet) -> BTreeMap<String, Vec<String>> {
     let shown = last(fleet);
@@ -148,7 +153,7 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         let before: Vec<_> = fleet.clients().map(state).collect();
         let begun: Vec<_> = fleet.clients().map(transactions).collect();
 
-        let run_before = last(&fleet)["number"].clone();
+        let run_before = last_number(&fleet);
         let running = fleet.start_apt_all(UPGRADE);
         sleep(moment);
         injection.happens(&fleet, victim, &running);
@@ -157,7 +162,7 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
             // Nothing is left of it where all hosts had ended.
             server.sh("exec apu resume --quiet");
         }
-        if last(&fleet)["number"] == run_before {
+        if last_number(&fleet) == run_before {
             // It was killed before the run began.
             fleet.apt_all(UPGRADE);
         }
