@@ -155,8 +155,8 @@ fn said(text: &str) -> String {
     text[..end].to_owned()
 }
 
-/// The result of restarts, of which each was tried and failed or not, by what the services are like afterwards; `stale` is none where that
-/// cannot be told.
+/// The result of the restarts. `tried` has why each failed, if it did. A service whose restart did not fail counts as restarted only by
+/// what systemd (`units`) and /proc (`stale`) say afterwards; `stale` is none where /proc could not be read.
 fn result(
     tried: Vec<(String, Option<NotRestarted>)>,
     units: &HashMap<String, Unit>,

@@ -23,7 +23,6 @@ use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
 use crate::connections::Connections;
 use crate::instruction::Instruction;
-use crate::narrow::Narrowed;
 use crate::outcome::{Ending, Outcome};
 use crate::programs::Programs;
 use crate::reason::ServerCause;
@@ -157,7 +156,16 @@ impl<T: Transport> Workers<'_, T> {
                 Action::Start(index) => match &settled {
                     Ok(()) => {
                         let task = state.task(index).clone();
-                        self.start(index, task, state.soak(index), state.narrowed(index));
+                        let course = Course {
+                            limit: self.timeout,
+                            soak: state.soak(index),
+                            programs: self.programs.clone(),
+                            narrowed: state.narrowed(index),
+                            is_open: state.is_open(index),
+                            is_stopped: self.is_stopped.clone(),
+                            connections: self.connections.clone(),
+                        };
+                        self.start(index, task, course);
                     }
                     Err(why) => self.refuse(index, why.clone()),
                 },
@@ -172,16 +180,8 @@ impl<T: Transport> Workers<'_, T> {
         ControlFlow::Continue(())
     }
 
-    fn start(&mut self, index: usize, task: Task, soak: Option<Duration>, narrowed: Option<Narrowed>) {
+    fn start(&mut self, index: usize, task: Task, course: Course) {
         let transport = self.transport.clone();
-        let course = Course {
-            limit: self.timeout,
-            soak,
-            programs: self.programs.clone(),
-            narrowed,
-            is_stopped: self.is_stopped.clone(),
-            connections: self.connections.clone(),
-        };
         let reporter = self.reporter(index);
         self.spawn(index, async move {
             run_host(&*transport, &task, &course, &reporter).await;

@@ -21,8 +21,6 @@ pub(crate) struct Narrowed {
     pub(crate) packages: Vec<PackageKey>,
     /// What canaries have tested by then.
     pub(crate) tested: Arc<Tested>,
-    /// Whether the host may have begun already, in the run that this one goes on with.
-    pub(crate) is_open: bool,
 }
 
 /// The packages that a host leaves as they are for want of a test, where it can do the rest of its plan. `None` where that is nothing,

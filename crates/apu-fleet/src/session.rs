@@ -79,6 +79,8 @@ pub(crate) struct Course {
     pub(crate) programs: Option<Arc<Programs>>,
     /// What it does not do of its plan.
     pub(crate) narrowed: Option<Narrowed>,
+    /// Whether the host may have begun already, in the run that this one goes on with.
+    pub(crate) is_open: bool,
     /// Whether nothing new is begun any more.
     pub(crate) is_stopped: Arc<AtomicBool>,
     /// The connections that its requests share with those of other hosts.
@@ -86,6 +88,11 @@ pub(crate) struct Course {
 }
 
 impl Course {
+    /// Whether nothing is to be begun on the host any more, and nothing was: Ctrl-C came while it waited.
+    fn is_left_out(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed) && !self.is_open
+    }
+
     fn has_hooks(&self) -> bool {
         (self.programs.as_ref()).is_some_and(|programs| programs.has(Hook::BeforeHost))
     }
@@ -97,7 +104,7 @@ pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, course: &
     let ending = match call_hook(Hook::BeforeHost, course, task, None, reporter).await {
         Err(failure) => Ending::without_result(Outcome::Skipped, ServerReason::from(failure), None),
         // Ctrl-C came while the hook was at work: nothing is begun here yet.
-        Ok(()) if course.has_hooks() && course.is_stopped.load(Ordering::Relaxed) => {
+        Ok(()) if course.has_hooks() && course.is_left_out() => {
             Ending::without_result(Outcome::Skipped, ServerCause::NotStarted, None)
         }
         Ok(()) => change(transport, task, course, reporter).await,
@@ -133,7 +140,7 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
     let limit = course.limit;
     let mut narrower = None;
     if let Some(narrowed) = &course.narrowed {
-        if narrowed.is_open
+        if course.is_open
             && let Some(ending) = has_begun(transport, task, reporter, course).await
         {
             return watched(transport, task, course, reporter, ending).await;
@@ -151,6 +158,9 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
     let mut trouble = None;
     // The time that it is waited for begins when it can be asked.
     let connection = course.connections.take().await;
+    if course.is_left_out() {
+        return Ending::without_result(Outcome::Skipped, ServerCause::NotStarted, None);
+    }
     let begun = Instant::now();
     let exchange = send_request(transport, task, reporter, course, connection, &mut trouble);
     let ending = match timeout_at(begun + limit, exchange).await {

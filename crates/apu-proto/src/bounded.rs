@@ -17,6 +17,12 @@ where
     deserializer.deserialize_seq(First::<T, N>(PhantomData))
 }
 
+/// Whether a number is left out where it is written.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+pub(crate) const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 struct First<T, const N: usize>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for First<T, N> {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::is_zero;
 use crate::operation::Operation;
 use crate::outcome::ReasonCode;
 use crate::run_id::RunId;
@@ -388,12 +389,6 @@ pub struct Incomplete {
     /// dpkg was interrupted and left its journal.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-}
-
-// serde asks for a reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// How far a run had come when apu-client was ended.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::first;
+use crate::bounded::{first, is_zero};
 use crate::health::{Check, MAX_CHECKS};
 use crate::services::MAX_SERVICES;
 
@@ -42,11 +42,6 @@ pub struct RestartReport {
         deserialize_with = "first::<_, _, MAX_CHECKS>"
     )]
     pub checks: Vec<Check>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-const fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// A service that could not be restarted.

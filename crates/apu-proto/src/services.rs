@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::first;
+use crate::bounded::{first, is_zero};
 
 /// The most services of each kind that a plan names.
 pub const MAX_SERVICES: usize = 100;
@@ -27,11 +27,6 @@ pub struct Services {
     /// How many there are beyond those that are named.
     #[serde(skip_serializing_if = "is_zero")]
     pub more: usize,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-const fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 impl Services {

@@ -231,7 +231,7 @@ fn when_the_time_is_up_the_package_at_work_is_named_and_what_a_second_run_waits_
     assert_eq!(attached.code, 0, "{attached:?}");
 }
 
-/// A package of which the script waits for time to pass.
+/// Publishes a package whose script sleeps.
 const HANGS: &str = "set -e; umask 022; rm -rf /tmp/tree; mkdir -p /tmp/tree/DEBIAN
     printf 'Package: hangs\\nVersion: 1.0\\nArchitecture: all\\nMaintainer: apu tests <apu@example.org>\\nDescription: test package\\n' \
         >/tmp/tree/DEBIAN/control

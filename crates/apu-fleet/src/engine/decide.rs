@@ -240,6 +240,12 @@ impl State {
         self.narrowed.get(&host).cloned()
     }
 
+    /// Whether a host may have begun in the run that this one goes on with.
+    pub(super) fn is_open(&self, host: usize) -> bool {
+        let name = &self.tasks[host].host.name;
+        matches!(self.carried.get(name), Some(Carried::Open))
+    }
+
     fn current_wave(&self) -> Wave<'_> {
         Wave {
             hosts: self.rollout.range(self.wave, self.tasks.len()),
@@ -408,7 +414,6 @@ impl State {
         let narrowed = Narrowed {
             packages: packages.clone(),
             tested: Arc::new(self.tested.clone()),
-            is_open: matches!(self.carried.get(&name), Some(Carried::Open)),
         };
         self.narrowed.insert(host, narrowed);
         self.emit(Event::HeldBack { host: name, packages }, now, actions);

@@ -448,22 +448,26 @@ async fn a_broken_worker_is_not_waited_for() {
     );
 }
 
+/// Asks one host for a plan; how it ended.
+async fn plan(script: &Arc<Script>, host: &str) -> Ending {
+    let hosts = [Host::plain(host.parse().unwrap())];
+    let request = Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap();
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    let (_keep, stops) = mpsc::unbounded_channel();
+    let mut runner = Runner::start(script, stops, Sinks::default(), announcement);
+    runner
+        .phase(Batch::of(Phase::Plan, &hosts, &request), LIMITS)
+        .await;
+    runner.finish(0).ending(&hosts[0].name).unwrap().clone()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_plan_of_an_old_client_is_never_taken_for_nothing_to_do() {
     let script = Arc::new(Script {
         acts: [("old", vec![Act::Says(OLD_PLAN)])].into(),
         ..Script::default()
     });
-    let hosts = [Host::plain("old".parse().unwrap())];
-    let request = Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap();
-    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
-    let (_keep, stops) = mpsc::unbounded_channel();
-    let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);
-    runner
-        .phase(Batch::of(Phase::Plan, &hosts, &request), LIMITS)
-        .await;
-    let state = runner.finish(0);
-    let ending = state.ending(&hosts[0].name).unwrap();
+    let ending = plan(&script, "old").await;
     assert_eq!(ending.outcome, Outcome::Refused);
     let too_old = ServerCause::OldClient {
         version: Some("0.0.9".into()),

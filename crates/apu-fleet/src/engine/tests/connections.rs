@@ -96,21 +96,13 @@ async fn a_log_is_told_once_however_often_the_connection_breaks() {
     assert_eq!(lines.count(), 2, "{:?}", ran.events);
 }
 
-/// Asks one host for a plan; how it ended, and what it was asked.
-async fn plan(acts: Vec<Act>) -> (Outcome, usize) {
+/// How a plan ended of a host that does this, and how often it was asked.
+async fn plan_of(acts: Vec<Act>) -> (Outcome, usize) {
     let script = Arc::new(Script {
         acts: [("a", acts)].into(),
         ..Script::default()
     });
-    let hosts = [Host::plain("a".parse().unwrap())];
-    let request = Request::new(Operation::Upgrade, [RequestOption::DryRun], []).unwrap();
-    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
-    let (_keep, stops) = mpsc::unbounded_channel();
-    let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);
-    runner
-        .phase(Batch::of(Phase::Plan, &hosts, &request), LIMITS)
-        .await;
-    let outcome = runner.finish(0).ending(&hosts[0].name).unwrap().outcome;
+    let outcome = plan(&script, "a").await.outcome;
     let asked = script.asked.lock().unwrap();
     assert!(
         asked.iter().all(|(_, line)| line == "apu/1 upgrade dry_run=yes"),
@@ -123,13 +115,54 @@ async fn plan(acts: Vec<Act>) -> (Outcome, usize) {
 async fn a_plan_whose_connection_breaks_is_asked_for_again_a_few_times() {
     let cut = || Act::Says(HELLO);
     // An answer is an answer, though this one is of a client that is too old for plans.
-    let answered = plan(vec![cut(), Act::Unreachable, Act::Says(OLD_PLAN)]).await;
+    let answered = plan_of(vec![cut(), Act::Unreachable, Act::Says(OLD_PLAN)]).await;
     assert_eq!(answered, (Outcome::Refused, 3));
-    assert_eq!(plan(vec![cut(), cut(), cut()]).await, (Outcome::Lost, 3));
+    assert_eq!(plan_of(vec![cut(), cut(), cut()]).await, (Outcome::Lost, 3));
     let gone = vec![cut(), Act::Unreachable, Act::Unreachable];
-    assert_eq!(plan(gone).await, (Outcome::Unreachable, 3));
-    assert_eq!(plan(vec![cut(), Act::Stranger]).await, (Outcome::Unreachable, 2));
+    assert_eq!(plan_of(gone).await, (Outcome::Unreachable, 3));
+    assert_eq!(
+        plan_of(vec![cut(), Act::Stranger]).await,
+        (Outcome::Unreachable, 2)
+    );
     // What was never reached is asked once, and what no apu-client says twice.
-    assert_eq!(plan(vec![Act::Unreachable]).await, (Outcome::Unreachable, 1));
-    assert_eq!(plan(vec![Act::Says("welcome\n")]).await, (Outcome::Lost, 1));
+    assert_eq!(plan_of(vec![Act::Unreachable]).await, (Outcome::Unreachable, 1));
+    assert_eq!(plan_of(vec![Act::Says("welcome\n")]).await, (Outcome::Lost, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_waits_for_a_connection_at_ctrl_c_is_not_asked_any_more() {
+    let works = vec![Act::SaysAfter(Duration::from_secs(10), CHANGED)];
+    let acts = [("a", works), ("b", vec![]), ("c", vec![])];
+    let ran = play_and_stop(acts, limits(1), &[Duration::from_secs(5)]).await;
+    assert_eq!(ran.outcome("a"), Outcome::Changed);
+    for host in ["b", "c"] {
+        assert_eq!(ran.outcome(host), Outcome::Skipped, "{host}");
+        assert_eq!(ran.why(host).cause, ServerCause::NotStarted);
+        assert_eq!(ran.asked(host), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_may_be_at_work_already_is_asked_for_its_end_also_after_ctrl_c() {
+    let script = Arc::new(Script {
+        acts: [("a", vec![Act::SaysAfter(Duration::from_secs(10), CHANGED)])].into(),
+        ..Script::default()
+    });
+    let hosts = ["a", "b"].map(|name| Host::plain(name.parse().unwrap()));
+    let request = Request::new(Operation::Update, [RequestOption::RunId(run_id())], []).unwrap();
+    let announcement = Announcement::of(PushId::from_bytes([1; 16]), &hosts, &request, "alice".into());
+    let (stop, stops) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let _ = stop.send(Instruction::Stop);
+    });
+    let mut batch = Batch::of(Phase::Apply, &hosts, &request);
+    batch.carried = hosts
+        .iter()
+        .map(|host| (host.name.clone(), Carried::Open))
+        .collect();
+    let mut runner = Runner::start(&script, stops, Sinks::default(), announcement);
+    runner.phase(batch, limits(1)).await;
+    let state = runner.finish(0);
+    assert_eq!(state.ending(&hosts[1].name).unwrap().outcome, Outcome::Changed);
 }
