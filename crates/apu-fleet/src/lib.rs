@@ -23,6 +23,8 @@ mod range;
 mod reader;
 mod reason;
 mod reboot;
+mod reply;
+mod report;
 mod rollout;
 mod run_state;
 mod runner;

@@ -21,9 +21,9 @@ use crate::narrow::{Narrowed, held_back};
 use crate::outcome::{Ending, Outcome};
 use crate::published::{self, PublishedArchive};
 use crate::reason::{HostReason, ServerAdvice, ServerCause, ServerCode, ServerReason};
+use crate::report::Report;
 use crate::rollout::{Rollout, Tested, touches_login};
 use crate::run_state::RunState;
-use crate::session::Report;
 use crate::task::Task;
 
 /// The time, as both clocks have it.
