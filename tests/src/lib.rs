@@ -19,6 +19,7 @@
 pub mod figures;
 mod fleet;
 mod gpg;
+mod holds;
 mod host;
 pub mod index;
 mod layer;
@@ -40,6 +41,7 @@ mod web;
 
 pub use fleet::{Fleet, Plan};
 pub use gpg::Gpg;
+pub use holds::let_hold_end;
 pub use host::{Host, Snapshot};
 pub use packages::build_all as build_test_packages;
 pub use packages::deb;

@@ -1,9 +1,6 @@
 //! Holds: packages stay at their version for a reason and until an end, and what was put on hold on the machine itself is left alone.
 
-use std::thread::sleep;
-use std::time::Duration;
-
-use apu_tests::{Finished, Fleet, Host, Stage, Suite};
+use apu_tests::{Finished, Fleet, Host, Stage, Suite, let_hold_end};
 use serde_json::{Value, json};
 
 /// Holds the lock of a package manager until it is killed.
@@ -26,11 +23,11 @@ fn hold(fleet: &Fleet, packages: &[&str], reason: &str, options: &[&str]) -> Fin
     fleet.server().exec(&words)
 }
 
-/// Puts a package on hold, and waits until the end of that.
+/// Puts a package on hold, and lets that end.
 fn put(fleet: &Fleet, package: &str) {
-    let done = hold(fleet, &[package], "x", &["--until", "2s"]);
+    let done = hold(fleet, &[package], "x", &["--until", "1h"]);
     assert_eq!(done.code, 0, "{done:?}");
-    sleep(Duration::from_secs(3));
+    fleet.host("one").sh(&let_hold_end(package)).ok();
 }
 
 /// The packages of an answer to showhold or status, each with its reason.
