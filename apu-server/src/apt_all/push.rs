@@ -21,6 +21,7 @@ use super::args::{Args, Course};
 use super::audit::Record;
 use super::min_age::MinAge;
 use super::planned::wanted;
+use super::protection::Protection;
 use super::rollout::{Arranged, Waves};
 use crate::view::live::OutputOptions;
 
@@ -53,6 +54,8 @@ pub(super) struct Push<'a> {
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.
     pub(super) min_age: Option<MinAge>,
+    /// The services that no change of packages may restart.
+    pub(super) protection: Protection,
     /// What hosts leave as it is, since it is too young.
     pub(super) too_young: HashMap<HostName, Vec<PackageGlob>>,
     /// Until when hosts may begin to change packages.
@@ -147,13 +150,15 @@ impl Push<'_> {
         Ok(self.show(&told))
     }
 
-    /// The hosts on which packages would change, without what is too young, each with what it would do.
+    /// The hosts on which packages would change, without what is too young and without those where that would restart what is protected,
+    /// each with what it would do.
     async fn wanted_changes(
         &mut self,
         plan: &Request,
         hosts: &[Host],
     ) -> Result<Vec<(HostName, Trial)>, Failure> {
         self.leave_out_young(plan, hosts).await?;
+        self.leave_out_protected(plan, hosts).await;
         let mut wanted = wanted(&self.endings());
         for (host, trial) in &mut wanted {
             // What was asked for, whatever a client says of it.

@@ -35,6 +35,7 @@ mod max_failures;
 mod pauses;
 mod playground;
 mod prepare;
+mod protection;
 mod proxies;
 mod queue;
 mod quota;
