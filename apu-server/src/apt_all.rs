@@ -14,6 +14,7 @@ mod maintenance;
 mod min_age;
 mod planned;
 mod prepare;
+mod protected;
 mod protection;
 mod push;
 mod question;

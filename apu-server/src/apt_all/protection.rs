@@ -1,4 +1,4 @@
-//! Chooses which hosts are not asked, since what they would install restarts services that are protected there.
+//! Decides which hosts are not asked, since what they would install restarts services that are protected there.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,6 @@ use apu_site::settings::ServiceGlob;
 
 use super::args::Args;
 use super::class_key::members;
-use super::planned::plan_of;
-use super::push::Push;
 use crate::context::Context;
 
 /// The most services that a reason names.
@@ -45,7 +43,7 @@ impl Protection {
     }
 
     /// Why a host is not asked to carry out its plan; none where it is.
-    fn why_not(&self, host: &HostName, plan: &Plan, request: &Request) -> Option<ServerReason> {
+    pub(super) fn why_not(&self, host: &HostName, plan: &Plan, request: &Request) -> Option<ServerReason> {
         let protected = self.protected.get(host)?;
         // Whatever is not told may be any service.
         let allows_any = self.allowed.iter().any(|glob| glob.to_string() == "*");
@@ -86,19 +84,6 @@ impl Protection {
 /// Whether a step replaces what is installed. What is removed stops its own services, and nothing else is restarted for it.
 fn is_upgrade(step: &Step) -> bool {
     matches!(step, Step::Install { old: Some(_), .. })
-}
-
-impl Push<'_> {
-    /// Has the hosts skipped whose plans restart what is protected.
-    pub(super) async fn leave_out_protected(&mut self, plan: &Request, hosts: &[Host]) {
-        let reasons: HashMap<HostName, ServerReason> = (self.endings().iter())
-            .filter_map(|(host, ending)| {
-                let why = self.protection.why_not(host, plan_of(ending)?, plan)?;
-                Some((host.clone(), why))
-            })
-            .collect();
-        self.skip(reasons, plan, hosts).await;
-    }
 }
 
 #[cfg(test)]
