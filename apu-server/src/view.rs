@@ -19,6 +19,7 @@ pub mod plans;
 #[cfg(test)]
 mod pushed;
 pub mod queue;
+pub(crate) mod readiness;
 pub mod reason;
 pub mod reboots;
 pub mod restarts;

@@ -39,10 +39,12 @@ pub enum Feature {
     Reboot,
     /// The operation `restart-services`.
     RestartServices,
+    /// `status with_obsolete=yes`.
+    Obsolete,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 15] = [
+pub const FEATURES: [Feature; 16] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -58,6 +60,7 @@ pub const FEATURES: [Feature; 15] = [
     Feature::Holds,
     Feature::Reboot,
     Feature::RestartServices,
+    Feature::Obsolete,
 ];
 
 impl Feature {
@@ -80,6 +83,7 @@ impl Feature {
             Self::Holds => "holds",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
+            Self::Obsolete => "obsolete",
         }
     }
 }
@@ -108,6 +112,7 @@ impl Request {
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
+            self.wants_obsolete().then_some(Feature::Obsolete),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
         ];
@@ -155,9 +160,11 @@ mod tests {
             restart.missing_feature(&all[..14]),
             Some(Feature::RestartServices)
         );
+        let obsolete = request("status with_obsolete=yes");
+        assert_eq!(obsolete.missing_feature(&all[..15]), Some(Feature::Obsolete));
         for request in [
-            &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot, &restart,
+            &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
+            &upgrade, &reboot, &restart,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

@@ -39,6 +39,7 @@ mod protection;
 mod proxies;
 mod queue;
 mod quota;
+mod readiness;
 mod real_reader;
 mod republish;
 mod rotation;
