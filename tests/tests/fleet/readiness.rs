@@ -14,11 +14,20 @@ version,codename,series,created,release,eol,eol-lts
 13,Trixie,trixie,2023-06-10,2025-08-09,2098-08-09,2099-06-30
 ";
 
-/// A source of a vendor that has the next release, or has not; nothing was fetched from it.
+/// A source of a vendor that has the next release, or has not. What was fetched from it has no packages.
 fn add_source(client: &Host, vendor: &str) {
     let key = "[signed-by=/usr/share/keyrings/upstream.gpg]";
     let line = format!("deb {key} http://upstream.example.org/{vendor} bookworm main\n");
     client.write(&format!("/etc/apt/sources.list.d/{vendor}.list"), &line);
+    let fetched = |file: &str, text: &str| {
+        let list = format!("upstream.example.org_{vendor}_dists_bookworm_{file}");
+        client.write(&format!("/var/lib/apt/lists/{list}"), text);
+    };
+    fetched(
+        "InRelease",
+        "Suite: bookworm\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n",
+    );
+    fetched("main_binary-amd64_Packages", "");
 }
 
 fn findings<'a>(hosts: &'a [Value], host: &str) -> Vec<&'a str> {
