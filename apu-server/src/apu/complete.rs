@@ -7,7 +7,7 @@ use std::path::Path;
 
 use apu_fleet::{ClassName, Inventory};
 use apu_ledger::Run;
-use apu_site::{Site, Ui};
+use apu_site::{Settings, Site, Ui, settings};
 use clap::{Arg, ArgAction, Command, ValueHint};
 use jiff::tz::TimeZone;
 
@@ -49,6 +49,7 @@ pub(super) fn run(ui: &Ui, site: &Site, args: &Args, programs: [Command; 2]) -> 
         targets: &|| targets(site),
         runs: &|| runs(site),
         plans: &|| plans(site),
+        slots: &|| slots(site),
     };
     let text: String = candidates(program, given, current, &known)
         .into_iter()
@@ -66,6 +67,7 @@ struct Known<'a> {
     targets: &'a dyn Fn() -> Candidates,
     runs: &'a dyn Fn() -> Candidates,
     plans: &'a dyn Fn() -> Candidates,
+    slots: &'a dyn Fn() -> Candidates,
 }
 
 fn candidates(mut command: Command, given: &[String], current: &str, known: &Known<'_>) -> Candidates {
@@ -143,6 +145,7 @@ fn values(argument: &Arg, current: &str, known: &Known<'_>) -> Candidates {
         "TARGET" | "TARGET... RUN" | "HOST" => in_list(current, (known.targets)()),
         "RUN" => (known.runs)(),
         "PLAN" => (known.plans)(),
+        "SLOT" => (known.slots)(),
         "RUN|PLAN" => [(known.runs)(), (known.plans)()].concat(),
         "CLASS" => (known.targets)()
             .into_iter()
@@ -256,6 +259,15 @@ fn plans(site: &Site) -> Candidates {
     numbers.into_iter().rev().map(named).collect()
 }
 
+/// The slots. Settings that cannot be read have none.
+fn slots(site: &Site) -> Candidates {
+    let slots = Settings::read(site)
+        .map(|settings| settings.slot)
+        .unwrap_or_default();
+    let named = |(name, slot): (String, settings::Slot)| (name, format!("{} {}", slot.class, slot.at));
+    slots.into_iter().map(named).collect()
+}
+
 /// The completions of one program for bash, zsh and fish: file name and text.
 pub(super) fn scripts(program: &str) -> [(String, String); 3] {
     let function = program.replace('-', "_");
@@ -302,6 +314,7 @@ mod tests {
             targets: &|| listed(&[("web", CLASS), ("web1", HOST), ("db1", HOST)]),
             runs: &|| listed(&[("412", ""), ("411", ""), ("39", "")]),
             plans: &|| listed(&[("p3", "")]),
+            slots: &|| listed(&[("thursday", "")]),
         };
         let found = candidates(program, &words, &current, &known);
         found
@@ -327,6 +340,7 @@ mod tests {
             ("apt-all web --ex", "--exclude"),
             ("apt-all web --ro", ""),
             ("apu bootst", "bootstrap"),
+            ("apu slots skip th", "thursday"),
             ("apu bootstrap d", "db1"),
             ("apu bootstrap web1 d", "db1"),
             ("apu bootstrap --add-to-class ", "web"),

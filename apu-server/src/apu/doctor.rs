@@ -2,6 +2,7 @@
 
 mod clients;
 mod hooks;
+mod settings;
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -61,6 +62,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     findings.push(apu_data(context));
     findings.extend(hosts(context));
     findings.extend(hooks::hooks(context));
+    findings.extend(settings::settings(context));
     if !args.target.is_empty() {
         match clients::findings(context, &args.target)? {
             Some(found) => findings.extend(found),

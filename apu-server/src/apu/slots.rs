@@ -61,7 +61,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 struct Name {
     /// The slot's name, as in [slot.NAME].
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "SLOT")]
     name: String,
 }
 
