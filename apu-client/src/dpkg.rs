@@ -3,6 +3,7 @@
 mod conffile_options;
 mod database;
 mod package_files;
+mod service_calls;
 
 pub(crate) use apu_debian::compare;
 pub(crate) use apu_debian::deb822::lenient::{Field, paragraphs};

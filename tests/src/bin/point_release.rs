@@ -21,7 +21,7 @@ done"#;
 /// The services of which a process has mapped a program or library that was replaced.
 const STALE: &str = r#"for maps in /proc/[0-9]*/maps; do
     grep -q '^[^ ]* ..x. .* /.* (deleted)$' "$maps" 2>/dev/null || continue
-    sed -n 's,^0::/system\.slice/\(.*/\)\{0\,1\}\([^/]*\)\.service.*,\2,p' "${maps%/maps}/cgroup"
+    sed -n "s,^0::.*/system\.slice/\(.*/\)\{0\,1\}\([^/]*\)\.service.*,\2,p" "${maps%/maps}/cgroup"
 done | sort -u"#;
 
 fn starts(machine: &Machine) -> BTreeMap<String, String> {
