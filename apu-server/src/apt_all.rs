@@ -1,6 +1,7 @@
 //! `apt-all TARGET OPERATION`: the button.
 
 mod answered;
+mod answers;
 mod approve;
 mod args;
 mod audit;

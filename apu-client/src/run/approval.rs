@@ -59,7 +59,13 @@ fn was_carried_out(runs: &[RunDir], approved: TransactionId, database: &Database
 /// Refuses a plan that was made after a repair, which may have done a part of the approved transaction already.
 pub(super) fn check_rest(request: &Request, plan: &Plan, approved: &Transaction) -> Result<(), Refusal> {
     let found = plan.transaction();
-    let is_part = || found.steps().iter().all(|step| approved.steps().contains(step));
+    let is_part = || {
+        found.steps().iter().all(|step| approved.steps().contains(step))
+            && found
+                .answers()
+                .iter()
+                .all(|answer| approved.answers().contains(answer))
+    };
     if request.plan().is_none() || is_part() {
         Ok(())
     } else {

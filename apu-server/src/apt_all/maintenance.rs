@@ -65,8 +65,8 @@ pub(crate) fn closed_now(
     Ok(closed.map(|(host, _)| host).collect())
 }
 
-/// The hosts of a class.
-fn members(context: &Context, class: &str, hosts: &[Host]) -> Result<Vec<HostName>, Failure> {
+/// The hosts of a class; `all` is those that are given.
+pub(super) fn members(context: &Context, class: &str, hosts: &[Host]) -> Result<Vec<HostName>, Failure> {
     if class == "all" {
         return Ok(hosts.iter().map(|host| host.name.clone()).collect());
     }

@@ -39,10 +39,12 @@ pub enum Feature {
     Reboot,
     /// The operation `restart-services`.
     RestartServices,
+    /// `answers_sha256=`, and the answers behind the request.
+    Answers,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 15] = [
+pub const FEATURES: [Feature; 16] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -58,6 +60,7 @@ pub const FEATURES: [Feature; 15] = [
     Feature::Holds,
     Feature::Reboot,
     Feature::RestartServices,
+    Feature::Answers,
 ];
 
 impl Feature {
@@ -80,6 +83,7 @@ impl Feature {
             Self::Holds => "holds",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
+            Self::Answers => "answers",
         }
     }
 }
@@ -110,6 +114,7 @@ impl Request {
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
+            self.answers_sha256().map(|_| Feature::Answers),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -155,9 +160,11 @@ mod tests {
             restart.missing_feature(&all[..14]),
             Some(Feature::RestartServices)
         );
+        let answers = request(&format!("upgrade answers_sha256={}", "0".repeat(64)));
+        assert_eq!(answers.missing_feature(&all[..15]), Some(Feature::Answers));
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot, &restart,
+            &reboot, &restart, &answers,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }
