@@ -215,10 +215,10 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         ),
         Cause::WrongAnswers { answers } => {
             let wrong: Vec<String> = answers.iter().map(wrong_answer).collect();
-            return [&headed("answers of the server do not fit, and nothing was changed", &wrong), detail].concat();
+            return [&headed("answers of the server do not fit, so nothing of the plan was done", &wrong), detail].concat();
         }
         Cause::AnswersNotTaken => {
-            let sentence = "debconf did not take the answers of the server, and nothing was changed".to_owned();
+            let sentence = "debconf did not take the answers of the server, so nothing of the plan was done".to_owned();
             return [&[sentence], detail].concat();
         }
         Cause::PackageForbidden { package } => {
