@@ -74,6 +74,7 @@ pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -
         (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
     }
     found.answered = answered(paths, &answers);
+    found.answers_left_out = left_out(request, &plan);
     found.services = affected_services(paths, &plan);
     found.not_installed = not_installed(request, &database);
     found.unknown_sources = unknown_sources(request, &database);
@@ -86,7 +87,6 @@ pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -
     };
     let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Plan(Box::new(found)));
     result.notes = notes;
-    result.notes.extend(left_out(request, &plan));
     result.reboot_required = paths.reboot_required();
     Ok(result)
 }

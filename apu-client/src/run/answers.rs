@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use apu_debian::debconf::{Misfit, Template};
 use apu_proto::{
-    Action, Advice, AnsweredQuestion, ApprovedAnswer, Cause, DebconfAnswer, Note, Request, Step, WrongAnswer,
+    Action, Advice, AnsweredQuestion, ApprovedAnswer, Cause, DebconfAnswer, Request, Step, WrongAnswer,
 };
 
 use super::control_files::{control_file, unpack_control};
@@ -51,10 +51,9 @@ pub(super) fn approved(answers: &[&DebconfAnswer]) -> Vec<ApprovedAnswer> {
 }
 
 /// How many answers of a request concern other packages than those of a plan.
-pub(crate) fn left_out(request: &Request, plan: &Plan) -> Option<Note> {
-    let all = request.answers()?.all().len();
-    let answers = all - concerning(request, &plan.steps).len();
-    (answers > 0).then_some(Note::AnswersLeftOut { answers })
+pub(crate) fn left_out(request: &Request, plan: &Plan) -> usize {
+    let all = request.answers().map_or(0, |answers| answers.all().len());
+    all - concerning(request, &plan.steps).len()
 }
 
 /// Refuses answers where the machine's own administrator wants none.
@@ -228,12 +227,9 @@ mod tests {
         let found = concerning(&request, &plan.steps);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].question.as_str(), "lab/colour");
-        assert_eq!(
-            left_out(&request, &plan),
-            Some(Note::AnswersLeftOut { answers: 2 })
-        );
+        assert_eq!(left_out(&request, &plan), 2);
         let bare = Request::parse(b"apu/1 upgrade").unwrap();
-        assert!(concerning(&bare, &plan.steps).is_empty() && left_out(&bare, &plan).is_none());
+        assert!(concerning(&bare, &plan.steps).is_empty() && left_out(&bare, &plan) == 0);
     }
 
     #[test]

@@ -80,12 +80,6 @@ pub fn note_text(note: &Note) -> String {
         Note::HoldTakenOff { package } => {
             format!("{package} was taken off hold on this client itself, so the reason is forgotten")
         }
-        Note::AnswersLeftOut { answers: 1 } => {
-            "1 answer of the server is for a package that does not change here".into()
-        }
-        Note::AnswersLeftOut { answers } => {
-            format!("{answers} answers of the server are for packages that do not change here")
-        }
         Note::Unknown => "something that this version of apt-all does not know".into(),
     }
 }

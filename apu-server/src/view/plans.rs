@@ -26,6 +26,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
         let kept = [
             changed_conffiles(plan),
             answered(plan),
+            left_out(plan),
             new_questions(plan),
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
@@ -118,6 +119,17 @@ fn answered(plan: &Plan) -> Option<String> {
         None => answer.question.to_string(),
     });
     named("answered by the server", &questions.collect::<Vec<String>>())
+}
+
+/// The answers that are for packages which do not change.
+fn left_out(plan: &Plan) -> Option<String> {
+    match plan.answers_left_out {
+        0 => None,
+        1 => Some("1 answer of the server is for a package that does not change here".to_owned()),
+        more => Some(format!(
+            "{more} answers of the server are for packages that do not change here"
+        )),
+    }
 }
 
 fn and_more(named: String, more: usize) -> String {
@@ -248,6 +260,7 @@ mod tests {
                     was: was.map(str::to_owned),
                 })
                 .into(),
+            answers_left_out: 2,
             held_nothing: vec!["nginx*".into()],
             not_installed: vec!["libssl3".into()],
             unknown_sources: vec!["opensl".into()],
@@ -277,6 +290,7 @@ mod tests {
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
              \x20 answered by the server: foo/host (was: a\u{fffd}b), foo/secret\n\
+             \x20 2 answers of the server are for packages that do not change here\n\
              \x20 may ask, and the defaults apply: foo/port\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\

@@ -118,11 +118,6 @@ pub enum Note {
         /// The package.
         package: PackageKey,
     },
-    /// Answers of the server are for packages that the transaction does not change, and were left out.
-    AnswersLeftOut {
-        /// How many.
-        answers: usize,
-    },
     /// A note of another version.
     #[serde(other)]
     Unknown,

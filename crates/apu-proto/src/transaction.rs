@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::answers::ApprovedAnswer;
-use crate::bounded::first;
+use crate::bounded::{first, is_zero};
 use crate::conffile::{ChangedConffiles, NewQuestions};
 use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::question::{AnsweredQuestion, MAX_TOLD_ANSWERS};
@@ -283,6 +283,9 @@ pub struct Plan {
         deserialize_with = "first::<_, _, MAX_TOLD_ANSWERS>"
     )]
     pub answered: Vec<AnsweredQuestion>,
+    /// How many answers of the server are for packages that it does not change, and were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answers_left_out: usize,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,

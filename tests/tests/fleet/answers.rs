@@ -160,6 +160,12 @@ fn a_password_is_in_no_log_no_record_and_no_list_of_processes() {
     for host in [server, web1] {
         host.sh(watch).ok();
     }
+    // A word of a command line is seen there.
+    for host in [server, web1] {
+        let marked =
+            "sleep 1; : a-word-that-is-seen; grep -qaF a-word-that-is-seen /root/seen/all && echo seen";
+        assert_eq!(host.sh(marked).stdout, "seen\n");
+    }
     fleet.plain_apt_all("web install asks-answers --plan").ok();
     let applied = fleet.apu("apply p1");
     for host in [server, web1] {
