@@ -64,6 +64,37 @@ fn answers_are_set_before_the_packages_come_and_the_plan_tells_of_them() {
 }
 
 #[test]
+fn questions_tells_ahead_what_packages_would_ask_and_who_answers() {
+    let fleet = fleet_with("asks-answers asks-answers/colour select blue\n");
+    let told = fleet.plain_apt_all("web questions install asks-answers");
+    assert_eq!(told.code, 0, "{told:?}");
+    let lines: Vec<String> = (told.stdout.lines())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for line in [
+        "asks-answers/colour select green unknown the server's web1",
+        "asks-answers/secret password unknown the default web1",
+        "ready: web1",
+    ] {
+        assert!(lines.iter().any(|told| told == line), "{line}: {told:?}");
+    }
+    assert_eq!(fleet.host("web1").version_of("asks-answers"), None);
+    // Nothing is pending, so nothing is asked.
+    let none = fleet.plain_apt_all("web questions upgrade");
+    assert!(none.stdout.contains("no questions\n"), "{none:?}");
+    // With the packages there, a wrong answer is refused by the plan.
+    answer(&fleet, "asks-answers asks-answers/colour select pink\n");
+    let refused = fleet.plain_apt_all("web install asks-answers --dry-run");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused
+            .stdout
+            .contains("asks-answers/colour takes only what it offers"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_wrong_answer_is_refused_by_name_and_nothing_changes() {
     let fleet = fleet_with(
         "asks-answers asks-answers/colour select pink\nasks-answers asks-answers/color select blue\n\
