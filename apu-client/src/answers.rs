@@ -42,7 +42,7 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
     }
     let notes = ended_holds::end_holds(paths);
     let mut answered = match request.operation() {
-        Operation::Status => status::status(paths),
+        Operation::Status => status::status(paths, request),
         Operation::Showhold => showhold::showhold(paths),
         _ => dry_run::dry_run(paths, request, &policy),
     };

@@ -31,7 +31,7 @@ pub(crate) use downloads::{Download, Downloads};
 pub(crate) use environment::{ENVIRONMENT, environment};
 pub(crate) use errors::errors;
 pub(crate) use fixed_settings::first_refused;
-pub(crate) use marks::automatic_among;
+pub(crate) use marks::{automatic_among, obsolete};
 pub(crate) use plan::Plan;
 pub(crate) use progress::{Throttle, parse as parse_progress};
 pub(crate) use providers::providers;

@@ -16,6 +16,7 @@ mod locks;
 mod log;
 mod plans;
 mod queue;
+mod readiness;
 mod recorded;
 mod remote;
 mod runs;
@@ -71,6 +72,7 @@ enum Command {
     Key(key::Args),
     Doctor(doctor::Args),
     Status(status::Args),
+    Readiness(readiness::Args),
     Repo(crate::repo::RepoArgs),
     Serve(crate::serve::ServeArgs),
     Ledger(ledger::Args),
@@ -120,6 +122,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Key(args) => key::run(&enter()?, args),
         Command::Doctor(args) => doctor::run(&enter()?, args),
         Command::Status(args) => status::run(&enter()?, args),
+        Command::Readiness(args) => readiness::run(&enter()?, args),
         Command::Repo(args) => crate::repo::run(ui, args, &site()),
         Command::Serve(args) => crate::serve::run(ui, args, &site()),
         Command::Ledger(args) => ledger::run(&enter()?, args),

@@ -12,6 +12,7 @@ mod notices;
 mod one_phase;
 mod program;
 mod published;
+mod readiness;
 pub mod repo;
 pub mod serve;
 pub mod setup;

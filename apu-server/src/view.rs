@@ -20,6 +20,7 @@ pub mod plans;
 mod pushed;
 pub mod questions;
 pub mod queue;
+pub(crate) mod readiness;
 pub mod reason;
 pub mod reboots;
 pub mod restarts;

@@ -24,6 +24,7 @@ mod host;
 pub mod index;
 mod layer;
 mod packages;
+pub mod point_release;
 mod product;
 mod publisher;
 mod real_debs;

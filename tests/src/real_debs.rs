@@ -86,7 +86,7 @@ fn choose(packages: &str, count: usize) -> Vec<Choice> {
 fn fetch(count: usize, draft: &Path) -> Result<()> {
     eprintln!("fetching {count} packages of {}: once", SUITE.name());
     let state = draft.join("apt");
-    let apt = Apt::new(&state)?;
+    let apt = Apt::of(&state, &format!("deb {} {} main\n", own_archive()?, SUITE.name()))?;
     let choices = choose(&apt.packages()?, count);
     ensure!(
         choices.len() == count,
@@ -112,14 +112,14 @@ fn fetch(count: usize, draft: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The machine's apt with a state of its own, for one suite whatever the machine's own is.
-struct Apt {
+/// The machine's apt with a state and sources of its own, whatever the machine's own are.
+pub(crate) struct Apt {
     state: PathBuf,
 }
 
 impl Apt {
-    /// Fetches the suite's index, which apt checks with Debian's keys.
-    fn new(state: &Path) -> Result<Self> {
+    /// Fetches the indexes of these sources, which apt checks with Debian's keys.
+    pub(crate) fn of(state: &Path, sources: &str) -> Result<Self> {
         let apt = Self {
             state: state.to_owned(),
         };
@@ -127,13 +127,12 @@ impl Apt {
             fs::create_dir_all(state.join(folder))?;
         }
         fs::write(state.join("status"), "")?;
-        let source = format!("deb {} {} main\n", own_archive()?, SUITE.name());
-        fs::write(state.join("sources.list"), source)?;
+        fs::write(state.join("sources.list"), sources)?;
         run(apt.get().arg("update"))?;
         Ok(apt)
     }
 
-    fn get(&self) -> Command {
+    pub(crate) fn get(&self) -> Command {
         let mut command = Command::new("apt-get");
         let place = |option: &str, name: &str| format!("-o{option}={}", self.state.join(name).display());
         command.args([
@@ -154,8 +153,8 @@ impl Apt {
         command
     }
 
-    /// The text of the suite's index.
-    fn packages(&self) -> Result<String> {
+    /// The text of the indexes.
+    pub(crate) fn packages(&self) -> Result<String> {
         let files =
             run(self
                 .get()

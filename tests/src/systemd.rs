@@ -285,6 +285,16 @@ impl Machine {
         archive::offer_the_next_client(self).unwrap_or_else(|error| panic!("no archive: {error:?}"))
     }
 
+    /// Lets the machine's apt follow a second archive, signed, that has the .debs of a folder.
+    ///
+    /// # Panics
+    /// If that archive cannot be made.
+    #[track_caller]
+    pub fn offer(&self, debs: &Path) {
+        let desk = tempfile::tempdir().expect("a folder");
+        archive::offer(self, desk.path(), debs).unwrap_or_else(|error| panic!("no archive: {error:?}"));
+    }
+
     /// Waits until something holds, which `what` names for the failure.
     ///
     /// # Panics

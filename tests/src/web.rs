@@ -91,6 +91,12 @@ impl Web {
         })
     }
 
+    /// The folder that it serves.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        lock(&self.state).root.clone()
+    }
+
     /// Serves another folder from the next request on.
     pub fn serve_instead(&self, root: PathBuf) {
         lock(&self.state).root = root;

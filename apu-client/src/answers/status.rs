@@ -4,14 +4,17 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_proto::{Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Reason, RunResult, Status};
+use apu_proto::{
+    Action, Answer, Cause, ClientOutcome, FreeSpace, Note, Obsolete, Reason, Request, RunResult, Status,
+};
 use nix::sys::statvfs::statvfs;
 
 use crate::apt::composed;
 use crate::apt::lists;
 use crate::apt::release_dates;
 use crate::apt::{
-    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, mark_security, pending, read_targets,
+    APT_GET, Call, ENVIRONMENT, Plan, Target, Verb, archives, errors, mark_security, obsolete, pending,
+    read_targets,
 };
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
@@ -24,7 +27,7 @@ use crate::run::reboot_needs;
 use crate::run::refusal::Refusal;
 
 /// Collects everything that `status` reports.
-pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
+pub(crate) fn status(paths: &ClientPaths, request: &Request) -> Result<RunResult, Refusal> {
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     // What cannot be read is told by a note of the look before this one.
@@ -55,6 +58,7 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
         kept_back: Vec::new(),
         sources_left_out: composed::left_out(paths),
         releases: release_dates::release_dates(paths, &known),
+        obsolete: None,
     };
     let runs = active_runs(paths);
     let mut result = match upgrade_plan(paths, &database) {
@@ -75,6 +79,10 @@ pub(crate) fn status(paths: &ClientPaths) -> Result<RunResult, Refusal> {
             Reason::from(Cause::AptFailed).detailed(text),
         ),
     };
+    if request.wants_obsolete() {
+        let packages = obsolete(&database).map_err(|error| Refusal::fault(Action::AskForObsolete, &error))?;
+        status.obsolete = Some(Obsolete::new(packages));
+    }
     result.notes.extend(at_work(&runs).map(Note::RunAtWork));
     result.reboot_required = status.reboot_required;
     Ok(result.with(Answer::Status {

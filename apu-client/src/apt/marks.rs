@@ -1,4 +1,4 @@
-//! Reads which packages apt has marked as automatically installed; `autoremove` may remove these.
+//! Reads which packages apt has marked as automatically installed, which `autoremove` may remove, and which ones no archive has.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,19 +29,39 @@ pub(crate) fn automatic_among(request: &Request, database: &Database) -> io::Res
     if requested.is_empty() {
         return Ok(Vec::new());
     }
-    let captured = spawn::capture(APT_MARK, &["showauto"], &ENVIRONMENT, APT_MARK_TIMEOUT)?;
-    if !captured.succeeded() {
-        let why = captured.stderr.trim().to_owned();
-        return Err(io::Error::other(format!("apt-mark showauto: {why}")));
-    }
-    let automatic = keys(&captured.stdout, &database.architecture);
+    let automatic = shown(&["showauto"], database)?;
     Ok(requested
         .into_iter()
         .filter(|key| automatic.contains(key.as_str()))
         .collect())
 }
 
-/// Parses `apt-mark showauto`, which omits the native architecture.
+/// Returns the installed packages that no archive has in any version, as apt's own pattern says it (apt-patterns(7)).
+pub(crate) fn obsolete(database: &Database) -> io::Result<BTreeSet<PackageKey>> {
+    const PATTERN: &str = "?obsolete";
+    let mut names = shown(&["showmanual", PATTERN], database)?;
+    names.extend(shown(&["showauto", PATTERN], database)?);
+    let key = |name: &String| {
+        let key = name.parse();
+        key.map_err(|error| io::Error::other(format!("apt-mark prints {name:?}: {error}")))
+    };
+    names.iter().map(key).collect()
+}
+
+/// What apt-mark prints, as `name:architecture`.
+fn shown(arguments: &[&str], database: &Database) -> io::Result<BTreeSet<String>> {
+    let captured = spawn::capture(APT_MARK, arguments, &ENVIRONMENT, APT_MARK_TIMEOUT)?;
+    if !captured.succeeded() {
+        let why = captured.stderr.trim();
+        return Err(io::Error::other(format!(
+            "apt-mark {}: {why}",
+            arguments.join(" ")
+        )));
+    }
+    Ok(keys(&captured.stdout, &database.architecture))
+}
+
+/// Parses what apt-mark shows, which omits the native architecture.
 fn keys(text: &str, native: &str) -> BTreeSet<String> {
     let key = |line: &str| match line.trim() {
         name if name.contains(':') => name.to_owned(),

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_debian::{Closed, WallTime, Windows, ZoneName};
+use apu_debian::{Closed, WallTime, Windows, ZoneName, matches_glob};
 use apu_proto::{Cause, Operation, Reason, Request};
 use serde::Deserialize;
 
@@ -160,12 +160,7 @@ impl Policy {
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
-                if !self
-                    .install
-                    .allow
-                    .iter()
-                    .any(|glob| matches_glob(glob.as_bytes(), name.as_bytes()))
-                {
+                if !self.install.allow.iter().any(|glob| matches_glob(glob, name)) {
                     return Err(Cause::PackageForbidden {
                         package: name.to_owned(),
                     });
@@ -180,7 +175,7 @@ impl Policy {
     /// Whether the server never has this service restarted, by its name without `.service`.
     pub(crate) fn keeps_running(&self, service: &str) -> bool {
         let mut globs = self.keep_running.iter();
-        globs.any(|glob| matches_glob(glob.as_bytes(), service.as_bytes()))
+        globs.any(|glob| matches_glob(glob, service))
     }
 
     fn allows_reboot(&self, even_if_not_needed: bool) -> Result<(), Cause> {
@@ -214,19 +209,6 @@ impl Policy {
                 Err(Box::new(Cause::OutsideWindows { operation, windows }.into()))
             }
         }
-    }
-}
-
-/// Matches a name: `*` is any number of characters, `?` is one character, everything else is itself.
-fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
-    match (glob, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            matches_glob(rest, name) || (!name.is_empty() && matches_glob(glob, &name[1..]))
-        }
-        ([b'?', glob @ ..], [_, name @ ..]) => matches_glob(glob, name),
-        ([first, glob @ ..], [other, name @ ..]) if first == other => matches_glob(glob, name),
-        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What hosts answered before their turns, and which of them are asked to do it.
 
+use std::collections::HashMap;
+
 use apu_fleet::{
     Batch, Ending, Host, HostName, Outcome, Phase, ServerAdvice, ServerCause, ServerReason, Trial,
 };
@@ -71,14 +73,26 @@ impl Push<'_> {
         plan: &Request,
         hosts: &[Host],
     ) -> Vec<(HostName, Trial)> {
-        if !choice.not_asked.is_empty() {
-            let is_not_asked = |host: &&Host| choice.not_asked.iter().any(|(other, _)| *other == host.name);
-            let hosts: Vec<Host> = hosts.iter().filter(is_not_asked).cloned().collect();
-            let mut batch = Batch::of(Phase::Plan, &hosts, plan);
-            batch.held = choice.not_asked.into_iter().collect();
-            self.ask_all(batch).await;
-        }
+        self.skip(choice.not_asked.into_iter().collect(), plan, hosts)
+            .await;
         choice.asked.into_iter().map(|host| (host, trial())).collect()
+    }
+
+    /// Has these of the hosts end as skipped, each with why.
+    pub(super) async fn skip(
+        &mut self,
+        reasons: HashMap<HostName, ServerReason>,
+        plan: &Request,
+        hosts: &[Host],
+    ) {
+        if reasons.is_empty() {
+            return;
+        }
+        let is_skipped = |host: &&Host| reasons.contains_key(&host.name);
+        let hosts: Vec<Host> = hosts.iter().filter(is_skipped).cloned().collect();
+        let mut batch = Batch::of(Phase::Plan, &hosts, plan);
+        batch.held = reasons;
+        self.ask_all(batch).await;
     }
 }
 

@@ -8,7 +8,7 @@ use apu_fleet::{Host, HostName, Task};
 use apu_proto::{Answers, AnswersSalt, DebconfAnswer, Request, Transaction};
 use apu_site::Failure;
 
-use super::maintenance::members;
+use super::class_key::members;
 use crate::answers::{AnswerFiles, MarkKey, salt};
 use crate::context::Context;
 
@@ -44,7 +44,7 @@ impl HostAnswers {
         let mut classes = Vec::new();
         for (class, answers) in &files.0 {
             check_class(context, class)?;
-            let members = members(context, class, hosts)?;
+            let members = members(context, class, class, hosts)?;
             classes.push(OfClass {
                 class,
                 hosts: members.iter().map(ToString::to_string).collect(),

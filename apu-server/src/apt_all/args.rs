@@ -10,7 +10,7 @@ use apu_archive::quote;
 use apu_debian::PackageName;
 use apu_proto::{HoldReason, Operation, PackageGlob, Request};
 use apu_site::Failure;
-use apu_site::settings::{Canary, MaxFailures, WaveSizes};
+use apu_site::settings::{Canary, MaxFailures, ServiceGlob, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 use jiff::{Timestamp, Zoned};
@@ -121,6 +121,13 @@ pub struct Args {
     /// Let dist-upgrade and install remove packages. What is removed is shown even with --yes.
     #[arg(long)]
     pub allow_remove: bool,
+
+    /// Let the packages restart these services, although apu.toml protects them; '*' allows all, also where a host does not tell which
+    /// they are.
+    ///
+    /// Quote a name with * or ? in it. Without it, a host on which a protected service would restart is skipped. See apu.toml(5).
+    #[arg(long, value_name = "SERVICE|GLOB")]
+    pub allow_restart: Vec<ServiceGlob>,
 
     /// Let upgrade and dist-upgrade bring packages with a security update, with what these need, and no others.
     ///
@@ -331,6 +338,7 @@ impl Args {
             dry_run: false,
             plan: false,
             allow_remove: request.allows_removal(),
+            allow_restart: Vec::new(),
             security: request.is_only_security(),
             source: request.sources().to_vec(),
             only_upgrade: request.is_only_upgrade(),
@@ -346,7 +354,8 @@ impl Args {
         }
     }
 
-    /// The options that say which hosts a plan has, in which waves, and what is too young for it, as words of a command line.
+    /// The options that say which hosts a plan has, in which waves, what is too young for it and what it may restart, as words of a command
+    /// line.
     pub(crate) fn host_and_wave_options(&self) -> Vec<String> {
         let seconds = |duration: Duration| format!("{}s", duration.as_secs());
         let exclude = self.exclude.iter().map(|target| ("--exclude", target.clone()));
@@ -360,8 +369,11 @@ impl Args {
         let waves = waves
             .into_iter()
             .filter_map(|(option, value)| Some((option, value?)));
+        let restarts = self.allow_restart.iter();
+        let restarts = restarts.map(|glob| ("--allow-restart", glob.to_string()));
         exclude
             .chain(waves)
+            .chain(restarts)
             .flat_map(|(option, value)| [option.to_owned(), value])
             .collect()
     }

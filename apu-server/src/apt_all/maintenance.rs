@@ -10,8 +10,8 @@ use apu_site::Failure;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::class_key::{members, wrong};
 use crate::context::Context;
-use crate::failure;
 
 /// How far it is looked ahead. No push takes as long.
 const AHEAD: i64 = 7 * 24 * 60;
@@ -28,8 +28,9 @@ pub(super) fn closings(
 ) -> Result<HashMap<HostName, Closing>, Failure> {
     let mut closings: HashMap<HostName, Closing> = HashMap::new();
     for (class, windows) in &context.settings.maintenance {
-        let members = members(context, class, hosts)?;
-        let zone = zone(context, class, windows)?;
+        let key = format!("[maintenance.{class}]");
+        let members = members(context, &key, class, hosts)?;
+        let zone = zone(context, &key, windows)?;
         let Some((at, closed)) = first_closed(windows, &zone, now) else {
             continue;
         };
@@ -65,41 +66,16 @@ pub(crate) fn closed_now(
     Ok(closed.map(|(host, _)| host).collect())
 }
 
-/// The hosts of a class; `all` is those that are given.
-pub(super) fn members(context: &Context, class: &str, hosts: &[Host]) -> Result<Vec<HostName>, Failure> {
-    if class == "all" {
-        return Ok(hosts.iter().map(|host| host.name.clone()).collect());
-    }
-    let inventory = context.inventory()?;
-    let name = class
-        .parse()
-        .map_err(|error| wrong(context, class, &format!("{error}")))?;
-    let members = inventory
-        .class(&name)
-        .map_err(|error| failure::target(&context.site, error))?;
-    Ok(members.into_iter().map(|host| host.name).collect())
-}
-
-fn zone(context: &Context, class: &str, windows: &Windows) -> Result<TimeZone, Failure> {
+fn zone(context: &Context, key: &str, windows: &Windows) -> Result<TimeZone, Failure> {
     match &windows.zone {
         None => match TimeZone::try_system() {
             Ok(zone) => Ok(zone),
             // Then every program here has UTC.
             Err(_) if !Path::new("/etc/localtime").exists() => Ok(TimeZone::UTC),
-            Err(error) => Err(wrong(context, class, &error.to_string())),
+            Err(error) => Err(wrong(context, key, &error.to_string())),
         },
-        Some(zone) => TimeZone::get(zone.as_str()).map_err(|error| wrong(context, class, &error.to_string())),
+        Some(zone) => TimeZone::get(zone.as_str()).map_err(|error| wrong(context, key, &error.to_string())),
     }
-}
-
-fn wrong(context: &Context, class: &str, why: &str) -> Failure {
-    let path = context.site.settings();
-    Failure::words(format!(
-        "[maintenance.{class}] in {} cannot be used",
-        path.display()
-    ))
-    .why(why)
-    .advise(format!("correct {}", path.display()))
 }
 
 /// After how long, and why, nothing may begin; none where that is farther away than anybody looks.

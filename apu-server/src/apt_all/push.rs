@@ -22,6 +22,7 @@ use super::args::{Args, Course};
 use super::audit::Record;
 use super::min_age::MinAge;
 use super::planned::wanted;
+use super::protection::Protection;
 use super::rollout::{Arranged, Waves};
 use crate::view::live::OutputOptions;
 
@@ -56,6 +57,8 @@ pub(super) struct Push<'a> {
     pub(super) min_age: Option<MinAge>,
     /// The answers to debconf's questions that hosts get.
     pub(super) answers: HostAnswers,
+    /// The services that no change of packages may restart.
+    pub(super) protection: Protection,
     /// What hosts leave as it is, since it is too young.
     pub(super) too_young: HashMap<HostName, Vec<PackageGlob>>,
     /// Until when hosts may begin to change packages.
@@ -150,13 +153,15 @@ impl Push<'_> {
         Ok(self.show(&told))
     }
 
-    /// The hosts on which packages would change, without what is too young, each with what it would do.
+    /// The hosts on which packages would change, without what is too young and without those where that would restart what is protected,
+    /// each with what it would do.
     async fn wanted_changes(
         &mut self,
         plan: &Request,
         hosts: &[Host],
     ) -> Result<Vec<(HostName, Trial)>, Failure> {
         self.leave_out_young(plan, hosts).await?;
+        self.leave_out_protected(plan, hosts).await;
         let mut wanted = wanted(&self.endings());
         for (host, trial) in &mut wanted {
             // What was asked for, whatever a client says of it.

@@ -16,6 +16,7 @@ use super::args::Args;
 use super::audit::Record;
 use super::maintenance::closings;
 use super::min_age::MinAge;
+use super::protection::Protection;
 use super::queue::{enqueue, waiting};
 use super::rollout::Waves;
 use crate::context::Context;
@@ -95,6 +96,7 @@ pub(super) fn push_but(
     let of_target = context.settings.rollout(rollout_of);
     let waves = Waves::of(args, &context.site, &of_target, &inventory)?;
     let min_age = MinAge::of(args, &of_target);
+    let protection = Protection::of(context, args, &hosts)?;
     let ssh = context.ssh()?;
     // Before anything is published: without it no host is asked to change anything.
     let is_recorded = request.operation().is_a_run() && !(args.dry_run || args.plan);
@@ -126,6 +128,7 @@ pub(super) fn push_but(
     };
     run_push(start, async move |push: &mut Push<'_>, hosts| {
         push.min_age = min_age;
+        push.protection = protection;
         push.carry_out(request, hosts, course, &waves).await
     })
 }
@@ -251,6 +254,7 @@ pub(super) fn run_push(
             queue_until,
             min_age: None,
             answers,
+            protection: Protection::default(),
             too_young: HashMap::new(),
             closings,
             published,

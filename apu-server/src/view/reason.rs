@@ -353,6 +353,7 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::LookAtSpace => "cannot look at the free space",
         Action::Simulate => "cannot simulate",
         Action::AskForChecksums => "cannot ask apt for checksums",
+        Action::AskForObsolete => "cannot ask apt which installed packages no archive has",
         Action::AskAboutSources => "cannot ask apt about the sources",
         Action::ReadHolds => "cannot read why packages are on hold, from",
         Action::KeepHolds => "cannot keep why packages are on hold, in",

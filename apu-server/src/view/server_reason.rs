@@ -186,6 +186,13 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
                 some => format!("not started: no canary has tested {}", and_more(&some, *more)),
             }
         }
+        ServerCause::RestartsProtected { services, more } => {
+            let services = services.join(", ");
+            format!("not asked: its packages restart {}, which is protected", and_more(&services, *more))
+        }
+        ServerCause::RestartsNotTold => {
+            "not asked: services are protected, and it does not tell which ones its packages restart".into()
+        }
         ServerCause::HeldByRun { run, operation, by } => {
             format!("not asked: run {run} of {by} is at work there: {operation}")
         }
@@ -343,6 +350,17 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
             )
         }
         ServerAdvice::NameIt { operation } => format!("apt-all {host} {operation}"),
+        ServerAdvice::AllowRestart {
+            operation,
+            packages,
+            services,
+        } => {
+            let all = ["*".to_owned()];
+            let services = if services.is_empty() { &all[..] } else { services };
+            let option = |service: &String| format!(" --allow-restart {}", quote(service));
+            let options: String = services.iter().map(option).collect();
+            format!("apt-all {host} {operation}{}{options}", words(packages))
+        }
         ServerAdvice::RebootServer => "systemctl reboot, once apu runs shows none that is running".into(),
         ServerAdvice::CompareRelease { uri } => {
             format!("on the client: curl -s {uri}/InRelease | grep Date")

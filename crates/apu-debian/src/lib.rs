@@ -1,5 +1,5 @@
 //! Grammars that server and client share: package names, architectures, versions and their order, deb822, debconf's answers and
-//! templates, the windows in which changes are made, and which programs of a directory may be run.
+//! templates, globs, the windows in which changes are made, and which programs of a directory may be run.
 //!
 //! A leaf of the workspace: no dependency beyond serde and thiserror, since the root side links it, and no I/O but `run_parts`, which
 //! looks at a directory.
@@ -9,6 +9,7 @@ pub mod debconf;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod glob;
 pub mod hex;
 mod nearest;
 mod package;
@@ -19,6 +20,7 @@ mod user;
 mod version;
 mod window;
 
+pub use glob::matches_glob;
 pub use nearest::nearest;
 pub use package::{
     Architecture, PackageError, PackageKey, PackageName, is_architecture, is_dpkg_name, is_package_name,

@@ -232,6 +232,15 @@ pub enum ServerCause {
     ThisServer,
     /// It does not tell which boot it is in, so that another one could not be told from it.
     BootNotTold,
+    /// The packages of its plan restart services that are protected there.
+    RestartsProtected {
+        /// The services, the first of them; not to be trusted.
+        services: Vec<String>,
+        /// How many more.
+        more: usize,
+    },
+    /// Services are protected there, and it does not tell which the packages of its plan restart.
+    RestartsNotTold,
     /// Another run is at work there.
     HeldByRun {
         /// The run's number.
@@ -365,6 +374,7 @@ impl ServerCause {
             Self::HookFailed { .. } => ServerCode::Hook,
             Self::NoLoginAfterChange { .. } | Self::CheckFailed => ServerCode::Health,
             Self::NotBack { .. } => ServerCode::NotBack,
+            Self::RestartsProtected { .. } | Self::RestartsNotTold => ServerCode::ProtectedService,
             Self::NeverRebooted | Self::RebootedByName | Self::ThisServer | Self::BootNotTold => {
                 ServerCode::NotRebooted
             }

@@ -478,6 +478,8 @@ pub enum Action {
     Simulate,
     /// Ask apt for the checksums of .debs.
     AskForChecksums,
+    /// To ask apt which installed packages no archive has.
+    AskForObsolete,
     /// Ask apt about the sources.
     AskAboutSources,
     /// Read why packages are on hold.

@@ -39,12 +39,14 @@ pub enum Feature {
     Reboot,
     /// The operation `restart-services`.
     RestartServices,
+    /// `status with_obsolete=yes`.
+    Obsolete,
     /// `answers_sha256=`, and the answers behind the request.
     Answers,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 16] = [
+pub const FEATURES: [Feature; 17] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -60,6 +62,7 @@ pub const FEATURES: [Feature; 16] = [
     Feature::Holds,
     Feature::Reboot,
     Feature::RestartServices,
+    Feature::Obsolete,
     Feature::Answers,
 ];
 
@@ -83,6 +86,7 @@ impl Feature {
             Self::Holds => "holds",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
+            Self::Obsolete => "obsolete",
             Self::Answers => "answers",
         }
     }
@@ -112,6 +116,7 @@ impl Request {
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
+            self.wants_obsolete().then_some(Feature::Obsolete),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
             self.answers_sha256().map(|_| Feature::Answers),
@@ -160,11 +165,13 @@ mod tests {
             restart.missing_feature(&all[..14]),
             Some(Feature::RestartServices)
         );
+        let obsolete = request("status with_obsolete=yes");
+        assert_eq!(obsolete.missing_feature(&all[..15]), Some(Feature::Obsolete));
         let answers = request(&format!("upgrade answers_sha256={}", "0".repeat(64)));
-        assert_eq!(answers.missing_feature(&all[..15]), Some(Feature::Answers));
+        assert_eq!(answers.missing_feature(&all[..16]), Some(Feature::Answers));
         for request in [
-            &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot, &restart, &answers,
+            &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
+            &upgrade, &reboot, &restart, &answers,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

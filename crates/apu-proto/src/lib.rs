@@ -61,7 +61,7 @@ pub use request::{
 pub use restart::{FailedRestart, LeftService, MAX_SAID, NotRestarted, RestartReport, WhyLeft};
 pub use run_id::{RunId, RunIdError};
 pub use services::{MAX_SERVICES, Services};
-pub use status::{Broken, FreeSpace, Pending, ReleaseDate, SourceLeftOut, Status};
+pub use status::{Broken, FreeSpace, MAX_OBSOLETE, Obsolete, Pending, ReleaseDate, SourceLeftOut, Status};
 pub use transaction::{
     DebSha256, OtherSteps, Plan, Sha256Error, Sizes, Step, System, Transaction, TransactionId,
 };

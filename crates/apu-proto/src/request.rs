@@ -50,6 +50,7 @@ pub struct Request {
     hold_reason: Option<HoldReason>,
     hold_until: Option<u64>,
     hold_by: Option<UserName>,
+    obsolete: bool,
     lock_wait: Option<u32>,
     packages: Vec<PackageArg>,
 }
@@ -218,6 +219,7 @@ impl Request {
             hold_reason: None,
             hold_until: None,
             hold_by: None,
+            obsolete: false,
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -233,6 +235,7 @@ impl Request {
             RequestOption::DryRun => mem::replace(&mut self.dry_run, true),
             RequestOption::EvenIfNotNeeded => mem::replace(&mut self.even_if_not_needed, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
+            RequestOption::Obsolete => mem::replace(&mut self.obsolete, true),
             RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
             RequestOption::Sources(names) if names.len() > MAX_PACKAGES || !is_each_once(&names) => {
                 return Err(RequestError::Value { word });
@@ -429,6 +432,12 @@ impl Request {
         self.hold_by.as_ref()
     }
 
+    /// Whether to tell also which installed packages no archive has.
+    #[must_use]
+    pub const fn wants_obsolete(&self) -> bool {
+        self.obsolete
+    }
+
     /// How long to wait for another package manager, in seconds.
     #[must_use]
     pub const fn lock_wait(&self) -> Option<u32> {
@@ -460,6 +469,7 @@ impl Request {
             self.hold_reason.clone().map(RequestOption::HoldReason),
             self.hold_until.map(RequestOption::HoldUntil),
             self.hold_by.clone().map(RequestOption::HoldBy),
+            self.obsolete.then_some(RequestOption::Obsolete),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()

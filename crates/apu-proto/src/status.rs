@@ -1,9 +1,11 @@
 //! What a client says of itself when asked for its status.
 
+use std::collections::BTreeSet;
+
 use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::first;
+use crate::bounded::{first, is_zero};
 use crate::hold::{Hold, MAX_HOLDS};
 
 /// A client's state at one moment.
@@ -56,6 +58,35 @@ pub struct Status {
     /// When each archive's lists were made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<ReleaseDate>,
+    /// The installed packages that no archive has, where the request asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obsolete: Option<Obsolete>,
+}
+
+/// The most packages that [`Obsolete`] names.
+pub const MAX_OBSOLETE: usize = 500;
+
+/// Installed packages that are in none of a machine's lists, in any version: apt's `?obsolete`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Obsolete {
+    /// The packages, sorted, at most [`MAX_OBSOLETE`].
+    #[serde(deserialize_with = "first::<_, _, MAX_OBSOLETE>")]
+    pub packages: Vec<PackageKey>,
+    /// How many there are beyond those that are named.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+impl Obsolete {
+    /// As many of these as are named, and the number of the others.
+    #[must_use]
+    pub fn new(packages: BTreeSet<PackageKey>) -> Self {
+        Self {
+            more: packages.len().saturating_sub(MAX_OBSOLETE),
+            packages: packages.into_iter().take(MAX_OBSOLETE).collect(),
+        }
+    }
 }
 
 /// A source that does not go with the machine's own.

@@ -5,6 +5,7 @@ mod duration;
 mod error;
 mod max_failures;
 mod number_or_text;
+mod service_glob;
 mod slot;
 mod value;
 mod wave_size;
@@ -25,6 +26,7 @@ pub use duration::duration;
 use duration::{seconds, seconds_or_off, some_seconds_or_off};
 pub use error::SettingsError;
 pub use max_failures::MaxFailures;
+pub use service_glob::ServiceGlob;
 pub use slot::{Calendar, LONGEST_NOTICE, MailAddress, Notices, Slot, SlotOperation, TellOn, Webhook};
 use value::url_or_none;
 pub use value::{KeyExchange, Url};
@@ -44,6 +46,8 @@ pub struct Settings {
     pub rollout: BTreeMap<String, Rollout>,
     /// `[maintenance.CLASS]`: when the hosts of a class may change packages; `all` holds for every host.
     pub maintenance: BTreeMap<String, Windows>,
+    /// `[protect]`: the services of a class that no change of packages restarts; `all` holds for every host.
+    pub protect: BTreeMap<String, Vec<ServiceGlob>>,
     /// `[hooks]`
     pub hooks: Hooks,
     /// `[slot.NAME]`: when a class is updated without a hand.
@@ -429,6 +433,8 @@ mod tests {
             "[rollout.web]\ncanary = 0\n",
             "[rollout.web]\nmin_age = 'x'\n",
             "[rollout.web]\nsecurity_at_once = 1\n",
+            "[protect]\nweb = ['a/b']\n",
+            "[protect]\nweb = 'a'\n",
         ] {
             assert!(Settings::parse(text).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The next version of apu-client, in a small signed archive on the machine's own disk.
+//! A small signed archive on the machine's own disk: of the next version of apu-client, or of any packages.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -25,17 +25,23 @@ pub(super) fn offer_the_next_client(host: &Host) -> Result<String> {
     let archive = desk.path().join("archive");
     fs::create_dir(&archive)?;
     let version = build_next(&Product::built()?.client, &desk.path().join("tree"), &archive)?;
+    offer(host, desk.path(), &archive)?;
+    Ok(version)
+}
+
+/// Signs an archive of the .debs in a folder, and puts it on the host's disk. `desk` is for the key.
+pub(super) fn offer(host: &Host, desk: &Path, archive: &Path) -> Result<()> {
     let packages = run(Command::new("apt-ftparchive")
         .args(["packages", "."])
-        .current_dir(&archive))?;
+        .current_dir(archive))?;
     fs::write(archive.join("Packages"), packages)?;
     let release = run(Command::new("apt-ftparchive")
         .args(["-o", "APT::FTPArchive::Release::Origin=next", "release", "."])
-        .current_dir(&archive))?;
-    sign(&release, desk.path(), &archive.join("InRelease"))?;
+        .current_dir(archive))?;
+    sign(&release, desk, &archive.join("InRelease"))?;
 
     host.sh("mkdir -p /srv/next").ok();
-    for file in fs::read_dir(&archive)? {
+    for file in fs::read_dir(archive)? {
         let file = file?;
         copy_in(
             host,
@@ -43,13 +49,9 @@ pub(super) fn offer_the_next_client(host: &Host) -> Result<String> {
             &format!("/srv/next/{}", file.file_name().display()),
         )?;
     }
-    copy_in(
-        host,
-        &desk.path().join("next.gpg"),
-        "/usr/share/keyrings/next.gpg",
-    )?;
+    copy_in(host, &desk.join("next.gpg"), "/usr/share/keyrings/next.gpg")?;
     host.write("/etc/apt/sources.list.d/next.sources", SOURCES);
-    Ok(version)
+    Ok(())
 }
 
 /// The same package under a higher version; that version.

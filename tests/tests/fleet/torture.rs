@@ -6,6 +6,7 @@
 //! reboot takes systemd: the suites under systemd have those.
 
 mod checker;
+mod crasher;
 mod injection;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +17,10 @@ use apu_tests::{Fleet, Host};
 use serde_json::Value;
 
 use checker::{History, State, violations};
-use injection::Injection;
+use injection::{Injection, is_of_another};
 
 const HOSTS: [&str; 2] = ["web1", "web2"];
 const RUNS: &str = "/var/lib/apu-client/runs";
-const UPGRADE: &str = "web upgrade --yes --waves 100%";
 
 /// How long an upgrade takes here, about, in seconds: the moments are within it.
 const USUAL: f64 = 5.0;
@@ -78,8 +78,12 @@ fn runs(host: &Host) -> BTreeSet<String> {
     listed.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Waits until no run is at work, and lets the client say how each ended, as a server does that asks again.
-fn ends(fleet: &Fleet, host: &Host, known: &BTreeSet<String>) -> Vec<Option<String>> {
+/// How runs ended, each in one word; none where it has no end.
+type Ends = Vec<Option<String>>;
+
+/// Waits until no run is at work, and lets the client say how each ended, as a server does that asks again: the runs of this server, and
+/// those of another.
+fn ends(fleet: &Fleet, host: &Host, known: &BTreeSet<String>) -> (Ends, Ends) {
     let patience = Instant::now() + Duration::from_secs(60);
     while host
         .sh("pgrep -f 'apu-client [r]un' || pgrep -x 'apt-get|dpkg'")
@@ -99,7 +103,9 @@ fn ends(fleet: &Fleet, host: &Host, known: &BTreeSet<String>) -> Vec<Option<Stri
         })
     };
     // The plan of a push is no run, and a request that was refused has none.
-    of_trial.into_iter().map(run).collect()
+    let (others, own): (Vec<String>, Vec<String>) = of_trial.into_iter().partition(|id| is_of_another(id));
+    let ends = |ids: Vec<String>| ids.into_iter().map(run).collect();
+    (ends(own), ends(others))
 }
 
 /// The last run of the ledger.
@@ -149,14 +155,16 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         let moment = Duration::from_secs_f64(USUAL * fraction(number));
         publish(server, number + 1);
         fleet.apt_all("web update").exited(0);
+        injection.is_prepared(victim, number / Injection::ALL.len() as u32);
         let known: Vec<_> = fleet.clients().map(runs).collect();
         let before: Vec<_> = fleet.clients().map(state).collect();
         let begun: Vec<_> = fleet.clients().map(transactions).collect();
 
+        let push = injection.push();
         let run_before = last_number(&fleet);
-        let running = fleet.start_apt_all(UPGRADE);
+        let running = fleet.start_apt_all(push);
         sleep(moment);
-        injection.happens(&fleet, victim, &running);
+        injection.happens(&fleet, victim, &running, number);
         running.finish();
         if injection == Injection::AptAllKilled {
             // Nothing is left of it where all hosts had ended.
@@ -164,7 +172,7 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         }
         if last_number(&fleet) == run_before {
             // It was killed before the run began.
-            fleet.apt_all(UPGRADE);
+            fleet.apt_all(push);
         }
         let told = told(&fleet);
         let runs: Vec<_> = fleet
@@ -175,12 +183,13 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         let after: Vec<_> = fleet.clients().map(state).collect();
         let done: Vec<_> = fleet.clients().map(transactions).collect();
         injection.mend(victim);
-        let mending = fleet.apt_all(UPGRADE);
+        let mending = fleet.apt_all(push);
         for (place, host) in fleet.clients().enumerate() {
             let history = History {
                 before: before[place].clone(),
                 planned: (number + 1).to_string(),
-                runs: runs[place].clone(),
+                runs: runs[place].0.clone(),
+                others: runs[place].1.clone(),
                 transactions: done[place] - begun[place],
                 told: told.get(host.name()).cloned().unwrap_or_default(),
                 after: after[place].clone(),

@@ -83,6 +83,11 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --min-age"))
                 .advise("leave it out: upgrade and dist-upgrade have it"));
         }
+        if !self.allow_restart.is_empty() && !operation.changes_packages() {
+            return Err(Failure::words(format!("{operation} has no --allow-restart"))
+                .why("it is for what restarts services on the way")
+                .advise("leave it out"));
+        }
         let of_hold = [
             (self.reason.is_some(), "--reason"),
             (self.until.is_some(), "--until"),

@@ -83,6 +83,15 @@ pub enum ServerAdvice {
         /// The operation.
         operation: Operation,
     },
+    /// The same on this host, with `--allow-restart` for each of these services, or for all of them.
+    AllowRestart {
+        /// The operation.
+        operation: Operation,
+        /// Its packages.
+        packages: Vec<String>,
+        /// The services; all of them where there is none.
+        services: Vec<String>,
+    },
     /// Reboot this server by hand, while no run is at work.
     RebootServer,
     /// Compare the Release file that the client gets.

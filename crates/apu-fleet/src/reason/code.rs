@@ -64,4 +64,6 @@ pub enum ServerCode {
     NotBack,
     /// It needs a reboot, and this server does not ask it for one.
     NotRebooted,
+    /// It would restart a service that is protected.
+    ProtectedService,
 }

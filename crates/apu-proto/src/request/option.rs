@@ -48,6 +48,8 @@ pub enum RequestOption {
     HoldUntil(u64),
     /// The user of the server who wants the hold.
     HoldBy(UserName),
+    /// Tell also which installed packages no archive has.
+    Obsolete,
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -79,6 +81,7 @@ impl RequestOption {
             "hold_reason" => HoldReason::decode(value).map(Self::HoldReason),
             "hold_until" => end(value).map(Self::HoldUntil),
             "hold_by" => value.parse().ok().map(Self::HoldBy),
+            "with_obsolete" => (value == "yes").then_some(Self::Obsolete),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
             "lock_wait" => None,
             _ => return Err(NoOption::Key),
@@ -107,6 +110,7 @@ impl RequestOption {
             Self::HoldReason(_) | Self::HoldUntil(_) | Self::HoldBy(_) => {
                 matches!(operation, Operation::Hold)
             }
+            Self::Obsolete => matches!(operation, Operation::Status),
             Self::LockWait(_) => operation.is_a_run(),
         }
     }
@@ -131,6 +135,7 @@ impl fmt::Display for RequestOption {
             Self::HoldReason(reason) => write!(f, "hold_reason={}", reason.encoded()),
             Self::HoldUntil(end) => write!(f, "hold_until={end}"),
             Self::HoldBy(name) => write!(f, "hold_by={name}"),
+            Self::Obsolete => f.write_str("with_obsolete=yes"),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }

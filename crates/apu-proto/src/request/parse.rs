@@ -144,6 +144,8 @@ mod tests {
             "apu/1 restart-services hold_packages=ssh",
             "apu/1 status lists_of=site",
             "apu/1 status lock_wait=5",
+            "apu/1 check with_obsolete=yes",
+            "apu/1 status with_obsolete=yes with_obsolete=yes",
             "apu/1 health dry_run=yes",
             "apu/1 health run_id=0123456789abcdef0123456789abcdef lock_wait=5",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef lock_wait=5",
@@ -165,6 +167,7 @@ mod tests {
         for line in [
             "apu/1 upgrade dry_run=no",
             "apu/1 reboot even_if_not_needed=no",
+            "apu/1 status with_obsolete=no",
             "apu/1 update lock_wait=+1",
             "apu/1 upgrade only_security=no",
             "apu/1 install only_upgrade=no hello",

@@ -10,6 +10,7 @@ fn option() -> impl Strategy<Value = RequestOption> {
         any::<[u8; 16]>().prop_map(|id| RequestOption::RunId(RunId::from_bytes(id))),
         Just(RequestOption::DryRun),
         Just(RequestOption::EvenIfNotNeeded),
+        Just(RequestOption::Obsolete),
         Just(RequestOption::AllowRemove),
         Just(RequestOption::OnlySecurity),
         Just(RequestOption::OnlyUpgrade),

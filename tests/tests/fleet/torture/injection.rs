@@ -3,7 +3,16 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use apu_proto::{Frame, RunId};
 use apu_tests::{Fleet, Host, Running};
+
+use super::crasher::{crash_at, crash_no_more};
+
+/// How many calls of the system dpkg makes of a kind for the package, about; the last points are after its last one.
+const POINTS: u32 = 71;
+
+/// The byte with which the identities of the other server's runs begin, twelve times.
+const OTHERS: u8 = b'o';
 
 /// How long what passes by itself lasts.
 const WHILE: Duration = Duration::from_secs(3);
@@ -19,13 +28,19 @@ pub(super) enum Injection {
     SupervisorKilled,
     AptKilled,
     DpkgKilled,
+    /// At a chosen call of the system, in an upgrade.
+    DpkgCrashes,
+    /// The same where the package was not installed before.
+    DpkgCrashesInInstall,
     ArchiveGone,
     DiskFull,
     LockHeld,
+    /// Another server has the same change made.
+    SecondServer,
 }
 
 impl Injection {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::ConnectionCut,
         Self::SshdKilled,
         Self::CablePulled,
@@ -35,13 +50,42 @@ impl Injection {
         Self::SupervisorKilled,
         Self::AptKilled,
         Self::DpkgKilled,
+        Self::DpkgCrashes,
+        Self::DpkgCrashesInInstall,
         Self::ArchiveGone,
         Self::DiskFull,
         Self::LockHeld,
+        Self::SecondServer,
     ];
 
-    /// Does it to this client, or to the server; it is over when this returns, but for [`Self::mend`].
-    pub(super) fn happens(self, fleet: &Fleet, victim: &Host, running: &Running) {
+    /// What the button is asked for.
+    pub(super) const fn push(self) -> &'static str {
+        match self {
+            Self::DpkgCrashesInInstall => "web install torture --yes --waves 100%",
+            _ => "web upgrade --yes --waves 100%",
+        }
+    }
+
+    /// Does what has to be done before the run begins. `turn` is how often this kind had its turn before.
+    pub(super) fn is_prepared(self, victim: &Host, turn: u32) {
+        if !matches!(self, Self::DpkgCrashes | Self::DpkgCrashesInInstall) {
+            return;
+        }
+        if self == Self::DpkgCrashesInInstall {
+            victim.sh("dpkg --purge torture").ok();
+        }
+        // Far apart, and each of them once in so many turns.
+        let point = turn * 7 % POINTS + 1;
+        crash_at(
+            victim,
+            if turn.is_multiple_of(2) { "rename" } else { "fsync" },
+            point,
+        );
+    }
+
+    /// Does it to this client, or to the server; it is over when this returns, but for [`Self::mend`]. `number` is the
+    /// trial's.
+    pub(super) fn happens(self, fleet: &Fleet, victim: &Host, running: &Running, number: u32) {
         match self {
             Self::ConnectionCut => kill(victim, "-u apu apu-wrapper"),
             Self::SshdKilled => {
@@ -64,6 +108,8 @@ impl Injection {
             Self::SupervisorKilled => kill(victim, "-f 'apu-client [r]un'"),
             Self::AptKilled => kill(victim, "-x apt-get"),
             Self::DpkgKilled => kill(victim, "-x dpkg"),
+            Self::DpkgCrashes | Self::DpkgCrashesInInstall => {}
+            Self::SecondServer => upgrade_by_another(fleet, victim, number),
             Self::ArchiveGone => {
                 let server = fleet.server();
                 server
@@ -88,8 +134,10 @@ impl Injection {
 
     /// Ends what does not end by itself.
     pub(super) fn mend(self, victim: &Host) {
-        if self == Self::DiskFull {
-            victim.sh("umount /usr/share/torture").ok();
+        match self {
+            Self::DiskFull => _ = victim.sh("umount /usr/share/torture").ok(),
+            Self::DpkgCrashes | Self::DpkgCrashesInInstall => crash_no_more(victim),
+            _ => {}
         }
     }
 }
@@ -101,4 +149,34 @@ const HOLD: &str = r#"use Fcntl; open(F, "+<", "/var/lib/dpkg/lock-frontend") or
 /// Kills what runs there, if it does.
 fn kill(host: &Host, which: &str) {
     host.sh(&format!("pkill -KILL {which}"));
+}
+
+/// Has the client upgrade itself as a server does that knows nothing of the first one: by a plan, and then by the same plan.
+fn upgrade_by_another(fleet: &Fleet, victim: &Host, number: u32) {
+    let ask = |line: &str| {
+        let output = fleet
+            .ssh(victim.name(), &[])
+            .arg(line)
+            .output()
+            .expect("ssh runs");
+        let frames = output.stdout.split(|byte| *byte == b'\n');
+        let mut results = frames.filter_map(|line| match Frame::from_line(line).ok()? {
+            Frame::Result(result) => Some(result),
+            _ => None,
+        });
+        results.next_back()
+    };
+    // While the first is at work, there may be no plan.
+    let planned = ask("apu/1 upgrade dry_run=yes");
+    if let Some(plan) = planned.as_ref().and_then(|result| result.plan()) {
+        let mut id = [OTHERS; 16];
+        id[12..].copy_from_slice(&number.to_be_bytes());
+        let (run, plan) = (RunId::from_bytes(id), plan.transaction.id());
+        ask(&format!("apu/1 upgrade run_id={run} plan_sha256={plan}"));
+    }
+}
+
+/// Whether a run is one of the other server.
+pub(super) fn is_of_another(run: &str) -> bool {
+    run.starts_with(&format!("{OTHERS:02x}").repeat(12))
 }
