@@ -1,9 +1,12 @@
 //! Runs: requests that change the machine and that outlive the connection that asked for them.
 
 pub(crate) mod active;
+pub(crate) mod answers;
+pub(crate) mod answers_file;
 pub(crate) mod approval;
 pub(crate) mod conffiles;
 mod context;
+pub(crate) mod control_files;
 pub(crate) mod debconf;
 mod download;
 pub(crate) mod ended_holds;
@@ -28,6 +31,7 @@ mod repair;
 pub(crate) mod restart;
 pub(crate) mod run_dir;
 mod selection;
+mod set_answers;
 mod set_holds;
 mod simulation;
 pub(crate) mod site_archives;

@@ -1,6 +1,7 @@
 //! `apt-all TARGET OPERATION`: the button.
 
 mod answered;
+mod answers;
 mod approve;
 mod args;
 mod audit;
@@ -55,7 +56,7 @@ use crate::program::{failed, finished};
 /// Does what the words say; the exit status is what comes back.
 fn carry_out(ui: &Ui, args: &Args) -> Result<u8, Failure> {
     let context = Context::enter(&args.root, "apt-all", ui)?;
-    if args.prepare {
+    if args.prepare || args.questions {
         return prepare::prepare(&context, args);
     }
     start::push_in(&context, args, &args.target, None).map(|pushed| pushed.status)

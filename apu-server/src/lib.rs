@@ -1,5 +1,6 @@
 //! The programs of the server: `apt-all`, the button, and `apu` for everything else.
 
+mod answers;
 pub mod apt_all;
 pub mod apu;
 mod child;

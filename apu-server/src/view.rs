@@ -18,6 +18,7 @@ pub mod paint;
 pub mod plans;
 #[cfg(test)]
 mod pushed;
+pub mod questions;
 pub mod queue;
 pub(crate) mod readiness;
 pub mod reason;

@@ -2,8 +2,10 @@
 //!
 //! It runs as user apu, without privileges and without a policy. It checks the request's grammar only to report a
 //! mistake early; apu-client checks everything again. From its environment it reads `SSH_ORIGINAL_COMMAND` and, for the
-//! client's log, the file in which sshd names the key that logged in. It takes no arguments.
+//! client's log, the file in which sshd names the key that logged in. From standard input it reads one line where the request
+//! announces answers to debconf's questions, and nothing else. It takes no arguments.
 
+mod announced;
 mod connect;
 
 use std::ffi::OsString;
@@ -24,11 +26,21 @@ fn main() -> ExitCode {
     let line = std::env::var_os("SSH_ORIGINAL_COMMAND")
         .map(OsString::into_vec)
         .unwrap_or_default();
-    if let Err(error) = Request::parse(&line) {
-        let result = RunResult::because(ClientOutcome::Refused, error);
-        return answer(result, ExitCode::from(2));
-    }
-    match carry(line) {
+    let refused = |reason| {
+        answer(
+            RunResult::because(ClientOutcome::Refused, reason),
+            ExitCode::from(2),
+        )
+    };
+    let answers = match Request::parse(&line) {
+        Err(error) => return refused(Reason::from(error)),
+        Ok(request) if request.answers_sha256().is_none() => Vec::new(),
+        Ok(_) => match announced::from_caller() {
+            Err(error) => return refused(Reason::from(error)),
+            Ok(answers) => answers,
+        },
+    };
+    match carry(line, &answers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let cause = Cause::Fault {
@@ -45,10 +57,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends the line and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
+/// Sends the line, and the line of answers where there is one, and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
 /// the client and goes on.
-fn carry(mut line: Vec<u8>) -> io::Result<()> {
+fn carry(mut line: Vec<u8>, answers: &[u8]) -> io::Result<()> {
     line.push(b'\n');
+    line.extend_from_slice(answers);
     let mut socket = connect::connect(SOCKET)?;
     socket.write_all(&line)?;
     let _ = copy(&mut socket, &mut io::stdout().lock());

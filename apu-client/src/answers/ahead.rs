@@ -5,20 +5,22 @@
 //! package asks, and at which priority, is up to its scripts, which are not run for this.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use apu_debian::PackageKey;
-use apu_proto::{ChangedConffiles, NewQuestions, Step};
+use apu_debian::debconf::Template;
+use apu_proto::{ChangedConffiles, NewQuestion, NewQuestions, Step};
 
-use crate::apt::{ENVIRONMENT, Plan, missing_debs};
-use crate::dpkg::{Conffiles, DPKG_DEB, Database};
+use crate::apt::{Plan, missing_debs};
+use crate::dpkg::{Conffiles, Database};
 use crate::os::limited::{self, End, Limits};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{self, Exit};
 use crate::os::temporary_directory::TemporaryDirectory;
+use crate::run::control_files::{control_file, text, unpack_control, unpacking_environment};
 use crate::run::debconf;
 
 const MD5SUM: &str = "/usr/bin/md5sum";
@@ -27,8 +29,8 @@ const MD5SUM: &str = "/usr/bin/md5sum";
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Maximal size of a control file, in bytes: the templates of some packages have all their translations.
-const MAX_CONTROL_FILE: u64 = 4 * 1024 * 1024;
+/// Maximal length of a default that is told, in letters.
+const MAX_DEFAULT: usize = 200;
 
 /// Maximal length of what dpkg-deb and tar say of one .deb, in bytes.
 const MAX_COMPLAINTS: usize = 64 * 1024;
@@ -81,7 +83,7 @@ fn find(
     paths: &ClientPaths,
     packages: &[(&PackageKey, PathBuf)],
     database: &Database,
-) -> io::Result<(BTreeSet<String>, BTreeSet<String>)> {
+) -> io::Result<(BTreeSet<String>, BTreeSet<NewQuestion>)> {
     let deadline = Instant::now() + TIMEOUT;
     let directory = TemporaryDirectory::of_process(&paths.views())?;
     let known = debconf::known(paths)?;
@@ -92,10 +94,12 @@ fn find(
         }
         let directory = directory.path().join(place.to_string());
         let control = directory.join("control");
-        fs::create_dir_all(&control)?;
-        run(DPKG_DEB, &["--control", text(deb)?, text(&control)?])?;
-        let brought = debconf::questions(&control_file(&control, "templates")?);
-        questions.extend(brought.into_iter().filter(|name| !known.contains(name)));
+        unpack_control(deb, &control)?;
+        let brought = Template::read_all(&control_file(&control, "templates")?, "Template");
+        let brought = brought
+            .into_iter()
+            .filter(|template| !known.contains(&template.name));
+        questions.extend(brought.map(new_question));
         let new = conffiles(&control_file(&control, "conffiles")?);
         if new.is_empty() {
             continue;
@@ -125,6 +129,15 @@ fn find(
     Ok((changed, questions))
 }
 
+/// A question as it is told.
+fn new_question(template: Template) -> NewQuestion {
+    NewQuestion {
+        name: template.name,
+        kind: template.kind,
+        default: template.default.chars().take(MAX_DEFAULT).collect(),
+    }
+}
+
 /// Whether a file is another than the one that the old package brought: changed, deleted, or there before any package had it.
 fn is_edited(old: Option<&str>, current: Option<&String>) -> bool {
     match (old, current) {
@@ -136,20 +149,6 @@ fn is_edited(old: Option<&str>, current: Option<&String>) -> bool {
 /// Whether dpkg would ask about a file that is edited.
 fn would_ask(old: Option<&str>, current: Option<&String>, brought: &str) -> bool {
     current.is_none_or(|current| current != brought) && old != Some(brought)
-}
-
-/// Returns a file of a .deb's control files; nothing where the .deb has none.
-fn control_file(control: &Path, name: &str) -> io::Result<String> {
-    let file = match File::open(control.join(name)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    if file.take(MAX_CONTROL_FILE).read_to_end(&mut bytes)? as u64 == MAX_CONTROL_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns the paths in a list of configuration files. Lines with a flag name what dpkg removes.
@@ -169,7 +168,7 @@ fn unpack(deb: &Path, directory: &Path, files: &[&String]) -> io::Result<()> {
         time: PROGRAM_TIMEOUT,
         output: MAX_COMPLAINTS,
     };
-    let ended = limited::run("/bin/sh", &words, &environment(), limits, &mut || false)?;
+    let ended = limited::run("/bin/sh", &words, &unpacking_environment(), limits, &mut || false)?;
     match ended.end {
         End::Exited(Exit::Code(0)) => Ok(()),
         end => Err(io::Error::other(format!("{end:?}: {}", ended.output))),
@@ -200,23 +199,11 @@ fn md5_sums(files: impl Iterator<Item = PathBuf>) -> io::Result<BTreeMap<PathBuf
 }
 
 fn run(program: &str, words: &[&str]) -> io::Result<String> {
-    let captured = spawn::capture(program, words, &environment(), PROGRAM_TIMEOUT)?;
+    let captured = spawn::capture(program, words, &unpacking_environment(), PROGRAM_TIMEOUT)?;
     match captured.succeeded() {
         true => Ok(captured.stdout),
         false => Err(io::Error::other(captured.stderr)),
     }
-}
-
-/// By itself, dpkg-deb unpacks in as many threads as there are processors, in memory that the unit may not have.
-fn environment() -> Vec<&'static str> {
-    ENVIRONMENT
-        .into_iter()
-        .chain(["DPKG_DEB_THREADS_MAX=1"])
-        .collect()
-}
-
-fn text(path: &Path) -> io::Result<&str> {
-    path.to_str().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 #[cfg(test)]
@@ -228,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::apt::Download;
+    use crate::dpkg::DPKG_DEB;
 
     /// A row of the table in dpkg's source.
     struct Case {

@@ -4,12 +4,14 @@ use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, S
 
 use super::ahead::{Asked, asked_ahead};
 use super::services::affected_services;
-use crate::apt::{Plan, Target, security_updates};
-use crate::dpkg::{Conffiles, Database};
+use crate::apt::{Plan, Target, missing_debs, security_updates};
+use crate::dpkg::Database;
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
+use crate::run::answers::{answered, check_policy, check_templates, concerning, left_out};
 use crate::run::approval::check_approval;
 use crate::run::planning;
+use crate::run::policy::Policy;
 use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
 use crate::run::site_archives::{installs_apu_data_only, site_sources};
@@ -35,11 +37,8 @@ fn not_installed(request: &Request, database: &Database) -> Vec<String> {
 }
 
 /// Plans a run and returns it without carrying it out.
-pub(crate) fn dry_run(
-    paths: &ClientPaths,
-    request: &Request,
-    conffiles: Conffiles,
-) -> Result<RunResult, Refusal> {
+pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -> Result<RunResult, Refusal> {
+    let conffiles = policy.conffiles;
     let (notes, targets) = if installs_apu_data_only(request) {
         site_sources(paths)?;
         (Vec::new(), None)
@@ -61,6 +60,12 @@ pub(crate) fn dry_run(
         }
     };
     check_approval(paths, request, &plan, &database)?;
+    let answers = concerning(request, &plan.steps);
+    check_policy(paths, policy, &answers)?;
+    // The packages have the questions; a run fetches them first.
+    if missing_debs(&paths.archives(), &plan.debs).is_ok_and(|missing| missing.is_empty()) {
+        check_templates(paths, &plan, &answers)?;
+    }
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
@@ -68,6 +73,8 @@ pub(crate) fn dry_run(
         let Asked { conffiles, questions } = asked;
         (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
     }
+    found.answered = answered(paths, &answers);
+    found.answers_left_out = left_out(request, &plan);
     found.services = affected_services(paths, &plan);
     found.not_installed = not_installed(request, &database);
     found.unknown_sources = unknown_sources(request, &database);

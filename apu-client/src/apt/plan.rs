@@ -1,7 +1,7 @@
 //! Parses a simulation: the output of `apt-get -s`.
 
 use apu_debian::PackageKey;
-use apu_proto::{Sizes, Step, Transaction};
+use apu_proto::{ApprovedAnswer, Sizes, Step, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::downloads::{Download, Downloads};
@@ -31,6 +31,9 @@ pub(crate) struct Plan {
     pub(crate) stay: Vec<PackageKey>,
     /// The .debs of the steps, where apt was asked for their checksums.
     pub(crate) debs: Vec<Download>,
+    /// The server's answers to questions of its packages; each request brings its own.
+    #[serde(skip)]
+    pub(crate) answers: Vec<ApprovedAnswer>,
 }
 
 impl Plan {
@@ -80,7 +83,7 @@ impl Plan {
 
     /// Returns the changes in the form that can be compared between machines.
     pub(crate) fn transaction(&self) -> Transaction {
-        Transaction::new(self.steps.clone())
+        Transaction::new(self.steps.clone()).answered(self.answers.clone())
     }
 
     /// Returns the version that a package would get, and its origin.

@@ -20,6 +20,7 @@ use crate::answers;
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
 use crate::os::syslog;
+use crate::run::answers_file;
 use crate::run::follow::{self, BEGIN_TIMEOUT};
 use crate::run::preflight::read_policy;
 use crate::run::refusal::Refusal;
@@ -214,6 +215,8 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
         }
     };
     if !run_dir.has_begun() {
+        answers_file::hand_over(paths, id, request)
+            .map_err(|error| Refusal::fault(Action::MakeRunRecord, &error))?;
         start_supervisor(paths, id).map_err(|error| Refusal::fault(Action::StartRun, &error))?;
     }
     send_hello(socket, Some(id)).map_or(Ok(()), |()| {
@@ -221,9 +224,11 @@ fn run(paths: &ClientPaths, socket: &mut UnixStream, peer: &Peer, request: &Requ
     })
 }
 
-/// Whether two requests are the same, apart from how long they would wait.
+/// Whether two requests are the same, apart from how long they would wait. Answers are sent with another salt each time: of a request
+/// with a plan they are a part of that.
 fn is_same_request(known: &Request, asked: &Request) -> bool {
-    known.clone().without_lock_wait() == asked.clone().without_lock_wait()
+    let bare = |request: &Request| request.clone().without_lock_wait().without_answers();
+    bare(known) == bare(asked) && (known.plan().is_some() || known.answers_sha256() == asked.answers_sha256())
 }
 
 fn attach(
@@ -337,5 +342,11 @@ mod tests {
             &known,
             &request("apu/1 install run_id=0123456789abcdef0123456789abcdef nano")
         ));
+        let sum = |digit: &str| format!("answers_sha256={}", digit.repeat(64));
+        let upgrade = |words: &str| request(&format!("apu/1 upgrade run_id={} {words}", "0".repeat(32)));
+        let plan = format!("plan_sha256={}", "1".repeat(64));
+        let planned = |digit: &str| upgrade(&format!("{plan} {}", sum(digit)));
+        assert!(is_same_request(&planned("2"), &planned("3")));
+        assert!(!is_same_request(&upgrade(&sum("2")), &upgrade(&sum("3"))));
     }
 }

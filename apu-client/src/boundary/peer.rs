@@ -1,4 +1,4 @@
-//! Identifies and checks the peer of a connection, and reads its request line.
+//! Identifies and checks the peer of a connection, and reads its request line, with the line of answers where that announces one.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,7 +8,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use apu_proto::{Action, Cause, KeyFingerprint, MAX_REQUEST, Request, RequestError};
+use apu_proto::{
+    Action, AnswersError, Cause, KeyFingerprint, MAX_ANSWERS, MAX_REQUEST, Request, RequestError,
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::accounts;
@@ -63,12 +65,49 @@ pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> 
     }
 }
 
-/// Reads exactly one line. More after it, or a missing line end, makes it no request.
+/// Reads exactly one line, and exactly one more where it announces answers. More after it, or a missing line end, makes it no request.
 pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
     let deadline = Instant::now() + READ_TIMEOUT;
-    let mut line = Vec::new();
+    let mut bytes = Vec::new();
+    let Some(line) = read_line(socket, deadline, &mut bytes, MAX_REQUEST)? else {
+        return Err(Refusal::new(RequestError::TooLong));
+    };
+    let mut request = Request::parse(&line);
+    if let Ok(announcing) = &request
+        && announcing.answers_sha256().is_some()
+    {
+        let Some(answers) = read_line(socket, deadline, &mut bytes, MAX_ANSWERS)? else {
+            return Err(Refusal::new(AnswersError::TooLong));
+        };
+        request = Ok(announcing.clone().announced(&answers).map_err(Refusal::new)?);
+    }
+    let more = !bytes.is_empty() || is_readable(socket);
+    let request = request.map_err(Refusal::new)?;
+    if more {
+        return Err(Refusal::new(Cause::MoreThanALine));
+    }
+    Ok(request)
+}
+
+/// Reads a line of at most `longest` bytes, given without its end; none where it is longer. `bytes` is what was read already, and
+/// what was read behind the line.
+fn read_line(
+    socket: &mut UnixStream,
+    deadline: Instant,
+    bytes: &mut Vec<u8>,
+    longest: usize,
+) -> Result<Option<Vec<u8>>, Refusal> {
     let mut buffer = [0; MAX_REQUEST + 2];
     loop {
+        if let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            let rest = bytes.split_off(end + 1);
+            let mut line = std::mem::replace(bytes, rest);
+            line.truncate(end);
+            return Ok((line.len() <= longest).then_some(line));
+        }
+        if bytes.len() > longest {
+            return Ok(None);
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Refusal::new(Cause::NoRequest {
@@ -78,27 +117,15 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> 
         socket
             .set_read_timeout(Some(left))
             .map_err(|error| Refusal::fault(Action::ReadRequest, &error))?;
-        let length = match socket.read(&mut buffer) {
+        match socket.read(&mut buffer) {
             Ok(0) => return Err(Refusal::new(Cause::UnendedLine)),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                continue;
-            }
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) => {}
             Err(error) => return Err(Refusal::fault(Action::ReadRequest, &error)),
-        };
-        line.extend_from_slice(&buffer[..length]);
-        if let Some(end) = line.iter().position(|&byte| byte == b'\n') {
-            let more = end + 1 < line.len() || is_readable(socket);
-            line.truncate(end);
-            let request = Request::parse(&line).map_err(Refusal::new)?;
-            if more {
-                return Err(Refusal::new(Cause::MoreThanALine));
-            }
-            return Ok(request);
-        }
-        if line.len() > MAX_REQUEST {
-            return Err(Refusal::new(RequestError::TooLong));
         }
     }
 }
@@ -132,6 +159,7 @@ pub(crate) fn drain(socket: &mut UnixStream) {
 mod tests {
     use super::*;
     use apu_proto::{Operation, ReasonCode};
+    use sha2::Digest;
     use std::io::Write;
 
     fn read(bytes: &[u8], close: bool) -> Result<Request, Refusal> {
@@ -161,6 +189,28 @@ mod tests {
                 ReasonCode::Grammar,
                 "{bytes:?}"
             );
+        }
+    }
+
+    #[test]
+    fn answers_are_one_more_line_where_the_request_announces_them_and_nowhere_else() {
+        let line = r#"{"salt":"01010101010101010101010101010101","answers":[{"owner":"aa","question":"aa/b","kind":"password","mark":"07070707070707070707070707070707","value":"hunter2"}]}"#;
+        let sum = apu_debian::hex::encode(&sha2::Sha256::digest(line));
+        let request = format!("apu/1 upgrade answers_sha256={sum}\n");
+        let asked = read(format!("{request}{line}\n").as_bytes(), false).unwrap();
+        assert_eq!(asked.answers().unwrap().all().len(), 1);
+        for wrong in [
+            request.clone(),
+            format!("{request}{line}"),
+            format!("{request}{line} \n"),
+            format!("{request}{line}\nid\n"),
+            format!("{request}{}\n", " ".repeat(MAX_ANSWERS + 1)),
+            format!("apu/1 upgrade\n{line}\n"),
+        ] {
+            let refusal = read(wrong.as_bytes(), true).unwrap_err();
+            let reason = refusal.result.reason.unwrap();
+            assert_eq!(reason.code, ReasonCode::Grammar, "{wrong:.200}");
+            assert!(!format!("{reason:?}").contains("hunter2"));
         }
     }
 

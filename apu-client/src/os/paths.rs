@@ -179,6 +179,11 @@ impl ClientPaths {
         self.state().join("plan")
     }
 
+    /// The directory of answers to debconf's questions on their way to the run that sets them.
+    pub(crate) fn answers(&self) -> PathBuf {
+        self.path("/run/apu-client/answers")
+    }
+
     /// Why and until when packages are on hold.
     pub(crate) fn kept_holds(&self) -> PathBuf {
         self.state().join("holds.json")

@@ -59,7 +59,13 @@ fn was_carried_out(runs: &[RunDir], approved: TransactionId, database: &Database
 /// Refuses a plan that was made after a repair, which may have done a part of the approved transaction already.
 pub(super) fn check_rest(request: &Request, plan: &Plan, approved: &Transaction) -> Result<(), Refusal> {
     let found = plan.transaction();
-    let is_part = || found.steps().iter().all(|step| approved.steps().contains(step));
+    let is_part = || {
+        found.steps().iter().all(|step| approved.steps().contains(step))
+            && found
+                .answers()
+                .iter()
+                .all(|answer| approved.answers().contains(answer))
+    };
     if request.plan().is_none() || is_part() {
         Ok(())
     } else {
@@ -75,7 +81,7 @@ fn drifted(found: &Plan) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use apu_proto::{RunId, Step};
+    use apu_proto::{AnswerMark, ApprovedAnswer, RunId, Step};
 
     use super::super::run_dir::Claim;
     use super::*;
@@ -197,5 +203,19 @@ mod tests {
             check("Inst lab [2] (4 Site:x [all])\n"),
             Some(ClientOutcome::Drifted)
         );
+        // Nor is an answer given that was not approved.
+        let answer = ApprovedAnswer {
+            owner: "lab".parse().unwrap(),
+            question: "lab/colour".parse().unwrap(),
+            mark: AnswerMark::from_bytes([1; 16]),
+        };
+        let answered = Plan {
+            answers: vec![answer.clone()],
+            ..plan(UPGRADE)
+        };
+        let approved = both.transaction().answered(vec![answer]);
+        assert_eq!(outcome(check_rest(&request, &answered, &approved)), None);
+        let other = check_rest(&request, &answered, &both.transaction());
+        assert_eq!(outcome(other), Some(ClientOutcome::Drifted));
     }
 }

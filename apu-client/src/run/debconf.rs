@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
-use crate::dpkg::{Field, paragraphs};
+use apu_debian::debconf::Template;
+
+use crate::dpkg::paragraphs;
 use crate::os::paths::ClientPaths;
 
 /// The questions that have a value and that nobody has seen, each with its owners.
@@ -45,22 +47,6 @@ pub(crate) fn answered_by_default(before: &Questions, after: &Questions, changed
         .collect()
 }
 
-/// The types of templates that are questions, by debconf-devel(7).
-const QUESTION_TYPES: [&str; 5] = ["string", "boolean", "select", "multiselect", "password"];
-
-/// Returns the names of the questions among a package's templates.
-pub(crate) fn questions(templates: &str) -> Vec<String> {
-    let name = |fields: Vec<Field<'_>>| {
-        let value = |name: &str| {
-            let field = fields.iter().find(|field| field.is(name));
-            field.map(|field| field.value)
-        };
-        let is_question = value("Type").is_some_and(|kind| QUESTION_TYPES.contains(&kind));
-        value("Template").filter(|_| is_question).map(str::to_owned)
-    };
-    paragraphs(templates).filter_map(name).collect()
-}
-
 /// Returns the questions that debconf has a value of or has shown; none of them where there is no database.
 ///
 /// # Errors
@@ -83,6 +69,63 @@ pub(crate) fn known(paths: &ClientPaths) -> io::Result<BTreeSet<String>> {
         }
     }
     Ok(known)
+}
+
+/// A file of debconf's database; empty where there is none.
+fn database_file(paths: &ClientPaths, file: &str) -> io::Result<String> {
+    match fs::read(paths.path("/var/cache/debconf").join(file)) {
+        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the templates that debconf knows of questions of these packages, by the questions' names.
+pub(super) fn known_templates(paths: &ClientPaths, packages: &BTreeSet<&str>) -> io::Result<Vec<Template>> {
+    let templates = database_file(paths, "templates.dat")?;
+    let templates: BTreeMap<String, Template> = (Template::read_all(&templates, "Name").into_iter())
+        .map(|template| (template.name.clone(), template))
+        .collect();
+    let mut known = Vec::new();
+    for file in ["config.dat", "passwords.dat"] {
+        for fields in paragraphs(&database_file(paths, file)?) {
+            let value = |name: &str| {
+                let field = fields.iter().find(|field| field.is(name));
+                field.map(|field| field.value)
+            };
+            let mut owners = value("Owners").unwrap_or_default().split(", ");
+            let template = value("Template").and_then(|name| templates.get(name));
+            if let (Some(name), Some(template), true) = (
+                value("Name"),
+                template,
+                owners.any(|owner| packages.contains(owner)),
+            ) {
+                let name = name.to_owned();
+                known.push(Template {
+                    name,
+                    ..template.clone()
+                });
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// Returns the answers that somebody has given, but for passwords; none where they cannot be read.
+pub(super) fn seen_values(paths: &ClientPaths) -> BTreeMap<String, String> {
+    let text = database_file(paths, "config.dat").unwrap_or_default();
+    let mut values = BTreeMap::new();
+    for fields in paragraphs(&text) {
+        let value = |name: &str| {
+            let field = fields.iter().find(|field| field.is(name));
+            field.map(|field| field.value)
+        };
+        let seen = value("Flags").is_some_and(|flags| flags.split([',', ' ']).any(|flag| flag == "seen"));
+        if let (Some(name), Some(answer), true) = (value("Name"), value("Value"), seen) {
+            values.insert(name.to_owned(), answer.to_owned());
+        }
+    }
+    values
 }
 
 #[cfg(test)]
@@ -125,5 +168,22 @@ Owners: other, another
             ["other/asked"]
         );
         assert!(answered_by_default(&questions, &questions, &["another"]).is_empty());
+    }
+    #[test]
+    fn a_template_is_known_by_the_questions_of_a_package_that_have_it() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        assert!(known_templates(&paths, &["lab"].into()).unwrap().is_empty());
+        let database = paths.path("/var/cache/debconf");
+        fs::create_dir_all(&database).unwrap();
+        let templates = "Name: shared/colour\nType: select\nChoices: red, green\nOwners: other/colour\n";
+        fs::write(database.join("templates.dat"), templates).unwrap();
+        let config = "Name: lab/colour\nTemplate: shared/colour\nOwners: lab, more\n\n\
+                      Name: lab/lost\nTemplate: lab/lost\nOwners: lab\n";
+        fs::write(database.join("config.dat"), config).unwrap();
+        let known = known_templates(&paths, &["lab"].into()).unwrap();
+        assert_eq!((known.len(), known[0].name.as_str()), (1, "lab/colour"));
+        assert_eq!(known[0].choices.as_ref().unwrap().len(), 2);
+        assert!(known_templates(&paths, &["la"].into()).unwrap().is_empty());
     }
 }

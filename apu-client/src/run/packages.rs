@@ -5,6 +5,7 @@ use std::time::Instant;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Cause, ClientOutcome, Note, Reason, RunResult, Transaction};
 
+use super::answers::{check_policy, concerning};
 use super::approval::{check_approval, check_rest};
 use super::conffiles::{self, Leftovers};
 use super::context::Run;
@@ -80,6 +81,7 @@ impl Run<'_> {
         self.ensure_not_shutting_down()?;
         self.save("plan", &planning::report(&prepared.plan))?;
         let automatic = planning::automatically_installed(&self.request, &before.database)?;
+        let answered = self.set_answers(&prepared.call, &prepared.plan)?;
         let completed = if prepared.plan.steps.is_empty() && automatic.is_empty() {
             None
         } else {
@@ -89,6 +91,9 @@ impl Run<'_> {
         };
         let mut result = self.build_result(&before, prepared, completed)?;
         self.report_marks(&automatic, &mut result)?;
+        if !answered.is_empty() {
+            result.packages_mut().questions_answered = answered;
+        }
         self.judge_health(&mut result);
         Ok(result)
     }
@@ -167,6 +172,8 @@ impl Run<'_> {
             Err(_) => None,
             Ok((call, plan)) => {
                 check_approval(self.paths, &self.request, &plan, before)?;
+                // Before a repair, which the answers have no part in.
+                check_policy(self.paths, &self.policy, &concerning(&self.request, &plan.steps))?;
                 if !before.is_dirty() {
                     return Ok(Prepared {
                         call,

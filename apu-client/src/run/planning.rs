@@ -7,6 +7,7 @@ use std::time::Duration;
 use apu_debian::PackageKey;
 use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Reason, Request, Step};
 
+use super::answers::{approved, concerning};
 use super::held::{check_held, hold, kept_from_coming, names_nothing, stay_at_version};
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
@@ -85,9 +86,9 @@ fn find_plan(
     // What cannot be looked at may have changed.
     let inputs = || Inputs::of(paths, request, conffiles).ok().flatten();
     let before = inputs();
-    if let (Some(approved), Some(before)) = (request.plan(), &before)
-        && let Some(plan) = plan_cache::find(paths, before)
-        && plan.transaction().id() == approved
+    if let (Some(approved_id), Some(before)) = (request.plan(), &before)
+        && let Some(plan) = plan_cache::find(paths, before).map(|plan| with_answers(request, plan))
+        && plan.transaction().id() == approved_id
     {
         return Ok((
             stay_at_version(paths, call, plan.stay.iter().map(ToString::to_string))?,
@@ -108,14 +109,23 @@ fn find_plan(
         plan.held = kept_from_coming(request, &without, database);
         plan.held_nothing = names_nothing(request, database);
     }
-    let needs_checksums = request.is_dry_run() || request.plan().is_some() || request.is_download_only();
+    let needs_checksums = request.is_dry_run()
+        || request.plan().is_some()
+        || request.is_download_only()
+        || request.answers().is_some();
     if needs_checksums && !plan.steps.is_empty() {
         add_checksums(&call, conffiles, &mut plan)?;
     }
     if let Some(inputs) = inputs().filter(|now| request.is_dry_run() && before.as_ref() == Some(now)) {
         plan_cache::keep(paths, inputs, &plan);
     }
-    Ok((call, plan))
+    Ok((call, with_answers(request, plan)))
+}
+
+/// The plan with the answers of this request that concern it.
+fn with_answers(request: &Request, mut plan: Plan) -> Plan {
+    plan.answers = approved(&concerning(request, &plan.steps));
+    plan
 }
 
 /// Adds what a plan needs to be approved and the simulation does not print: the checksum of each .deb, and the sizes.

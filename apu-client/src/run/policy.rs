@@ -22,6 +22,7 @@ pub(crate) struct Policy {
     restarts: Restarts,
     keep_running: Vec<String>,
     pub(crate) conffiles: Conffiles,
+    answers: TakenAnswers,
     install: Install,
     maintenance: Windows,
     /// After how many seconds without a sign of life a run is said to have stalled; 0 is never.
@@ -37,6 +38,14 @@ struct Install {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Removals {
+    WhenAsked,
+    Never,
+}
+
+/// Whether the server may answer debconf's questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum TakenAnswers {
     WhenAsked,
     Never,
 }
@@ -73,6 +82,7 @@ impl Default for Policy {
             restarts: Restarts::WhenNeeded,
             keep_running: Vec::new(),
             conffiles: Conffiles::Keep,
+            answers: TakenAnswers::WhenAsked,
             install: Install::default(),
             maintenance: Windows::default(),
             stall_after: 120,
@@ -119,7 +129,12 @@ impl Policy {
         (self.stall_after > 0).then(|| Duration::from_secs(self.stall_after.into()))
     }
 
-    fn parse(text: &str) -> Result<Self, PolicyError> {
+    /// Whether the server may answer questions of the packages that it has installed.
+    pub(crate) const fn takes_answers(&self) -> bool {
+        matches!(self.answers, TakenAnswers::WhenAsked)
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, PolicyError> {
         toml::from_str(text).map_err(|error| PolicyError::Form(error.to_string().trim_end().to_owned()))
     }
 
@@ -392,6 +407,7 @@ mod tests {
             "operation = []",
             "operations = [\"updat\"]",
             "conffiles = \"hold-back\"",
+            "answers = \"when-needed\"",
             "reboots = \"always\"",
             "restarts = \"when-asked\"",
             "keep_running = \"ssh\"",

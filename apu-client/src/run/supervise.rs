@@ -9,6 +9,7 @@ use nix::fcntl::Flock;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 
+use super::answers_file;
 use super::context::Run;
 use super::interrupted::conclude_interrupted;
 use super::policy::Policy;
@@ -47,11 +48,12 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     }
     let saved = run_dir.request()?;
     if run_dir.has_begun() {
+        answers_file::forget(paths, id);
         return conclude_interrupted(paths, &run_dir);
     }
     let mut log = run_dir.start_log()?;
     let started = Instant::now();
-    let result = check_request(paths, &saved).and_then(|(request, policy)| {
+    let result = check_request(paths, &saved, id).and_then(|(request, policy)| {
         let wait = lock_wait(&request, run_dir.is_by_root());
         let mut run = Run {
             paths,
@@ -94,8 +96,9 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 }
 
 /// Checks the request, the policy and apt's configuration again: this process trusts no other, and time has passed.
-fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
+fn check_request(paths: &ClientPaths, saved: &SavedRequest, id: RunId) -> Result<(Request, Policy), Refusal> {
     let request = saved.request.clone().map_err(Refusal::new)?;
+    let request = answers_file::take(paths, id, request)?;
     let policy = read_policy(paths, &request)?;
     // A reboot asks no apt, and may be what mends the machine; nor do restarts of services.
     if !matches!(

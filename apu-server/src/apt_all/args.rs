@@ -181,6 +181,16 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "plan", "download_only", "canary", "waves", "soak", "queue", "list_hosts"])]
     pub prepare: bool,
 
+    /// Tell which questions upgrade, dist-upgrade or install would bring to which hosts, and change nothing; questions is short for
+    /// dist-upgrade --questions.
+    ///
+    /// The lists and the packages are fetched first, as by --prepare: the packages have the questions. Told are those of debconf that a
+    /// machine does not know yet, each with its type, its default and whether the server answers it, and the configuration files that
+    /// were changed on the machine and in the packages. Which questions a package asks, and how urgently, only its script knows, which
+    /// does not run for this. See apu-debconf(5).
+    #[arg(long, conflicts_with_all = ["yes", "dry_run", "plan", "download_only", "canary", "waves", "soak", "queue", "list_hosts", "prepare"])]
+    pub questions: bool,
+
     /// Let reboot reboot also the machines that do not need it; a client's policy has to allow that.
     #[arg(long)]
     pub all: bool,
@@ -202,6 +212,7 @@ Examples:
   apt-all web db1 update
   apt-all 'all,!laptops' dist-upgrade
   apt-all web prepare
+  apt-all web questions upgrade
   apt-all web upgrade --min-age 3d
   apt-all web upgrade --source openssl
   apt-all web install htop --yes
@@ -336,6 +347,7 @@ impl Args {
             until: request.hold_until().and_then(timestamp),
             download_only: request.is_download_only(),
             prepare: false,
+            questions: false,
             all: request.is_even_if_not_needed(),
             shown,
             root: "/".into(),

@@ -67,7 +67,8 @@ const ELSEWHERE: [(&str, &str, &str); 17] = [
 ///
 /// # Errors
 /// For an operation of apt's that is called differently here, or is none of apu's.
-pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+pub(super) fn in_order(program: &Command, given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let mut given = without_questions(program, given);
     if given.iter().any(|word| word == "--list-hosts") {
         // Nothing is asked of anybody: the operation may be left out.
         let places = positions(program, &given);
@@ -120,6 +121,33 @@ pub(super) fn in_order(program: &Command, mut given: Vec<OsString>) -> Result<Ve
         ordered.insert(1, "--prepare".into());
     }
     Ok(ordered)
+}
+
+/// Another name of dist-upgrade --questions, or of the option where an operation follows.
+const QUESTIONS: &str = "questions";
+
+/// The words with the option in place of its other name, where that stands before any operation.
+fn without_questions(program: &Command, mut given: Vec<OsString>) -> Vec<OsString> {
+    let places = positions(program, &given);
+    let mut words = places.iter().copied().skip(1);
+    let Some(first) = words.find(|place| given[*place] == QUESTIONS || operation(&given[*place]).is_some())
+    else {
+        return given;
+    };
+    if given[first] != QUESTIONS {
+        return given;
+    }
+    let is_followed = words
+        .next()
+        .and_then(|place| given[place].to_str())
+        .is_some_and(|word| operation_of(word).is_some());
+    if is_followed {
+        given.remove(first);
+    } else {
+        given[first] = Operation::DistUpgrade.as_str().into();
+    }
+    given.insert(1, "--questions".into());
+    given
 }
 
 /// Another name of dist-upgrade --prepare.
@@ -220,6 +248,16 @@ mod tests {
             ("apt-all web ugrade", "apt-all|web|ugrade"),
             ("apt-all web db full-upgrade -y", "apt-all|web db|dist-upgrade|-y"),
             ("apt-all web db prepare", "apt-all|--prepare|web db|dist-upgrade"),
+            (
+                "apt-all web db questions",
+                "apt-all|--questions|web db|dist-upgrade",
+            ),
+            ("apt-all web questions upgrade", "apt-all|--questions|web|upgrade"),
+            (
+                "apt-all -P 3 web questions install vim",
+                "apt-all|--questions|-P|3|web|install|vim",
+            ),
+            ("apt-all web install questions", "apt-all|web|install|questions"),
             (
                 "apt-all prepare prepare",
                 "apt-all|--prepare|prepare|dist-upgrade",

@@ -1,4 +1,5 @@
-//! `apt-all TARGET prepare`: hosts fetch their lists and the packages, and say what they would do. No package changes.
+//! `apt-all TARGET prepare`, and `questions`: hosts fetch their lists and the packages, and say what they would do, or only what these
+//! packages would ask. No package changes.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +21,16 @@ const INTERRUPTED: u8 = 130;
 /// As apt-all.
 pub(super) fn prepare(context: &Context, args: &Args) -> Result<u8, Failure> {
     if let Some(file) = args.files()?.first() {
-        return Err(Failure::words(format!(
-            "{:?} is a file, and --prepare takes none",
-            file.display()
-        ))
-        .why("it would be published, and clients would install it in any run of theirs")
-        .advise("leave --prepare out, or give --dry-run"));
+        let option = if args.questions {
+            "--questions"
+        } else {
+            "--prepare"
+        };
+        return Err(
+            Failure::words(format!("{:?} is a file, and {option} takes none", file.display()))
+                .why("it would be published, and clients would install it in any run of theirs")
+                .advise(format!("leave {option} out, or give --dry-run")),
+        );
     }
     args.request(&[])?;
     let ui = &context.ui;
@@ -72,12 +77,14 @@ fn plan(args: &Args) -> Step {
         dry_run: true,
         ..args.clone()
     };
-    Step { what: "plan", args }
+    let what = if args.questions { "questions" } else { "plan" };
+    Step { what, args }
 }
 
 fn packages(args: &Args) -> Step {
     let args = Args {
         prepare: false,
+        questions: false,
         download_only: true,
         // A download has no plan: what is too young is fetched as well, and nothing is installed.
         min_age: None,

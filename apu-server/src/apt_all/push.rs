@@ -17,6 +17,7 @@ use apu_proto::{Operation, PackageArg, PackageGlob, Request, RequestError, Reque
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
+use super::answers::HostAnswers;
 use super::args::{Args, Course};
 use super::audit::Record;
 use super::min_age::MinAge;
@@ -54,6 +55,8 @@ pub(super) struct Push<'a> {
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.
     pub(super) min_age: Option<MinAge>,
+    /// The answers to debconf's questions that hosts get.
+    pub(super) answers: HostAnswers,
     /// The services that no change of packages may restart.
     pub(super) protection: Protection,
     /// What hosts leave as it is, since it is too young.
@@ -226,9 +229,14 @@ impl Push<'_> {
                 .map(|trial| RequestOption::Plan(trial.transaction.id()));
             let young = trial.map_or(&[][..], |trial| &trial.too_young);
             let young = (!young.is_empty()).then(|| RequestOption::TooYoung(young.to_vec()));
+            let asked = request.clone().with(young.into_iter().chain(plan))?;
+            let answers = trial.and_then(|trial| self.answers.approved(&host.name, &trial.transaction));
             Ok(Task {
                 host: host.clone(),
-                request: request.clone().with(young.into_iter().chain(plan))?,
+                request: match answers {
+                    Some(answers) => asked.with_answers(answers)?,
+                    None => asked,
+                },
                 trial: trial.cloned(),
             })
         };
@@ -262,7 +270,8 @@ impl Push<'_> {
     }
 
     /// Asks every host of the batch, however many of them fail: no package changes there.
-    pub(super) async fn ask_all(&mut self, batch: Batch) {
+    pub(super) async fn ask_all(&mut self, mut batch: Batch) {
+        self.answers.add_to_plans(&mut batch.tasks);
         self.runner.phase(batch, self.limits).await;
     }
 

@@ -17,6 +17,7 @@ use crate::view::holds::holds;
 use crate::view::live::OutputOptions;
 use crate::view::paint::Paint;
 use crate::view::plans::plans;
+use crate::view::questions::questions;
 use crate::view::reboots::reboots;
 use crate::view::restarts::restarts;
 use crate::view::server_reason::server_advice_text;
@@ -33,6 +34,9 @@ impl Push<'_> {
         let ready: Vec<(HostName, &Plan)> = plans_of(&planned)
             .map(|(host, plan)| (host.clone(), plan))
             .collect();
+        if self.args.questions {
+            return questions(&ready, paint, self.args.shown.verbose) + &self.without_plan(&planned, paint);
+        }
         let mut text = plans(&ready, paint, self.args.shown.verbose);
         for (marked, hosts) in groups(marked(&planned)) {
             let marks = named("marked as installed manually", marked).unwrap_or_default();
@@ -64,6 +68,17 @@ impl Push<'_> {
             text.push('\n');
         }
         text
+    }
+
+    /// The hosts that could not say what they would do.
+    fn without_plan(&self, planned: &[(HostName, Ending)], paint: Paint) -> String {
+        let others = planned.iter().filter(|(_, ending)| plan_of(ending).is_none());
+        let others: Vec<(HostName, Ending)> = others.cloned().collect();
+        if others.is_empty() {
+            return String::new();
+        }
+        let told = told_of(self.args.operation, &others, paint, self.args.shown.verbose);
+        told + &numbers(&others, self.runner.state().seconds, paint) + "\n"
     }
 
     /// Shows how everything ended; of the hosts that were `told` before, only the numbers.

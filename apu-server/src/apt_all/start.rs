@@ -11,6 +11,7 @@ use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg};
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
+use super::answers::HostAnswers;
 use super::args::Args;
 use super::audit::Record;
 use super::maintenance::closings;
@@ -179,6 +180,11 @@ pub(super) fn run_push(
     } else {
         Vec::new()
     };
+    let answers = if request.operation().takes_answers() && !request.is_download_only() {
+        HostAnswers::read(context, &hosts)?
+    } else {
+        HostAnswers::default()
+    };
     let closings = if request.takes_turns() && !args.ignore_windows {
         closings(context, &hosts, Timestamp::now())?
     } else {
@@ -247,6 +253,7 @@ pub(super) fn run_push(
             is_repeated: parent.is_some(),
             queue_until,
             min_age: None,
+            answers,
             protection: Protection::default(),
             too_young: HashMap::new(),
             closings,

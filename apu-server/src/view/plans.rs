@@ -25,6 +25,8 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
             changed_conffiles(plan),
+            answered(plan),
+            left_out(plan),
             new_questions(plan),
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
@@ -100,8 +102,34 @@ fn changed_conffiles(plan: &Plan) -> Option<String> {
 /// The questions of debconf that are new to the machine.
 fn new_questions(plan: &Plan) -> Option<String> {
     let questions = plan.new_questions.as_ref()?;
-    let named = named("may ask, and the defaults apply", &questions.names)?;
+    let is_answered = |name: &&String| {
+        plan.answered
+            .iter()
+            .any(|answer| answer.question.as_str() == **name)
+    };
+    let others: Vec<&String> = questions.names.iter().filter(|name| !is_answered(name)).collect();
+    let named = named("may ask, and the defaults apply", &others)?;
     Some(and_more(named, questions.more))
+}
+
+/// The questions that the server answers, each with the answer that it replaces.
+fn answered(plan: &Plan) -> Option<String> {
+    let questions = plan.answered.iter().map(|answer| match &answer.was {
+        Some(was) => format!("{} (was: {was})", answer.question),
+        None => answer.question.to_string(),
+    });
+    named("answered by the server", &questions.collect::<Vec<String>>())
+}
+
+/// The answers that are for packages which do not change.
+fn left_out(plan: &Plan) -> Option<String> {
+    match plan.answers_left_out {
+        0 => None,
+        1 => Some("1 answer of the server is for a package that does not change here".to_owned()),
+        more => Some(format!(
+            "{more} answers of the server are for packages that do not change here"
+        )),
+    }
 }
 
 fn and_more(named: String, more: usize) -> String {
@@ -222,9 +250,17 @@ mod tests {
                 more: 2,
             }),
             new_questions: Some(apu_proto::NewQuestions {
-                names: vec!["foo/port".into()],
+                names: vec!["foo/host".into(), "foo/port".into()],
+                questions: Vec::new(),
                 more: 0,
             }),
+            answered: [("foo/host", Some("a\nb")), ("foo/secret", None)]
+                .map(|(question, was)| apu_proto::AnsweredQuestion {
+                    question: question.parse().unwrap(),
+                    was: was.map(str::to_owned),
+                })
+                .into(),
+            answers_left_out: 2,
             held_nothing: vec!["nginx*".into()],
             not_installed: vec!["libssl3".into()],
             unknown_sources: vec!["opensl".into()],
@@ -253,6 +289,8 @@ mod tests {
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
+             \x20 answered by the server: foo/host (was: a\u{fffd}b), foo/secret\n\
+             \x20 2 answers of the server are for packages that do not change here\n\
              \x20 may ask, and the defaults apply: foo/port\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\

@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 
 use apu_debian::PackageKey;
+use apu_debian::debconf::Misfit;
 use apu_fleet::{Description, HostName, HostReason};
-use apu_proto::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress, Reason};
+use apu_proto::{
+    Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress, Reason, WrongAnswer,
+};
 use jiff::Timestamp;
 
 use super::server_reason::{server_advice_text, server_reason_lines};
@@ -46,6 +49,21 @@ pub fn reason_lines(reason: &Reason) -> Vec<String> {
         lines.push("it gave no cause".to_owned());
     }
     lines
+}
+
+/// Why an answer does not fit its question.
+fn wrong_answer(answer: &WrongAnswer) -> String {
+    let question = &answer.question;
+    match answer.why {
+        Misfit::NoQuestion => format!("{question}: no package that changes here has this question"),
+        Misfit::OtherType => format!("{question} is of another type"),
+        Misfit::NoBoolean => format!("{question} is answered with true or false"),
+        Misfit::NoChoice => format!(
+            "{question} takes only what it offers: {}",
+            answer.choices.join(", ")
+        ),
+        Misfit::NoValue | Misfit::Unknown => format!("{question} does not take its value"),
+    }
 }
 
 fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
@@ -191,6 +209,18 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         Cause::ServicesNotRead => {
             "which services of this client are stale cannot be told: its /proc does not answer, or there is too much of it".to_owned()
         }
+        Cause::AnswersForbidden { questions } => format!(
+            "this client's policy takes no answers to questions of its packages: {}",
+            questions.join(", ")
+        ),
+        Cause::WrongAnswers { answers } => {
+            let wrong: Vec<String> = answers.iter().map(wrong_answer).collect();
+            return [&headed("answers of the server do not fit, so nothing of the plan was done", &wrong), detail].concat();
+        }
+        Cause::AnswersNotTaken => {
+            let sentence = "debconf did not take the answers of the server, so nothing of the plan was done".to_owned();
+            return [&[sentence], detail].concat();
+        }
         Cause::PackageForbidden { package } => {
             format!("this client's policy does not allow to install {package}")
         }
@@ -318,6 +348,7 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::Lock => "cannot lock",
         Action::LookAtLocks => "cannot look at the locks of apt and dpkg",
         Action::LookAtSources => "cannot look at the sources",
+        Action::ReadTemplates => "cannot read the questions of the packages",
         Action::LookAtCache => "cannot look at apt's cache of .debs",
         Action::LookAtSpace => "cannot look at the free space",
         Action::Simulate => "cannot simulate",

@@ -1,10 +1,11 @@
-//! Grammars that server and client share: package names, architectures, versions and their order, deb822, globs, the windows in
-//! which changes are made, and which programs of a directory may be run.
+//! Grammars that server and client share: package names, architectures, versions and their order, deb822, debconf's answers and
+//! templates, globs, the windows in which changes are made, and which programs of a directory may be run.
 //!
 //! A leaf of the workspace: no dependency beyond serde and thiserror, since the root side links it, and no I/O but `run_parts`, which
 //! looks at a directory.
 
 pub mod deb822;
+pub mod debconf;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -48,7 +48,8 @@ fn read(path: &Path) -> io::Result<ClassFile> {
 }
 
 /// Names that editors and dpkg give to copies: no classes.
-fn is_a_copy(name: &str) -> bool {
+#[must_use]
+pub fn is_a_copy(name: &str) -> bool {
     let dpkg = [".dpkg-old", ".dpkg-dist", ".dpkg-new", ".dpkg-tmp", ".dpkg-bak"];
     name.ends_with('~')
         || [".bak", ".swp", ".orig"]

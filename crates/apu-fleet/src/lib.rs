@@ -45,7 +45,7 @@ pub use event::{Approval, EVENTS_VERSION, Event, PauseCause, Phase, TimedEvent, 
 pub use hook::{Hook, ProgramEnd};
 pub use host::{Host, Reboot};
 pub use instruction::Instruction;
-pub use inventory::Inventory;
+pub use inventory::{Inventory, is_a_copy};
 pub use known_hosts::{HostKey, HostKeyError, KnownHosts, Pinned};
 pub use name::{ClassName, HostName, Jump, NameError, parse_port};
 pub use outcome::{Ending, Hint, Outcome};

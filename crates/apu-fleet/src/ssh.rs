@@ -29,7 +29,7 @@ use apu_debian::UserName;
 use apu_proto::Request;
 use openssh::{Child, ChildStderr, ChildStdout, Session, Stdio};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
@@ -47,6 +47,9 @@ pub use spawn::Excerpt;
 
 /// A kept connection that opens no channel within this time may be dead: a new one is tried beside it.
 const STALE: Duration = Duration::from_secs(3);
+
+/// How long the answers that go with a request may take to be sent.
+const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// ssh adds a dot and 16 characters while it makes the socket, and a socket's path has at most 107.
 const LONGEST_SOCKET: usize = 90;
@@ -154,14 +157,29 @@ impl Ssh {
         self.sockets.join(hex)
     }
 
-    async fn over(&self, socket: &Path, line: &str, reused: bool) -> Result<SshAnswer, openssh::Error> {
+    async fn over(
+        &self,
+        socket: &Path,
+        request: &Request,
+        reused: bool,
+    ) -> Result<SshAnswer, openssh::Error> {
         let session = Arc::new(Session::resume_mux(socket.into(), None));
-        let mut command = session.clone().arc_raw_command(line);
+        let mut command = session.clone().arc_raw_command(request.to_string());
         command
-            .stdin(Stdio::null())
+            .stdin(match request.answers() {
+                Some(_) => Stdio::piped(),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().await?;
+        if let (Some(answers), Some(mut stdin)) = (request.answers(), child.stdin().take()) {
+            let line = format!("{}\n", answers.line());
+            // A client that does not read it answers all the same; it is not waited for.
+            tokio::spawn(async move {
+                let _ = timeout(ANSWERS_TIMEOUT, stdin.write_all(line.as_bytes())).await;
+            });
+        }
         let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(openssh::Error::Disconnected);
@@ -176,8 +194,8 @@ impl Ssh {
         })
     }
     /// Sends a request over a connection that was just made.
-    async fn over_new(&self, socket: &Path, line: &str) -> Result<SshAnswer, ServerReason> {
-        match timeout(self.options.connect_timeout, self.over(socket, line, false)).await {
+    async fn over_new(&self, socket: &Path, request: &Request) -> Result<SshAnswer, ServerReason> {
+        match timeout(self.options.connect_timeout, self.over(socket, request, false)).await {
             Ok(Ok(answer)) => {
                 self.let_go_of_the_oldest().await;
                 Ok(answer)
@@ -212,8 +230,7 @@ impl Transport for Ssh {
 
     async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
         let socket = self.socket(host);
-        let line = request.to_string();
-        let reuse = self.over(&socket, &line, true);
+        let reuse = self.over(&socket, request, true);
         let mut reuse = pin!(reuse);
         match timeout(STALE, &mut reuse).await {
             Ok(Ok(answer)) => {
@@ -228,7 +245,7 @@ impl Transport for Ssh {
                 Ok(answer) = reuse => return Ok(answer),
             },
         }
-        self.over_new(&socket, &line).await
+        self.over_new(&socket, request).await
     }
 
     async fn ask_anew(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
@@ -236,7 +253,7 @@ impl Transport for Ssh {
         // The one before goes when its last channel is closed: else each new login would leave one behind.
         close(socket.clone()).await;
         self.launch(host, &socket).await?;
-        self.over_new(&socket, &request.to_string()).await
+        self.over_new(&socket, request).await
     }
 }
 

@@ -174,6 +174,9 @@ pub struct PackageReport {
     /// Debconf questions that nobody answered, so that their default holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions_defaulted: Vec<String>,
+    /// Debconf questions that the server's answers were set for before the packages came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions_answered: Vec<String>,
     /// What came of each check of the machine's health after the run; at most [`MAX_CHECKS`], and none where nothing changed.
     #[serde(
         default,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded::is_zero;
 use crate::operation::Operation;
 use crate::outcome::ReasonCode;
+use crate::question::WrongAnswer;
 use crate::run_id::RunId;
 use crate::status::Broken;
 
@@ -109,6 +110,18 @@ pub enum Cause {
     },
     /// The policy allows a reboot only where the machine needs it.
     RebootOnlyWhenNeeded,
+    /// The policy takes no answers of the server to debconf's questions, and some concern this transaction.
+    AnswersForbidden {
+        /// The questions.
+        questions: Vec<String>,
+    },
+    /// Answers of the server do not fit their questions; the detail has no value of them.
+    WrongAnswers {
+        /// Which ones.
+        answers: Vec<WrongAnswer>,
+    },
+    /// debconf did not take the server's answers; the detail has its words.
+    AnswersNotTaken,
     /// The policy does not allow this package to be named by `install`.
     PackageForbidden {
         /// Its name.
@@ -455,6 +468,8 @@ pub enum Action {
     LookAtLocks,
     /// Look at the sources.
     LookAtSources,
+    /// Read the questions of packages.
+    ReadTemplates,
     /// Look at apt's cache of .debs.
     LookAtCache,
     /// Look at the free space of a file system.
@@ -508,6 +523,7 @@ impl Cause {
             | Self::RemovalForbidden { .. }
             | Self::RebootOnlyWhenNeeded
             | Self::PackageForbidden { .. }
+            | Self::AnswersForbidden { .. }
             | Self::OutsideWindows { .. }
             | Self::InBlackout { .. }
             | Self::HoldIsOver { .. }
@@ -531,10 +547,12 @@ impl Cause {
             | Self::NotDownloaded { .. }
             | Self::UnknownStep { .. }
             | Self::StillAutomatic { .. }
+            | Self::AnswersNotTaken
             | Self::HoldsNotSet { .. } => ReasonCode::Apt,
             Self::PolicyUnreadable
             | Self::PolicyOfOthers
             | Self::PolicyMalformed
+            | Self::WrongAnswers { .. }
             | Self::AptConfiguration
             | Self::AptSetting { .. }
             | Self::Sources

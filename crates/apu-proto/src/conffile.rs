@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use apu_debian::debconf::QuestionKind;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
@@ -68,17 +69,37 @@ pub struct NewQuestions {
     /// Their names, such as `postfix/mailname`, not to be trusted; sorted, at most [`MAX_NEW_QUESTIONS`].
     #[serde(deserialize_with = "first::<_, _, MAX_NEW_QUESTIONS>")]
     pub names: Vec<String>,
+    /// How they are answered, each of those that are named; none of an older client.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_NEW_QUESTIONS>"
+    )]
+    pub questions: Vec<NewQuestion>,
     /// How many there are beyond those that are named.
     pub more: usize,
+}
+
+/// A question that is new to a machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NewQuestion {
+    /// Its name; not to be trusted.
+    pub name: String,
+    /// How it is answered.
+    pub kind: QuestionKind,
+    /// What applies where nobody answers; not to be trusted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub default: String,
 }
 
 impl NewQuestions {
     /// As many of these as are named, and the number of the others.
     #[must_use]
-    pub fn new(names: BTreeSet<String>) -> Self {
-        let more = names.len().saturating_sub(MAX_NEW_QUESTIONS);
+    pub fn new(questions: BTreeSet<NewQuestion>) -> Self {
+        let more = questions.len().saturating_sub(MAX_NEW_QUESTIONS);
+        let questions: Vec<NewQuestion> = questions.into_iter().take(MAX_NEW_QUESTIONS).collect();
         Self {
-            names: names.into_iter().take(MAX_NEW_QUESTIONS).collect(),
+            names: questions.iter().map(|question| question.name.clone()).collect(),
+            questions,
             more,
         }
     }
@@ -110,7 +131,13 @@ mod tests {
         assert_eq!((changed.paths.len(), changed.more), (MAX_CHANGED_CONFFILES, 30));
         let text = serde_json::to_string(&changed).unwrap();
         assert_eq!(serde_json::from_str::<ChangedConffiles>(&text).unwrap(), changed);
-        let questions = NewQuestions::new(many.clone());
+        let question = |name: &String| NewQuestion {
+            name: name.clone(),
+            kind: QuestionKind::String,
+            default: String::new(),
+        };
+        let questions = NewQuestions::new(many.iter().map(question).collect());
+        assert_eq!(questions.questions.len(), MAX_NEW_QUESTIONS);
         assert_eq!((questions.names.len(), questions.more), (MAX_NEW_QUESTIONS, 30));
         let read: NewQuestions = serde_json::from_value(serde_json::json!({ "names": many })).unwrap();
         assert_eq!(read.names, questions.names);

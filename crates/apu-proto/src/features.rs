@@ -41,10 +41,12 @@ pub enum Feature {
     RestartServices,
     /// `status with_obsolete=yes`.
     Obsolete,
+    /// `answers_sha256=`, and the answers behind the request.
+    Answers,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 16] = [
+pub const FEATURES: [Feature; 17] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -61,6 +63,7 @@ pub const FEATURES: [Feature; 16] = [
     Feature::Reboot,
     Feature::RestartServices,
     Feature::Obsolete,
+    Feature::Answers,
 ];
 
 impl Feature {
@@ -84,6 +87,7 @@ impl Feature {
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
             Self::Obsolete => "obsolete",
+            Self::Answers => "answers",
         }
     }
 }
@@ -115,6 +119,7 @@ impl Request {
             self.wants_obsolete().then_some(Feature::Obsolete),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
+            self.answers_sha256().map(|_| Feature::Answers),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -162,9 +167,11 @@ mod tests {
         );
         let obsolete = request("status with_obsolete=yes");
         assert_eq!(obsolete.missing_feature(&all[..15]), Some(Feature::Obsolete));
+        let answers = request(&format!("upgrade answers_sha256={}", "0".repeat(64)));
+        assert_eq!(answers.missing_feature(&all[..16]), Some(Feature::Answers));
         for request in [
             &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
-            &upgrade, &reboot, &restart,
+            &upgrade, &reboot, &restart, &answers,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

@@ -1,6 +1,8 @@
 //! Properties of the readers of this crate for any bytes, for the targets in `fuzz/` and for `cargo test`.
 
-use crate::{Frame, MAX_PACKAGES, MAX_REQUEST, Request};
+use crate::{Answers, AnswersSha256, Frame, MAX_ANSWERS, MAX_PACKAGES, MAX_REQUEST, Request};
+use apu_debian::debconf::{QuestionKind, selections};
+use sha2::{Digest, Sha256};
 
 #[cfg(test)]
 #[path = "../../../fuzz/bounded.rs"]
@@ -21,6 +23,34 @@ pub fn request_line(data: &[u8]) {
     }
     assert_eq!(printed.split(' ').count(), read.len());
     assert_eq!(Request::parse(printed.as_bytes()), Ok(request));
+}
+
+/// Answers that are accepted are bounded, each once, and fit on one line of debconf-set-selections(1).
+pub fn answers(data: &[u8]) {
+    let digest = AnswersSha256::from_bytes(Sha256::digest(data).into());
+    let Ok(answers) = Answers::parse(data, digest) else {
+        return;
+    };
+    assert!(data.len() <= MAX_ANSWERS && answers.sha256() == digest);
+    for answer in answers.all() {
+        let Some(line) = answer.selection_line() else {
+            assert!(answer.kind.is_secret());
+            continue;
+        };
+        let read = selections(line.as_bytes());
+        // A boolean is checked against its template.
+        if answer.kind != QuestionKind::Boolean {
+            let read = read.expect("an answer is a line");
+            assert_eq!((read.len(), Some(&read[0].value)), (1, answer.value.as_ref()));
+        }
+    }
+    assert!(
+        Answers::parse(
+            answers.without_secrets().line().as_bytes(),
+            answers.without_secrets().sha256()
+        )
+        .is_ok()
+    );
 }
 
 /// A frame that is accepted is written as one line without control characters, and reads back as the same frame.
@@ -47,6 +77,11 @@ mod tests {
     #[test]
     fn an_accepted_request_prints_back_for_any_bytes() {
         bounded::check("request_line", request_line);
+    }
+
+    #[test]
+    fn accepted_answers_are_lines_of_debconf_for_any_bytes() {
+        bounded::check("answers", answers);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! No I/O happens here. Both sides check a request with the same grammar; neither trusts that the other has.
 
 mod answer;
+mod answers;
 mod bounded;
 mod cause;
 mod conffile;
@@ -20,6 +21,7 @@ mod outcome;
 mod package_arg;
 mod package_glob;
 mod printable;
+mod question;
 mod reason;
 mod reboot;
 mod request;
@@ -30,10 +32,14 @@ mod status;
 mod transaction;
 
 pub use answer::{Answer, Change, PackageReport, RunResult};
+pub use answers::{
+    AnswerMark, Answers, AnswersError, AnswersSalt, AnswersSha256, ApprovedAnswer, DebconfAnswer,
+    DigitsError, MAX_ANSWERS,
+};
 pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
 pub use conffile::{
     ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_NEW_QUESTIONS,
-    NewQuestions,
+    NewQuestion, NewQuestions,
 };
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
@@ -46,6 +52,7 @@ pub use outcome::{ClientOutcome, ReasonCode};
 pub use package_arg::PackageArg;
 pub use package_glob::{GlobError, MAX_TOO_YOUNG, PackageGlob};
 pub use printable::is_invisible;
+pub use question::{AnsweredQuestion, MAX_TOLD_ANSWERS, WrongAnswer};
 pub use reason::{Advice, MAX_DETAIL, Reason};
 pub use reboot::{MAX_REBOOT_PACKAGES, MAX_REBOOT_REASONS, RebootReason, RebootReport};
 pub use request::{

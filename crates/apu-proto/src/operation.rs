@@ -194,6 +194,12 @@ impl Operation {
         self.takes_only_security()
     }
 
+    /// Whether answers to the questions of its packages may come with a request.
+    #[must_use]
+    pub const fn takes_answers(self) -> bool {
+        self.takes_from_archives()
+    }
+
     /// Whether a request may fetch the packages alone.
     #[must_use]
     pub const fn takes_download_only(self) -> bool {

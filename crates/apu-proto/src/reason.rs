@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::AnswersError;
 use crate::bounded::first;
 use crate::cause::Cause;
 use crate::outcome::ReasonCode;
@@ -141,6 +142,12 @@ impl From<Cause> for Reason {
 
 impl From<RequestError> for Reason {
     fn from(error: RequestError) -> Self {
+        Self::from(Cause::Malformed).detailed(error.to_string())
+    }
+}
+
+impl From<AnswersError> for Reason {
+    fn from(error: AnswersError) -> Self {
         Self::from(Cause::Malformed).detailed(error.to_string())
     }
 }

@@ -13,6 +13,7 @@ use std::mem;
 
 use apu_debian::{PackageName, UserName};
 
+use crate::answers::{Answers, AnswersError, AnswersSha256};
 use crate::hold::{HoldReason, MAX_HOLD_END};
 
 use crate::operation::Operation;
@@ -42,6 +43,9 @@ pub struct Request {
     too_young: Vec<PackageGlob>,
     download_only: bool,
     plan: Option<TransactionId>,
+    answers_sha256: Option<AnswersSha256>,
+    /// What it announces by that, once it is there; no part of the line.
+    answers: Option<Answers>,
     lists_of_site: bool,
     hold_reason: Option<HoldReason>,
     hold_until: Option<u64>,
@@ -127,10 +131,42 @@ impl Request {
         self
     }
 
-    /// What a plan of the request depends on: the same without its run, its lock, and the plan that was approved.
+    /// The same request with these answers behind it.
+    ///
+    /// # Errors
+    /// Where the operation takes none, or the request becomes too long.
+    pub fn with_answers(self, answers: Answers) -> Result<Self, RequestError> {
+        let mut request = self
+            .without_answers()
+            .with([RequestOption::Answers(answers.sha256())])?;
+        request.answers = Some(answers);
+        Ok(request)
+    }
+
+    /// The same request once the line has come that it announces.
+    ///
+    /// # Errors
+    /// Where it announces another one, or the line is wrong.
+    pub fn announced(mut self, line: &[u8]) -> Result<Self, AnswersError> {
+        let sha256 = self.answers_sha256.ok_or(AnswersError::Other)?;
+        self.answers = Some(Answers::parse(line, sha256)?);
+        Ok(self)
+    }
+
+    /// The same request without answers.
+    #[must_use]
+    pub fn without_answers(mut self) -> Self {
+        self.answers_sha256 = None;
+        self.answers = None;
+        self
+    }
+
+    /// What a plan of the request depends on: the same without its run, its lock, the plan that was approved, and answers.
     #[must_use]
     pub fn to_be_planned(&self) -> Self {
         Self {
+            answers_sha256: None,
+            answers: None,
             run_id: None,
             dry_run: false,
             download_only: false,
@@ -151,9 +187,10 @@ impl Request {
         plan: Option<TransactionId>,
     ) -> Result<Self, RequestError> {
         let hold: BTreeSet<PackageGlob> = self.hold.iter().cloned().chain(packages).collect();
-        let mut request = match plan {
-            Some(_) => self.clone(),
-            None => self.to_be_planned(),
+        let mut request = match (plan, &self.answers) {
+            (Some(_), _) => self.clone(),
+            (None, None) => self.to_be_planned(),
+            (None, Some(answers)) => self.to_be_planned().with_answers(answers.without_secrets())?,
         };
         request.hold.clear();
         request.plan = plan;
@@ -176,6 +213,8 @@ impl Request {
             too_young: Vec::new(),
             download_only: false,
             plan: None,
+            answers_sha256: None,
+            answers: None,
             lists_of_site: false,
             hold_reason: None,
             hold_until: None,
@@ -213,6 +252,7 @@ impl Request {
             RequestOption::TooYoung(globs) => !mem::replace(&mut self.too_young, globs).is_empty(),
             RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
+            RequestOption::Answers(sha256) => self.answers_sha256.replace(sha256).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
             RequestOption::HoldReason(reason) => self.hold_reason.replace(reason).is_some(),
             RequestOption::HoldUntil(end) if end > MAX_HOLD_END => {
@@ -356,6 +396,18 @@ impl Request {
         self.plan
     }
 
+    /// By what it announces the answers that come behind it.
+    #[must_use]
+    pub const fn answers_sha256(&self) -> Option<AnswersSha256> {
+        self.answers_sha256
+    }
+
+    /// The answers, once they are there.
+    #[must_use]
+    pub const fn answers(&self) -> Option<&Answers> {
+        self.answers.as_ref()
+    }
+
     /// Whether to fetch the lists of the site's own archives and leave those of all others as they are.
     #[must_use]
     pub const fn wants_site_lists_only(&self) -> bool {
@@ -412,6 +464,7 @@ impl Request {
             (!self.too_young.is_empty()).then(|| RequestOption::TooYoung(self.too_young.clone())),
             self.download_only.then_some(RequestOption::DownloadOnly),
             self.plan.map(RequestOption::Plan),
+            self.answers_sha256.map(RequestOption::Answers),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
             self.hold_reason.clone().map(RequestOption::HoldReason),
             self.hold_until.map(RequestOption::HoldUntil),

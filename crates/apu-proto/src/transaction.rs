@@ -1,7 +1,8 @@
 //! What a run would change, in a form that two machines can compare: sorted lines, and their SHA-256.
 //!
 //! The form is `apu-plan/1`: a line `install PACKAGE OLD NEW SHA256` or `remove PACKAGE OLD` for each step, sorted as bytes,
-//! where `-` stands for a version or a checksum that there is none of.
+//! where `-` stands for a version or a checksum that there is none of; then a line `answer OWNER QUESTION MARK` for each answer of
+//! the server to a question of one of these packages, sorted as well.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +13,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::bounded::first;
+use crate::answers::ApprovedAnswer;
+use crate::bounded::{first, is_zero};
 use crate::conffile::{ChangedConffiles, NewQuestions};
 use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
+use crate::question::{AnsweredQuestion, MAX_TOLD_ANSWERS};
 use crate::services::Services;
 use crate::status::Broken;
 
@@ -121,6 +124,7 @@ impl fmt::Display for Step {
 #[serde(try_from = "Steps")]
 pub struct Transaction {
     steps: Vec<Step>,
+    answers: Vec<ApprovedAnswer>,
 }
 
 /// A transaction on the wire.
@@ -128,6 +132,8 @@ pub struct Transaction {
 struct Steps {
     id: TransactionId,
     steps: Vec<Step>,
+    #[serde(default)]
+    answers: Vec<ApprovedAnswer>,
 }
 
 /// A transaction whose identity is that of other steps.
@@ -139,7 +145,7 @@ impl TryFrom<Steps> for Transaction {
     type Error = OtherSteps;
 
     fn try_from(wire: Steps) -> Result<Self, OtherSteps> {
-        let transaction = Self::new(wire.steps);
+        let transaction = Self::new(wire.steps).answered(wire.answers);
         // Then no two transactions have the same lines.
         let is_plain = transaction.steps.iter().all(Step::is_one_line);
         if is_plain && transaction.id() == wire.id {
@@ -152,9 +158,14 @@ impl TryFrom<Steps> for Transaction {
 
 impl Serialize for Transaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut wire = serializer.serialize_struct("Transaction", 2)?;
+        let mut wire = serializer.serialize_struct("Transaction", 3)?;
         wire.serialize_field("id", &self.id())?;
         wire.serialize_field("steps", &self.steps)?;
+        if self.answers.is_empty() {
+            wire.skip_field("answers")?;
+        } else {
+            wire.serialize_field("answers", &self.answers)?;
+        }
         wire.end()
     }
 }
@@ -167,7 +178,32 @@ impl Transaction {
         steps.sort();
         steps.sort_by_cached_key(Step::to_string);
         steps.dedup();
-        Self { steps }
+        Self {
+            steps,
+            answers: Vec::new(),
+        }
+    }
+
+    /// The same transaction with these answers to questions of its packages, in whatever order they come.
+    #[must_use]
+    pub fn answered(mut self, mut answers: Vec<ApprovedAnswer>) -> Self {
+        answers.sort();
+        answers.dedup();
+        self.answers = answers;
+        self
+    }
+
+    /// The server's answers to questions of its packages.
+    #[must_use]
+    pub fn answers(&self) -> &[ApprovedAnswer] {
+        &self.answers
+    }
+
+    /// Whether a package of this name is installed by it.
+    #[must_use]
+    pub fn installs(&self, name: &str) -> bool {
+        let is_it = |step: &Step| matches!(step, Step::Install { package, .. } if package.name() == name);
+        self.steps.iter().any(is_it)
     }
 
     /// The changes in the order of their lines.
@@ -200,6 +236,10 @@ impl Transaction {
         let mut hash = Sha256::new();
         for step in &self.steps {
             hash.update(step.to_string());
+            hash.update("\n");
+        }
+        for answer in &self.answers {
+            hash.update(answer.to_string());
             hash.update("\n");
         }
         TransactionId::from_bytes(hash.finalize().into())
@@ -236,6 +276,16 @@ pub struct Plan {
     /// The questions of debconf that are new to the machine; none as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_questions: Option<NewQuestions>,
+    /// The questions of debconf that the server answers.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_TOLD_ANSWERS>"
+    )]
+    pub answered: Vec<AnsweredQuestion>,
+    /// How many answers of the server are for packages that it does not change, and were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answers_left_out: usize,
     /// Packages with a newer version that would not be installed, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_back: Vec<String>,
@@ -314,6 +364,31 @@ mod tests {
             id(&[install("a:amd64", "2", 1, "x")])
         );
         assert_ne!(id(&[one]), id(&[install("a:amd64", "1", 2, "x")]));
+    }
+
+    #[test]
+    fn another_answer_is_another_transaction_and_reads_back() {
+        let answer = |question: &str, mark: u8| ApprovedAnswer {
+            owner: "aa".parse().unwrap(),
+            question: question.parse().unwrap(),
+            mark: crate::AnswerMark::from_bytes([mark; 16]),
+        };
+        let plain = Transaction::new(vec![install("aa:amd64", "1", 1, "x")]);
+        let with = |answers: &[ApprovedAnswer]| plain.clone().answered(answers.to_vec());
+        let (one, two) = (answer("aa/one", 1), answer("aa/two", 2));
+        let both = with(&[two.clone(), one.clone()]);
+        assert_eq!(both.id(), with(&[one.clone(), two, one.clone()]).id());
+        let others = [plain.clone(), with(&[one]), with(&[answer("aa/one", 2)])];
+        let ids: std::collections::BTreeSet<TransactionId> = others.iter().map(Transaction::id).collect();
+        assert_eq!(ids.len(), 3);
+        assert!(both.installs("aa") && !both.installs("aa:amd64"));
+        let wire = serde_json::to_value(&both).unwrap();
+        assert_eq!(serde_json::from_value::<Transaction>(wire.clone()).unwrap(), both);
+        let mut other = wire;
+        other["answers"][0]["mark"] = "03".repeat(16).into();
+        assert!(serde_json::from_value::<Transaction>(other).is_err());
+        // As older versions write it.
+        assert!(serde_json::to_value(&plain).unwrap().get("answers").is_none());
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl Site {
         clients = "etc/apu-server/clients";
         /// The administrator's programs that are called at moments of a run.
         hooks = "etc/apu-server/hooks.d";
+        /// The directory of answers to debconf's questions, a file for a class.
+        debconf = "etc/apu-server/debconf";
         /// The clients' own sources, as one-line or deb822 text.
         sources_list = "etc/apu-server/sources.list";
         /// The clients' proxy setting, an apt.conf(5) fragment.

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails, and figures are for its reader"
 )]
 
+mod answers;
 mod archive_suites;
 mod asking;
 mod bad_input;

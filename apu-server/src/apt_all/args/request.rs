@@ -74,8 +74,9 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --download-only"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
         }
-        if self.prepare && !operation.takes_download_only() {
-            return Err(Failure::words(format!("{operation} has no --prepare"))
+        if (self.prepare || self.questions) && !operation.takes_download_only() {
+            let option = if self.prepare { "--prepare" } else { "--questions" };
+            return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out: upgrade, dist-upgrade and install have it"));
         }
         if self.min_age.is_some() && !operation.takes_too_young() {

@@ -231,6 +231,7 @@ fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
             "autoremove has no --source",
         ),
         ("apt-all web update --prepare", "update has no --prepare"),
+        ("apt-all web update --questions", "update has no --questions"),
         (
             "apt-all web upgrade --only-upgrade",
             "upgrade has no --only-upgrade",

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use apu_debian::{PackageName, UserName};
 
+use crate::answers::AnswersSha256;
 use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
@@ -37,6 +38,8 @@ pub enum RequestOption {
     DownloadOnly,
     /// Do only this transaction, and refuse any other.
     Plan(TransactionId),
+    /// Answers to debconf's questions come in the line behind the request's, which has this checksum.
+    Answers(AnswersSha256),
     /// Fetch the lists of the site's own archives and leave those of all others as they are.
     ListsOfSite,
     /// Why the packages are put on hold.
@@ -73,6 +76,7 @@ impl RequestOption {
             "too_young" => list(value).map(Self::TooYoung),
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
+            "answers_sha256" => value.parse().ok().map(Self::Answers),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
             "hold_reason" => HoldReason::decode(value).map(Self::HoldReason),
             "hold_until" => end(value).map(Self::HoldUntil),
@@ -101,6 +105,7 @@ impl RequestOption {
             Self::Hold(_) => operation.takes_hold(),
             Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
+            Self::Answers(_) => operation.takes_answers(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::HoldReason(_) | Self::HoldUntil(_) | Self::HoldBy(_) => {
                 matches!(operation, Operation::Hold)
@@ -125,6 +130,7 @@ impl fmt::Display for RequestOption {
             Self::TooYoung(globs) => write_list(f, "too_young", globs),
             Self::DownloadOnly => f.write_str("download_only=yes"),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
+            Self::Answers(sha256) => write!(f, "answers_sha256={sha256}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),
             Self::HoldReason(reason) => write!(f, "hold_reason={}", reason.encoded()),
             Self::HoldUntil(end) => write!(f, "hold_until={end}"),

@@ -1,4 +1,6 @@
 use super::*;
+use crate::answers::{AnswerMark, AnswersSalt, DebconfAnswer};
+use apu_debian::debconf::QuestionKind;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -17,6 +19,7 @@ fn option() -> impl Strategy<Value = RequestOption> {
         proptest::collection::vec(select(vec!["vim", "*"]), 1..4).prop_map(too_young),
         proptest::collection::vec(select(vec!["openssl", "g++"]), 1..3).prop_map(sources),
         any::<[u8; 32]>().prop_map(|id| RequestOption::Plan(TransactionId::from_bytes(id))),
+        any::<[u8; 32]>().prop_map(|sum| RequestOption::Answers(AnswersSha256::from_bytes(sum))),
         Just(RequestOption::ListsOfSite),
         select(vec!["waits for #412", "Grüße", "100%"])
             .prop_map(|text| RequestOption::HoldReason(text.parse().unwrap())),
@@ -153,6 +156,53 @@ fn a_request_that_holds_more_is_a_plan_or_does_that_plan() {
     assert!(read("remove vim").holding(globs(), None).is_err());
     let many = (0..=MAX_PACKAGES).map(|n| format!("p{n}").parse().unwrap());
     assert!(request.holding(many, None).is_err());
+}
+
+#[test]
+fn answers_are_announced_by_a_checksum_and_are_no_part_of_the_line() {
+    let answer = |kind, value: &str| DebconfAnswer {
+        owner: "mysql-server".parse().unwrap(),
+        question: "mysql-server/root".parse().unwrap(),
+        kind,
+        mark: AnswerMark::from_bytes([1; 16]),
+        value: Some(value.to_owned()),
+    };
+    let salt = AnswersSalt::from_bytes([2; 16]);
+    let answers = Answers::new(salt, vec![answer(QuestionKind::Password, "hunter2")]).unwrap();
+    let bare = Request::parse(b"apu/1 upgrade").unwrap();
+    let request = bare.clone().with_answers(answers.clone()).unwrap();
+    let line = format!("apu/1 upgrade answers_sha256={}", answers.sha256());
+    assert_eq!(request.to_string(), line);
+    assert!(!format!("{request:?}").contains("hunter2"));
+    let read = Request::parse(line.as_bytes()).unwrap();
+    assert_eq!(read.answers(), None);
+    assert_eq!(
+        read.clone().announced(answers.line().as_bytes()),
+        Ok(request.clone())
+    );
+    assert_eq!(read.announced(b"{}"), Err(AnswersError::Other));
+    assert_eq!(bare.clone().announced(b"{}"), Err(AnswersError::Other));
+    assert_eq!(request.clone().without_answers(), bare);
+    assert_eq!(request.to_be_planned(), bare);
+    // What a narrower plan is asked for has the answers, and no password.
+    let narrower = request
+        .holding([], None)
+        .map(|request| request.answers().unwrap().all().to_vec());
+    assert!(narrower.is_err(), "nothing is held: {narrower:?}");
+    let globs = || ["vim".parse().unwrap()];
+    let planned = request.holding(globs(), None).unwrap();
+    assert_eq!(planned.answers(), Some(&answers.without_secrets()));
+    let plan = TransactionId::from_bytes([3; 32]);
+    assert_eq!(
+        request.holding(globs(), Some(plan)).unwrap().answers(),
+        Some(&answers)
+    );
+    assert!(
+        Request::parse(b"apu/1 remove vim")
+            .unwrap()
+            .with_answers(answers)
+            .is_err()
+    );
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! What packages would ask on which hosts: `apt-all TARGET questions`.
+
+use std::fmt::Write;
+
+use apu_fleet::HostName;
+use apu_proto::Plan;
+
+use super::clean::clean;
+use super::groups::{groups, set};
+use super::host_table::with_head;
+use super::paint::Paint;
+use super::run_facts::shorten;
+
+/// The most characters of a set of hosts, and of a default; `-v` shows all of it.
+const LONGEST: usize = 40;
+
+/// Priorities are in the packages' scripts, which do not run for this.
+const UNKNOWN: &str = "unknown";
+
+/// A line for each new question and for each configuration file that was changed on both sides, with the hosts that have it.
+#[must_use]
+pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> String {
+    let cut = |text: String| match verbose {
+        true => text,
+        false => shorten(&text, LONGEST, paint.unicode),
+    };
+    let mut asked = Vec::new();
+    let mut files = Vec::new();
+    let mut text = String::new();
+    for (host, plan) in planned {
+        let (Some(questions), Some(changed)) = (&plan.new_questions, &plan.changed_conffiles) else {
+            if !plan.transaction.steps().is_empty() {
+                let _ = writeln!(
+                    text,
+                    "{host}: what its packages would ask is not known: not all of them are there"
+                );
+            }
+            continue;
+        };
+        for question in &questions.questions {
+            let is_it = |answer: &&apu_proto::AnsweredQuestion| answer.question.as_str() == question.name;
+            let answer = match plan.answered.iter().find(is_it) {
+                Some(_) => "the server's",
+                None => "the default",
+            };
+            asked.push((host, (question, answer)));
+        }
+        files.extend(changed.paths.iter().map(|path| (host, (path, changed.keeps))));
+        let more = questions.more + changed.more;
+        if more > 0 {
+            let _ = writeln!(text, "{host} has {more} more");
+        }
+    }
+    let mut asked = groups(asked);
+    asked.sort_by(|one, other| one.0.cmp(&other.0));
+    let rows = asked.iter().map(|((question, answer), hosts)| {
+        vec![
+            clean(&question.name),
+            question.kind.to_string(),
+            cut(clean(&question.default)),
+            UNKNOWN.to_owned(),
+            (*answer).to_owned(),
+            cut(set(hosts)),
+        ]
+    });
+    let mut lines = Vec::new();
+    if !asked.is_empty() {
+        lines.extend(with_head(
+            ["QUESTION", "TYPE", "DEFAULT", "PRIORITY", "ANSWER", "HOSTS"],
+            rows,
+            paint,
+        ));
+    }
+    let mut files = groups(files);
+    files.sort_by(|one, other| one.0.cmp(&other.0));
+    let rows = files.iter().map(|((path, keeps), hosts)| {
+        let stays = if *keeps { "stays" } else { "is replaced" };
+        vec![clean(path), stays.to_owned(), cut(set(hosts))]
+    });
+    if !files.is_empty() {
+        lines.extend(with_head(
+            ["CHANGED ON BOTH SIDES", "WHICH", "HOSTS"],
+            rows,
+            paint,
+        ));
+    }
+    if lines.is_empty() && text.is_empty() {
+        return "no questions\n".to_owned();
+    }
+    let lines: String = lines.into_iter().map(|line| line + "\n").collect();
+    paint.letters(lines + &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use apu_debian::debconf::QuestionKind;
+    use apu_proto::{AnsweredQuestion, ChangedConffiles, NewQuestion, NewQuestions, Step, Transaction};
+
+    use super::*;
+
+    #[test]
+    fn equal_questions_are_told_once_with_their_hosts_and_who_answers() {
+        let question = |name: &str, kind, default: &str| NewQuestion {
+            name: name.into(),
+            kind,
+            default: default.into(),
+        };
+        let all = [
+            question("foo/colour", QuestionKind::Select, "gr\u{1b}een"),
+            question("foo/secret", QuestionKind::Password, ""),
+        ];
+        let plain = Plan {
+            new_questions: Some(NewQuestions::new(all.into())),
+            changed_conffiles: Some(ChangedConffiles::new(true, ["/etc/foo.conf".to_owned()].into())),
+            ..Plan::default()
+        };
+        let answered = Plan {
+            answered: vec![AnsweredQuestion {
+                question: "foo/secret".parse().unwrap(),
+                was: None,
+            }],
+            ..plain.clone()
+        };
+        let unknown = Plan {
+            transaction: Transaction::new(vec![Step::Remove {
+                package: "a:amd64".parse().unwrap(),
+                old: "1".into(),
+            }]),
+            ..Plan::default()
+        };
+        let host = |name: &str| -> HostName { name.parse().unwrap() };
+        let planned = [
+            (host("web1"), &plain),
+            (host("web2"), &answered),
+            (host("web3"), &plain),
+            (host("db1"), &unknown),
+        ];
+        let paint = Paint {
+            colour: false,
+            unicode: true,
+        };
+        let text = questions(&planned, paint, false);
+        let words: Vec<String> = (text.lines())
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "QUESTION TYPE DEFAULT PRIORITY ANSWER HOSTS",
+                "foo/colour select gr\u{fffd}een unknown the default web[1-3]",
+                "foo/secret password unknown the default web[1,3]",
+                "foo/secret password unknown the server's web2",
+                "CHANGED ON BOTH SIDES WHICH HOSTS",
+                "/etc/foo.conf stays web[1-3]",
+                "db1: what its packages would ask is not known: not all of them are there",
+            ]
+        );
+        assert_eq!(questions(&[], paint, false), "no questions\n");
+    }
+}
