@@ -6,6 +6,7 @@ mod answer;
 mod bounded;
 mod cause;
 mod conffile;
+mod encoded;
 mod features;
 mod frame;
 #[cfg(any(test, fuzzing))]
