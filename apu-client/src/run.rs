@@ -2,6 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod approval;
+mod conffile;
 pub(crate) mod conffiles;
 mod context;
 pub(crate) mod debconf;

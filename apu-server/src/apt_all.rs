@@ -7,6 +7,8 @@ mod audit;
 mod begin;
 mod candidate;
 mod command_line;
+mod conffile;
+mod decision;
 mod hold_end;
 mod hooks;
 mod maintenance;
@@ -37,7 +39,9 @@ use clap::{CommandFactory, Parser};
 
 pub use args::{ApplyOptions, Args, Shown};
 pub(crate) use command_line::operation_of;
+pub(crate) use conffile::carry_out_decision;
 pub(crate) use maintenance::closed_now;
+pub(crate) use question::ask as ask_on_terminal;
 pub(crate) use queue::why_queued;
 pub(crate) use resume::{repeat, resume};
 pub(crate) use rollout::outlook;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use apu_debian::{Closed, WallTime, Windows, ZoneName};
-use apu_proto::{Cause, Operation, Reason, Request};
+use apu_proto::{Cause, ConffileDecision, Operation, Reason, Request};
 use serde::Deserialize;
 
 use crate::dpkg::Conffiles;
@@ -22,6 +22,7 @@ pub(crate) struct Policy {
     restarts: Restarts,
     keep_running: Vec<String>,
     pub(crate) conffiles: Conffiles,
+    conffile_decisions: ConffileDecisions,
     install: Install,
     maintenance: Windows,
     /// After how many seconds without a sign of life a run is said to have stalled; 0 is never.
@@ -56,6 +57,14 @@ enum Restarts {
     Never,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ConffileDecisions {
+    WhenAsked,
+    Keep,
+    Never,
+}
+
 impl Default for Install {
     fn default() -> Self {
         let allow = vec!["*".to_owned()];
@@ -73,6 +82,7 @@ impl Default for Policy {
             restarts: Restarts::WhenNeeded,
             keep_running: Vec::new(),
             conffiles: Conffiles::Keep,
+            conffile_decisions: ConffileDecisions::WhenAsked,
             install: Install::default(),
             maintenance: Windows::default(),
             stall_after: 120,
@@ -142,6 +152,9 @@ impl Policy {
         if operation == Operation::RestartServices && self.restarts == Restarts::Never {
             return Err(Cause::OperationForbidden { operation });
         }
+        if let Some(decision) = request.conffile_decision() {
+            self.allows_decision(decision)?;
+        }
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
@@ -166,6 +179,16 @@ impl Policy {
     pub(crate) fn keeps_running(&self, service: &str) -> bool {
         let mut globs = self.keep_running.iter();
         globs.any(|glob| matches_glob(glob.as_bytes(), service.as_bytes()))
+    }
+
+    fn allows_decision(&self, decision: ConffileDecision) -> Result<(), Cause> {
+        match (self.conffile_decisions, decision) {
+            (ConffileDecisions::Never, _) => Err(Cause::OperationForbidden {
+                operation: Operation::Conffile,
+            }),
+            (ConffileDecisions::Keep, ConffileDecision::New) => Err(Cause::DecisionForbidden { decision }),
+            (ConffileDecisions::WhenAsked | ConffileDecisions::Keep, _) => Ok(()),
+        }
     }
 
     fn allows_reboot(&self, even_if_not_needed: bool) -> Result<(), Cause> {
@@ -331,6 +354,36 @@ mod tests {
     }
 
     #[test]
+    fn decisions_about_configuration_files_are_allowed_narrowed_or_forbidden() {
+        let request = |decision: &str| match decision {
+            "undo" => "conffile conffile_path=/etc/x conffile_decision=undo".to_owned(),
+            _ => format!(
+                "conffile conffile_path=/etc/x conffile_decision={decision} conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6"
+            ),
+        };
+        let operation = Operation::Conffile;
+        for decision in ["keep", "new", "undo"] {
+            for policy in ["", SHIPPED, "conffile_decisions = \"when-asked\""] {
+                assert_eq!(check(policy, &request(decision)), Ok(()), "{decision}");
+            }
+            for policy in ["conffile_decisions = \"never\"", "operations = [\"conffiles\"]"] {
+                let refused = Err(Cause::OperationForbidden { operation });
+                assert_eq!(check(policy, &request(decision)), refused, "{decision}");
+            }
+        }
+        let keep = "conffile_decisions = \"keep\"";
+        assert_eq!(
+            ["keep", "undo"].map(|word| check(keep, &request(word))),
+            [Ok(()), Ok(())]
+        );
+        let decision = ConffileDecision::New;
+        assert_eq!(
+            check(keep, &request("new")),
+            Err(Cause::DecisionForbidden { decision })
+        );
+    }
+
+    #[test]
     fn packages_change_only_in_the_windows_and_a_clock_that_cannot_be_told_opens_none() {
         let policy = "[maintenance]\nwindows = [\"Sat 22:00-06:00\"]\nblackouts = [\"2026-12-20..2027-01-06\"]\nzone = \"Europe/Berlin\"";
         let on = |date, weekday, hour: u16| WallTime {
@@ -412,6 +465,7 @@ mod tests {
             "conffiles = \"hold-back\"",
             "reboots = \"always\"",
             "restarts = \"when-asked\"",
+            "conffile_decisions = \"new\"",
             "keep_running = \"ssh\"",
             "[install]\nallowed = []",
             "install = 1",

@@ -97,10 +97,10 @@ fn lock(run_dir: &RunDir) -> io::Result<Option<Flock<std::fs::File>>> {
 fn check_request(paths: &ClientPaths, saved: &SavedRequest) -> Result<(Request, Policy), Refusal> {
     let request = saved.request.clone().map_err(Refusal::new)?;
     let policy = read_policy(paths, &request)?;
-    // A reboot asks no apt, and may be what mends the machine; nor do restarts of services.
+    // A reboot asks no apt, and may be what mends the machine; nor do restarts of services, nor decisions about configuration files.
     if !matches!(
         request.operation(),
-        Operation::Reboot | Operation::RestartServices
+        Operation::Reboot | Operation::RestartServices | Operation::Conffile
     ) {
         check_apt_configuration(paths)?;
     }

@@ -1,4 +1,5 @@
-//! Carries out the runs that change no package: `update` and `clean` here, `reboot`, `restart-services` and holds in files of their own.
+//! Carries out the runs that change no package: `update` and `clean` here, `reboot`, `restart-services`, holds and
+//! decisions about configuration files in files of their own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +25,7 @@ impl Run<'_> {
             Operation::Update => self.update(),
             Operation::Clean => self.clean(),
             Operation::Hold | Operation::Unhold => self.set_holds(),
+            Operation::Conffile => self.decide_conffile(),
             Operation::Reboot => self.reboot(),
             Operation::RestartServices => self.restart_services(),
             operation => Err(Refusal::failed(Cause::NotARun { operation })),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
 use crate::conffile::{Conffile, MAX_CONFFILES};
+use crate::conffile_decision::ConffileDecision;
 use crate::health::{Check, MAX_CHECKS};
 use crate::hold::{Hold, MAX_HOLDS};
 use crate::note::{MAX_NOTES, Note};
@@ -121,6 +122,14 @@ pub enum Answer {
         /// How many more there are.
         #[serde(default)]
         more: usize,
+    },
+    /// To `conffile`.
+    Conffile {
+        /// What was decided.
+        decision: ConffileDecision,
+        /// Where the client keeps the versions that it put away; none where nothing was, or where they were put back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<String>,
     },
     /// To `showhold`.
     Holds {
@@ -400,6 +409,10 @@ mod tests {
                     until: Some(1_798_066_800),
                 }],
                 more: 0,
+            },
+            Answer::Conffile {
+                decision: ConffileDecision::New,
+                backup: Some("/var/lib/apu-client/conffiles/x".into()),
             },
             Answer::Health {
                 checks: vec![Check::new("units", Verdict::Fail, "web.service")],

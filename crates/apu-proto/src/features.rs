@@ -39,10 +39,12 @@ pub enum Feature {
     Reboot,
     /// The operation `restart-services`.
     RestartServices,
+    /// The operation `conffile`.
+    Conffile,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 15] = [
+pub const FEATURES: [Feature; 16] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -58,6 +60,7 @@ pub const FEATURES: [Feature; 15] = [
     Feature::Holds,
     Feature::Reboot,
     Feature::RestartServices,
+    Feature::Conffile,
 ];
 
 impl Feature {
@@ -80,6 +83,7 @@ impl Feature {
             Self::Holds => "holds",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
+            Self::Conffile => "conffile",
         }
     }
 }
@@ -98,6 +102,7 @@ impl Request {
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
             (self.operation() == Operation::Reboot).then_some(Feature::Reboot),
             (self.operation() == Operation::RestartServices).then_some(Feature::RestartServices),
+            (self.operation() == Operation::Conffile).then_some(Feature::Conffile),
             (self.operation().changes_packages() && (self.is_dry_run() || self.plan().is_some()))
                 .then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
@@ -155,9 +160,11 @@ mod tests {
             restart.missing_feature(&all[..14]),
             Some(Feature::RestartServices)
         );
+        let decision = request("conffile conffile_path=/etc/x conffile_decision=undo");
+        assert_eq!(decision.missing_feature(&all[..15]), Some(Feature::Conffile));
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot, &restart,
+            &reboot, &restart, &decision,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

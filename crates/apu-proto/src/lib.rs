@@ -6,6 +6,7 @@ mod answer;
 mod bounded;
 mod cause;
 mod conffile;
+mod conffile_decision;
 mod encoded;
 mod features;
 mod frame;
@@ -31,10 +32,16 @@ mod status;
 mod transaction;
 
 pub use answer::{Answer, Change, PackageReport, RunResult};
-pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
+pub use cause::{
+    Action, ActiveRuns, Cause, ConffileFault, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress,
+};
 pub use conffile::{
     ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_NEW_QUESTIONS,
     NewQuestions,
+};
+pub use conffile_decision::{
+    Beside, ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_PATH, MAX_CONFFILE_VERSIONS,
+    ShortSum,
 };
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};

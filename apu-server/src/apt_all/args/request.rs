@@ -165,7 +165,12 @@ impl Args {
             (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
             self.all.then_some(RequestOption::EvenIfNotNeeded),
         ];
-        let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
+        let request = Request::new(
+            operation,
+            options.into_iter().flatten().chain(self.decision.iter().cloned()),
+            packages,
+        )
+        .and_then(|request| {
             if operation.changes_packages() {
                 // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
                 request.clone().with([

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use apu_debian::{PackageName, UserName};
 
+use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions};
 use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
@@ -45,6 +46,12 @@ pub enum RequestOption {
     HoldUntil(u64),
     /// The user of the server who wants the hold.
     HoldBy(UserName),
+    /// The configuration file that is decided on.
+    ConffilePath(ConffilePath),
+    /// What becomes of it.
+    ConffileDecision(ConffileDecision),
+    /// The versions that this was decided for; between 1 and [`MAX_CONFFILE_VERSIONS`](crate::MAX_CONFFILE_VERSIONS), each once.
+    ConffileVersions(Vec<ConffileVersions>),
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -75,6 +82,9 @@ impl RequestOption {
             "hold_reason" => HoldReason::decode(value).map(Self::HoldReason),
             "hold_until" => end(value).map(Self::HoldUntil),
             "hold_by" => value.parse().ok().map(Self::HoldBy),
+            "conffile_path" => ConffilePath::decode(value).map(Self::ConffilePath),
+            "conffile_decision" => value.parse().ok().map(Self::ConffileDecision),
+            "conffile_versions" => list(value).map(Self::ConffileVersions),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
             "lock_wait" => None,
             _ => return Err(NoOption::Key),
@@ -102,6 +112,9 @@ impl RequestOption {
             Self::HoldReason(_) | Self::HoldUntil(_) | Self::HoldBy(_) => {
                 matches!(operation, Operation::Hold)
             }
+            Self::ConffilePath(_) | Self::ConffileDecision(_) | Self::ConffileVersions(_) => {
+                matches!(operation, Operation::Conffile)
+            }
             Self::LockWait(_) => operation.is_a_run(),
         }
     }
@@ -125,6 +138,9 @@ impl fmt::Display for RequestOption {
             Self::HoldReason(reason) => write!(f, "hold_reason={}", reason.encoded()),
             Self::HoldUntil(end) => write!(f, "hold_until={end}"),
             Self::HoldBy(name) => write!(f, "hold_by={name}"),
+            Self::ConffilePath(path) => write!(f, "conffile_path={}", path.encoded()),
+            Self::ConffileDecision(decision) => write!(f, "conffile_decision={decision}"),
+            Self::ConffileVersions(versions) => write_list(f, "conffile_versions", versions),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }

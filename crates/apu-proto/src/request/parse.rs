@@ -91,6 +91,8 @@ mod tests {
             "apu/1 hold run_id=0123456789abcdef0123456789abcdef hold_reason=Gr%C3%BC%C3%9Fe hold_until=1798066800 hold_by=j.doe lock_wait=600 vim",
             "apu/1 restart-services run_id=0123456789abcdef0123456789abcdef lock_wait=600",
             "apu/1 restart-services dry_run=yes",
+            "apu/1 conffile conffile_path=/etc/a%20b conffile_decision=undo",
+            "apu/1 conffile run_id=0123456789abcdef0123456789abcdef conffile_path=/etc/app.conf conffile_decision=new conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6,.dpkg-old:00000000:ed9c86a6 lock_wait=600",
             "apu/1 health",
             "apu/1 health run_id=0123456789abcdef0123456789abcdef",
         ] {
@@ -247,6 +249,38 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_decision_names_a_file_and_the_versions_that_it_was_made_for() {
+        let (path, versions) = (
+            "conffile_path=/etc/x",
+            "conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6",
+        );
+        for words in [
+            String::new(),
+            path.to_owned(),
+            format!("conffile_decision=keep {versions}"),
+            format!("{path} conffile_decision=keep"),
+            format!("{path} {versions}"),
+            format!("{path} conffile_decision=undo {versions}"),
+        ] {
+            let line = format!("apu/1 conffile {words}");
+            assert_eq!(parse(line.trim_end()), Err(RequestError::NoDecision), "{line}");
+        }
+        for words in [
+            "conffile_path=/etc/../root/x conffile_decision=undo",
+            "conffile_path=etc/x conffile_decision=undo",
+            "conffile_path=/etc/x conffile_decision=delete",
+            "conffile_path=/etc/x conffile_decision=new conffile_versions=.bak:fcbc800d:ed9c86a6",
+            "conffile_path=/etc/x conffile_decision=new conffile_versions=",
+        ] {
+            let line = format!("apu/1 conffile {words}");
+            assert!(matches!(parse(&line), Err(RequestError::Value { .. })), "{line}");
+        }
+        let twice =
+            format!("apu/1 conffile {path} conffile_decision=new {versions},.dpkg-dist:fcbc800d:ed9c86a6");
+        assert_eq!(parse(&twice), Err(RequestError::Value { word: 5 }));
     }
 
     #[test]

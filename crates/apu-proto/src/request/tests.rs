@@ -21,12 +21,23 @@ fn option() -> impl Strategy<Value = RequestOption> {
             .prop_map(|text| RequestOption::HoldReason(text.parse().unwrap())),
         prop_oneof![0..=MAX_HOLD_END, any::<u64>()].prop_map(RequestOption::HoldUntil),
         select(vec!["alice", "j.doe"]).prop_map(|name| RequestOption::HoldBy(name.parse().unwrap())),
+        select(vec!["/etc/app.conf", "/etc/Grüße 100%"])
+            .prop_map(|path| RequestOption::ConffilePath(path.parse().unwrap())),
+        select(&ConffileDecision::ALL[..]).prop_map(RequestOption::ConffileDecision),
+        proptest::collection::vec(select(vec![".dpkg-dist", ".ucf-old"]), 1..3).prop_map(versions),
         prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
     ]
 }
 
 fn hold(words: Vec<&str>) -> RequestOption {
     RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
+}
+
+fn versions(suffixes: Vec<&str>) -> RequestOption {
+    let versions = suffixes
+        .iter()
+        .map(|beside| format!("{beside}:fcbc800d:ed9c86a6").parse().unwrap());
+    RequestOption::ConffileVersions(versions.collect())
 }
 
 fn sources(words: Vec<&str>) -> RequestOption {
