@@ -1,6 +1,7 @@
 //! Runs: requests that change the machine and that outlive the connection that asked for them.
 
 pub(crate) mod active;
+pub(crate) mod ahead;
 pub(crate) mod approval;
 mod conffile;
 pub(crate) mod conffiles;

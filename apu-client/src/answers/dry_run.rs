@@ -2,12 +2,12 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, System};
 
-use super::ahead::{Asked, asked_ahead};
 use super::services::affected_services;
 use crate::apt::{Plan, Target, security_updates};
 use crate::dpkg::{Conffiles, Database};
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
+use crate::run::ahead::{Asked, asked_ahead};
 use crate::run::approval::check_approval;
 use crate::run::planning;
 use crate::run::preflight::preflight;

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use apu_debian::PackageKey;
 use apu_proto::{ChangedConffiles, NewQuestions, Step};
 
+use super::debconf;
 use crate::apt::{ENVIRONMENT, Plan, missing_debs};
 use crate::dpkg::{Conffiles, DPKG_DEB, Database};
 use crate::os::limited::{self, End, Limits};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{self, Exit};
 use crate::os::temporary_directory::TemporaryDirectory;
-use crate::run::debconf;
 
 const MD5SUM: &str = "/usr/bin/md5sum";
 
@@ -42,14 +42,14 @@ const UNPACK: &str = "deb=$1 directory=$2; shift 2; \
 
 /// What the packages of a plan would ask.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) conffiles: ChangedConffiles,
+pub(crate) struct Asked {
+    pub(crate) conffiles: ChangedConffiles,
     /// The questions that this machine does not know yet.
-    pub(super) questions: NewQuestions,
+    pub(crate) questions: NewQuestions,
 }
 
 /// Returns what would be asked; none where a package is not in the cache, or it cannot be told.
-pub(super) fn asked_ahead(
+pub(crate) fn asked_ahead(
     paths: &ClientPaths,
     plan: &Plan,
     database: &Database,
