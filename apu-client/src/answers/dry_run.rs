@@ -4,11 +4,12 @@ use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, S
 
 use super::services::affected_services;
 use crate::apt::{Plan, Target, security_updates};
-use crate::dpkg::{Conffiles, Database};
+use crate::dpkg::Database;
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
 use crate::run::ahead::{Asked, asked_ahead};
 use crate::run::approval::check_approval;
+use crate::run::conffile_rules::ConffileRules;
 use crate::run::planning;
 use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
@@ -38,7 +39,7 @@ fn not_installed(request: &Request, database: &Database) -> Vec<String> {
 pub(crate) fn dry_run(
     paths: &ClientPaths,
     request: &Request,
-    conffiles: Conffiles,
+    rules: &ConffileRules,
 ) -> Result<RunResult, Refusal> {
     let (notes, targets) = if installs_apu_data_only(request) {
         site_sources(paths)?;
@@ -49,7 +50,7 @@ pub(crate) fn dry_run(
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
-    let plan = match planning::plan(paths, request, conffiles, &database) {
+    let plan = match planning::plan(paths, request, rules, &database) {
         Ok((_, plan)) => plan,
         // A run repairs first, as the same condition says there, and plans then.
         Err(refusal) if refusal.result.outcome == ClientOutcome::Failed && database.is_dirty() => {
@@ -64,7 +65,7 @@ pub(crate) fn dry_run(
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
-    if let Some(asked) = asked_ahead(paths, &plan, &database, conffiles) {
+    if let Some(asked) = asked_ahead(paths, &plan, &database, rules) {
         let Asked { conffiles, questions } = asked;
         (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
     }

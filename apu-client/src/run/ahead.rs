@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use apu_debian::PackageKey;
 use apu_proto::{ChangedConffiles, NewQuestions, Step};
 
+use super::conffile_rules::{ConffileRules, Rule};
 use super::debconf;
 use crate::apt::{ENVIRONMENT, Plan, missing_debs};
 use crate::dpkg::{Conffiles, DPKG_DEB, Database};
@@ -53,7 +54,7 @@ pub(crate) fn asked_ahead(
     paths: &ClientPaths,
     plan: &Plan,
     database: &Database,
-    conffiles: Conffiles,
+    rules: &ConffileRules,
 ) -> Option<Asked> {
     let cache = paths.archives();
     if plan.debs.is_empty() || !missing_debs(&cache, &plan.debs).ok()?.is_empty() {
@@ -72,9 +73,19 @@ pub(crate) fn asked_ahead(
     }
     let (changed, questions) = find(paths, &packages, database).ok()?;
     Some(Asked {
-        conffiles: ChangedConffiles::new(conffiles == Conffiles::Keep, changed),
+        conffiles: by_rule(rules, changed),
         questions: NewQuestions::new(questions),
     })
+}
+
+/// Tells what becomes of the files about which dpkg would ask.
+fn by_rule(rules: &ConffileRules, changed: BTreeSet<String>) -> ChangedConffiles {
+    if rules.for_dpkg() == Conffiles::New {
+        return ChangedConffiles::new(false, changed);
+    }
+    let is_kept = |path: &String| rules.of(path) != Rule::New;
+    let (kept, replaced) = changed.into_iter().partition(is_kept);
+    ChangedConffiles::new(true, kept).replacing(replaced)
 }
 
 fn find(
@@ -96,33 +107,65 @@ fn find(
         run(DPKG_DEB, &["--control", text(deb)?, text(&control)?])?;
         let brought = debconf::questions(&control_file(&control, "templates")?);
         questions.extend(brought.into_iter().filter(|name| !known.contains(name)));
-        let new = conffiles(&control_file(&control, "conffiles")?);
-        if new.is_empty() {
-            continue;
-        }
-        let old = database.conffile_hashes(package);
-        let own = |path: &String| paths.path(path);
-        let current = md5_sums(new.iter().map(own))?;
-        let edited: Vec<&String> = (new.iter())
-            .filter(|path| is_edited(old.get(path.as_str()).copied(), current.get(&own(path))))
-            .collect();
-        if edited.is_empty() {
-            continue;
-        }
-        let unpacked = directory.join("files");
-        unpack(deb, &unpacked, &edited)?;
-        let member = |path: &str| unpacked.join(path.trim_start_matches('/'));
-        let brought = md5_sums(edited.iter().map(|path| member(path)))?;
-        for path in edited {
-            let brought = brought
-                .get(&member(path))
-                .ok_or_else(|| io::Error::other(format!("{path} is not in its package")))?;
-            if would_ask(old.get(path.as_str()).copied(), current.get(&own(path)), brought) {
-                changed.insert(path.clone());
-            }
-        }
+        changed.extend(asked_about(paths, package, deb, &directory, database)?);
     }
     Ok((changed, questions))
+}
+
+/// Returns the configuration files about which dpkg would ask for this .deb, whose control files are in `directory`.
+fn asked_about(
+    paths: &ClientPaths,
+    package: &PackageKey,
+    deb: &Path,
+    directory: &Path,
+    database: &Database,
+) -> io::Result<BTreeSet<String>> {
+    let new = conffiles(&control_file(&directory.join("control"), "conffiles")?);
+    let old = database.conffile_hashes(package);
+    let own = |path: &String| paths.path(path);
+    let current = md5_sums(new.iter().map(own))?;
+    let edited: Vec<&String> = (new.iter())
+        .filter(|path| is_edited(old.get(path.as_str()).copied(), current.get(&own(path))))
+        .collect();
+    let mut asked = BTreeSet::new();
+    if edited.is_empty() {
+        return Ok(asked);
+    }
+    let unpacked = directory.join("files");
+    unpack(deb, &unpacked, &edited)?;
+    let member = |path: &str| unpacked.join(path.trim_start_matches('/'));
+    let brought = md5_sums(edited.iter().map(|path| member(path)))?;
+    for path in edited {
+        let brought = brought
+            .get(&member(path))
+            .ok_or_else(|| io::Error::other(format!("{path} is not in its package")))?;
+        if would_ask(old.get(path.as_str()).copied(), current.get(&own(path)), brought) {
+            asked.insert(path.clone());
+        }
+    }
+    Ok(asked)
+}
+
+/// Returns the configuration files about which dpkg would ask for one .deb.
+pub(super) fn changed_by(
+    paths: &ClientPaths,
+    package: &PackageKey,
+    deb: PathBuf,
+    database: &Database,
+) -> io::Result<BTreeSet<String>> {
+    find(paths, &[(package, deb)], database).map(|(changed, _)| changed)
+}
+
+/// Returns those of the files that are others than the installed package brought; `brought` has the MD5 of each.
+pub(super) fn edited(
+    paths: &ClientPaths,
+    brought: &BTreeMap<&str, &str>,
+    files: &[&str],
+) -> io::Result<Vec<String>> {
+    let current = md5_sums(files.iter().map(|path| paths.path(path)))?;
+    let is_changed = |path: &&&str| is_edited(brought.get(**path).copied(), current.get(&paths.path(path)));
+    let changed = files.iter().filter(is_changed);
+    Ok(changed.map(|path| (*path).to_owned()).collect())
 }
 
 /// Whether a file is another than the one that the old package brought: changed, deleted, or there before any package had it.
@@ -337,7 +380,10 @@ mod tests {
         let database = Database::parse([status.as_str()]).unwrap();
         let mut plan = Plan::parse("Inst lab [1] (2 S:x [all])\n", "amd64").unwrap();
         // Without the .deb it cannot be told.
-        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::Keep), None);
+        assert_eq!(
+            asked_ahead(&paths, &plan, &database, &ConffileRules::default()),
+            None
+        );
         let bytes = fs::read(&deb).unwrap();
         plan.debs = vec![Download {
             file: "lab_2_all.deb".into(),
@@ -348,7 +394,7 @@ mod tests {
             .filter(|case| case.asks)
             .map(|case| format!("/etc/lab/{}", case.name))
             .collect();
-        let found = asked_ahead(&paths, &plan, &database, Conffiles::Keep).unwrap();
+        let found = asked_ahead(&paths, &plan, &database, &ConffileRules::default()).unwrap();
         assert_eq!(
             found.conffiles,
             ChangedConffiles::new(true, expected.into_iter().collect())
@@ -357,6 +403,9 @@ mod tests {
         // Another .deb under the same name is not the one of the plan.
         write(build.join("DEBIAN/templates"), &template("later", "boolean"));
         build_deb();
-        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::New), None);
+        assert_eq!(
+            asked_ahead(&paths, &plan, &database, &ConffileRules::default()),
+            None
+        );
     }
 }

@@ -9,12 +9,13 @@ use std::io;
 use apu_debian::hex;
 use apu_proto::{
     Action, Answer, Beside, Cause, ClientOutcome, ConffileDecision, ConffileFault, ConffilePath,
-    RequestError, RunId, RunResult, ShortSum,
+    ConffileVersions, Note, RequestError, RunResult, ShortSum,
 };
 use sha2::{Digest, Sha256};
 
 use self::decide::{Change, change, restore};
 use self::put_away::{KeptBeside, PutAway, Record, Version};
+use super::conffile_rules::Rule;
 use super::context::Run;
 use super::kept_holds::now;
 use super::refusal::Refusal;
@@ -44,7 +45,7 @@ impl Run<'_> {
             ConffileDecision::Undo => undo(self.paths, &path)?,
             _ => {
                 let decided = self.request.conffile_versions();
-                carry_out(self.paths, (&path, decision, decided), id)?
+                carry_out(self.paths, (&path, decision, decided), &id.to_string())?
             }
         };
         let outcome = match backup {
@@ -59,6 +60,66 @@ impl Run<'_> {
     }
 }
 
+impl Run<'_> {
+    /// Has the package's version take the place of each of these files that dpkg or ucf has kept and of which the policy says so. Those
+    /// that stay come back, with a note on each of the others.
+    pub(super) fn take_new(&mut self, kept: Vec<String>) -> (Vec<String>, Vec<Note>) {
+        let (new, mut stay): (Vec<String>, Vec<String>) =
+            (kept.into_iter()).partition(|path| self.policy.conffiles.of(path) == Rule::New);
+        let mut notes = Vec::new();
+        if new.is_empty() {
+            return (stay, notes);
+        }
+        let locked = self.wait_for_lock(&self.paths.frontend_lock());
+        let locked = locked.and_then(|lock| Ok((lock, self.database()?)));
+        for (number, path) in (1..).zip(new) {
+            let taken = match (&locked, self.request.run_id()) {
+                (Ok((_lock, database)), Some(id)) => {
+                    take(self.paths, database, &path, &format!("{id}-{number}"))
+                }
+                (Err(refusal), _) => Err(Refusal::from((*refusal.result).clone())),
+                (_, None) => Err(Refusal::new(RequestError::NoDecision)),
+            };
+            match taken {
+                Ok(Done::PutAway(backup)) => notes.push(Note::ConffileTaken { path, backup }),
+                Ok(_) => stay.push(path),
+                Err(refusal) => {
+                    let reason = refusal.result.reason.map(Box::new);
+                    notes.extend(reason.map(|reason| Note::ConffileNotTaken {
+                        path: path.clone(),
+                        reason,
+                    }));
+                    stay.push(path);
+                }
+            }
+        }
+        stay.sort();
+        (stay, notes)
+    }
+}
+
+/// Puts the package's version in the place of a file, whatever the versions are.
+fn take(paths: &ClientPaths, database: &Database, path: &str, kept_as: &str) -> Result<Done, Refusal> {
+    let path: ConffilePath = path.parse().map_err(|_| {
+        Refusal::new(Cause::NotAConffile {
+            path: path.to_owned(),
+        })
+    })?;
+    check(&path, database)?;
+    let Some((folder, name)) = open(paths, &path)? else {
+        return Ok(Done::Nothing);
+    };
+    let place = ShortSum::of(&digest(&in_place(&folder, name, &path)?));
+    let others = beside(&folder, name, &path)?;
+    let versions = others.iter().map(|(beside, _, contents)| ConffileVersions {
+        beside: *beside,
+        place,
+        other: ShortSum::of(&digest(contents)),
+    });
+    let versions: Vec<ConffileVersions> = versions.collect();
+    carry_out(paths, (&path, ConffileDecision::New, &versions), kept_as)
+}
+
 /// What was done.
 #[derive(Debug, PartialEq, Eq)]
 enum Done {
@@ -69,11 +130,7 @@ enum Done {
 }
 
 /// What somebody has decided: about which file, how, and for which versions of it.
-type Decided<'a> = (
-    &'a ConffilePath,
-    ConffileDecision,
-    &'a [apu_proto::ConffileVersions],
-);
+type Decided<'a> = (&'a ConffilePath, ConffileDecision, &'a [ConffileVersions]);
 
 /// Refuses what is no configuration file, what dpkg has not finished with, and what says what the server may do here.
 fn check(path: &ConffilePath, database: &Database) -> Result<(), Refusal> {
@@ -139,7 +196,7 @@ fn in_place(folder: &RootFolder, name: &str, path: &ConffilePath) -> Result<Cont
 fn carry_out(
     paths: &ClientPaths,
     (path, decision, decided): Decided<'_>,
-    id: RunId,
+    kept_as: &str,
 ) -> Result<Done, Refusal> {
     let Some((folder, name)) = open(paths, path)? else {
         return Ok(Done::Nothing);
@@ -186,7 +243,7 @@ fn carry_out(
         .iter()
         .map(|(beside, _, contents)| (*beside, contents.bytes.as_slice()))
         .collect();
-    let kept = PutAway::keep(paths, id, record, &place.bytes, &bytes)
+    let kept = PutAway::keep(paths, kept_as, record, &place.bytes, &bytes)
         .map_err(|error| Refusal::fault_at(Action::KeepConffile, &paths.put_away(), &error))?;
     if let Some((_, other, contents)) = new {
         folder

@@ -9,7 +9,8 @@ use apu_debian::{Closed, WallTime, Windows, ZoneName};
 use apu_proto::{Cause, ConffileDecision, Operation, Reason, Request};
 use serde::Deserialize;
 
-use crate::dpkg::Conffiles;
+use super::conffile_rules::ConffileRules;
+use super::glob::matches_glob;
 use crate::os::paths::ClientPaths;
 
 /// The policy. Each key has a default; an unknown key is an error.
@@ -21,7 +22,7 @@ pub(crate) struct Policy {
     reboots: Reboots,
     restarts: Restarts,
     keep_running: Vec<String>,
-    pub(crate) conffiles: Conffiles,
+    pub(crate) conffiles: ConffileRules,
     conffile_decisions: ConffileDecisions,
     install: Install,
     maintenance: Windows,
@@ -81,7 +82,7 @@ impl Default for Policy {
             reboots: Reboots::WhenNeeded,
             restarts: Restarts::WhenNeeded,
             keep_running: Vec::new(),
-            conffiles: Conffiles::Keep,
+            conffiles: ConffileRules::default(),
             conffile_decisions: ConffileDecisions::WhenAsked,
             install: Install::default(),
             maintenance: Windows::default(),
@@ -152,18 +153,13 @@ impl Policy {
         if operation == Operation::RestartServices && self.restarts == Restarts::Never {
             return Err(Cause::OperationForbidden { operation });
         }
-        if let Some(decision) = request.conffile_decision() {
-            self.allows_decision(decision)?;
+        if let (Some(path), Some(decision)) = (request.conffile_path(), request.conffile_decision()) {
+            self.allows_decision(path.as_str(), decision)?;
         }
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
-                if !self
-                    .install
-                    .allow
-                    .iter()
-                    .any(|glob| matches_glob(glob.as_bytes(), name.as_bytes()))
-                {
+                if !self.install.allow.iter().any(|glob| matches_glob(glob, name)) {
                     return Err(Cause::PackageForbidden {
                         package: name.to_owned(),
                     });
@@ -178,10 +174,13 @@ impl Policy {
     /// Whether the server never has this service restarted, by its name without `.service`.
     pub(crate) fn keeps_running(&self, service: &str) -> bool {
         let mut globs = self.keep_running.iter();
-        globs.any(|glob| matches_glob(glob.as_bytes(), service.as_bytes()))
+        globs.any(|glob| matches_glob(glob, service))
     }
 
-    fn allows_decision(&self, decision: ConffileDecision) -> Result<(), Cause> {
+    fn allows_decision(&self, path: &str, decision: ConffileDecision) -> Result<(), Cause> {
+        if decision == ConffileDecision::New && !self.conffiles.allow_new(path) {
+            return Err(Cause::DecisionForbidden { decision });
+        }
         match (self.conffile_decisions, decision) {
             (ConffileDecisions::Never, _) => Err(Cause::OperationForbidden {
                 operation: Operation::Conffile,
@@ -222,19 +221,6 @@ impl Policy {
                 Err(Box::new(Cause::OutsideWindows { operation, windows }.into()))
             }
         }
-    }
-}
-
-/// Matches a name: `*` is any number of characters, `?` is one character, everything else is itself.
-fn matches_glob(glob: &[u8], name: &[u8]) -> bool {
-    match (glob, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            matches_glob(rest, name) || (!name.is_empty() && matches_glob(glob, &name[1..]))
-        }
-        ([b'?', glob @ ..], [_, name @ ..]) => matches_glob(glob, name),
-        ([first, glob @ ..], [other, name @ ..]) if first == other => matches_glob(glob, name),
-        _ => false,
     }
 }
 
@@ -462,7 +448,8 @@ mod tests {
         for text in [
             "operation = []",
             "operations = [\"updat\"]",
-            "conffiles = \"hold-back\"",
+            "conffiles = \"old\"",
+            "[conffiles]\nkeep = [\"x\"]",
             "reboots = \"always\"",
             "restarts = \"when-asked\"",
             "conffile_decisions = \"new\"",

@@ -4,7 +4,7 @@ use apu_fleet::{Ending, HostReason, Outcome};
 use apu_proto::{Answer, Cause, ClientOutcome, ConffileDecision, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
+use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, held_back, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -215,7 +215,8 @@ fn result_details(result: &RunResult) -> Vec<String> {
             named("questions answered by their default", &report.questions_defaulted),
         ]
     });
-    let lists = lists.into_iter().chain(of_run.into_iter().flatten());
+    let held = [held_back(result.held_back())];
+    let lists = lists.into_iter().chain(held).chain(of_run.into_iter().flatten());
     let mut lines: Vec<String> = check_lines(result);
     if let Some(report) = result.restarts() {
         if result.outcome == ClientOutcome::Partial && !report.restarts.is_empty() {

@@ -4,7 +4,7 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
-use crate::conffile::{Conffile, MAX_CONFFILES};
+use crate::conffile::{Conffile, HeldBack, MAX_CONFFILES, MAX_HELD_BACK};
 use crate::conffile_decision::ConffileDecision;
 use crate::health::{Check, MAX_CHECKS};
 use crate::hold::{Hold, MAX_HOLDS};
@@ -174,6 +174,14 @@ pub struct PackageReport {
     /// Packages that the request kept as they are, and that it would have installed or upgraded otherwise, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Packages that stay at their version for configuration files that were changed on the machine, as its policy says; at most
+    /// [`MAX_HELD_BACK`].
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_HELD_BACK>"
+    )]
+    pub held_back: Vec<HeldBack>,
     /// Packages that are neither installed nor gone after the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<Broken>,
@@ -311,6 +319,16 @@ impl RunResult {
     pub fn conffiles(&self) -> &[Conffile] {
         match &self.answer {
             Answer::Conffiles { files, .. } => files,
+            _ => &[],
+        }
+    }
+
+    /// The packages that stay at their version for their configuration files.
+    #[must_use]
+    pub fn held_back(&self) -> &[HeldBack] {
+        match &self.answer {
+            Answer::Plan(plan) => &plan.held_back,
+            Answer::Packages(report) => &report.held_back,
             _ => &[],
         }
     }

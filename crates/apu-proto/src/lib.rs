@@ -36,8 +36,8 @@ pub use cause::{
     Action, ActiveRuns, Cause, ConffileFault, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress,
 };
 pub use conffile::{
-    ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_NEW_QUESTIONS,
-    NewQuestions,
+    ChangedConffiles, Conffile, ConffileState, HeldBack, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_HELD_BACK,
+    MAX_NEW_QUESTIONS, NewQuestions,
 };
 pub use conffile_decision::{
     Beside, ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_PATH, MAX_CONFFILE_VERSIONS,

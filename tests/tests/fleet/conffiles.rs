@@ -114,3 +114,45 @@ fn no_decision_leads_out_of_the_folders_of_root() {
     );
     assert_eq!(web1.read("/etc/open/x").as_deref(), Some("mine\n"));
 }
+
+#[test]
+fn a_package_is_held_back_for_a_changed_file_and_only_as_long_as_it_would_conflict() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-conffile";
+    web1.sh(&format!("{install} && echo mine >{FILE}")).ok();
+    let policy = |text: &str| {
+        let script = format!("printf '%s\\n' '{text}' >/etc/apu-client/policy.toml");
+        web1.sh(&script).ok();
+    };
+    policy("[conffiles]\nhold-back = [\"/etc/hurts-*\"]");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("web1 update").exited(0);
+    let planned = fleet.plain_apt_all("web1 upgrade --dry-run").stdout;
+    let named =
+        format!("held back for configuration files that were changed here: hurts-conffile:amd64 ({FILE})");
+    assert!(planned.contains(&named), "{planned}");
+    let run = fleet.apt_all("web1 upgrade --yes");
+    run.ended("web1", "changed").exited(0);
+    assert_eq!(run.answer("web1")["held_back"][0]["paths"][0], FILE);
+    assert_eq!(web1.version_of("hurts-conffile").as_deref(), Some("1.0"));
+    assert_eq!(web1.version_of("pkg-e").as_deref(), Some("2.0"));
+
+    // With the .deb there it is known that it conflicts.
+    fleet.apt_all("web1 upgrade -d").exited(0);
+    let planned = fleet.plain_apt_all("web1 upgrade --dry-run").stdout;
+    assert!(planned.contains(&named), "{planned}");
+
+    // The package's version comes for this path, although the machine's stays in general.
+    policy("[conffiles]\nnew = [\"/etc/hurts-*\"]");
+    let run = fleet.apt_all("web1 upgrade --yes");
+    run.ended("web1", "changed").exited(0);
+    assert!(web1.read(FILE).unwrap().contains("2.0"));
+    assert!(web1.read(&format!("{FILE}.dpkg-dist")).is_none());
+    assert!(run.answer("web1")["conffiles_kept"].is_null(), "{run:?}");
+    let undone = fleet
+        .server()
+        .sh(&format!("apu conffile {FILE} undo --on web1 --yes"));
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert_eq!(web1.read(FILE).as_deref(), Some("mine\n"));
+}

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use apu_proto::{Beside, ConffileDecision, ConffilePath, RunId};
+use apu_proto::{Beside, ConffileDecision, ConffilePath};
 use serde::{Deserialize, Serialize};
 
 use crate::os::atomic_file::{private_directory, sync_directory, write_durably};
@@ -75,10 +75,11 @@ pub(super) struct PutAway {
 }
 
 impl PutAway {
-    /// Keeps what a decision is about to put away: on the disk before anything changes. The number of the record is chosen here.
+    /// Keeps what a decision is about to put away in a folder of this name: on the disk before anything changes. The number of the record
+    /// is chosen here.
     pub(super) fn keep(
         paths: &ClientPaths,
-        id: RunId,
+        name: &str,
         mut record: Record,
         place: &[u8],
         others: &[(Beside, &[u8])],
@@ -89,14 +90,14 @@ impl PutAway {
         record.number = before
             .last()
             .map_or(1, |last| last.record.number.saturating_add(1));
-        let folder = all.join(id.to_string());
+        let folder = all.join(name);
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => private_directory(&folder)?,
         }
         write_durably(&folder.join(PLACE), place)?;
         for (beside, bytes) in others {
-            write_durably(&folder.join(name(*beside)), bytes)?;
+            write_durably(&folder.join(file_of(*beside)), bytes)?;
         }
         // A folder without it counts as none.
         write_durably(&folder.join(RECORD), &serde_json::to_vec(&record)?)?;
@@ -119,7 +120,7 @@ impl PutAway {
 
     /// What lay beside it.
     pub(super) fn beside(&self, beside: Beside) -> io::Result<Vec<u8>> {
-        read(&self.folder.join(name(beside)), LONGEST)
+        read(&self.folder.join(file_of(beside)), LONGEST)
     }
 
     /// Forgets the decision.
@@ -136,7 +137,7 @@ impl PutAway {
 }
 
 /// The name of the file with what lay beside a configuration file.
-fn name(beside: Beside) -> String {
+fn file_of(beside: Beside) -> String {
     format!("beside{beside}")
 }
 
@@ -211,8 +212,15 @@ mod tests {
     }
 
     fn keep(paths: &ClientPaths, number: u8, path: &str) -> PutAway {
-        let id = RunId::from_bytes([number; 16]);
-        PutAway::keep(paths, id, record(path), b"mine", &[(Beside::UcfDist, b"theirs")]).unwrap()
+        let name = number.to_string();
+        PutAway::keep(
+            paths,
+            &name,
+            record(path),
+            b"mine",
+            &[(Beside::UcfDist, b"theirs")],
+        )
+        .unwrap()
     }
 
     #[test]
@@ -257,9 +265,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         for number in 0..=MOST {
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            let folder = paths.put_away().join(RunId::from_bytes(bytes).to_string());
+            let folder = paths.put_away().join(number.to_string());
             private_directory(&folder).unwrap();
             let record = Record {
                 number: u64::try_from(number).unwrap(),

@@ -2,8 +2,6 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use apu_proto::ConffileVersions;
-
 use super::*;
 
 const PATH: &str = "/etc/app/app.conf";
@@ -67,10 +65,10 @@ impl Machine {
     fn decide(&mut self, decision: ConffileDecision, versions: &[ConffileVersions]) -> Result<Done, Refusal> {
         self.runs += 1;
         let path: ConffilePath = PATH.parse().unwrap();
-        let id = RunId::from_bytes([self.runs; 16]);
+        let id = format!("{:02}", self.runs).repeat(16);
         match decision {
             ConffileDecision::Undo => undo(&self.paths, &path),
-            _ => carry_out(&self.paths, (&path, decision, versions), id),
+            _ => carry_out(&self.paths, (&path, decision, versions), &id),
         }
     }
 
@@ -177,6 +175,27 @@ fn what_was_put_away_and_is_not_what_it_was_is_not_put_back() {
     let cause = machine.cause(ConffileDecision::Undo, &[]);
     assert!(matches!(cause, Cause::Fault { .. }), "{cause:?}");
     assert_eq!(machine.files(), files(&[("app.conf", "theirs\n")]));
+}
+
+#[test]
+fn what_dpkg_kept_is_replaced_where_the_policy_says_so_and_comes_back() {
+    let mut machine = Machine::with(&[("", "mine\n"), (".ucf-dist", "theirs\n")]);
+    let before = machine.files();
+    let done = take(&machine.paths, &Database::default(), PATH, "x-1").unwrap();
+    assert_eq!(done, Done::PutAway("/var/lib/apu-client/conffiles/x-1".into()));
+    assert_eq!(machine.files(), files(&[("app.conf", "theirs\n")]));
+    assert_eq!(
+        machine.decide(ConffileDecision::Undo, &[]).unwrap(),
+        Done::PutBack
+    );
+    assert_eq!(machine.files(), before);
+    let policy = take(
+        &machine.paths,
+        &Database::default(),
+        "/etc/apu-client/policy.toml",
+        "x-2",
+    );
+    assert!(policy.is_err());
 }
 
 #[test]
