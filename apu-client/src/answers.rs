@@ -43,7 +43,7 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
     let mut answered = match request.operation() {
         Operation::Status => status::status(paths),
         Operation::Showhold => showhold::showhold(paths),
-        _ => dry_run::dry_run(paths, request, &policy.conffiles),
+        _ => dry_run::dry_run(paths, request, &policy.conffile_rules(request)),
     };
     match &mut answered {
         Ok(result) => result.notes.extend(notes),

@@ -12,7 +12,6 @@ mod download;
 pub(crate) mod ended_holds;
 mod exec;
 pub(crate) mod follow;
-mod glob;
 pub(crate) mod health;
 mod held;
 mod hold_back;

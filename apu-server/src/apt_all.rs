@@ -8,6 +8,7 @@ mod begin;
 mod candidate;
 mod command_line;
 mod conffile;
+mod conffile_rules;
 mod decision;
 mod hold_end;
 mod hooks;

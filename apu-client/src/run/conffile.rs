@@ -64,8 +64,9 @@ impl Run<'_> {
     /// Has the package's version take the place of each of these files that dpkg or ucf has kept and of which the policy says so. Those
     /// that stay come back, with a note on each of the others.
     pub(super) fn take_new(&mut self, kept: Vec<String>) -> (Vec<String>, Vec<Note>) {
+        let rules = self.policy.conffile_rules(&self.request);
         let (new, mut stay): (Vec<String>, Vec<String>) =
-            (kept.into_iter()).partition(|path| self.policy.conffiles.of(path) == Rule::New);
+            (kept.into_iter()).partition(|path| rules.of(path) == Rule::New);
         let mut notes = Vec::new();
         if new.is_empty() {
             return (stay, notes);

@@ -3,28 +3,22 @@
 
 use std::fmt;
 
+use apu_debian::PathGlob;
+pub(crate) use apu_proto::ConffileRule as Rule;
+use apu_proto::ConffileRuleFor;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::glob::matches_glob;
 use crate::dpkg::Conffiles;
-
-/// What becomes of such a file. The last one is the strictest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Rule {
-    /// The package's takes its place.
-    New,
-    /// The machine's stays.
-    Keep,
-    /// The package stays at its version.
-    HoldBack,
-}
 
 /// All rules. `conffiles = "keep"` is one for all; a table has others for some paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ConffileRules(Table);
+pub(crate) struct ConffileRules {
+    own: Table,
+    /// Those of a request that count here.
+    of_request: Vec<ConffileRuleFor>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -35,6 +29,15 @@ struct Table {
     hold_back: Vec<PathGlob>,
 }
 
+impl From<Table> for ConffileRules {
+    fn from(own: Table) -> Self {
+        Self {
+            own,
+            of_request: Vec::new(),
+        }
+    }
+}
+
 impl Default for Table {
     fn default() -> Self {
         Self {
@@ -42,24 +45,6 @@ impl Default for Table {
             new: Vec::new(),
             keep: Vec::new(),
             hold_back: Vec::new(),
-        }
-    }
-}
-
-/// A pattern of absolute paths.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct PathGlob(String);
-
-impl TryFrom<String> for PathGlob {
-    type Error = String;
-
-    fn try_from(glob: String) -> Result<Self, String> {
-        if glob.starts_with('/') {
-            Ok(Self(glob))
-        } else {
-            // It would match nothing, and what it was meant to keep would not be kept.
-            Err(format!("{glob:?} does not begin with /"))
         }
     }
 }
@@ -81,30 +66,42 @@ impl<'de> Visitor<'de> for WordOrTable {
 
     fn visit_str<E: de::Error>(self, word: &str) -> Result<ConffileRules, E> {
         let default = Rule::deserialize(StrDeserializer::new(word))?;
-        Ok(ConffileRules(Table {
+        Ok(ConffileRules::from(Table {
             default,
             ..Table::default()
         }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ConffileRules, A::Error> {
-        Table::deserialize(MapAccessDeserializer::new(map)).map(ConffileRules)
+        Table::deserialize(MapAccessDeserializer::new(map)).map(ConffileRules::from)
     }
 }
 
 impl ConffileRules {
-    /// The rule for a file: the strictest of those whose patterns it matches, else the one for all.
-    pub(crate) fn of(&self, path: &str) -> Rule {
-        self.named(path).unwrap_or(self.0.default)
+    /// The same with the rules of a request, which are never weaker for a path that this machine's own rules name; `may_replace` says
+    /// whether the server may have files of this machine replaced at all.
+    pub(crate) fn with(&self, of_request: &[ConffileRuleFor], may_replace: bool) -> Self {
+        let counts = |rule: &&ConffileRuleFor| may_replace || rule.rule != Rule::New;
+        Self {
+            own: self.own.clone(),
+            of_request: of_request.iter().filter(counts).cloned().collect(),
+        }
     }
 
-    /// The strictest rule whose patterns it matches.
+    /// The rule for a file: the strictest of those whose patterns it matches, else the one for all.
+    pub(crate) fn of(&self, path: &str) -> Rule {
+        let of_request = self.of_request.iter().filter(|rule| rule.paths.matches(path));
+        let strictest = of_request.map(|rule| rule.rule).chain(self.named(path)).max();
+        strictest.unwrap_or(self.own.default)
+    }
+
+    /// The strictest rule of this machine's own whose patterns it matches.
     fn named(&self, path: &str) -> Option<Rule> {
         let Table {
             new, keep, hold_back, ..
-        } = &self.0;
+        } = &self.own;
         let lists = [(hold_back, Rule::HoldBack), (keep, Rule::Keep), (new, Rule::New)];
-        let matches = |globs: &[PathGlob]| globs.iter().any(|glob| matches_glob(&glob.0, path));
+        let matches = |globs: &[PathGlob]| globs.iter().any(|glob| glob.matches(path));
         let mut matching = lists.into_iter().filter(|(globs, _)| matches(globs));
         matching.next().map(|(_, rule)| rule)
     }
@@ -116,12 +113,15 @@ impl ConffileRules {
 
     /// Whether any package stays at its version for its configuration files.
     pub(super) fn hold_back(&self) -> bool {
-        self.0.default == Rule::HoldBack || !self.0.hold_back.is_empty()
+        let of_request = self.of_request.iter().any(|rule| rule.rule == Rule::HoldBack);
+        self.own.default == Rule::HoldBack || !self.own.hold_back.is_empty() || of_request
     }
 
     /// What dpkg and ucf do. They know one rule for all: where the package's version comes in some places alone, the machine's stays first.
     pub(crate) fn for_dpkg(&self) -> Conffiles {
-        if self.0.default == Rule::New && self.0.keep.is_empty() {
+        let is_some_kept =
+            !self.own.keep.is_empty() || self.of_request.iter().any(|rule| rule.rule == Rule::Keep);
+        if self.own.default == Rule::New && !is_some_kept {
             Conffiles::New
         } else {
             Conffiles::Keep
@@ -180,6 +180,37 @@ mod tests {
         assert_eq!(allowed, [false, true, false, true]);
         // The rule for all is about what nobody decides.
         assert!(ConffileRules::default().allow_new("/etc/x"));
+    }
+
+    #[test]
+    fn the_rules_of_a_request_are_never_weaker_than_those_of_the_machine_for_a_path() {
+        let own =
+            rules("[conffiles]\nkeep = [\"/etc/k*\"]\nnew = [\"/etc/n*\"]\nhold-back = [\"/etc/h*\"]\n");
+        let of_request: Vec<ConffileRuleFor> = ["new:/etc/*", "hold-back:/etc/?/x"]
+            .iter()
+            .map(|word| word.parse().unwrap())
+            .collect();
+        let both = own.with(&of_request, true);
+        for (path, rule) in [
+            ("/etc/k", Rule::Keep),
+            ("/etc/n", Rule::New),
+            ("/etc/h", Rule::HoldBack),
+            ("/etc/other", Rule::New),
+            ("/etc/n/x", Rule::HoldBack),
+            ("/usr/x", Rule::Keep),
+        ] {
+            assert_eq!(both.of(path), rule, "{path}");
+        }
+        // Where the server may have nothing replaced, it may still be stricter.
+        let strict = own.with(&of_request, false);
+        assert_eq!(strict.of("/etc/other"), Rule::Keep);
+        assert_eq!(strict.of("/etc/n/x"), Rule::HoldBack);
+        // A decision of the server is about this machine's own rules.
+        assert!(both.allow_new("/etc/n/x") && !both.allow_new("/etc/k"));
+        let all_new = rules("conffiles = \"new\"");
+        assert_eq!(all_new.with(&of_request, true).for_dpkg(), Conffiles::New);
+        let keep = "keep:/etc/x".parse().unwrap();
+        assert_eq!(all_new.with(&[keep], true).for_dpkg(), Conffiles::Keep);
     }
 
     #[test]

@@ -276,7 +276,12 @@ impl Run<'_> {
     }
 
     fn plan(&self, database: &Database) -> Result<(Call, Plan), Refusal> {
-        planning::plan(self.paths, &self.request, &self.policy.conffiles, database)
+        planning::plan(
+            self.paths,
+            &self.request,
+            &self.policy.conffile_rules(&self.request),
+            database,
+        )
     }
 
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Refusal> {

@@ -5,12 +5,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use apu_debian::{Closed, WallTime, Windows, ZoneName};
+use apu_debian::{Closed, WallTime, Windows, ZoneName, matches_glob};
 use apu_proto::{Cause, ConffileDecision, Operation, Reason, Request};
 use serde::Deserialize;
 
 use super::conffile_rules::ConffileRules;
-use super::glob::matches_glob;
 use crate::os::paths::ClientPaths;
 
 /// The policy. Each key has a default; an unknown key is an error.
@@ -22,7 +21,7 @@ pub(crate) struct Policy {
     reboots: Reboots,
     restarts: Restarts,
     keep_running: Vec<String>,
-    pub(crate) conffiles: ConffileRules,
+    conffiles: ConffileRules,
     conffile_decisions: ConffileDecisions,
     install: Install,
     maintenance: Windows,
@@ -175,6 +174,12 @@ impl Policy {
     pub(crate) fn keeps_running(&self, service: &str) -> bool {
         let mut globs = self.keep_running.iter();
         globs.any(|glob| matches_glob(glob, service))
+    }
+
+    /// The rules for configuration files in a request: this machine's own, and those of the request that are not weaker.
+    pub(crate) fn conffile_rules(&self, request: &Request) -> ConffileRules {
+        let may_replace = self.conffile_decisions == ConffileDecisions::WhenAsked;
+        self.conffiles.with(request.conffile_rules(), may_replace)
     }
 
     fn allows_decision(&self, path: &str, decision: ConffileDecision) -> Result<(), Cause> {

@@ -139,7 +139,11 @@ impl Run<'_> {
         loop {
             self.wait_until_free(&locks)?;
             self.ensure_not_shutting_down()?;
-            let mut call = Call::new(self.paths, verb, self.policy.conffiles.for_dpkg());
+            let mut call = Call::new(
+                self.paths,
+                verb,
+                self.policy.conffile_rules(&self.request).for_dpkg(),
+            );
             if apart {
                 call = call.use_site_archives_separately(self.paths);
             } else if self.request.wants_site_lists_only() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
-use apu_proto::{HoldReason, Operation, PackageGlob, Request, RequestOption};
+use apu_proto::{ConffileRuleFor, HoldReason, Operation, PackageGlob, Request, RequestOption};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -183,6 +183,10 @@ pub struct Args {
     #[arg(skip)]
     pub(super) decision: Vec<RequestOption>,
 
+    /// What becomes of configuration files that were changed on both sides, as apu.toml says for the target.
+    #[arg(skip)]
+    pub(super) conffile_rules: Vec<ConffileRuleFor>,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -335,6 +339,7 @@ impl Args {
             prepare: false,
             all: request.is_even_if_not_needed(),
             decision: decision_of(request),
+            conffile_rules: request.conffile_rules().to_vec(),
             shown,
             root: "/".into(),
         }

@@ -41,10 +41,12 @@ pub enum Feature {
     RestartServices,
     /// The operation `conffile`.
     Conffile,
+    /// `conffile_rules=`.
+    ConffileRules,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 16] = [
+pub const FEATURES: [Feature; 17] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -61,6 +63,7 @@ pub const FEATURES: [Feature; 16] = [
     Feature::Reboot,
     Feature::RestartServices,
     Feature::Conffile,
+    Feature::ConffileRules,
 ];
 
 impl Feature {
@@ -84,6 +87,7 @@ impl Feature {
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
             Self::Conffile => "conffile",
+            Self::ConffileRules => "conffile-rules",
         }
     }
 }
@@ -112,6 +116,7 @@ impl Request {
             (self.operation() == Operation::Conffiles).then_some(Feature::Conffiles),
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
+            (!self.conffile_rules().is_empty()).then_some(Feature::ConffileRules),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
@@ -162,9 +167,11 @@ mod tests {
         );
         let decision = request("conffile conffile_path=/etc/x conffile_decision=undo");
         assert_eq!(decision.missing_feature(&all[..15]), Some(Feature::Conffile));
+        let rules = request("upgrade conffile_rules=keep:/etc/x");
+        assert_eq!(rules.missing_feature(&all[..16]), Some(Feature::ConffileRules));
         for request in [
             &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source, &upgrade,
-            &reboot, &restart, &decision,
+            &reboot, &restart, &decision, &rules,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

@@ -7,6 +7,7 @@ mod bounded;
 mod cause;
 mod conffile;
 mod conffile_decision;
+mod conffile_rule;
 mod encoded;
 mod features;
 mod frame;
@@ -43,6 +44,7 @@ pub use conffile_decision::{
     Beside, ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_PATH, MAX_CONFFILE_VERSIONS,
     ShortSum,
 };
+pub use conffile_rule::{ConffileRule, ConffileRuleFor, MAX_CONFFILE_RULES};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};

@@ -201,6 +201,12 @@ impl Operation {
         self.takes_from_archives()
     }
 
+    /// Whether a request may have rules for configuration files that packages change.
+    #[must_use]
+    pub const fn takes_conffile_rules(self) -> bool {
+        self.takes_from_archives()
+    }
+
     /// Whether a request may leave packages out that are too young.
     #[must_use]
     pub const fn takes_too_young(self) -> bool {

@@ -14,6 +14,7 @@ use std::mem;
 use apu_debian::{PackageName, UserName};
 
 use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_VERSIONS};
+use crate::conffile_rule::{ConffileRuleFor, MAX_CONFFILE_RULES};
 use crate::hold::{HoldReason, MAX_HOLD_END};
 
 use crate::operation::Operation;
@@ -50,6 +51,7 @@ pub struct Request {
     conffile_path: Option<ConffilePath>,
     conffile_decision: Option<ConffileDecision>,
     conffile_versions: Vec<ConffileVersions>,
+    conffile_rules: Vec<ConffileRuleFor>,
     lock_wait: Option<u32>,
     packages: Vec<PackageArg>,
 }
@@ -186,6 +188,7 @@ impl Request {
             conffile_path: None,
             conffile_decision: None,
             conffile_versions: Vec::new(),
+            conffile_rules: Vec::new(),
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -234,6 +237,12 @@ impl Request {
             RequestOption::ConffileVersions(versions) => {
                 !mem::replace(&mut self.conffile_versions, versions).is_empty()
             }
+            RequestOption::ConffileRules(rules)
+                if rules.len() > MAX_CONFFILE_RULES || !is_each_once(&rules) =>
+            {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::ConffileRules(rules) => !mem::replace(&mut self.conffile_rules, rules).is_empty(),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
                 return Err(RequestError::Value { word });
             }
@@ -422,6 +431,12 @@ impl Request {
         &self.conffile_versions
     }
 
+    /// What becomes of configuration files that were changed on the machine and in the packages, unless the machine's policy is stricter.
+    #[must_use]
+    pub fn conffile_rules(&self) -> &[ConffileRuleFor] {
+        &self.conffile_rules
+    }
+
     /// How long to wait for another package manager, in seconds.
     #[must_use]
     pub const fn lock_wait(&self) -> Option<u32> {
@@ -456,6 +471,8 @@ impl Request {
             self.conffile_decision.map(RequestOption::ConffileDecision),
             (!self.conffile_versions.is_empty())
                 .then(|| RequestOption::ConffileVersions(self.conffile_versions.clone())),
+            (!self.conffile_rules.is_empty())
+                .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()

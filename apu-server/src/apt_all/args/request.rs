@@ -164,6 +164,8 @@ impl Args {
             self.reason.clone().map(RequestOption::HoldReason),
             (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
             self.all.then_some(RequestOption::EvenIfNotNeeded),
+            (!self.conffile_rules.is_empty() && operation.takes_conffile_rules())
+                .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
         ];
         let request = Request::new(
             operation,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use apu_debian::{PackageName, UserName};
 
 use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions};
+use crate::conffile_rule::ConffileRuleFor;
 use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
@@ -52,6 +53,9 @@ pub enum RequestOption {
     ConffileDecision(ConffileDecision),
     /// The versions that this was decided for; between 1 and [`MAX_CONFFILE_VERSIONS`](crate::MAX_CONFFILE_VERSIONS), each once.
     ConffileVersions(Vec<ConffileVersions>),
+    /// What becomes of configuration files that were changed on both sides; between 1 and
+    /// [`MAX_CONFFILE_RULES`](crate::MAX_CONFFILE_RULES), each once.
+    ConffileRules(Vec<ConffileRuleFor>),
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -85,6 +89,7 @@ impl RequestOption {
             "conffile_path" => ConffilePath::decode(value).map(Self::ConffilePath),
             "conffile_decision" => value.parse().ok().map(Self::ConffileDecision),
             "conffile_versions" => list(value).map(Self::ConffileVersions),
+            "conffile_rules" => list(value).map(Self::ConffileRules),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
             "lock_wait" => None,
             _ => return Err(NoOption::Key),
@@ -115,6 +120,7 @@ impl RequestOption {
             Self::ConffilePath(_) | Self::ConffileDecision(_) | Self::ConffileVersions(_) => {
                 matches!(operation, Operation::Conffile)
             }
+            Self::ConffileRules(_) => operation.takes_conffile_rules(),
             Self::LockWait(_) => operation.is_a_run(),
         }
     }
@@ -141,6 +147,7 @@ impl fmt::Display for RequestOption {
             Self::ConffilePath(path) => write!(f, "conffile_path={}", path.encoded()),
             Self::ConffileDecision(decision) => write!(f, "conffile_decision={decision}"),
             Self::ConffileVersions(versions) => write_list(f, "conffile_versions", versions),
+            Self::ConffileRules(rules) => write_list(f, "conffile_rules", rules),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }

@@ -81,6 +81,7 @@ mod tests {
             "apu/1 install dry_run=yes only_upgrade=yes hold_packages=vim expect libc6:i386",
             "apu/1 upgrade hold_packages=vim too_young=bash,libc6",
             "apu/1 dist-upgrade too_young=*",
+            "apu/1 install conffile_rules=new:/etc/a?,hold-back:/etc/nginx/* vim",
             "apu/1 upgrade source_packages=openssl,g++ hold_packages=vim",
             "apu/1 upgrade only_security=yes download_only=yes",
             "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
@@ -113,6 +114,8 @@ mod tests {
         for line in [
             "apu/1 ping run_id=0123456789abcdef0123456789abcdef",
             "apu/1 update dry_run=yes",
+            "apu/1 remove conffile_rules=keep:/etc/x vim",
+            "apu/1 upgrade conffile_rules=keep:/etc/x conffile_rules=keep:/etc/y",
             "apu/1 upgrade allow_remove=yes",
             "apu/1 install only_security=yes hello",
             "apu/1 autoremove only_security=yes",
