@@ -1,6 +1,5 @@
 //! Answers that need no run directory and change nothing: `status`, `check`, `health`, `conffiles`, `showhold` and dry runs.
 
-mod ahead;
 mod check;
 mod conffiles;
 mod dry_run;

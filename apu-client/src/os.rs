@@ -8,6 +8,7 @@ pub(crate) mod os_release;
 pub(crate) mod paths;
 pub(crate) mod process;
 pub(crate) mod process_tree;
+pub(crate) mod root_folder;
 pub(crate) mod services;
 pub(crate) mod signals;
 pub(crate) mod spawn;

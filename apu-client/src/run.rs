@@ -1,9 +1,12 @@
 //! Runs: requests that change the machine and that outlive the connection that asked for them.
 
 pub(crate) mod active;
+pub(crate) mod ahead;
 pub(crate) mod answers;
 pub(crate) mod answers_file;
 pub(crate) mod approval;
+mod conffile;
+pub(crate) mod conffile_rules;
 pub(crate) mod conffiles;
 mod context;
 pub(crate) mod control_files;
@@ -14,6 +17,7 @@ mod exec;
 pub(crate) mod follow;
 pub(crate) mod health;
 mod held;
+mod hold_back;
 mod interrupted;
 pub(crate) mod kept_holds;
 pub(crate) mod kernel;

@@ -3,6 +3,7 @@
 mod attach;
 mod bootstrap;
 mod complete;
+mod conffile;
 mod diff;
 mod doctor;
 mod generate;
@@ -61,6 +62,7 @@ enum Command {
     Unlock(locks::UnlockArgs),
     Plans(plans::ListArgs),
     Apply(plans::ApplyArgs),
+    Conffile(conffile::Args),
     Queue(queue::Args),
     Slots(slots::Args),
     Resume(runs_under_way::ResumeArgs),
@@ -111,6 +113,7 @@ fn run(ui: &Ui, args: &Args) -> Result<u8, Failure> {
         Command::Unlock(args) => locks::unlock(&enter()?, args),
         Command::Plans(args) => plans::list(&enter()?, args),
         Command::Apply(args) => plans::apply(&enter()?, args),
+        Command::Conffile(args) => conffile::run(&enter()?, args),
         Command::Queue(args) => queue::run(&enter()?, args),
         Command::Slots(args) => slots::run(&enter()?, args),
         Command::Resume(args) => runs_under_way::resume(&enter()?, args),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use apu_archive::{atomic_file, quote};
 use apu_debian::{PackageName, hex};
 use apu_fleet::{HostName, Rollout, Trial};
-use apu_proto::{Operation, PackageGlob, Plan};
+use apu_proto::{ConffileRuleFor, Operation, PackageGlob, Plan};
 use apu_site::settings::PAUSE_LIMIT;
 use apu_site::{Failure, Site};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct StoredPlan {
     /// The packages that stay at their version.
     #[serde(default)]
     pub hold: Vec<PackageGlob>,
+    /// What becomes of configuration files that were changed on both sides.
+    #[serde(default)]
+    pub conffile_rules: Vec<ConffileRuleFor>,
     /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
     #[serde(default)]
     pub options: Vec<String>,
@@ -248,6 +251,7 @@ mod tests {
             sources: vec!["openssl".parse().unwrap()],
             only_upgrade: true,
             hold: vec!["linux-*".parse().unwrap()],
+            conffile_rules: Vec::new(),
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],

@@ -54,6 +54,19 @@ fn wrong_words_are_answered_with_what_why_and_what_to_try() {
              try: say `default`, or write defualt into a class in SITE/etc/apu-server/clients\n",
         ),
         (
+            APU,
+            "conffile /etc/app.conf new --on web",
+            "error: a decision changes configuration files, and nobody has agreed to it\n  \
+             why: there is no terminal to ask on\n  try: give --yes to do it unseen, or --dry-run to see it first\n",
+        ),
+        (
+            APT_ALL,
+            "web conffile",
+            "error: \"conffile\" is no operation of apt-all\n  \
+             why: it is decided on one file by apu conffile PATH keep|new --on TARGET; conffiles tells which there are\n  \
+             try: apt-all web conffiles\n",
+        ),
+        (
             APT_ALL,
             "mail update",
             "error: there is no class or host `mail`\n  try: apu hosts, which lists all classes\n",

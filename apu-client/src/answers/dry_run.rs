@@ -2,12 +2,12 @@
 
 use apu_proto::{Action, Answer, ClientOutcome, PackageArg, Request, RunResult, System};
 
-use super::ahead::{Asked, asked_ahead};
 use super::services::affected_services;
 use crate::apt::{Plan, Target, missing_debs, security_updates};
 use crate::dpkg::Database;
 use crate::os::os_release::OsRelease;
 use crate::os::paths::ClientPaths;
+use crate::run::ahead::{Asked, asked_ahead};
 use crate::run::answers::{answered, check_policy, check_templates, concerning, left_out};
 use crate::run::approval::check_approval;
 use crate::run::planning;
@@ -38,7 +38,7 @@ fn not_installed(request: &Request, database: &Database) -> Vec<String> {
 
 /// Plans a run and returns it without carrying it out.
 pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -> Result<RunResult, Refusal> {
-    let conffiles = policy.conffiles;
+    let rules = &policy.conffile_rules(request);
     let (notes, targets) = if installs_apu_data_only(request) {
         site_sources(paths)?;
         (Vec::new(), None)
@@ -48,7 +48,7 @@ pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -
     };
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
-    let plan = match planning::plan(paths, request, conffiles, &database) {
+    let plan = match planning::plan(paths, request, rules, &database) {
         Ok((_, plan)) => plan,
         // A run repairs first, as the same condition says there, and plans then.
         Err(refusal) if refusal.result.outcome == ClientOutcome::Failed && database.is_dirty() => {
@@ -69,7 +69,7 @@ pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -
     let mut found = planning::report(&plan);
     found.marked_manual = planning::automatically_installed(request, &database)?;
     found.security = targets.and_then(|targets: Vec<Target>| security_updates(paths, &targets, &plan).ok());
-    if let Some(asked) = asked_ahead(paths, &plan, &database, conffiles) {
+    if let Some(asked) = asked_ahead(paths, &plan, &database, rules) {
         let Asked { conffiles, questions } = asked;
         (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
     }

@@ -51,6 +51,7 @@ impl Verb {
             Operation::Ping
             | Operation::Hold
             | Operation::Unhold
+            | Operation::Conffile
             | Operation::Showhold
             | Operation::Status
             | Operation::Check

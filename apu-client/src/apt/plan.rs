@@ -1,7 +1,7 @@
 //! Parses a simulation: the output of `apt-get -s`.
 
 use apu_debian::PackageKey;
-use apu_proto::{ApprovedAnswer, Sizes, Step, Transaction};
+use apu_proto::{ApprovedAnswer, HeldBack, Sizes, Step, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::downloads::{Download, Downloads};
@@ -26,6 +26,9 @@ pub(crate) struct Plan {
     pub(crate) held: Vec<String>,
     #[serde(default)]
     pub(crate) held_nothing: Vec<String>,
+    /// Packages that stay at their version for their configuration files.
+    #[serde(default)]
+    pub(crate) held_back: Vec<HeldBack>,
     /// Packages that stay at their version, so that apt plans these steps and no others.
     #[serde(default)]
     pub(crate) stay: Vec<PackageKey>,

@@ -189,6 +189,11 @@ impl ClientPaths {
         self.state().join("holds.json")
     }
 
+    /// The versions of configuration files that decisions have put away.
+    pub(crate) fn put_away(&self) -> PathBuf {
+        self.state().join("conffiles")
+    }
+
     /// The lock that a package manager holds from its first look at dpkg's database to its last change.
     pub(crate) fn frontend_lock(&self) -> PathBuf {
         self.dpkg().join("lock-frontend")

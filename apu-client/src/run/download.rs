@@ -13,7 +13,12 @@ impl Run<'_> {
     /// Fetches what the request would install. A plan that is refused for a run is refused here.
     pub(super) fn download(&mut self) -> Result<RunResult, Refusal> {
         let database = self.database()?;
-        let (call, plan) = planning::plan(self.paths, &self.request, self.policy.conffiles, &database)?;
+        let (call, plan) = planning::plan(
+            self.paths,
+            &self.request,
+            &self.policy.conffile_rules(&self.request),
+            &database,
+        )?;
         check_approval(self.paths, &self.request, &plan, &database)?;
         self.ensure_not_shutting_down()?;
         let cache = self.paths.archives();
@@ -52,6 +57,7 @@ impl Run<'_> {
         Ok(result.with(Answer::Packages(PackageReport {
             kept_back: plan.kept_back,
             held: plan.held,
+            held_back: plan.held_back,
             ..PackageReport::default()
         })))
     }

@@ -261,6 +261,8 @@ impl Run<'_> {
         });
         result.notes.splice(0..0, prepared.notes);
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
+        let (kept, of_policy) = self.take_new(kept);
+        result.notes.extend(of_policy);
         let replaced = replaced.iter();
         result
             .notes
@@ -268,6 +270,7 @@ impl Run<'_> {
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
         report.held = prepared.plan.held;
+        report.held_back = prepared.plan.held_back;
         report.conffiles_kept = kept;
         let changes = report.changes.iter();
         let names: Vec<&str> = changes.map(|change| change.package.name()).collect();
@@ -280,7 +283,12 @@ impl Run<'_> {
     }
 
     fn plan(&self, database: &Database) -> Result<(Call, Plan), Refusal> {
-        planning::plan(self.paths, &self.request, self.policy.conffiles, database)
+        planning::plan(
+            self.paths,
+            &self.request,
+            &self.policy.conffile_rules(&self.request),
+            database,
+        )
     }
 
     fn save<T: serde::Serialize>(&self, file: &str, fact: &T) -> Result<(), Refusal> {

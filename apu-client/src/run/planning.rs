@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{Action, Advice, Cause, MAX_PROVIDERS, Operation, PackageArg, Reason, Request, Step};
+use apu_proto::{
+    Action, Advice, Cause, HeldBack, MAX_HELD_BACK, MAX_PROVIDERS, Operation, PackageArg, Reason, Request,
+    Step,
+};
 
 use super::answers::{approved, concerning};
+use super::conffile_rules::ConffileRules;
 use super::held::{check_held, hold, kept_from_coming, names_nothing, stay_at_version};
+use super::hold_back::to_hold_back;
 use super::plan_cache::{self, Inputs};
 use super::refusal::Refusal;
 use super::selection::{is_narrowed, plan_selection};
@@ -22,6 +27,9 @@ use crate::apt::{
 use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn;
+
+/// Maximal number of plans until no package more is held back.
+const MAX_ROUNDS: usize = 8;
 
 /// For how many packages of a request providers are looked up, and the time limit for each.
 const MAX_HINTS: usize = 8;
@@ -56,10 +64,10 @@ pub(crate) fn call_for(
 pub(crate) fn plan(
     paths: &ClientPaths,
     request: &Request,
-    conffiles: Conffiles,
+    rules: &ConffileRules,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
-    let planned = find_plan(paths, request, conffiles, database)?;
+    let planned = find_plan(paths, request, rules, database)?;
     // Nothing may prevent that one, and it is small.
     if !installs_apu_data_only(request) {
         check_space(paths, &planned.1, request.is_download_only())?;
@@ -70,9 +78,10 @@ pub(crate) fn plan(
 fn find_plan(
     paths: &ClientPaths,
     request: &Request,
-    conffiles: Conffiles,
+    rules: &ConffileRules,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
+    let conffiles = rules.for_dpkg();
     let unheld = call_for(paths, request, conffiles, database).ok_or_else(|| {
         Refusal::failed(Cause::NoPlan {
             operation: request.operation(),
@@ -84,7 +93,11 @@ fn find_plan(
     }
     let call = hold(paths, request, unheld.clone())?;
     // What cannot be looked at may have changed.
-    let inputs = || Inputs::of(paths, request, conffiles).ok().flatten();
+    // What holds packages back lies in places that the kept plan does not know of.
+    let inputs = || match rules.hold_back() {
+        true => None,
+        false => Inputs::of(paths, request, conffiles).ok().flatten(),
+    };
     let before = inputs();
     if let (Some(approved_id), Some(before)) = (request.plan(), &before)
         && let Some(plan) = plan_cache::find(paths, before).map(|plan| with_answers(request, plan))
@@ -100,7 +113,11 @@ fn find_plan(
     } else {
         simulate(&call, conffiles, database).map(|plan| (call, plan))
     };
-    let (call, mut plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
+    let (call, plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
+    let (call, mut plan) = match rules.hold_back() && !request.is_download_only() {
+        true => hold_back(paths, rules, database, (call, plan))?,
+        false => (call, plan),
+    };
     check_plan(request, &plan, database).map_err(|refusal| with_providers(paths, refusal, request))?;
     check_held(request, &plan)?;
     if !request.hold().is_empty() {
@@ -126,6 +143,39 @@ fn find_plan(
 fn with_answers(request: &Request, mut plan: Plan) -> Plan {
     plan.answers = approved(&concerning(request, &plan.steps));
     plan
+}
+
+/// Plans without the packages that the policy holds back for their configuration files. A request that only fetches has them all: with the
+/// .debs there, only those are held back whose files would really be asked about.
+fn hold_back(
+    paths: &ClientPaths,
+    rules: &ConffileRules,
+    database: &Database,
+    (mut call, mut plan): (Call, Plan),
+) -> Result<(Call, Plan), Refusal> {
+    let conffiles = rules.for_dpkg();
+    let mut held: Vec<HeldBack> = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let found = to_hold_back(paths, rules, &plan, database, || {
+            let mut priced = plan.clone();
+            add_checksums(&call, conffiles, &mut priced)?;
+            Ok(priced.debs)
+        })?;
+        if found.is_empty() {
+            held.sort();
+            held.truncate(MAX_HELD_BACK);
+            plan.held_back = held;
+            return Ok((call, plan));
+        }
+        call = stay_at_version(paths, call, found.iter().map(|one| one.package.to_string()))?;
+        held.extend(found);
+        // Those that a selection keeps are kept by the call.
+        let stay = std::mem::take(&mut plan.stay);
+        plan = simulate(&call, conffiles, database)?;
+        plan.stay = stay;
+    }
+    let packages = held.into_iter().map(|one| one.package).collect();
+    Err(Refusal::new(Cause::ChangesHeld { packages }))
 }
 
 /// Adds what a plan needs to be approved and the simulation does not print: the checksum of each .deb, and the sizes.
@@ -308,6 +358,7 @@ pub(crate) fn report(plan: &Plan) -> apu_proto::Plan {
         transaction: plan.transaction(),
         kept_back: plan.kept_back.clone(),
         held: plan.held.clone(),
+        held_back: plan.held_back.clone(),
         held_nothing: plan.held_nothing.clone(),
         sizes: plan.sizes.clone(),
         ..apu_proto::Plan::default()

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use apu_debian::{Closed, WallTime, Windows, ZoneName, matches_glob};
-use apu_proto::{Cause, Operation, Reason, Request};
+use apu_proto::{Cause, ConffileDecision, Operation, Reason, Request};
 use serde::Deserialize;
 
-use crate::dpkg::Conffiles;
+use super::conffile_rules::ConffileRules;
 use crate::os::paths::ClientPaths;
 
 /// The policy. Each key has a default; an unknown key is an error.
@@ -21,7 +21,8 @@ pub(crate) struct Policy {
     reboots: Reboots,
     restarts: Restarts,
     keep_running: Vec<String>,
-    pub(crate) conffiles: Conffiles,
+    conffiles: ConffileRules,
+    conffile_decisions: ConffileDecisions,
     answers: TakenAnswers,
     install: Install,
     maintenance: Windows,
@@ -65,6 +66,14 @@ enum Restarts {
     Never,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ConffileDecisions {
+    WhenAsked,
+    Keep,
+    Never,
+}
+
 impl Default for Install {
     fn default() -> Self {
         let allow = vec!["*".to_owned()];
@@ -81,7 +90,8 @@ impl Default for Policy {
             reboots: Reboots::WhenNeeded,
             restarts: Restarts::WhenNeeded,
             keep_running: Vec::new(),
-            conffiles: Conffiles::Keep,
+            conffiles: ConffileRules::default(),
+            conffile_decisions: ConffileDecisions::WhenAsked,
             answers: TakenAnswers::WhenAsked,
             install: Install::default(),
             maintenance: Windows::default(),
@@ -157,6 +167,9 @@ impl Policy {
         if operation == Operation::RestartServices && self.restarts == Restarts::Never {
             return Err(Cause::OperationForbidden { operation });
         }
+        if let (Some(path), Some(decision)) = (request.conffile_path(), request.conffile_decision()) {
+            self.allows_decision(path.as_str(), decision)?;
+        }
         if operation == Operation::Install {
             for package in request.packages() {
                 let name = package.name.as_str();
@@ -176,6 +189,25 @@ impl Policy {
     pub(crate) fn keeps_running(&self, service: &str) -> bool {
         let mut globs = self.keep_running.iter();
         globs.any(|glob| matches_glob(glob, service))
+    }
+
+    /// The rules for configuration files in a request: this machine's own, and those of the request that are not weaker.
+    pub(crate) fn conffile_rules(&self, request: &Request) -> ConffileRules {
+        let may_replace = self.conffile_decisions == ConffileDecisions::WhenAsked;
+        self.conffiles.with(request.conffile_rules(), may_replace)
+    }
+
+    fn allows_decision(&self, path: &str, decision: ConffileDecision) -> Result<(), Cause> {
+        if decision == ConffileDecision::New && !self.conffiles.allow_new(path) {
+            return Err(Cause::DecisionForbidden { decision });
+        }
+        match (self.conffile_decisions, decision) {
+            (ConffileDecisions::Never, _) => Err(Cause::OperationForbidden {
+                operation: Operation::Conffile,
+            }),
+            (ConffileDecisions::Keep, ConffileDecision::New) => Err(Cause::DecisionForbidden { decision }),
+            (ConffileDecisions::WhenAsked | ConffileDecisions::Keep, _) => Ok(()),
+        }
     }
 
     fn allows_reboot(&self, even_if_not_needed: bool) -> Result<(), Cause> {
@@ -328,6 +360,36 @@ mod tests {
     }
 
     #[test]
+    fn decisions_about_configuration_files_are_allowed_narrowed_or_forbidden() {
+        let request = |decision: &str| match decision {
+            "undo" => "conffile conffile_path=/etc/x conffile_decision=undo".to_owned(),
+            _ => format!(
+                "conffile conffile_path=/etc/x conffile_decision={decision} conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6"
+            ),
+        };
+        let operation = Operation::Conffile;
+        for decision in ["keep", "new", "undo"] {
+            for policy in ["", SHIPPED, "conffile_decisions = \"when-asked\""] {
+                assert_eq!(check(policy, &request(decision)), Ok(()), "{decision}");
+            }
+            for policy in ["conffile_decisions = \"never\"", "operations = [\"conffiles\"]"] {
+                let refused = Err(Cause::OperationForbidden { operation });
+                assert_eq!(check(policy, &request(decision)), refused, "{decision}");
+            }
+        }
+        let keep = "conffile_decisions = \"keep\"";
+        assert_eq!(
+            ["keep", "undo"].map(|word| check(keep, &request(word))),
+            [Ok(()), Ok(())]
+        );
+        let decision = ConffileDecision::New;
+        assert_eq!(
+            check(keep, &request("new")),
+            Err(Cause::DecisionForbidden { decision })
+        );
+    }
+
+    #[test]
     fn packages_change_only_in_the_windows_and_a_clock_that_cannot_be_told_opens_none() {
         let policy = "[maintenance]\nwindows = [\"Sat 22:00-06:00\"]\nblackouts = [\"2026-12-20..2027-01-06\"]\nzone = \"Europe/Berlin\"";
         let on = |date, weekday, hour: u16| WallTime {
@@ -406,10 +468,12 @@ mod tests {
         for text in [
             "operation = []",
             "operations = [\"updat\"]",
-            "conffiles = \"hold-back\"",
+            "conffiles = \"old\"",
+            "[conffiles]\nkeep = [\"x\"]",
             "answers = \"when-needed\"",
             "reboots = \"always\"",
             "restarts = \"when-asked\"",
+            "conffile_decisions = \"new\"",
             "keep_running = \"ssh\"",
             "[install]\nallowed = []",
             "install = 1",

@@ -45,7 +45,7 @@ impl Run<'_> {
     }
 
     pub(super) fn apply(&mut self, step: &RepairStep) -> Result<Completed, Refusal> {
-        let conffiles = self.policy.conffiles;
+        let conffiles = self.policy.conffile_rules(&self.request).for_dpkg();
         let environment = environment(conffiles);
         let verb = match step {
             RepairStep::Configure => {

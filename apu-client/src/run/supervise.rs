@@ -100,10 +100,10 @@ fn check_request(paths: &ClientPaths, saved: &SavedRequest, id: RunId) -> Result
     let request = saved.request.clone().map_err(Refusal::new)?;
     let request = answers_file::take(paths, id, request)?;
     let policy = read_policy(paths, &request)?;
-    // A reboot asks no apt, and may be what mends the machine; nor do restarts of services.
+    // A reboot asks no apt, and may be what mends the machine; nor do restarts of services, nor decisions about configuration files.
     if !matches!(
         request.operation(),
-        Operation::Reboot | Operation::RestartServices
+        Operation::Reboot | Operation::RestartServices | Operation::Conffile
     ) {
         check_apt_configuration(paths)?;
     }

@@ -1,4 +1,5 @@
-//! Carries out the runs that change no package: `update` and `clean` here, `reboot`, `restart-services` and holds in files of their own.
+//! Carries out the runs that change no package: `update` and `clean` here, `reboot`, `restart-services`, holds and
+//! decisions about configuration files in files of their own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +25,7 @@ impl Run<'_> {
             Operation::Update => self.update(),
             Operation::Clean => self.clean(),
             Operation::Hold | Operation::Unhold => self.set_holds(),
+            Operation::Conffile => self.decide_conffile(),
             Operation::Reboot => self.reboot(),
             Operation::RestartServices => self.restart_services(),
             operation => Err(Refusal::failed(Cause::NotARun { operation })),
@@ -137,7 +139,11 @@ impl Run<'_> {
         loop {
             self.wait_until_free(&locks)?;
             self.ensure_not_shutting_down()?;
-            let mut call = Call::new(self.paths, verb, self.policy.conffiles);
+            let mut call = Call::new(
+                self.paths,
+                verb,
+                self.policy.conffile_rules(&self.request).for_dpkg(),
+            );
             if apart {
                 call = call.use_site_archives_separately(self.paths);
             } else if self.request.wants_site_lists_only() {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
-use apu_proto::{HoldReason, Operation, PackageGlob, Request};
+use apu_proto::{ConffileRuleFor, HoldReason, Operation, PackageGlob, Request, RequestOption};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, ServiceGlob, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueHint};
 use jiff::{Timestamp, Zoned};
 
+use super::decision::decision_of;
 use super::hold_end::{hold_end_at, timestamp};
 
 /// Bring a class of Debian machines up to date, all at once.
@@ -195,6 +196,14 @@ pub struct Args {
     #[arg(long)]
     pub all: bool,
 
+    /// A decision about a configuration file, which `apu conffile` makes.
+    #[arg(skip)]
+    pub(super) decision: Vec<RequestOption>,
+
+    /// What becomes of configuration files that were changed on both sides, as apu.toml says for the target.
+    #[arg(skip)]
+    pub(super) conffile_rules: Vec<ConffileRuleFor>,
+
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -223,10 +232,10 @@ Examples:
   apt-all web reboot";
 
 fn operation() -> impl TypedValueParser<Value = Operation> {
-    // `apu attach` knows which run to follow.
+    // `apu attach` knows which run to follow, and `apu conffile` which versions are decided on.
     let all = Operation::ALL
         .into_iter()
-        .filter(|operation| *operation != Operation::Attach)
+        .filter(|operation| !matches!(operation, Operation::Attach | Operation::Conffile))
         .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
@@ -349,6 +358,8 @@ impl Args {
             prepare: false,
             questions: false,
             all: request.is_even_if_not_needed(),
+            decision: decision_of(request),
+            conffile_rules: request.conffile_rules().to_vec(),
             shown,
             root: "/".into(),
         }

@@ -11,6 +11,7 @@ use apu_proto::{RunId, TransactionId};
 use apu_site::{Site, Ui};
 
 use super::args::Args;
+use super::decision::words;
 use crate::syslog::log;
 use crate::who::Who;
 
@@ -46,6 +47,7 @@ impl Record {
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());
+        request.extend(words(&args.decision));
         request.extend(
             options
                 .iter()

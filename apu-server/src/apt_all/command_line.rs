@@ -7,7 +7,12 @@ use apu_site::Failure;
 use clap::{ArgAction, Command};
 
 /// What apt, apt-get, dpkg and administrators call things, and what to write here.
-const ELSEWHERE: [(&str, &str, &str); 17] = [
+const ELSEWHERE: [(&str, &str, &str); 18] = [
+    (
+        "conffile",
+        "it is decided on one file by apu conffile PATH keep|new --on TARGET; conffiles tells which there are",
+        "conffiles",
+    ),
     (
         "safe-upgrade",
         "aptitude's safe-upgrade is called upgrade here",
@@ -159,7 +164,7 @@ pub(crate) fn operation_of(word: &str) -> Option<Operation> {
         return Some(Operation::DistUpgrade);
     }
     let operation: Operation = word.parse().ok()?;
-    (operation != Operation::Attach).then_some(operation)
+    (!matches!(operation, Operation::Attach | Operation::Conffile)).then_some(operation)
 }
 
 fn operation(word: &OsStr) -> Option<Operation> {

@@ -9,7 +9,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 /// Asks on the terminal and waits for a line, or for Ctrl-C.
-pub(super) async fn ask(
+///
+/// # Errors
+/// Where the terminal cannot be read.
+pub(crate) async fn ask(
     ui: &Ui,
     question: &str,
     instructions: &mut UnboundedReceiver<Instruction>,

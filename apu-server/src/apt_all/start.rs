@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::answers::HostAnswers;
 use super::args::Args;
 use super::audit::Record;
+use super::conffile_rules::rules;
 use super::maintenance::closings;
 use super::min_age::MinAge;
 use super::protection::Protection;
@@ -89,6 +90,10 @@ pub(super) fn push_but(
     let local = match args.files()? {
         files if files.is_empty() => None,
         files => Some(Local::check(ui, &context.site, &context.settings, files)?),
+    };
+    let args = &Args {
+        conffile_rules: rules(&context.settings.conffiles(rollout_of))?,
+        ..args.clone()
     };
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let hosts = hosts()?;

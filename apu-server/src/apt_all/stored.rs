@@ -68,6 +68,7 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
         (!plan.sources.is_empty()).then(|| RequestOption::Sources(plan.sources.clone())),
         plan.only_upgrade.then_some(RequestOption::OnlyUpgrade),
         (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
+        (!plan.conffile_rules.is_empty()).then(|| RequestOption::ConffileRules(plan.conffile_rules.clone())),
     ];
     Request::new(plan.operation, options.into_iter().flatten(), packages)
         .map_err(|error| no_plan(error.to_string()))
@@ -110,6 +111,7 @@ impl Push<'_> {
             sources: request.sources().to_vec(),
             only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
+            conffile_rules: request.conffile_rules().to_vec(),
             options: self.args.host_and_wave_options(),
             hosts: hosts
                 .filter_map(|host| {

@@ -269,6 +269,7 @@ mod tests {
             sources: args.source.clone(),
             only_upgrade: args.only_upgrade,
             hold: args.hold.clone(),
+            conffile_rules: Vec::new(),
             options: args.host_and_wave_options(),
             hosts: Vec::new(),
             waves: Vec::new(),

@@ -1,10 +1,10 @@
 //! What is shown of one host's end: a headline and what belongs to it. Hosts with equal bodies are shown together.
 
 use apu_fleet::{Ending, HostReason, Outcome};
-use apu_proto::{Cause, ClientOutcome, Operation, RunResult, Verdict};
+use apu_proto::{Answer, Cause, ClientOutcome, ConffileDecision, Operation, RunResult, Verdict};
 
 use super::advice::advice_text;
-use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
+use super::changes::{HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, held_back, named};
 use super::clean::{clean, clean_lines};
 use super::note::note_text;
 use super::reason::host_reason_lines;
@@ -94,7 +94,10 @@ impl Body {
             self.reasons.push(format!("what it would change now: {counts}"));
         }
         if ending.outcome == Outcome::Drifted && self.advice.is_empty() {
-            self.advice = format!("apt-all {HOST} {operation}");
+            self.advice = match operation {
+                Operation::Conffile => format!("apt-all {HOST} conffiles"),
+                _ => format!("apt-all {HOST} {operation}"),
+            };
         }
     }
 
@@ -136,6 +139,7 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
             Outcome::Changed => ": no longer on hold".to_owned(),
             _ => ": was not on hold".to_owned(),
         },
+        Operation::Conffile => conffile(result),
         Operation::Showhold => match result.holds().len() {
             0 => ": no package is on hold".to_owned(),
             1 => ": 1 package on hold".to_owned(),
@@ -160,6 +164,25 @@ fn summary(operation: Operation, result: &RunResult, changes: &Listing) -> Strin
         _ if number == 1 => format!(": 1 package{kinds}"),
         _ if number > 1 => format!(": {number} packages{kinds}"),
         _ => String::new(),
+    }
+}
+
+/// What became of a configuration file.
+fn conffile(result: &RunResult) -> String {
+    let Answer::Conffile { decision, backup } = &result.answer else {
+        return String::new();
+    };
+    let is_changed = Outcome::from(result.outcome) == Outcome::Changed;
+    let done = match (decision, is_changed) {
+        (ConffileDecision::Undo, true) => ": what was put away is back",
+        (ConffileDecision::Undo, false) => ": nothing of it was put away",
+        (_, false) => ": there is no other version of it",
+        (ConffileDecision::Keep, true) => ": stays as it is",
+        (ConffileDecision::New, true) => ": the package's version is in place",
+    };
+    match backup {
+        Some(folder) => format!("{done}; put away into {}", clean(folder)),
+        None => done.to_owned(),
     }
 }
 
@@ -192,7 +215,8 @@ fn result_details(result: &RunResult) -> Vec<String> {
             named("questions answered by their default", &report.questions_defaulted),
         ]
     });
-    let lists = lists.into_iter().chain(of_run.into_iter().flatten());
+    let held = [held_back(result.held_back())];
+    let lists = lists.into_iter().chain(held).chain(of_run.into_iter().flatten());
     let mut lines: Vec<String> = check_lines(result);
     if let Some(report) = result.restarts() {
         if result.outcome == ClientOutcome::Partial && !report.restarts.is_empty() {
@@ -237,9 +261,47 @@ fn check_lines(result: &RunResult) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use apu_fleet::ServerAdvice;
-    use apu_proto::{Advice, Answer, Check, ClientOutcome, Note, Plan, Reason, Step, Transaction};
+    use apu_proto::{Advice, Check, Note, Plan, Reason, Step, Transaction};
 
     use super::*;
+
+    #[test]
+    fn a_decision_about_a_configuration_file_says_what_became_of_it_and_where_the_rest_is() {
+        use ConffileDecision::{Keep, New, Undo};
+        let shown = |outcome, decision, backup: Option<&str>| {
+            let backup = backup.map(str::to_owned);
+            let result = RunResult::new(outcome).with(Answer::Conffile { decision, backup });
+            Body::of(Operation::Conffile, &Ending::of_result(Box::new(result), None)).headline
+        };
+        let folder = Some("/var/lib/apu-client/conffiles/7");
+        let (changed, unchanged) = (ClientOutcome::Changed, ClientOutcome::Unchanged);
+        for (outcome, decision, backup, expected) in [
+            (
+                changed,
+                New,
+                folder,
+                "changed: the package's version is in place; put away into /var/lib/apu-client/conffiles/7",
+            ),
+            (
+                changed,
+                Keep,
+                folder,
+                "changed: stays as it is; put away into /var/lib/apu-client/conffiles/7",
+            ),
+            (changed, Undo, None, "changed: what was put away is back"),
+            (unchanged, Undo, None, "unchanged: nothing of it was put away"),
+            (unchanged, New, None, "unchanged: there is no other version of it"),
+        ] {
+            assert_eq!(shown(outcome, decision, backup), expected);
+        }
+        let (path, found) = (
+            "/etc/app.conf".to_owned(),
+            vec![".dpkg-dist:fcbc800d:ed9c86a6".to_owned()],
+        );
+        let result = RunResult::because(ClientOutcome::Drifted, Cause::ConffileChanged { path, found });
+        let body = Body::of(Operation::Conffile, &Ending::of_result(Box::new(result), None));
+        assert_eq!(body.advice, "apt-all HOST conffiles");
+    }
 
     #[test]
     fn what_was_found_instead_of_the_plan_is_shown_with_the_way_to_it() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use apu_debian::{PackageKey, compare, is_version};
-use apu_proto::{Change, Plan, Step};
+use apu_proto::{Change, HeldBack, Plan, Step};
 
 use super::clean::{clean, version};
 use super::columns::columns;
@@ -200,6 +200,17 @@ impl Row {
         self.cells.push(format!("{mark}{}", clean(origin)));
         self
     }
+}
+
+/// What a list of packages is called that a client's policy holds back for their configuration files.
+const HELD_BACK: &str = "held back for configuration files that were changed here";
+
+/// The packages that stay at their version for their configuration files, each with these.
+#[must_use]
+pub fn held_back(packages: &[HeldBack]) -> Option<String> {
+    let one = |held: &HeldBack| format!("{} ({})", held.package, held.paths.join(" "));
+    let packages: Vec<String> = packages.iter().map(one).collect();
+    named(HELD_BACK, &packages)
 }
 
 /// What a list of packages is called that the request keeps as they are.

@@ -2,7 +2,7 @@
 
 use apu_proto::Note;
 
-use super::reason::{CLIENT_ENDED, at_work, expired, no_error};
+use super::reason::{CLIENT_ENDED, at_work, expired, no_error, reason_lines};
 
 /// A note as a sentence.
 #[must_use]
@@ -36,6 +36,15 @@ pub fn note_text(note: &Note) -> String {
         Note::ConffileReplaced { path } => {
             format!("{path} was replaced by the package's; this machine's lies beside it")
         }
+        Note::ConffileTaken { path, backup } => {
+            format!(
+                "{path} was replaced by the package's, as this client's policy says; its own is put away into {backup}"
+            )
+        }
+        Note::ConffileNotTaken { path, reason } => format!(
+            "{path} stays as it is, although this client's policy says to take the package's: {}",
+            reason_lines(reason).join("; ")
+        ),
         Note::ClientEnded => CLIENT_ENDED.into(),
         Note::UpdateUnknown => "whether the package lists were fetched is not known".into(),
         Note::JournalRepaired => "dpkg had been interrupted and was repaired first".into(),

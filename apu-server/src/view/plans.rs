@@ -6,7 +6,7 @@ use std::fmt::Write;
 use apu_fleet::HostName;
 use apu_proto::{PackageGlob, Plan, Transaction, TransactionId};
 
-use super::changes::{Counts, HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, named};
+use super::changes::{Counts, HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, held_back, named};
 use super::clean::clean;
 use super::groups::{groups, set};
 use super::paint::Paint;
@@ -24,9 +24,9 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
     let of_hosts = planned;
     let planned = planned.iter().map(|(host, plan)| {
         let kept = [
-            changed_conffiles(plan),
             answered(plan),
             left_out(plan),
+            held_back(&plan.held_back),
             new_questions(plan),
             named("kept back", &plan.kept_back),
             named(HELD, &plan.held),
@@ -35,7 +35,10 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
             named(UNKNOWN_SOURCES, &plan.unknown_sources),
             named("to be held, and not installed", &plan.held_nothing),
         ];
-        let kept: Vec<String> = kept.into_iter().flatten().collect();
+        let kept: Vec<String> = changed_conffiles(plan)
+            .into_iter()
+            .chain(kept.into_iter().flatten())
+            .collect();
         let sizes = plan.sizes.as_ref().map(|sizes| {
             let (download, disk) = (clean(&sizes.download), clean(&sizes.disk));
             format!("to fetch: {download}; on disk: {disk}")
@@ -90,13 +93,21 @@ fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
 }
 
 /// The configuration files about which dpkg would ask.
-fn changed_conffiles(plan: &Plan) -> Option<String> {
-    let changed = plan.changed_conffiles.as_ref()?;
-    let what = match changed.keeps {
-        true => "changed here and in the packages, stay as they are",
-        false => "changed here and in the packages, are replaced",
+fn changed_conffiles(plan: &Plan) -> Vec<String> {
+    let Some(changed) = plan.changed_conffiles.as_ref() else {
+        return Vec::new();
     };
-    Some(and_more(named(what, &changed.paths)?, changed.more))
+    let (stay, replaced) = (
+        "changed here and in the packages, stay as they are",
+        "changed here and in the packages, are replaced",
+    );
+    let what = if changed.keeps { stay } else { replaced };
+    let lists = [
+        (what, &changed.paths, changed.more),
+        (replaced, &changed.replaced, changed.more_replaced),
+    ];
+    let line = |(what, paths, more): (&str, &Vec<String>, usize)| Some(and_more(named(what, paths)?, more));
+    lists.into_iter().filter_map(line).collect()
 }
 
 /// The questions of debconf that are new to the machine.
@@ -248,7 +259,13 @@ mod tests {
                 keeps: true,
                 paths: vec!["/etc/foo.conf".into()],
                 more: 2,
+                replaced: vec!["/etc/bar.conf".into()],
+                more_replaced: 0,
             }),
+            held_back: vec![apu_proto::HeldBack {
+                package: "nginx:amd64".parse().unwrap(),
+                paths: vec!["/etc/nginx.conf".into()],
+            }],
             new_questions: Some(apu_proto::NewQuestions {
                 names: vec!["foo/host".into(), "foo/port".into()],
                 questions: Vec::new(),
@@ -289,8 +306,10 @@ mod tests {
              \x20 foo:amd64      REMOVED, was 1\n\
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
+             \x20 changed here and in the packages, are replaced: /etc/bar.conf\n\
              \x20 answered by the server: foo/host (was: a\u{fffd}b), foo/secret\n\
              \x20 2 answers of the server are for packages that do not change here\n\
+             \x20 held back for configuration files that were changed here: nginx:amd64 (/etc/nginx.conf)\n\
              \x20 may ask, and the defaults apply: foo/port\n\
              \x20 kept back: bar\n\
              \x20 held for this run: linux-image-amd64\n\

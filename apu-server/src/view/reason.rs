@@ -8,7 +8,8 @@ use apu_debian::PackageKey;
 use apu_debian::debconf::Misfit;
 use apu_fleet::{Description, HostName, HostReason};
 use apu_proto::{
-    Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress, Reason, WrongAnswer,
+    Action, ActiveRuns, Beside, Cause, ConffileFault, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress,
+    Reason, WrongAnswer,
 };
 use jiff::Timestamp;
 
@@ -250,6 +251,27 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
         Cause::NotAKey { package } => {
             format!("{package} is not a package and its architecture, as in libc6:amd64")
         }
+        Cause::DecisionForbidden { decision } => {
+            format!("this client's policy does not allow the decision {decision} about a configuration file")
+        }
+        Cause::ConffileProtected { path } => {
+            format!("{path} says what the server may do here, and no request decides on it")
+        }
+        Cause::NotAConffile { path } => {
+            format!("{path} is neither below /etc nor a configuration file that dpkg knows")
+        }
+        Cause::ConffileChanged { path, found } => conffile_changed(path, found),
+        Cause::ConffileNotSafe { path, why } => conffile_not_safe(path, *why),
+        Cause::ConffileNotConfigured { path, package } => {
+            format!("dpkg has not finished with {package}, which {path} is of")
+        }
+        Cause::ConffileOfTwo { path, beside } => {
+            let names: Vec<&str> = beside.iter().map(|beside| Beside::as_str(*beside)).collect();
+            format!(
+                "beside {path} lie several versions of the package, and which one is meant is not known: {}",
+                names.join(", ")
+            )
+        }
         Cause::Drifted => "this client would change something else than what was approved".into(),
         Cause::NoSpace { path } => format!("there is hardly any space left on the file system of {path}"),
         Cause::TooLittleSpace { path, needed, free } => format!(
@@ -315,6 +337,31 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
     headed(&sentence, detail)
 }
 
+/// Versions that nobody has decided on.
+fn conffile_changed(path: &str, found: &[String]) -> String {
+    match found {
+        [] => format!("{path} or what lies beside it was changed since that decision"),
+        found => format!(
+            "{path} has other versions here than those that were decided on: {}",
+            found.join(", ")
+        ),
+    }
+}
+
+/// Why a configuration file is left alone.
+fn conffile_not_safe(path: &str, why: ConffileFault) -> String {
+    let why = match why {
+        ConffileFault::Link => "is a symbolic link, and none is followed",
+        ConffileFault::NotAFile => "is neither a regular file nor a folder on the way to one",
+        ConffileFault::OtherNames => "has more than one name (hard links)",
+        ConffileFault::OfOthers => "may be changed by others than root",
+        ConffileFault::TooLong => "is too long",
+        ConffileFault::Missing => "is not there, although other versions of it are",
+        ConffileFault::Unknown => "is not such that it may be changed",
+    };
+    format!("{path} {why}; decide on it on this client itself")
+}
+
 /// An apt-get update that failed without a word.
 pub(super) fn no_error(exit: &str) -> String {
     format!("apt-get update ended with {exit} and printed no error")
@@ -357,6 +404,8 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::AskAboutSources => "cannot ask apt about the sources",
         Action::ReadHolds => "cannot read why packages are on hold, from",
         Action::KeepHolds => "cannot keep why packages are on hold, in",
+        Action::KeepConffile => "cannot keep what is put away of configuration files, in",
+        Action::ChangeConffile => "cannot change the configuration file",
         Action::AskAptConfig => "cannot ask apt-config",
         Action::Unknown => "the system refused something",
     };

@@ -8,6 +8,7 @@ use apu_fleet::{
     Hook, HostName, Lost, Place, ProgramEnd, ServerAction, ServerAdvice, ServerCause, ServerReason,
     StaleList, Work, WorkKind, fold, span,
 };
+use apu_proto::Operation;
 
 /// Why somebody hangs up before the login.
 const HUNG_UP: &str = "too many connections, or this address is being punished there";
@@ -296,6 +297,15 @@ fn words(packages: &[String]) -> String {
         .collect()
 }
 
+/// The command that asks this host again.
+fn again(host: &str, operation: Operation, packages: &[String]) -> String {
+    match operation {
+        // Which file and which decision it was about is known to the run.
+        Operation::Conffile => "apu retry RUN, which asks for the same decision".to_owned(),
+        _ => format!("apt-all {host} {operation}{}", words(packages)),
+    }
+}
+
 /// Advice as a text, for this host.
 #[must_use]
 pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
@@ -320,17 +330,14 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
         ServerAdvice::GiveAddress => format!("write `{host} address=…` in its class"),
         ServerAdvice::Attach { run } => format!("apu attach {host} {run}"),
         ServerAdvice::MendAndRepeat { operation, packages } => {
-            let packages = words(packages);
-            format!("mend what failed, and then: apt-all {host} {operation}{packages}")
+            let again = again(host, *operation, packages);
+            format!("mend what failed, and then: {again}")
         }
         ServerAdvice::WaitForRun {
             run,
             operation,
             packages,
-        } => format!(
-            "apu wait {run}, and then: apt-all {host} {operation}{}",
-            words(packages)
-        ),
+        } => format!("apu wait {run}, and then: {}", again(host, *operation, packages)),
         ServerAdvice::ResumeRun { run } => {
             format!("apu resume {run}, which finds out, or apu unlock {host}")
         }
@@ -339,17 +346,14 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
             operation,
             packages,
         } => format!(
-            "see why: apt-all {} health, and then: apt-all {host} {operation}{}",
+            "see why: apt-all {} health, and then: {}",
             quote(&fold(hosts.iter().map(HostName::as_str))),
-            words(packages)
+            again(host, *operation, packages)
         ),
         ServerAdvice::RepeatAlone { operation, packages } => {
-            format!(
-                "apt-all {host} {operation}{}, which tests it there",
-                words(packages)
-            )
+            format!("{}, which tests it there", again(host, *operation, packages))
         }
-        ServerAdvice::NameIt { operation } => format!("apt-all {host} {operation}"),
+        ServerAdvice::NameIt { operation } => again(host, *operation, &[]),
         ServerAdvice::AllowRestart {
             operation,
             packages,

@@ -47,6 +47,7 @@ fn plan() -> StoredPlan {
         sources: Vec::new(),
         only_upgrade: false,
         hold: Vec::new(),
+        conffile_rules: Vec::new(),
         options: Vec::new(),
         hosts: vec![("web1".parse().unwrap(), Plan::default())],
         waves: vec![1],

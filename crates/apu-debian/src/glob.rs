@@ -3,19 +3,30 @@
 /// Whether the glob matches the whole name: `*` is any number of characters, `?` is one character, everything else is itself.
 #[must_use]
 pub fn matches_glob(glob: &str, name: &str) -> bool {
-    matches_bytes(glob.as_bytes(), name.as_bytes())
-}
-
-fn matches_bytes(glob: &[u8], name: &[u8]) -> bool {
-    match (glob, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            matches_bytes(rest, name) || (!name.is_empty() && matches_bytes(glob, &name[1..]))
+    let (glob, name) = (glob.as_bytes(), name.as_bytes());
+    let (mut at, mut place) = (0, 0);
+    // Where the last * stands, and from where on its rest was tried: no other * has to be tried again.
+    let mut last: Option<(usize, usize)> = None;
+    while place < name.len() {
+        match glob.get(at) {
+            Some(b'*') => {
+                last = Some((at, place));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == name[place] => {
+                at += 1;
+                place += 1;
+            }
+            _ => {
+                let Some((star, tried)) = last else {
+                    return false;
+                };
+                last = Some((star, tried + 1));
+                (at, place) = (star + 1, tried + 1);
+            }
         }
-        ([b'?', glob @ ..], [_, name @ ..]) => matches_bytes(glob, name),
-        ([first, glob @ ..], [other, name @ ..]) if first == other => matches_bytes(glob, name),
-        _ => false,
     }
+    glob[at..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod glob;
 pub mod hex;
 mod nearest;
 mod package;
+mod path_glob;
 pub mod run_parts;
 mod sources_words;
 mod text_value;
@@ -25,6 +26,7 @@ pub use nearest::nearest;
 pub use package::{
     Architecture, PackageError, PackageKey, PackageName, is_architecture, is_dpkg_name, is_package_name,
 };
+pub use path_glob::{MAX_PATH_GLOB, PathGlob};
 pub use sources_words::{UNSIGNED_OPTIONS, yes_or_no};
 pub use user::UserName;
 pub use version::{Version, compare, is_version};

@@ -4,7 +4,8 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::first;
-use crate::conffile::{Conffile, MAX_CONFFILES};
+use crate::conffile::{Conffile, HeldBack, MAX_CONFFILES, MAX_HELD_BACK};
+use crate::conffile_decision::ConffileDecision;
 use crate::health::{Check, MAX_CHECKS};
 use crate::hold::{Hold, MAX_HOLDS};
 use crate::note::{MAX_NOTES, Note};
@@ -122,6 +123,14 @@ pub enum Answer {
         #[serde(default)]
         more: usize,
     },
+    /// To `conffile`.
+    Conffile {
+        /// What was decided.
+        decision: ConffileDecision,
+        /// Where the client keeps the versions that it put away; none where nothing was, or where they were put back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<String>,
+    },
     /// To `showhold`.
     Holds {
         /// The packages on hold, by name; at most [`MAX_HOLDS`].
@@ -165,6 +174,14 @@ pub struct PackageReport {
     /// Packages that the request kept as they are, and that it would have installed or upgraded otherwise, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Packages that stay at their version for configuration files that were changed on the machine, as its policy says; at most
+    /// [`MAX_HELD_BACK`].
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_HELD_BACK>"
+    )]
+    pub held_back: Vec<HeldBack>,
     /// Packages that are neither installed nor gone after the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<Broken>,
@@ -309,6 +326,16 @@ impl RunResult {
         }
     }
 
+    /// The packages that stay at their version for their configuration files.
+    #[must_use]
+    pub fn held_back(&self) -> &[HeldBack] {
+        match &self.answer {
+            Answer::Plan(plan) => &plan.held_back,
+            Answer::Packages(report) => &report.held_back,
+            _ => &[],
+        }
+    }
+
     /// The packages on hold, as `showhold` tells them.
     #[must_use]
     pub fn holds(&self) -> &[Hold] {
@@ -403,6 +430,10 @@ mod tests {
                     until: Some(1_798_066_800),
                 }],
                 more: 0,
+            },
+            Answer::Conffile {
+                decision: ConffileDecision::New,
+                backup: Some("/var/lib/apu-client/conffiles/x".into()),
             },
             Answer::Health {
                 checks: vec![Check::new("units", Verdict::Fail, "web.service")],

@@ -9,6 +9,7 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::is_zero;
+use crate::conffile_decision::{Beside, ConffileDecision};
 use crate::operation::Operation;
 use crate::outcome::ReasonCode;
 use crate::question::WrongAnswer;
@@ -205,6 +206,49 @@ pub enum Cause {
         /// Which ones.
         packages: Vec<PackageKey>,
     },
+    /// The policy does not allow that decision about a configuration file.
+    DecisionForbidden {
+        /// The decision.
+        decision: ConffileDecision,
+    },
+    /// The file says what the server may do here, and no request changes it.
+    ConffileProtected {
+        /// The file.
+        path: String,
+    },
+    /// The file is neither below /etc nor a configuration file that dpkg knows.
+    NotAConffile {
+        /// The file.
+        path: String,
+    },
+    /// The versions of the configuration file are others than those that were decided on.
+    ConffileChanged {
+        /// The file.
+        path: String,
+        /// What is there, as in a request.
+        found: Vec<String>,
+    },
+    /// A configuration file, or a folder on the way to it, is not such that it may be changed without harm.
+    ConffileNotSafe {
+        /// The file or the folder.
+        path: String,
+        /// What of it.
+        why: ConffileFault,
+    },
+    /// dpkg has not finished with the package of the configuration file.
+    ConffileNotConfigured {
+        /// The file.
+        path: String,
+        /// The package.
+        package: PackageKey,
+    },
+    /// More than one version of the package lies beside the configuration file.
+    ConffileOfTwo {
+        /// The file.
+        path: String,
+        /// Their suffixes.
+        beside: Vec<Beside>,
+    },
     /// The transaction is not the approved one.
     Drifted,
     /// There is hardly any space left on a file system.
@@ -373,6 +417,27 @@ pub enum Cause {
     Unknown,
 }
 
+/// Why a configuration file is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConffileFault {
+    /// It is a symbolic link.
+    Link,
+    /// It is no regular file, or no folder on the way to one.
+    NotAFile,
+    /// It has more than one name.
+    OtherNames,
+    /// Others than root may change it.
+    OfOthers,
+    /// It is too long.
+    TooLong,
+    /// It is not there, and another version is.
+    Missing,
+    /// That is not known.
+    #[serde(other)]
+    Unknown,
+}
+
 /// The runs that are at work or wait for their turn.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ActiveRuns {
@@ -486,6 +551,10 @@ pub enum Action {
     ReadHolds,
     /// Keep why packages are on hold.
     KeepHolds,
+    /// Keep a version of a configuration file.
+    KeepConffile,
+    /// Change a configuration file.
+    ChangeConffile,
     /// Ask apt-config.
     AskAptConfig,
     /// Read the Release file of an archive.
@@ -510,9 +579,10 @@ impl Cause {
             | Self::LockHeld { .. }
             | Self::LockedForApt => ReasonCode::Locked,
             Self::RemovalWithoutPlan | Self::RemovalNotAllowed { .. } => ReasonCode::Removal,
-            Self::RemovesProtected { .. } | Self::RemovesEssential | Self::HoldsProtected { .. } => {
-                ReasonCode::Protected
-            }
+            Self::RemovesProtected { .. }
+            | Self::RemovesEssential
+            | Self::HoldsProtected { .. }
+            | Self::ConffileProtected { .. } => ReasonCode::Protected,
             Self::RunIdReused
             | Self::OnHold
             | Self::ChangesHeld { .. }
@@ -529,14 +599,20 @@ impl Cause {
             | Self::HoldIsOver { .. }
             | Self::TooManyHolds { .. }
             | Self::HeldByMachine { .. }
+            | Self::DecisionForbidden { .. }
+            | Self::NotAConffile { .. }
+            | Self::ConffileNotSafe { .. }
+            | Self::ConffileOfTwo { .. }
             | Self::NoWallTime => ReasonCode::Policy,
             Self::UnknownPackage { .. } | Self::NoCandidate { .. } | Self::NotInstalled { .. } => {
                 ReasonCode::UnknownPackage
             }
             Self::NotTheCandidate { .. } => ReasonCode::NotTheCandidate,
-            Self::Drifted => ReasonCode::Drifted,
+            Self::Drifted | Self::ConffileChanged { .. } => ReasonCode::Drifted,
             Self::NoSpace { .. } | Self::TooLittleSpace { .. } => ReasonCode::Space,
-            Self::NotAKey { .. } | Self::PackagesBroken(_) => ReasonCode::Broken,
+            Self::NotAKey { .. } | Self::PackagesBroken(_) | Self::ConffileNotConfigured { .. } => {
+                ReasonCode::Broken
+            }
             Self::ClientEnded { .. } | Self::ShuttingDown => ReasonCode::Interrupted,
             Self::ListsExpired { .. } | Self::ListsNotFetched { .. } => ReasonCode::Lists,
             Self::Incomplete(_)

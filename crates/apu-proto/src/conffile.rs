@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use apu_debian::PackageKey;
 use apu_debian::debconf::QuestionKind;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::first;
+use crate::bounded::{first, is_zero};
 
 /// The most configuration files that an answer has.
 pub const MAX_CONFFILES: usize = 1000;
@@ -43,9 +44,27 @@ pub struct ChangedConffiles {
     pub paths: Vec<String>,
     /// How many there are beyond those that are named.
     pub more: usize,
+    /// Others, which the client's policy has replaced by the packages' although it keeps the rest; sorted, at most
+    /// [`MAX_CHANGED_CONFFILES`].
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_CHANGED_CONFFILES>"
+    )]
+    pub replaced: Vec<String>,
+    /// How many of these there are beyond those that are named.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_replaced: usize,
 }
 
 impl ChangedConffiles {
+    /// The same with these, which are replaced although the rest is kept.
+    #[must_use]
+    pub fn replacing(mut self, paths: BTreeSet<String>) -> Self {
+        self.more_replaced = paths.len().saturating_sub(MAX_CHANGED_CONFFILES);
+        self.replaced = paths.into_iter().take(MAX_CHANGED_CONFFILES).collect();
+        self
+    }
+
     /// As many of these as are named, and the number of the others.
     #[must_use]
     pub fn new(keeps: bool, paths: BTreeSet<String>) -> Self {
@@ -54,8 +73,22 @@ impl ChangedConffiles {
             keeps,
             paths: paths.into_iter().take(MAX_CHANGED_CONFFILES).collect(),
             more,
+            ..Self::default()
         }
     }
+}
+
+/// The most packages that are named as held back, and the most configuration files of each.
+pub const MAX_HELD_BACK: usize = 100;
+
+/// A package that stays at its version, since the client's policy holds it back for configuration files that were changed on the machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The package.
+    pub package: PackageKey,
+    /// The paths of these files, not to be trusted; at most [`MAX_HELD_BACK`].
+    #[serde(default, deserialize_with = "first::<_, _, MAX_HELD_BACK>")]
+    pub paths: Vec<String>,
 }
 
 /// The most questions that a plan names.

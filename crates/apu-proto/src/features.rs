@@ -43,10 +43,14 @@ pub enum Feature {
     Obsolete,
     /// `answers_sha256=`, and the answers behind the request.
     Answers,
+    /// The operation `conffile`.
+    Conffile,
+    /// `conffile_rules=`.
+    ConffileRules,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 17] = [
+pub const FEATURES: [Feature; 19] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -64,6 +68,8 @@ pub const FEATURES: [Feature; 17] = [
     Feature::RestartServices,
     Feature::Obsolete,
     Feature::Answers,
+    Feature::Conffile,
+    Feature::ConffileRules,
 ];
 
 impl Feature {
@@ -88,6 +94,8 @@ impl Feature {
             Self::RestartServices => "restart-services",
             Self::Obsolete => "obsolete",
             Self::Answers => "answers",
+            Self::Conffile => "conffile",
+            Self::ConffileRules => "conffile-rules",
         }
     }
 }
@@ -106,6 +114,7 @@ impl Request {
             self.wants_site_lists_only().then_some(Feature::ListsOfSite),
             (self.operation() == Operation::Reboot).then_some(Feature::Reboot),
             (self.operation() == Operation::RestartServices).then_some(Feature::RestartServices),
+            (self.operation() == Operation::Conffile).then_some(Feature::Conffile),
             (self.operation().changes_packages() && (self.is_dry_run() || self.plan().is_some()))
                 .then_some(Feature::Plan1),
             (self.operation() == Operation::Health).then_some(Feature::Health),
@@ -115,6 +124,7 @@ impl Request {
             (self.operation() == Operation::Conffiles).then_some(Feature::Conffiles),
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
+            (!self.conffile_rules().is_empty()).then_some(Feature::ConffileRules),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
             self.wants_obsolete().then_some(Feature::Obsolete),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
@@ -169,9 +179,13 @@ mod tests {
         assert_eq!(obsolete.missing_feature(&all[..15]), Some(Feature::Obsolete));
         let answers = request(&format!("upgrade answers_sha256={}", "0".repeat(64)));
         assert_eq!(answers.missing_feature(&all[..16]), Some(Feature::Answers));
+        let decision = request("conffile conffile_path=/etc/x conffile_decision=undo");
+        assert_eq!(decision.missing_feature(&all[..17]), Some(Feature::Conffile));
+        let rules = request("upgrade conffile_rules=keep:/etc/x");
+        assert_eq!(rules.missing_feature(&all[..18]), Some(Feature::ConffileRules));
         for request in [
             &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
-            &upgrade, &reboot, &restart, &answers,
+            &upgrade, &reboot, &restart, &answers, &decision, &rules,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

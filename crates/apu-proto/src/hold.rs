@@ -1,10 +1,9 @@
 //! Holds: the packages that stay at their version on a machine until somebody takes them off hold, or until their end.
 
-use std::fmt::Write;
-
 use apu_debian::{PackageKey, UserName, text_value};
 use serde::{Deserialize, Serialize};
 
+use crate::encoded::{decoded, encoded};
 use crate::printable::is_invisible;
 
 /// The longest reason of a hold, in bytes.
@@ -34,37 +33,14 @@ fn is_reason(text: &str) -> bool {
 }
 
 impl HoldReason {
-    /// The reason as a word of a request line: printable ASCII, with `%` and two hexadecimal digits for every other byte.
+    /// The reason as a word of a request line.
     pub(crate) fn encoded(&self) -> String {
-        let mut word = String::new();
-        for byte in self.as_str().bytes() {
-            if byte.is_ascii_graphic() && byte != b'%' {
-                word.push(char::from(byte));
-            } else {
-                let _ = write!(word, "%{byte:02X}");
-            }
-        }
-        word
+        encoded(self.as_str())
     }
 
     /// Reads such a word. Each reason has one word only.
     pub(crate) fn decode(word: &str) -> Option<Self> {
-        let mut bytes = Vec::new();
-        let mut rest = word.bytes();
-        while let Some(byte) = rest.next() {
-            if byte != b'%' {
-                bytes.push(byte);
-                continue;
-            }
-            let mut digit = || {
-                char::from(rest.next()?)
-                    .to_digit(16)
-                    .and_then(|digit| u8::try_from(digit).ok())
-            };
-            bytes.push(digit()? << 4 | digit()?);
-        }
-        let reason: Self = String::from_utf8(bytes).ok()?.parse().ok()?;
-        (reason.encoded() == word).then_some(reason)
+        decoded(word)?.parse().ok()
     }
 }
 

@@ -7,6 +7,9 @@ mod answers;
 mod bounded;
 mod cause;
 mod conffile;
+mod conffile_decision;
+mod conffile_rule;
+mod encoded;
 mod features;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -36,11 +39,18 @@ pub use answers::{
     AnswerMark, Answers, AnswersError, AnswersSalt, AnswersSha256, ApprovedAnswer, DebconfAnswer,
     DigitsError, MAX_ANSWERS,
 };
-pub use cause::{Action, ActiveRuns, Cause, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress};
-pub use conffile::{
-    ChangedConffiles, Conffile, ConffileState, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_NEW_QUESTIONS,
-    NewQuestion, NewQuestions,
+pub use cause::{
+    Action, ActiveRuns, Cause, ConffileFault, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress,
 };
+pub use conffile::{
+    ChangedConffiles, Conffile, ConffileState, HeldBack, MAX_CHANGED_CONFFILES, MAX_CONFFILES, MAX_HELD_BACK,
+    MAX_NEW_QUESTIONS, NewQuestion, NewQuestions,
+};
+pub use conffile_decision::{
+    Beside, ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_PATH, MAX_CONFFILE_VERSIONS,
+    ShortSum,
+};
+pub use conffile_rule::{ConffileRule, ConffileRuleFor, MAX_CONFFILE_RULES};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};

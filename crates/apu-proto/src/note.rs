@@ -4,6 +4,7 @@ use apu_debian::PackageKey;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{ActiveRuns, ExpiredArchive};
+use crate::reason::Reason;
 use crate::status::SourceLeftOut;
 
 /// The most notes that are read of a result.
@@ -42,6 +43,20 @@ pub enum Note {
     ConffileReplaced {
         /// The file.
         path: String,
+    },
+    /// A configuration file was kept by dpkg and then replaced by the package's, since the policy says so for its path.
+    ConffileTaken {
+        /// The file.
+        path: String,
+        /// Where the client keeps the machine's version.
+        backup: String,
+    },
+    /// The policy says so, and the machine's version is still in place.
+    ConffileNotTaken {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: Box<Reason>,
     },
     /// apu-client was ended during the run, and all that was planned is installed.
     ClientEnded,

@@ -39,6 +39,8 @@ pub enum Operation {
     Hold,
     /// Takes the named packages off hold.
     Unhold,
+    /// Decides on a configuration file that exists in two versions.
+    Conffile,
     /// Reboots the machine where it needs that.
     Reboot,
     /// Restarts the services that run with replaced files.
@@ -49,7 +51,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Ping,
         Self::Status,
         Self::Check,
@@ -65,6 +67,7 @@ impl Operation {
         Self::Clean,
         Self::Hold,
         Self::Unhold,
+        Self::Conffile,
         Self::Reboot,
         Self::RestartServices,
         Self::Attach,
@@ -89,6 +92,7 @@ impl Operation {
             Self::Clean => "clean",
             Self::Hold => "hold",
             Self::Unhold => "unhold",
+            Self::Conffile => "conffile",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
             Self::Attach => "attach",
@@ -114,6 +118,9 @@ impl Operation {
             Self::Clean => "Empty apt's cache of packages",
             Self::Hold => "Put the named packages on hold, with a reason, until a date or until unhold",
             Self::Unhold => "Take the named packages off hold that hold has put on it",
+            Self::Conffile => {
+                "Keep the version of a configuration file that is in place, or take the package's"
+            }
             Self::Reboot => "Reboot the machines that need it, and no others",
             Self::RestartServices => "Restart the services that still run with files from before an upgrade",
             Self::Attach => "Follow a run that was started before, from its beginning",
@@ -126,7 +133,13 @@ impl Operation {
         self.changes_packages()
             || matches!(
                 self,
-                Self::Update | Self::Clean | Self::Hold | Self::Unhold | Self::Reboot | Self::RestartServices
+                Self::Update
+                    | Self::Clean
+                    | Self::Hold
+                    | Self::Unhold
+                    | Self::Conffile
+                    | Self::Reboot
+                    | Self::RestartServices
             )
     }
 
@@ -185,6 +198,12 @@ impl Operation {
     /// Whether a request may name packages that stay at their version.
     #[must_use]
     pub const fn takes_hold(self) -> bool {
+        self.takes_from_archives()
+    }
+
+    /// Whether a request may have rules for configuration files that packages change.
+    #[must_use]
+    pub const fn takes_conffile_rules(self) -> bool {
         self.takes_from_archives()
     }
 

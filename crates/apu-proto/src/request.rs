@@ -14,6 +14,8 @@ use std::mem;
 use apu_debian::{PackageName, UserName};
 
 use crate::answers::{Answers, AnswersError, AnswersSha256};
+use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_VERSIONS};
+use crate::conffile_rule::{ConffileRuleFor, MAX_CONFFILE_RULES};
 use crate::hold::{HoldReason, MAX_HOLD_END};
 
 use crate::operation::Operation;
@@ -51,6 +53,10 @@ pub struct Request {
     hold_until: Option<u64>,
     hold_by: Option<UserName>,
     obsolete: bool,
+    conffile_path: Option<ConffilePath>,
+    conffile_decision: Option<ConffileDecision>,
+    conffile_versions: Vec<ConffileVersions>,
+    conffile_rules: Vec<ConffileRuleFor>,
     lock_wait: Option<u32>,
     packages: Vec<PackageArg>,
 }
@@ -220,6 +226,10 @@ impl Request {
             hold_until: None,
             hold_by: None,
             obsolete: false,
+            conffile_path: None,
+            conffile_decision: None,
+            conffile_versions: Vec::new(),
+            conffile_rules: Vec::new(),
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -260,6 +270,22 @@ impl Request {
             }
             RequestOption::HoldUntil(end) => self.hold_until.replace(end).is_some(),
             RequestOption::HoldBy(name) => self.hold_by.replace(name).is_some(),
+            RequestOption::ConffilePath(path) => self.conffile_path.replace(path).is_some(),
+            RequestOption::ConffileDecision(decision) => self.conffile_decision.replace(decision).is_some(),
+            RequestOption::ConffileVersions(versions)
+                if versions.len() > MAX_CONFFILE_VERSIONS || !is_each_once(&versions) =>
+            {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::ConffileVersions(versions) => {
+                !mem::replace(&mut self.conffile_versions, versions).is_empty()
+            }
+            RequestOption::ConffileRules(rules)
+                if rules.len() > MAX_CONFFILE_RULES || !is_each_once(&rules) =>
+            {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::ConffileRules(rules) => !mem::replace(&mut self.conffile_rules, rules).is_empty(),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
                 return Err(RequestError::Value { word });
             }
@@ -304,10 +330,20 @@ impl Request {
         if self.operation.sets_holds() && self.packages.iter().any(|package| package.version.is_some()) {
             return Err(RequestError::VersionToHold(self.operation));
         }
+        if self.operation == Operation::Conffile && !self.is_a_decision() {
+            return Err(RequestError::NoDecision);
+        }
         if self.to_string().len() > MAX_REQUEST {
             return Err(RequestError::TooLong);
         }
         Ok(self)
+    }
+
+    /// Whether it says which file is decided on and how; and for which versions, unless a decision is taken back.
+    fn is_a_decision(&self) -> bool {
+        let is_for_versions = !self.conffile_versions.is_empty();
+        let is_right = |decision| is_for_versions == (decision != ConffileDecision::Undo);
+        self.conffile_path.is_some() && self.conffile_decision.is_some_and(is_right)
     }
 }
 
@@ -438,6 +474,30 @@ impl Request {
         self.obsolete
     }
 
+    /// The configuration file that is decided on.
+    #[must_use]
+    pub const fn conffile_path(&self) -> Option<&ConffilePath> {
+        self.conffile_path.as_ref()
+    }
+
+    /// What becomes of that file.
+    #[must_use]
+    pub const fn conffile_decision(&self) -> Option<ConffileDecision> {
+        self.conffile_decision
+    }
+
+    /// The versions of that file that the decision was made for; none where one is taken back.
+    #[must_use]
+    pub fn conffile_versions(&self) -> &[ConffileVersions] {
+        &self.conffile_versions
+    }
+
+    /// What becomes of configuration files that were changed on the machine and in the packages, unless the machine's policy is stricter.
+    #[must_use]
+    pub fn conffile_rules(&self) -> &[ConffileRuleFor] {
+        &self.conffile_rules
+    }
+
     /// How long to wait for another package manager, in seconds.
     #[must_use]
     pub const fn lock_wait(&self) -> Option<u32> {
@@ -470,6 +530,12 @@ impl Request {
             self.hold_until.map(RequestOption::HoldUntil),
             self.hold_by.clone().map(RequestOption::HoldBy),
             self.obsolete.then_some(RequestOption::Obsolete),
+            self.conffile_path.clone().map(RequestOption::ConffilePath),
+            self.conffile_decision.map(RequestOption::ConffileDecision),
+            (!self.conffile_versions.is_empty())
+                .then(|| RequestOption::ConffileVersions(self.conffile_versions.clone())),
+            (!self.conffile_rules.is_empty())
+                .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::answers::ApprovedAnswer;
 use crate::bounded::{first, is_zero};
-use crate::conffile::{ChangedConffiles, NewQuestions};
+use crate::conffile::{ChangedConffiles, HeldBack, MAX_HELD_BACK, NewQuestions};
 use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::question::{AnsweredQuestion, MAX_TOLD_ANSWERS};
 use crate::services::Services;
@@ -292,6 +292,14 @@ pub struct Plan {
     /// Packages that the request keeps as they are, and that it would install or upgrade otherwise, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// Packages that stay at their version for configuration files that were changed on the machine, as its policy says; at most
+    /// [`MAX_HELD_BACK`].
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "first::<_, _, MAX_HELD_BACK>"
+    )]
+    pub held_back: Vec<HeldBack>,
     /// Packages that the request keeps as they are since they are too young for the run, as it names them.
     #[serde(
         default,

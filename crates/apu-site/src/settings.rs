@@ -1,6 +1,7 @@
 //! `apu.toml`: the one reader of the server's settings. Every key is optional, an unknown one is an error.
 
 mod command;
+mod conffile_paths;
 mod duration;
 mod error;
 mod max_failures;
@@ -22,6 +23,7 @@ use apu_debian::{PackageName, UserName, Windows};
 use serde::Deserialize;
 
 pub use command::CommandLine;
+pub use conffile_paths::ConffilePaths;
 pub use duration::duration;
 use duration::{seconds, seconds_or_off, some_seconds_or_off};
 pub use error::SettingsError;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub maintenance: BTreeMap<String, Windows>,
     /// `[protect]`: the services of a class that no change of packages restarts; `all` holds for every host.
     pub protect: BTreeMap<String, Vec<ServiceGlob>>,
+    /// `[conffiles.CLASS]`, by the class; `all` holds for every target.
+    pub conffiles: BTreeMap<String, ConffilePaths>,
     /// `[hooks]`
     pub hooks: Hooks,
     /// `[slot.NAME]`: when a class is updated without a hand.
@@ -307,6 +311,13 @@ impl Settings {
         }
     }
 
+    /// What becomes of configuration files on the hosts of a target: what its own class says, and `all`.
+    #[must_use]
+    pub fn conffiles(&self, target: &str) -> ConffilePaths {
+        let of = |name: &str| self.conffiles.get(name).cloned().unwrap_or_default();
+        of(target.trim()).and(&of("all"))
+    }
+
     fn check_archives(&self) -> Result<(), SettingsError> {
         for (number, archive) in self.archives.iter().enumerate() {
             let before = &self.archives[..number];
@@ -404,6 +415,33 @@ mod tests {
         assert_eq!(extra.components()[0].as_str(), "main");
         assert_eq!(extra.architectures[0].as_str(), "arm64");
         assert!(extra.contents && !settings.archive.contents);
+    }
+
+    #[test]
+    fn rules_for_configuration_files_are_those_of_the_class_and_of_all() {
+        let settings = Settings::parse(
+            "[conffiles.all]\nkeep = ['/etc/ssh/*']\n[conffiles.web]\nnew = ['/etc/a']\nhold-back = ['/etc/nginx/*']\nkeep = ['/etc/ssh/*']\n",
+        )
+        .unwrap();
+        let shown = |target: &str| {
+            let super::ConffilePaths { keep, new, hold_back } = settings.conffiles(target);
+            [keep, new, hold_back].map(|globs| {
+                globs
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+        };
+        assert_eq!(shown("web"), ["/etc/ssh/*", "/etc/a", "/etc/nginx/*"]);
+        assert_eq!(shown("db"), ["/etc/ssh/*", "", ""]);
+        for wrong in [
+            "[conffiles]\nkeep = ['/etc/x']\n",
+            "[conffiles.web]\nkept = []\n",
+            "[conffiles.web]\nkeep = ['etc/x']\n",
+        ] {
+            assert!(Settings::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

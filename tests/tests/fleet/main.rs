@@ -15,6 +15,7 @@ mod broken_sources;
 mod button;
 mod causes;
 mod chunks;
+mod conffiles;
 mod dead;
 mod download;
 mod events;

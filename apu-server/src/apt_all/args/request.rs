@@ -170,8 +170,15 @@ impl Args {
             self.reason.clone().map(RequestOption::HoldReason),
             (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
             self.all.then_some(RequestOption::EvenIfNotNeeded),
+            (!self.conffile_rules.is_empty() && operation.takes_conffile_rules())
+                .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
         ];
-        let request = Request::new(operation, options.into_iter().flatten(), packages).and_then(|request| {
+        let request = Request::new(
+            operation,
+            options.into_iter().flatten().chain(self.decision.iter().cloned()),
+            packages,
+        )
+        .and_then(|request| {
             if operation.changes_packages() {
                 // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
                 request.clone().with([

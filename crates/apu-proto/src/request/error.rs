@@ -93,6 +93,9 @@ pub enum RequestError {
     /// `hold` and `unhold` take whatever version is installed.
     #[error("{0} takes packages without a version")]
     VersionToHold(Operation),
+    /// `conffile` wants a file, a decision, and the versions that it was made for; `undo` has none.
+    #[error("conffile names no file, no decision, or not the versions that this was decided for")]
+    NoDecision,
     /// `attach` wants a run.
     #[error("attach names no run")]
     NoRun,

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use apu_debian::{PackageName, UserName};
 
 use crate::answers::AnswersSha256;
+use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions};
+use crate::conffile_rule::ConffileRuleFor;
 use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
@@ -50,6 +52,15 @@ pub enum RequestOption {
     HoldBy(UserName),
     /// Tell also which installed packages no archive has.
     Obsolete,
+    /// The configuration file that is decided on.
+    ConffilePath(ConffilePath),
+    /// What becomes of it.
+    ConffileDecision(ConffileDecision),
+    /// The versions that this was decided for; between 1 and [`MAX_CONFFILE_VERSIONS`](crate::MAX_CONFFILE_VERSIONS), each once.
+    ConffileVersions(Vec<ConffileVersions>),
+    /// What becomes of configuration files that were changed on both sides; between 1 and
+    /// [`MAX_CONFFILE_RULES`](crate::MAX_CONFFILE_RULES), each once.
+    ConffileRules(Vec<ConffileRuleFor>),
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -82,6 +93,10 @@ impl RequestOption {
             "hold_until" => end(value).map(Self::HoldUntil),
             "hold_by" => value.parse().ok().map(Self::HoldBy),
             "with_obsolete" => (value == "yes").then_some(Self::Obsolete),
+            "conffile_path" => ConffilePath::decode(value).map(Self::ConffilePath),
+            "conffile_decision" => value.parse().ok().map(Self::ConffileDecision),
+            "conffile_versions" => list(value).map(Self::ConffileVersions),
+            "conffile_rules" => list(value).map(Self::ConffileRules),
             "lock_wait" if !value.starts_with('+') => value.parse().ok().map(Self::LockWait),
             "lock_wait" => None,
             _ => return Err(NoOption::Key),
@@ -111,6 +126,10 @@ impl RequestOption {
                 matches!(operation, Operation::Hold)
             }
             Self::Obsolete => matches!(operation, Operation::Status),
+            Self::ConffilePath(_) | Self::ConffileDecision(_) | Self::ConffileVersions(_) => {
+                matches!(operation, Operation::Conffile)
+            }
+            Self::ConffileRules(_) => operation.takes_conffile_rules(),
             Self::LockWait(_) => operation.is_a_run(),
         }
     }
@@ -136,6 +155,10 @@ impl fmt::Display for RequestOption {
             Self::HoldUntil(end) => write!(f, "hold_until={end}"),
             Self::HoldBy(name) => write!(f, "hold_by={name}"),
             Self::Obsolete => f.write_str("with_obsolete=yes"),
+            Self::ConffilePath(path) => write!(f, "conffile_path={}", path.encoded()),
+            Self::ConffileDecision(decision) => write!(f, "conffile_decision={decision}"),
+            Self::ConffileVersions(versions) => write_list(f, "conffile_versions", versions),
+            Self::ConffileRules(rules) => write_list(f, "conffile_rules", rules),
             Self::LockWait(seconds) => write!(f, "lock_wait={seconds}"),
         }
     }

@@ -81,6 +81,7 @@ mod tests {
             "apu/1 install dry_run=yes only_upgrade=yes hold_packages=vim expect libc6:i386",
             "apu/1 upgrade hold_packages=vim too_young=bash,libc6",
             "apu/1 dist-upgrade too_young=*",
+            "apu/1 install conffile_rules=new:/etc/a?,hold-back:/etc/nginx/* vim",
             "apu/1 upgrade source_packages=openssl,g++ hold_packages=vim",
             "apu/1 upgrade only_security=yes download_only=yes",
             "apu/1 upgrade answers_sha256=0000000000000000000000000000000000000000000000000000000000000000",
@@ -92,6 +93,8 @@ mod tests {
             "apu/1 hold run_id=0123456789abcdef0123456789abcdef hold_reason=Gr%C3%BC%C3%9Fe hold_until=1798066800 hold_by=j.doe lock_wait=600 vim",
             "apu/1 restart-services run_id=0123456789abcdef0123456789abcdef lock_wait=600",
             "apu/1 restart-services dry_run=yes",
+            "apu/1 conffile conffile_path=/etc/a%20b conffile_decision=undo",
+            "apu/1 conffile run_id=0123456789abcdef0123456789abcdef conffile_path=/etc/app.conf conffile_decision=new conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6,.dpkg-old:00000000:ed9c86a6 lock_wait=600",
             "apu/1 health",
             "apu/1 health run_id=0123456789abcdef0123456789abcdef",
         ] {
@@ -112,6 +115,8 @@ mod tests {
         for line in [
             "apu/1 ping run_id=0123456789abcdef0123456789abcdef",
             "apu/1 update dry_run=yes",
+            "apu/1 remove conffile_rules=keep:/etc/x vim",
+            "apu/1 upgrade conffile_rules=keep:/etc/x conffile_rules=keep:/etc/y",
             "apu/1 upgrade allow_remove=yes",
             "apu/1 install only_security=yes hello",
             "apu/1 autoremove only_security=yes",
@@ -254,6 +259,38 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_decision_names_a_file_and_the_versions_that_it_was_made_for() {
+        let (path, versions) = (
+            "conffile_path=/etc/x",
+            "conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6",
+        );
+        for words in [
+            String::new(),
+            path.to_owned(),
+            format!("conffile_decision=keep {versions}"),
+            format!("{path} conffile_decision=keep"),
+            format!("{path} {versions}"),
+            format!("{path} conffile_decision=undo {versions}"),
+        ] {
+            let line = format!("apu/1 conffile {words}");
+            assert_eq!(parse(line.trim_end()), Err(RequestError::NoDecision), "{line}");
+        }
+        for words in [
+            "conffile_path=/etc/../root/x conffile_decision=undo",
+            "conffile_path=etc/x conffile_decision=undo",
+            "conffile_path=/etc/x conffile_decision=delete",
+            "conffile_path=/etc/x conffile_decision=new conffile_versions=.bak:fcbc800d:ed9c86a6",
+            "conffile_path=/etc/x conffile_decision=new conffile_versions=",
+        ] {
+            let line = format!("apu/1 conffile {words}");
+            assert!(matches!(parse(&line), Err(RequestError::Value { .. })), "{line}");
+        }
+        let twice =
+            format!("apu/1 conffile {path} conffile_decision=new {versions},.dpkg-dist:fcbc800d:ed9c86a6");
+        assert_eq!(parse(&twice), Err(RequestError::Value { word: 5 }));
     }
 
     #[test]

@@ -25,12 +25,28 @@ fn option() -> impl Strategy<Value = RequestOption> {
             .prop_map(|text| RequestOption::HoldReason(text.parse().unwrap())),
         prop_oneof![0..=MAX_HOLD_END, any::<u64>()].prop_map(RequestOption::HoldUntil),
         select(vec!["alice", "j.doe"]).prop_map(|name| RequestOption::HoldBy(name.parse().unwrap())),
+        select(vec!["/etc/app.conf", "/etc/Grüße 100%"])
+            .prop_map(|path| RequestOption::ConffilePath(path.parse().unwrap())),
+        select(&ConffileDecision::ALL[..]).prop_map(RequestOption::ConffileDecision),
+        proptest::collection::vec(select(vec![".dpkg-dist", ".ucf-old"]), 1..3).prop_map(versions),
+        proptest::collection::vec(select(vec!["keep:/etc/x", "hold-back:/etc/a:*"]), 1..3).prop_map(rules),
         prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
     ]
 }
 
 fn hold(words: Vec<&str>) -> RequestOption {
     RequestOption::Hold(words.iter().map(|word| word.parse().unwrap()).collect())
+}
+
+fn versions(suffixes: Vec<&str>) -> RequestOption {
+    let versions = suffixes
+        .iter()
+        .map(|beside| format!("{beside}:fcbc800d:ed9c86a6").parse().unwrap());
+    RequestOption::ConffileVersions(versions.collect())
+}
+
+fn rules(words: Vec<&str>) -> RequestOption {
+    RequestOption::ConffileRules(words.iter().map(|word| word.parse().unwrap()).collect())
 }
 
 fn sources(words: Vec<&str>) -> RequestOption {
@@ -123,7 +139,7 @@ fn a_request_that_needs_no_check_reads_back_as_well() {
 #[test]
 fn what_is_planned_is_all_that_says_what_to_do() {
     let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
-    let what = " allow_remove=yes only_security=yes source_packages=openssl hold_packages=vim,linux-* too_young=bash";
+    let what = " allow_remove=yes only_security=yes source_packages=openssl hold_packages=vim,linux-* too_young=bash conffile_rules=keep:/etc/x";
     let run = format!(
         " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
         "a".repeat(32),

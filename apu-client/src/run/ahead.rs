@@ -14,14 +14,15 @@ use apu_debian::PackageKey;
 use apu_debian::debconf::Template;
 use apu_proto::{ChangedConffiles, NewQuestion, NewQuestions, Step};
 
+use super::conffile_rules::{ConffileRules, Rule};
+use super::control_files::{control_file, text, unpack_control, unpacking_environment};
+use super::debconf;
 use crate::apt::{Plan, missing_debs};
 use crate::dpkg::{Conffiles, Database};
 use crate::os::limited::{self, End, Limits};
 use crate::os::paths::ClientPaths;
 use crate::os::spawn::{self, Exit};
 use crate::os::temporary_directory::TemporaryDirectory;
-use crate::run::control_files::{control_file, text, unpack_control, unpacking_environment};
-use crate::run::debconf;
 
 const MD5SUM: &str = "/usr/bin/md5sum";
 
@@ -44,18 +45,18 @@ const UNPACK: &str = "deb=$1 directory=$2; shift 2; \
 
 /// What the packages of a plan would ask.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) conffiles: ChangedConffiles,
+pub(crate) struct Asked {
+    pub(crate) conffiles: ChangedConffiles,
     /// The questions that this machine does not know yet.
-    pub(super) questions: NewQuestions,
+    pub(crate) questions: NewQuestions,
 }
 
 /// Returns what would be asked; none where a package is not in the cache, or it cannot be told.
-pub(super) fn asked_ahead(
+pub(crate) fn asked_ahead(
     paths: &ClientPaths,
     plan: &Plan,
     database: &Database,
-    conffiles: Conffiles,
+    rules: &ConffileRules,
 ) -> Option<Asked> {
     let cache = paths.archives();
     if plan.debs.is_empty() || !missing_debs(&cache, &plan.debs).ok()?.is_empty() {
@@ -74,9 +75,19 @@ pub(super) fn asked_ahead(
     }
     let (changed, questions) = find(paths, &packages, database).ok()?;
     Some(Asked {
-        conffiles: ChangedConffiles::new(conffiles == Conffiles::Keep, changed),
+        conffiles: by_rule(rules, changed),
         questions: NewQuestions::new(questions),
     })
+}
+
+/// Tells what becomes of the files about which dpkg would ask.
+fn by_rule(rules: &ConffileRules, changed: BTreeSet<String>) -> ChangedConffiles {
+    if rules.for_dpkg() == Conffiles::New {
+        return ChangedConffiles::new(false, changed);
+    }
+    let is_kept = |path: &String| rules.of(path) != Rule::New;
+    let (kept, replaced) = changed.into_iter().partition(is_kept);
+    ChangedConffiles::new(true, kept).replacing(replaced)
 }
 
 fn find(
@@ -100,31 +111,7 @@ fn find(
             .into_iter()
             .filter(|template| !known.contains(&template.name));
         questions.extend(brought.map(new_question));
-        let new = conffiles(&control_file(&control, "conffiles")?);
-        if new.is_empty() {
-            continue;
-        }
-        let old = database.conffile_hashes(package);
-        let own = |path: &String| paths.path(path);
-        let current = md5_sums(new.iter().map(own))?;
-        let edited: Vec<&String> = (new.iter())
-            .filter(|path| is_edited(old.get(path.as_str()).copied(), current.get(&own(path))))
-            .collect();
-        if edited.is_empty() {
-            continue;
-        }
-        let unpacked = directory.join("files");
-        unpack(deb, &unpacked, &edited)?;
-        let member = |path: &str| unpacked.join(path.trim_start_matches('/'));
-        let brought = md5_sums(edited.iter().map(|path| member(path)))?;
-        for path in edited {
-            let brought = brought
-                .get(&member(path))
-                .ok_or_else(|| io::Error::other(format!("{path} is not in its package")))?;
-            if would_ask(old.get(path.as_str()).copied(), current.get(&own(path)), brought) {
-                changed.insert(path.clone());
-            }
-        }
+        changed.extend(asked_about(paths, package, deb, &directory, database)?);
     }
     Ok((changed, questions))
 }
@@ -136,6 +123,62 @@ fn new_question(template: Template) -> NewQuestion {
         kind: template.kind,
         default: template.default.chars().take(MAX_DEFAULT).collect(),
     }
+}
+
+/// Returns the configuration files about which dpkg would ask for this .deb, whose control files are in `directory`.
+fn asked_about(
+    paths: &ClientPaths,
+    package: &PackageKey,
+    deb: &Path,
+    directory: &Path,
+    database: &Database,
+) -> io::Result<BTreeSet<String>> {
+    let new = conffiles(&control_file(&directory.join("control"), "conffiles")?);
+    let old = database.conffile_hashes(package);
+    let own = |path: &String| paths.path(path);
+    let current = md5_sums(new.iter().map(own))?;
+    let edited: Vec<&String> = (new.iter())
+        .filter(|path| is_edited(old.get(path.as_str()).copied(), current.get(&own(path))))
+        .collect();
+    let mut asked = BTreeSet::new();
+    if edited.is_empty() {
+        return Ok(asked);
+    }
+    let unpacked = directory.join("files");
+    unpack(deb, &unpacked, &edited)?;
+    let member = |path: &str| unpacked.join(path.trim_start_matches('/'));
+    let brought = md5_sums(edited.iter().map(|path| member(path)))?;
+    for path in edited {
+        let brought = brought
+            .get(&member(path))
+            .ok_or_else(|| io::Error::other(format!("{path} is not in its package")))?;
+        if would_ask(old.get(path.as_str()).copied(), current.get(&own(path)), brought) {
+            asked.insert(path.clone());
+        }
+    }
+    Ok(asked)
+}
+
+/// Returns the configuration files about which dpkg would ask for one .deb.
+pub(super) fn changed_by(
+    paths: &ClientPaths,
+    package: &PackageKey,
+    deb: PathBuf,
+    database: &Database,
+) -> io::Result<BTreeSet<String>> {
+    find(paths, &[(package, deb)], database).map(|(changed, _)| changed)
+}
+
+/// Returns those of the files that are others than the installed package brought; `brought` has the MD5 of each.
+pub(super) fn edited(
+    paths: &ClientPaths,
+    brought: &BTreeMap<&str, &str>,
+    files: &[&str],
+) -> io::Result<Vec<String>> {
+    let current = md5_sums(files.iter().map(|path| paths.path(path)))?;
+    let is_changed = |path: &&&str| is_edited(brought.get(**path).copied(), current.get(&paths.path(path)));
+    let changed = files.iter().filter(is_changed);
+    Ok(changed.map(|path| (*path).to_owned()).collect())
 }
 
 /// Whether a file is another than the one that the old package brought: changed, deleted, or there before any package had it.
@@ -325,7 +368,10 @@ mod tests {
         let database = Database::parse([status.as_str()]).unwrap();
         let mut plan = Plan::parse("Inst lab [1] (2 S:x [all])\n", "amd64").unwrap();
         // Without the .deb it cannot be told.
-        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::Keep), None);
+        assert_eq!(
+            asked_ahead(&paths, &plan, &database, &ConffileRules::default()),
+            None
+        );
         let bytes = fs::read(&deb).unwrap();
         plan.debs = vec![Download {
             file: "lab_2_all.deb".into(),
@@ -336,7 +382,7 @@ mod tests {
             .filter(|case| case.asks)
             .map(|case| format!("/etc/lab/{}", case.name))
             .collect();
-        let found = asked_ahead(&paths, &plan, &database, Conffiles::Keep).unwrap();
+        let found = asked_ahead(&paths, &plan, &database, &ConffileRules::default()).unwrap();
         assert_eq!(
             found.conffiles,
             ChangedConffiles::new(true, expected.into_iter().collect())
@@ -345,6 +391,9 @@ mod tests {
         // Another .deb under the same name is not the one of the plan.
         write(build.join("DEBIAN/templates"), &template("later", "boolean"));
         build_deb();
-        assert_eq!(asked_ahead(&paths, &plan, &database, Conffiles::New), None);
+        assert_eq!(
+            asked_ahead(&paths, &plan, &database, &ConffileRules::default()),
+            None
+        );
     }
 }
