@@ -1,7 +1,9 @@
 //! One call of apt-all: what it said of each host, and what the test expects of that.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::process::{Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
 
 use apu_proto::{Advice, Note};
 use apu_server::view::advice::advice_text;
@@ -13,8 +15,11 @@ use serde_json::Value;
 use crate::sandbox::only_child;
 use crate::tool::Finished;
 
-/// An apt-all that is still at work.
-pub struct Running(Child);
+/// An apt-all that is still at work. What it says is read meanwhile: a full pipe would stop it.
+pub struct Running {
+    id: u32,
+    ends: JoinHandle<io::Result<Output>>,
+}
 
 /// A text of an event; empty where it has none.
 fn text_of(value: &Value) -> &str {
@@ -28,13 +33,18 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self(command.spawn().expect("nsenter runs"))
+        let child = command.spawn().expect("nsenter runs");
+        Self {
+            id: child.id(),
+            ends: thread::spawn(|| child.wait_with_output()),
+        }
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn finish(self) -> Run {
-        Run::read(self.0.wait_with_output().expect("apt-all ends").into())
+        let output = self.ends.join().expect("a thread that waits");
+        Run::read(output.expect("apt-all ends").into())
     }
 
     /// Sends apt-all itself a signal.
@@ -45,7 +55,7 @@ impl Running {
 
     /// Kills apt-all where it has not ended yet.
     pub fn kill(&self) {
-        if let Ok(pid) = only_child(self.0.id()) {
+        if let Ok(pid) = only_child(self.id) {
             // It may end at this very moment.
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -56,7 +66,7 @@ impl Running {
     #[must_use]
     pub fn pid(&self) -> Pid {
         // The command is nsenter, which stays outside and has apt-all as its one child.
-        only_child(self.0.id()).expect("apt-all runs")
+        only_child(self.id).expect("apt-all runs")
     }
 }
 
