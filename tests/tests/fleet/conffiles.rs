@@ -51,7 +51,7 @@ fn a_configuration_file_is_decided_on_once_for_all_that_have_these_versions_and_
         assert_eq!(kept, "700\n");
     }
     assert!(text("web3") == "other\n" && has_dist("web3"));
-    let recorded = fleet.server().sh("apu runs").ok();
+    let recorded = fleet.server().sh("apu runs --verbose").ok();
     assert!(recorded.contains(&format!("conffile {FILE} new")), "{recorded}");
 
     // And back; a second time there is nothing to bring back.
