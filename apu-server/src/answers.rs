@@ -36,7 +36,7 @@ impl AnswerFiles {
     }
 }
 
-/// Bytes that nobody can know.
+/// Random bytes for the line of answers.
 pub(crate) fn salt() -> io::Result<AnswersSalt> {
     let mut bytes = [0; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;

@@ -61,8 +61,8 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Has the package's version take the place of each of these files that dpkg or ucf has kept and of which the policy says so. Those
-    /// that stay come back, with a note on each of the others.
+    /// Takes the package's version of those of these files that have the rule `new`; dpkg or ucf has kept the machine's. Returns the
+    /// files that stay as they were, and a note on each of the others.
     pub(super) fn take_new(&mut self, kept: Vec<String>) -> (Vec<String>, Vec<Note>) {
         let rules = self.policy.conffile_rules(&self.request);
         let (new, mut stay): (Vec<String>, Vec<String>) =

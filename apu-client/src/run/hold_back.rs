@@ -82,7 +82,7 @@ fn candidate(
     of_paths(rules, package.clone(), changed.into_iter())
 }
 
-/// A package that is held back for those of the files of which the policy says so.
+/// The package, held back for those of its files that have the rule `hold-back`.
 fn of_paths(
     rules: &ConffileRules,
     package: PackageKey,

@@ -1,7 +1,7 @@
 //! Marks of answers: HMAC-SHA256 by a key that is made of the push key's private half.
 //!
-//! Plans and the ledger have the mark in place of the value. Whoever reads them cannot try passwords without that key, which is no
-//! farther from the values than their own files are. With another push key each answer has another mark.
+//! Plans and the ledger have the mark in place of the value. To guess a password by its mark takes that key as well, which root alone can read, as
+//! the files with the answers. With another push key each answer has another mark.
 
 use std::fs::File;
 use std::io::{self, Read};

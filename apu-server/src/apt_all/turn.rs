@@ -13,6 +13,7 @@ use apu_site::Failure;
 use super::args::{Args, Shown};
 use super::begin::by;
 use super::planned::wanted;
+use super::protection::Protection;
 use super::push::{Push, not_a_request};
 use super::resume::request;
 use super::start::{Start, run_push};
@@ -80,6 +81,9 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
         if !unplanned.is_empty() {
             let plan = (request.clone().with([RequestOption::DryRun])).map_err(not_a_request)?;
             push.ask_all(Batch::of(Phase::Plan, &unplanned, &plan)).await;
+            // Nobody has seen what they would restart.
+            push.protection = Protection::of(context, push.args, &unplanned)?;
+            push.leave_out_protected(&plan, &unplanned).await;
             trials = wanted(&push.endings());
         }
         let mut kept_back = HashMap::new();

@@ -21,7 +21,7 @@ use crate::view::groups::set;
 use crate::view::paint::Paint;
 use crate::view::summary::told;
 
-/// Decide on a configuration file of which two versions are there, on all hosts of a target at once.
+/// Decide on a configuration file that exists in two versions, on all hosts of a target at once.
 ///
 /// The hosts are asked which versions they have, as by apt-all TARGET conffiles; these are shown, and a yes is asked for. A host whose
 /// versions are others by then leaves them alone. What a decision takes away is put into /var/lib/apu-client/conffiles on the host, for

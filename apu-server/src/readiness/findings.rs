@@ -1,4 +1,4 @@
-//! What stands between a machine and the next release: a function of what it says of itself and of what archives have.
+//! Decides what is in the way of a machine's upgrade to another release, from its status and from what archives have.
 
 use std::collections::{BTreeSet, HashMap};
 

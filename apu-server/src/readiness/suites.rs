@@ -13,6 +13,11 @@ use crate::child;
 /// apt's own helper; a part of the package apt.
 const HELPER: &str = "usr/lib/apt/apt-helper";
 
+/// From util-linux: no file of what it starts becomes longer than this. apt fetches a file to its end, however long, and a client has told the
+/// address; a Release file of Debian has 0.2 MB.
+const BOUNDED: &str = "usr/bin/prlimit";
+const LONGEST: &str = "--fsize=16000000";
+
 /// How long one question may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -85,8 +90,10 @@ fn fetched(root: &Path, suite: &Suite) -> io::Result<Had> {
     let mut why = String::new();
     for file in ["InRelease", "Release"] {
         let uri = format!("{}/dists/{}/{file}", suite.uri.trim_end_matches('/'), suite.suite);
-        let mut helper = Command::new(root.join(HELPER));
+        let mut helper = Command::new(root.join(BOUNDED));
         helper
+            .arg(LONGEST)
+            .arg(root.join(HELPER))
             .env("LC_ALL", "C.UTF-8")
             .args(["-o", "Acquire::Retries=1"])
             .args(["-o", "Acquire::http::Timeout=20"])

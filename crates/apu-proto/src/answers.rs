@@ -35,7 +35,7 @@ apu_debian::hex_value!(
 );
 
 apu_debian::hex_value!(
-    /// Bytes that nobody can know who has not seen the line.
+    /// Random bytes that are in the line with the answers and nowhere else.
     AnswersSalt,
     16,
     DigitsError

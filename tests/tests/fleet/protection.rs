@@ -46,3 +46,25 @@ fn where_services_are_protected_a_host_that_does_not_tell_what_restarts_is_skipp
     let wrong = fleet.plain_apt_all("db dist-upgrade --yes");
     assert_eq!(wrong.code, 2, "{wrong:?}");
 }
+
+#[test]
+fn a_host_that_gets_its_turn_later_is_not_restarted_unseen_either() {
+    let fleet = Fleet::of(["db1", "web1"]).up();
+    fleet.class("db", "db1\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
+    let settings = fleet.server().read("/etc/apu-server/apu.toml").unwrap();
+    let protected = format!("{settings}\n[ssh]\nconnect_timeout = 3\n[protect]\ndb = [\"postgresql@*\"]\n");
+    fleet.server().write("/etc/apu-server/apu.toml", &protected);
+    let db1 = fleet.host("db1");
+    db1.pull_the_cable();
+    let run = fleet.apt_all("default upgrade --yes --queue 8h");
+    run.ended("web1", "changed").ended("db1", "unreachable");
+
+    // It would do what web1 has done and stayed well with, and nobody has seen what that restarts here.
+    db1.plug_the_cable_in();
+    let turn = fleet.apu("queue run");
+    assert_eq!(db1.version_of("pkg-a").as_deref(), Some("1.0"), "{turn:?}");
+    let shown = fleet.apu("show @");
+    assert!(shown.stdout.contains("services are protected"), "{shown:?}");
+}
