@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = check
-.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential torture point-release fuzz demo playground bench bench-index bench-ledger audit clean deps
+.PHONY: check quick fmt shell clippy doc unit deb fleet packaging reproducible fresh independent differential torture check-long point-release fuzz demo playground bench bench-index bench-ledger audit clean deps
 
 deps:
 	@scripts/install-deps check
@@ -63,6 +63,10 @@ differential: deps deb
 torture: deps deb
 	APU_TORTURE=$${APU_TORTURE:-300} APU_TRIALS=$${APU_TRIALS:-500} APU_KILLS=$${APU_KILLS:-100} \
 	    scripts/cargo-release test --workspace --test fleet -- --nocapture torture:: trials:: ledger::a_run_whose_apt_all_is_killed
+
+# Tests that `make check` bounds, whole: twelve ways of broken sources on each release alone, and as many clients as README's figures name.
+check-long: deps deb
+	APU_LONG=1 scripts/cargo-release test --workspace --test fleet -- --nocapture broken_sources:: republish:: proxies::
 
 # Debian's own packages in a machine with systemd, from their oldest version in the archive to the newest: what a plan tells of services,
 # against what then happens to them. Fetches tens of megabytes.

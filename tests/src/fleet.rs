@@ -66,6 +66,21 @@ impl Plan {
         self
     }
 
+    /// Of these suites in turn.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn suites(mut self, suites: &[Suite]) -> Self {
+        self.suites = self
+            .names
+            .iter()
+            .cloned()
+            .zip(suites.iter().copied().cycle())
+            .collect();
+        assert!(!self.suites.is_empty(), "no suite");
+        self
+    }
+
     /// With more than the plain root has.
     pub const fn flavour(mut self, flavour: Flavour) -> Self {
         self.flavour = flavour;

@@ -16,6 +16,7 @@
 
 #![allow(clippy::print_stderr, reason = "a step that takes minutes is announced")]
 
+mod bounds;
 pub mod figures;
 mod fleet;
 mod gpg;
@@ -40,6 +41,7 @@ mod vendor;
 mod watch;
 mod web;
 
+pub use bounds::in_check_or_long;
 pub use fleet::{Fleet, Plan};
 pub use gpg::Gpg;
 pub use holds::let_hold_end;

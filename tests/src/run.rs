@@ -47,6 +47,12 @@ impl Running {
         Run::read(output.expect("apt-all ends").into())
     }
 
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ends.is_finished()
+    }
+
     /// Sends apt-all itself a signal.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {

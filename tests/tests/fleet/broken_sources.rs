@@ -6,7 +6,7 @@
 
 mod on_the_client;
 
-use apu_tests::{Finished, Fleet, Host, Suite};
+use apu_tests::{Finished, Fleet, Host, Suite, in_check_or_long};
 
 use on_the_client::{
     a_broken_preference, one_archive_by_both, one_host_first, sources_of_other_releases,
@@ -33,6 +33,12 @@ fn change(fleet: &Fleet, number: u16) {
 
 fn data(host: &Host) -> String {
     host.version_of("apu-data").expect("an apu-data")
+}
+
+/// The code name of its Debian release.
+fn release(host: &Host) -> String {
+    let name = host.sh(". /etc/os-release && echo $VERSION_CODENAME").ok();
+    name.trim().to_owned()
 }
 
 /// Whether apt reads its sources, by apt's own word.
@@ -234,8 +240,8 @@ fn the_sites_archive_in_other_words(fleet: &Fleet) {
     all_work(fleet, "the site's archive in other words");
 }
 
-fn up<const N: usize>(suite: Suite, clients: [&str; N]) -> Fleet {
-    let fleet = Fleet::of(clients).suite(suite).up();
+fn up<const N: usize>(suites: &[Suite], clients: [&str; N]) -> Fleet {
+    let fleet = Fleet::of(clients).suites(suites).up();
     let keyring = fleet.host("one").command("cat").arg(KEYRING).output().unwrap();
     let server = fleet.server();
     server.write_bytes(KEYRING, &keyring.stdout);
@@ -245,57 +251,51 @@ fn up<const N: usize>(suite: Suite, clients: [&str; N]) -> Fleet {
     fleet
 }
 
-fn none_is_locked_out(suite: Suite) {
-    let fleet = up(suite, ["one", "two"]);
-    an_embedded_key(&fleet);
-    a_vendors_own_source(&fleet);
-    drop(fleet);
-    let fleet = up(suite, ["one", "two", "three", "four", "five", "six", "seven"]);
-    the_sites_archive_in_other_words(&fleet);
-}
-
-fn a_fault_is_named_and_mended(suite: Suite) {
-    let fleet = up(suite, ["one", "two"]);
-    a_broken_preference(&fleet);
-    one_host_first(&fleet);
-    sources_of_other_releases(&fleet, suite.name());
-    drop(fleet);
-    let fleet = up(suite, ["one", "two", "three", "four", "five"]);
-    the_machines_own_fault(&fleet);
-    one_archive_by_both(&fleet, suite.name());
+/// The suites of a fleet's clients: all of them in one fleet, or each of them alone.
+fn suites() -> Vec<Vec<Suite>> {
+    in_check_or_long(
+        vec![vec![Suite::Trixie, Suite::Bullseye, Suite::Bookworm]],
+        Suite::ALL.map(|suite| vec![suite]).to_vec(),
+    )
 }
 
 #[test]
 fn what_would_stop_apt_is_refused_on_the_server() {
-    on_the_server(&up(Suite::default(), ["one", "two"]));
+    on_the_server(&up(&[Suite::default()], ["one", "two"]));
 }
 
 #[test]
-fn none_is_locked_out_by_sources_on_bullseye() {
-    none_is_locked_out(Suite::Bullseye);
+fn none_is_locked_out_by_sources_that_come_with_apu_data_or_a_package() {
+    for suites in suites() {
+        let fleet = up(&suites, ["one", "two", "three"]);
+        an_embedded_key(&fleet);
+        a_vendors_own_source(&fleet);
+    }
 }
 
 #[test]
-fn none_is_locked_out_by_sources_on_bookworm() {
-    none_is_locked_out(Suite::Bookworm);
+fn none_is_locked_out_by_the_sites_archive_in_other_words() {
+    for suites in suites() {
+        let fleet = up(&suites, ["one", "two", "three", "four", "five", "six", "seven"]);
+        the_sites_archive_in_other_words(&fleet);
+    }
 }
 
 #[test]
-fn none_is_locked_out_by_sources_on_trixie() {
-    none_is_locked_out(Suite::Trixie);
+fn a_fault_of_the_machines_own_is_named_and_mended() {
+    for suites in suites() {
+        let fleet = up(&suites, ["one", "two", "three", "four", "five"]);
+        the_machines_own_fault(&fleet);
+        one_archive_by_both(&fleet);
+    }
 }
 
 #[test]
-fn a_fault_of_the_machines_own_is_named_and_mended_on_bullseye() {
-    a_fault_is_named_and_mended(Suite::Bullseye);
-}
-
-#[test]
-fn a_fault_of_the_machines_own_is_named_and_mended_on_bookworm() {
-    a_fault_is_named_and_mended(Suite::Bookworm);
-}
-
-#[test]
-fn a_fault_of_the_machines_own_is_named_and_mended_on_trixie() {
-    a_fault_is_named_and_mended(Suite::Trixie);
+fn one_host_proves_what_the_others_get() {
+    for suites in suites() {
+        let fleet = up(&suites, ["one", "two"]);
+        a_broken_preference(&fleet);
+        one_host_first(&fleet);
+        sources_of_other_releases(&fleet);
+    }
 }

@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use apu_tests::{Fleet, Host};
-
-const CLIENTS: usize = 50;
-const PUBLICATIONS: usize = 200;
+use apu_tests::{Fleet, Host, in_check_or_long};
 
 /// What every client is to have done between the first publication and the last.
 const UPDATES: usize = 4;
@@ -78,8 +75,9 @@ impl Updating<'_> {
 }
 
 #[test]
-fn fifty_clients_update_while_the_archive_is_published_two_hundred_times() {
-    let fleet = Fleet::of_size(CLIENTS).up();
+fn clients_update_while_the_archive_is_published_again_and_again() {
+    let (size, enough) = in_check_or_long((16, 80), (50, 200));
+    let fleet = Fleet::of_size(size).up();
     let server = fleet.server();
     let debs = ["site-a", "site-b", "site-c"].map(|name| fleet.small_deb(name, "1.0"));
     let clients: Vec<_> = fleet
@@ -109,7 +107,7 @@ fn fifty_clients_update_while_the_archive_is_published_two_hundred_times() {
             .map(|client| scope.spawn(|| client.until(&over)))
             .collect();
         // Where the machine is slow, there are more publications rather than a client that updates in peace.
-        while wrong.is_empty() && (publications < PUBLICATIONS || slowest() < UPDATES) {
+        while wrong.is_empty() && (publications < enough || slowest() < UPDATES) {
             wrong.extend(publish(server, &debs, publications).err());
             publications += 1;
             if threads.iter().any(thread::ScopedJoinHandle::is_finished) {
@@ -137,7 +135,7 @@ fn fifty_clients_update_while_the_archive_is_published_two_hundred_times() {
         .map(|client| client.news.load(Ordering::Relaxed))
         .sum();
     println!(
-        "{publications} publications; {updates} updates by {CLIENTS} clients, at least {} by each; {news} saw something new",
+        "{publications} publications; {updates} updates by {size} clients, at least {} by each; {news} saw something new",
         slowest()
     );
     // Otherwise they would have raced with nobody.

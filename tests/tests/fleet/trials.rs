@@ -6,7 +6,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use apu_tests::{Fleet, Host};
+use apu_tests::{Fleet, Host, Running};
 
 const HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 
@@ -57,13 +57,18 @@ fn has(host: &Host) -> (String, String) {
     )
 }
 
+/// Waits for what a run is to do.
 #[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
+fn wait_until(running: Running, what: &str, condition: impl Fn() -> bool) -> Running {
+    let patience = Instant::now() + Duration::from_secs(300);
     while !condition() {
+        if running.has_ended() && !condition() {
+            panic!("never: {what}: {:?}", running.finish().finished());
+        }
         assert!(Instant::now() < patience, "never: {what}");
         sleep(Duration::from_millis(20));
     }
+    running
 }
 
 /// The archive moves, and some of the hosts have fetched its lists since, as their own timers would.
@@ -110,7 +115,8 @@ fn nobody_installs_what_was_not_planned_and_tested_whenever_the_archive_moves() 
                     _ => ("--parallel 1", "web2"),
                 };
                 let running = fleet.start_apt_all(&format!("web upgrade --yes {options}"));
-                wait_until(first, || has(fleet.host(first)).0 == planned);
+                let what = format!("{planned} on {first}");
+                let running = wait_until(running, &what, || has(fleet.host(first)).0 == planned);
                 moves(&fleet, (&next, "next"), who);
                 running.finish();
             }

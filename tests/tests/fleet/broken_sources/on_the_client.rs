@@ -1,8 +1,10 @@
 //! Faults of a client's own configuration of apt, and sources that it has beside those of apu-data.
 
+use std::collections::BTreeSet;
+
 use apu_tests::Fleet;
 
-use super::{KEYRING, LIST, all_update, all_work, apt_reads, change, data, push};
+use super::{KEYRING, LIST, all_update, all_work, apt_reads, change, data, push, release};
 
 /// Sources of the machine's own that stop apt by themselves, each client's in another way: apu-data arrives all the same, and
 /// says where the fault is. `two` has none.
@@ -83,8 +85,9 @@ pub(super) fn a_broken_preference(fleet: &Fleet) {
 }
 
 /// A source of another release stays off, by whatever name; a keyring is found by either of its names.
-pub(super) fn sources_of_other_releases(fleet: &Fleet, release: &str) {
-    let server = fleet.server();
+pub(super) fn sources_of_other_releases(fleet: &Fleet) {
+    let (server, one) = (fleet.server(), fleet.host("one"));
+    let release = release(one);
     let mut text = String::new();
     for suite in ["sid", "testing", "unstable", "stretch", "nextone"] {
         text += &format!("deb http://mirror.example.org/debian {suite} main\n").replace(
@@ -105,7 +108,6 @@ pub(super) fn sources_of_other_releases(fleet: &Fleet, release: &str) {
     server.write(LIST, &text);
     let said = push(fleet);
     assert_eq!(said.code, 0, "{said:?}");
-    let one = fleet.host("one");
     let sources = one.read("/etc/apt/sources.list.d/apu.sources").expect("sources");
     let suites: Vec<&str> = sources
         .lines()
@@ -113,7 +115,7 @@ pub(super) fn sources_of_other_releases(fleet: &Fleet, release: &str) {
         .collect();
     assert_eq!(
         suites,
-        ["./", "nodistro", "bionic", release, &format!("{release}-x")],
+        ["./", "nodistro", "bionic", &release, &format!("{release}-x")],
         "{sources}"
     );
     let mut keyrings = 0;
@@ -175,13 +177,22 @@ pub(super) fn one_host_first(fleet: &Fleet) {
 
 /// A client has an archive of apu-data's under another spelling, or its sources alone, each in another way: the archive is
 /// there either way. `two` has none.
-pub(super) fn one_archive_by_both(fleet: &Fleet, release: &str) {
+pub(super) fn one_archive_by_both(fleet: &Fleet) {
     const MINE: &str = "/etc/apt/sources.list.d/mine.list";
-    let debians = format!(
-        "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example.org/debian {release}-y main\n"
-    );
+    let debians = |release: &str| {
+        format!(
+            "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example.org/debian {release}-y main\n"
+        )
+    };
+    let releases: BTreeSet<String> = fleet.clients().map(release).collect();
     let ours = [
-        ("http://mirror.example.org/debian", format!("deb {debians}")),
+        (
+            "http://mirror.example.org/debian",
+            releases
+                .iter()
+                .map(|release| format!("deb {}", debians(release)))
+                .collect(),
+        ),
         (
             "file:/srv/vendor",
             "deb [signed-by=/usr/share/keyrings/other.gpg] file:/srv/vendor ./\n".to_owned(),
@@ -193,10 +204,14 @@ pub(super) fn one_archive_by_both(fleet: &Fleet, release: &str) {
     ];
     // The client, its source, and the address of apu-data's source that is left out there, if one is.
     let theirs = [
-        ("one", format!("deb-src {debians}"), None),
+        (
+            "one",
+            format!("deb-src {}", debians(&release(fleet.host("one")))),
+            None,
+        ),
         (
             "three",
-            format!("deb {debians}"),
+            format!("deb {}", debians(&release(fleet.host("three")))),
             Some("http://mirror.example.org/debian"),
         ),
         (
