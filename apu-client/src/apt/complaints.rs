@@ -121,6 +121,18 @@ impl Complaints {
         }
     }
 
+    /// Adds what apu-client itself did about a package's script.
+    pub(crate) fn add_own(&mut self, text: &str) {
+        if self.list.len() < MAX_COMPLAINTS {
+            self.list.push(Complaint {
+                kind: Kind::Dpkg,
+                text: shortened(text, MAX_TEXT),
+                cause: String::new(),
+                is_repeated: false,
+            });
+        }
+    }
+
     fn add_cause(&mut self, cause: &str) {
         let Some(last) = self.list.last_mut() else {
             return;

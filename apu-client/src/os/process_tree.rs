@@ -16,6 +16,8 @@ const MAX_SIZE: u64 = 4096;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) pid: i32,
+    /// The process that started it.
+    pub(crate) parent: i32,
     /// The name of its program, of at most 15 bytes, as it chose it.
     pub(crate) name: String,
     /// The processor time that it has used, in the kernel's ticks.
@@ -35,15 +37,13 @@ pub(crate) fn tree(root: Pid) -> io::Result<Vec<Member>> {
             continue;
         };
         // One that has ended meanwhile is none.
-        let Some((parent, member)) =
-            bounded(&format!("/proc/{pid}/stat")).and_then(|stat| member(pid, &stat))
-        else {
+        let Some(member) = bounded(&format!("/proc/{pid}/stat")).and_then(|stat| member(pid, &stat)) else {
             continue;
         };
         if pid == root.as_raw() {
             tree.push(member);
         } else {
-            children.entry(parent).or_default().push(member);
+            children.entry(member.parent).or_default().push(member);
         }
     }
     let mut place = 0;
@@ -63,7 +63,7 @@ pub(crate) fn waits_in(pid: i32) -> String {
 }
 
 /// Parses `/proc/PID/stat`; none for a zombie. The name in field 2 may contain anything, so fields are counted from its end.
-fn member(pid: i32, stat: &str) -> Option<(i32, Member)> {
+fn member(pid: i32, stat: &str) -> Option<Member> {
     let (start, rest) = stat.rsplit_once(')')?;
     let name = start.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -71,8 +71,12 @@ fn member(pid: i32, stat: &str) -> Option<(i32, Member)> {
         return None;
     }
     let number = |field: usize| fields.get(field)?.parse::<u64>().ok();
-    let ticks = number(11)?.saturating_add(number(12)?);
-    Some((fields.get(1)?.parse().ok()?, Member { pid, name, ticks }))
+    Some(Member {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        name,
+        ticks: number(11)?.saturating_add(number(12)?),
+    })
 }
 
 fn bounded(path: &str) -> Option<String> {
@@ -120,10 +124,11 @@ mod tests {
         let stat = "7 (a) S (b) S 5 7 7 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 1 0 4242 0";
         let expected = Member {
             pid: 7,
+            parent: 5,
             name: "a) S (b".into(),
             ticks: 42,
         };
-        assert_eq!(member(7, stat), Some((5, expected)));
+        assert_eq!(member(7, stat), Some(expected));
         assert_eq!(member(7, &stat.replace(") S 5", ") Z 5")), None);
         assert_eq!(member(7, "7 (a) S"), None);
     }

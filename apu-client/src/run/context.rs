@@ -73,7 +73,7 @@ impl Run<'_> {
             program,
             arguments,
             environment,
-            self.policy.stall_after(),
+            self.policy.stall_limits(),
         )
         .map_err(|error| Refusal::fault_at(Action::RunProgram, program.as_ref(), &error))
     }

@@ -7,18 +7,19 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use apu_proto::Frame;
+use apu_proto::{Frame, StalledProcess};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::run_dir::{Log, RunDir};
-use super::stall::StallWatch;
+use super::stall::{Measure, StallLimits, StallWatch};
 use super::tail::Tail;
 use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
 use crate::os::process::Process;
-use crate::os::process_tree::tree;
+use crate::os::process_tree::{Member, tree};
 use crate::os::signals::Signals;
 use crate::os::spawn::{self, Exit, Streams};
 
@@ -50,8 +51,8 @@ const MAX_REPORTED: u64 = 4 * 1024 * 1024;
 /// Bytes that a frame adds to the line that it carries.
 const FRAME_OVERHEAD: u64 = 31;
 
-/// Runs a program to its end, whatever signals come meanwhile. Where it and all that it started show no sign of life for as long as
-/// `stall_after`, that is told.
+/// Runs a program to its end, whatever signals come meanwhile. Where it and all that it started show no sign of life for too long, that is
+/// told, or ended.
 pub(crate) fn run(
     run_dir: &RunDir,
     log: &mut Log,
@@ -59,7 +60,7 @@ pub(crate) fn run(
     program: &str,
     arguments: &[String],
     environment: &[&str],
-    stall_after: Option<Duration>,
+    limits: StallLimits,
 ) -> io::Result<Completed> {
     let open = |name: &str| {
         let path = run_dir.path(name);
@@ -85,7 +86,7 @@ pub(crate) fn run(
     let pid = spawn::spawn(program, arguments, environment, streams)?;
     note_process(run_dir, pid);
     let mut stop_reported = signals.stop_requested();
-    let mut stall = stall_after.map(|limit| StallWatch::new(limit, Instant::now()));
+    let mut stall = StallWatch::new(limits, Instant::now());
     let exit = loop {
         if let Some(exit) = spawn::poll(pid) {
             break exit;
@@ -97,15 +98,19 @@ pub(crate) fn run(
             log.frame(&Frame::Line { text });
         }
         let is_news = reader.read_new(log, false);
-        if let Some(stall) = &mut stall {
-            let now = Instant::now();
-            if is_news {
-                stall.is_alive(now);
-            }
-            // Processes that cannot be looked at are none that hang.
-            if let Some(frame) = stall.look(now, || tree(pid).unwrap_or_default()) {
-                log.frame(&frame);
-            }
+        let now = Instant::now();
+        if is_news {
+            stall.is_alive(now);
+        }
+        // Processes that cannot be looked at are none that hang.
+        match stall.look(now, || tree(pid).unwrap_or_default()) {
+            Some(Measure::Tell(frame)) => log.frame(&frame),
+            Some(Measure::End {
+                seconds,
+                processes,
+                signal,
+            }) => reader.end(log, seconds, &processes, signal),
+            None => {}
         }
         if reader.output.disk_usage() > MAX_REPORTED {
             if reader.output.has_unread() {
@@ -150,6 +155,28 @@ struct OutputReader {
 }
 
 impl OutputReader {
+    /// Sends processes a signal, and tells it as what went wrong.
+    fn end(&mut self, log: &mut Log, seconds: u64, processes: &[Member], signal: Signal) {
+        let named = processes
+            .iter()
+            .map(|member| format!("{} ({})", member.name, member.pid));
+        let named: Vec<String> = named.take(StalledProcess::MOST).collect();
+        let what = match signal {
+            Signal::SIGKILL => "killed",
+            _ => "ended",
+        };
+        let named = named.join(", ");
+        let text = format!(
+            "apu-client {what} {named}: no sign of life for {seconds} s (end_stalled in policy.toml)"
+        );
+        self.complaints.add_own(&text);
+        log.frame(&Frame::Line { text });
+        for member in processes {
+            // It may have ended at this very moment.
+            let _ = kill(Pid::from_raw(member.pid), signal);
+        }
+    }
+
     /// Logs what is new, and returns whether there was any output. `all` includes a last line without an end.
     fn read_new(&mut self, log: &mut Log, all: bool) -> bool {
         let lines = self.output.lines(all);
@@ -183,15 +210,17 @@ impl OutputReader {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::os::paths::ClientPaths;
     use crate::run::run_dir::Claim;
 
     fn run_script(script: &str) -> (Completed, String) {
-        run_watched(script, None)
+        run_watched(script, StallLimits::default())
     }
 
-    fn run_watched(script: &str, stall_after: Option<Duration>) -> (Completed, String) {
+    fn run_watched(script: &str, limits: StallLimits) -> (Completed, String) {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
         let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
@@ -202,16 +231,7 @@ mod tests {
         // Signals are blocked for a thread, so this test's own must not keep them.
         let worker = std::thread::spawn(move || {
             let (mut log, mut signals) = (run_dir.start_log().unwrap(), Signals::block().unwrap());
-            let completed = run(
-                &run_dir,
-                &mut log,
-                &mut signals,
-                "/bin/sh",
-                &script,
-                &[],
-                stall_after,
-            )
-            .unwrap();
+            let completed = run(&run_dir, &mut log, &mut signals, "/bin/sh", &script, &[], limits).unwrap();
             (completed, fs::read_to_string(run_dir.path("log")).unwrap())
         });
         worker.join().unwrap()
@@ -242,8 +262,7 @@ mod tests {
 
     #[test]
     fn a_program_that_hangs_is_told_with_what_it_started() {
-        let limit = Some(Duration::from_millis(300));
-        let (completed, log) = run_watched("echo begun; /bin/sleep 2; echo done", limit);
+        let (completed, log) = run_watched("echo begun; /bin/sleep 2; echo done", told_after(300));
         assert_eq!(completed.exit, Exit::Code(0));
         let stalled: Vec<Frame> = (log.lines())
             .filter_map(|line| Frame::from_line(line.as_bytes()).ok())
@@ -260,13 +279,35 @@ mod tests {
 
     #[test]
     fn a_program_that_prints_now_and_then_does_not_hang() {
-        let limit = Some(Duration::from_secs(2));
+        let limit = told_after(2000);
         let prints = "exec /usr/bin/perl -e '$| = 1; for (1 .. 17) { select(undef, undef, undef, 0.3); print \"x\\n\" }'";
         let (completed, log) = run_watched(prints, limit);
         assert_eq!(completed.exit, Exit::Code(0));
         assert!(!log.contains("stalled"), "{log}");
         // The same without a word.
         assert!(run_watched("exec /bin/sleep 5", limit).1.contains("stalled"));
+    }
+
+    fn told_after(milliseconds: u64) -> StallLimits {
+        StallLimits {
+            tell: Some(Duration::from_millis(milliseconds)),
+            end: None,
+        }
+    }
+
+    #[test]
+    fn what_a_program_waits_for_in_vain_is_ended_and_the_program_goes_on() {
+        let limits = StallLimits {
+            tell: None,
+            end: Some(Duration::from_millis(500)),
+        };
+        let (completed, log) = run_watched("/bin/sleep 1000; echo \"sleep: $?\"", limits);
+        assert_eq!(completed.exit, Exit::Code(0));
+        assert!(log.contains("sleep: 143"), "{log}");
+        assert_eq!(completed.complaints.len(), 1, "{completed:?}");
+        let told = &completed.complaints[0].text;
+        assert!(told.starts_with("apu-client ended sleep ("), "{told}");
+        assert!(told.ends_with("s (end_stalled in policy.toml)"), "{told}");
     }
 
     #[test]

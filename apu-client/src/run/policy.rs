@@ -10,6 +10,7 @@ use apu_proto::{Cause, ConffileDecision, Operation, Reason, Request};
 use serde::Deserialize;
 
 use super::conffile_rules::ConffileRules;
+use super::stall::StallLimits;
 use crate::os::paths::ClientPaths;
 
 /// The policy. Each key has a default; an unknown key is an error.
@@ -28,6 +29,8 @@ pub(crate) struct Policy {
     maintenance: Windows,
     /// After how many seconds without a sign of life a run is said to have stalled; 0 is never.
     stall_after: u32,
+    /// After how many such seconds what it waits for is ended; 0 is never.
+    end_stalled: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -96,6 +99,7 @@ impl Default for Policy {
             install: Install::default(),
             maintenance: Windows::default(),
             stall_after: 120,
+            end_stalled: 0,
         }
     }
 }
@@ -134,9 +138,13 @@ impl Policy {
         Self::parse(&text)
     }
 
-    /// After how long a run without a sign of life is said to have stalled; none where that is not to be told.
-    pub(crate) fn stall_after(&self) -> Option<Duration> {
-        (self.stall_after > 0).then(|| Duration::from_secs(self.stall_after.into()))
+    /// After how long a run without a sign of life is said to have stalled, and what it waits for is ended.
+    pub(crate) fn stall_limits(&self) -> StallLimits {
+        let limit = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+        StallLimits {
+            tell: limit(self.stall_after),
+            end: limit(self.end_stalled),
+        }
     }
 
     /// Whether the server may answer questions of the packages that it has installed.

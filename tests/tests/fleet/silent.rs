@@ -267,3 +267,32 @@ fn a_script_that_hangs_is_told_while_it_hangs_with_what_it_waits_for() {
     assert_eq!(names[names.len() - 2..], ["hangs.postinst", "sleep"], "{first}");
     assert!(stalls.len() < 3, "{stalls:?}");
 }
+
+#[test]
+fn a_script_that_hangs_is_ended_where_the_policy_says_so_and_dpkg_tells_that_it_failed() {
+    let fleet = Fleet::of(["web1"]).up();
+    let web1 = fleet.host("web1");
+    // One that does not end when it is asked to, either.
+    let hangs = HANGS.replace("sleep 12", "trap : TERM; while :; do sleep 1000; done");
+    assert_ne!(hangs, HANGS);
+    fleet.server().sh(&hangs).ok();
+    let policy = web1.read("/etc/apu-client/policy.toml").unwrap();
+    web1.write(
+        "/etc/apu-client/policy.toml",
+        &format!("end_stalled = 3\n{policy}"),
+    );
+    fleet.apt_all("web1 update").exited(0);
+    let run = fleet.apt_all("web1 install hangs --yes");
+    run.ended("web1", "failed")
+        .because("web1", "apu-client ended hangs.postinst (")
+        .because("web1", "end_stalled in policy.toml")
+        .because("web1", "was killed by signal")
+        .exited(1);
+    assert_eq!(web1.version_of("hangs"), None);
+    // It is half-configured, which is told, and the next run mends what can be mended.
+    web1.write("/etc/apu-client/policy.toml", &policy);
+    web1.sh("printf '#!/bin/sh\\nexit 0\\n' >/var/lib/dpkg/info/hangs.postinst")
+        .ok();
+    fleet.apt_all("web1 upgrade --yes").exited(0);
+    assert_eq!(web1.version_of("hangs").as_deref(), Some("1.0"));
+}
