@@ -1,11 +1,12 @@
 //! The ledger as apt-all uses it: opened for a run to be recorded, the hosts of a run as a target, and who holds a host.
 
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 
 use apu_archive::quote;
 use apu_fleet::{HostName, Outcome, ServerAdvice, ServerCause, ServerReason, fold, package_words};
-use apu_ledger::{Lease, Ledger, LedgerError, RunRef, RunRefError, RunStatus};
+use apu_ledger::{Conflict, Ledger, LedgerError, RunRef, RunRefError, RunStatus};
 use apu_proto::Request;
 use apu_site::{Failure, Site};
 use jiff::Timestamp;
@@ -70,8 +71,10 @@ pub(crate) fn is_meant(outcome: Option<Outcome>, how: &str) -> bool {
     }
 }
 
-/// Why a host is not asked that another run holds.
-pub(crate) fn reason(lease: &Lease, request: &Request) -> ServerReason {
+/// Why a host is not asked that another run holds, or another one of whose exclusive group.
+pub(crate) fn reason(conflict: &Conflict, request: &Request) -> ServerReason {
+    let lease = &conflict.lease;
+    let other = lease.exclusive.clone().filter(|_| lease.host != conflict.host);
     let (run, operation, by) = (
         lease.run.number.to_string(),
         lease.run.operation.clone(),
@@ -83,22 +86,49 @@ pub(crate) fn reason(lease: &Lease, request: &Request) -> ServerReason {
             operation: request.operation(),
             packages: package_words(request.packages()),
         };
-        return ServerReason::from(ServerCause::HeldByRun { run, operation, by }).advise(advice);
+        let cause = match other {
+            Some(group) => ServerCause::GroupHeldByRun {
+                host: lease.host.to_string(),
+                group,
+                run,
+                operation,
+                by,
+            },
+            None => ServerCause::HeldByRun { run, operation, by },
+        };
+        return ServerReason::from(cause).advise(advice);
     }
     let advice = ServerAdvice::ResumeRun { run: run.clone() };
-    ServerReason::from(ServerCause::UnknownSinceRun { run, operation, by }).advise(advice)
+    let cause = match other {
+        Some(group) => ServerCause::GroupUnknownSinceRun {
+            host: lease.host.to_string(),
+            group,
+            run,
+            operation,
+            by,
+        },
+        None => ServerCause::UnknownSinceRun { run, operation, by },
+    };
+    ServerReason::from(cause).advise(advice)
 }
 
-/// Says which hosts another run holds: the first of those runs, with all of its hosts.
-pub(crate) fn held(leases: &[Lease], now: Timestamp) -> Failure {
-    let Some(first) = leases.first() else {
+/// Says which hosts another run holds that are in the way: the first of those runs, with all of its hosts.
+pub(crate) fn held(conflicts: &[Conflict], now: Timestamp) -> Failure {
+    let Some(Conflict { lease: first, host }) = conflicts.first() else {
         return Failure::machine("another run holds the hosts");
     };
     let run = &first.run;
-    let names: Vec<&HostName> = (leases.iter())
+    let names: BTreeSet<&HostName> = (conflicts.iter())
+        .map(|conflict| &conflict.lease)
         .filter(|lease| lease.run.number == run.number)
         .map(|lease| &lease.host)
         .collect();
+    let group = match &first.exclusive {
+        Some(group) if first.host != *host => {
+            format!("; no other host of the exclusive group {group} changes meanwhile")
+        }
+        _ => String::new(),
+    };
     let hosts = fold(names.iter().map(|host| host.as_str()));
     let is = if names.len() == 1 { "is" } else { "are" };
     let ago = now.duration_since(first.since).as_secs();
@@ -111,7 +141,7 @@ pub(crate) fn held(leases: &[Lease], now: Timestamp) -> Failure {
             .map(|owner| format!(", process {}", owner.pid))
             .unwrap_or_default();
         return Failure::machine(format!("{hosts} {is} at work in run {}", run.number))
-            .why(format!("{by} began it {ago} ago: {operation}{pid}"))
+            .why(format!("{by} began it {ago} ago: {operation}{pid}{group}"))
             .advise(format!("apu wait {}", run.number));
     }
     Failure::machine(format!(
@@ -119,7 +149,7 @@ pub(crate) fn held(leases: &[Lease], now: Timestamp) -> Failure {
         run.number
     ))
     .why(format!(
-        "{by} began it {ago} ago, and apt-all was killed there: {operation}"
+        "{by} began it {ago} ago, and apt-all was killed there: {operation}{group}"
     ))
     .advise(format!(
         "apu resume {}, which finds out and goes on, or apu unlock {hosts}",

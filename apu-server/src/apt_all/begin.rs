@@ -1,6 +1,6 @@
 //! Begins the run of a push: what its hosts are about to be asked is in the ledger before one of them is.
 
-use apu_fleet::{Batch, random_bits};
+use apu_fleet::{Batch, Task, random_bits};
 use apu_ledger::{BeginError, Work};
 use apu_proto::{Operation, Request, RequestOption, RunId};
 use apu_site::{Failure, say};
@@ -49,10 +49,15 @@ impl Push<'_> {
             .tasks
             .iter()
             .map(|task| (&task.host.name, task.trial.as_deref()));
-        let work = work.for_hosts(planned);
+        let mut work = work.for_hosts(planned);
+        if request.operation().is_planned() {
+            let group =
+                |task: &Task| Some((task.host.name.clone(), task.host.exclusive.as_ref()?.to_string()));
+            work.exclusive = batch.tasks.iter().filter_map(group).collect();
+        }
         let is_new = recorder.number().is_none();
         let (number, held_by_others) = recorder.begin(run, &work).map_err(|error| match error {
-            BeginError::Held(leases) => held(&leases, Timestamp::now()),
+            BeginError::Held(conflicts) => held(&conflicts, Timestamp::now()),
             error @ BeginError::GoneOnWith(_) => {
                 Failure::words(error.to_string()).advise("apu runs, which lists them")
             }
@@ -65,7 +70,7 @@ impl Push<'_> {
         batch.held.extend(
             held_by_others
                 .iter()
-                .map(|lease| (lease.host.clone(), reason(lease, request))),
+                .map(|conflict| (conflict.host.clone(), reason(conflict, request))),
         );
         // Events name the run themselves.
         if is_new && !(self.args.shown.json || self.args.shown.quiet) {

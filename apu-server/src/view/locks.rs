@@ -73,6 +73,7 @@ mod tests {
 
     fn lease(host: &str, status: RunStatus, is_open: bool) -> Lease {
         Lease {
+            exclusive: None,
             host: host.parse().unwrap(),
             run: Run {
                 status,

@@ -200,6 +200,25 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         ServerCause::UnknownSinceRun { run, operation, by } => format!(
             "not asked: run {run} of {by} was broken off while it was at work there, and how it ended is not known: {operation}"
         ),
+        ServerCause::GroupHeldByRun {
+            host,
+            group,
+            run,
+            operation,
+            by,
+        } => format!(
+            "not asked: run {run} of {by} is at work on {host}, which is of the exclusive group {group} as well: {operation}"
+        ),
+        ServerCause::GroupUnknownSinceRun {
+            host,
+            group,
+            run,
+            operation,
+            by,
+        } => format!(
+            "not asked: run {run} of {by} was broken off while it was at work on {host}, which is of the exclusive group {group} as well, \
+             and how it ended is not known: {operation}"
+        ),
         ServerCause::NotRecorded { why } => {
             format!("not asked: this machine could not write down what it was about to do: {why}")
         }

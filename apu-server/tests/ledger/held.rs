@@ -55,7 +55,7 @@ fn the_ledger_is_checked_and_the_oldest_runs_go() {
     );
     let connection = rusqlite::Connection::open(site.path().join("var/lib/apu-server/apu.db")).unwrap();
     connection
-        .execute("INSERT INTO lease VALUES ('web1', 1, 0)", [])
+        .execute("INSERT INTO lease (host, run, since) VALUES ('web1', 1, 0)", [])
         .unwrap();
     assert_eq!(
         apu(site.path(), "ledger check"),

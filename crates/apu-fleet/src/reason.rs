@@ -259,6 +259,32 @@ pub enum ServerCause {
         /// Who began it.
         by: String,
     },
+    /// Another run is at work on another host of its exclusive group.
+    GroupHeldByRun {
+        /// The other host.
+        host: String,
+        /// The group.
+        group: String,
+        /// The run's number.
+        run: String,
+        /// What it does.
+        operation: String,
+        /// Who began it.
+        by: String,
+    },
+    /// Another run was broken off while it was at work on another host of its exclusive group, and what became of it is not known.
+    GroupUnknownSinceRun {
+        /// The other host.
+        host: String,
+        /// The group.
+        group: String,
+        /// The run's number.
+        run: String,
+        /// What it did.
+        operation: String,
+        /// Who began it.
+        by: String,
+    },
     /// That the host was about to be asked could not be written down, so it was not asked.
     NotRecorded {
         /// What could not write it, and why.
@@ -369,7 +395,10 @@ impl ServerCause {
             Self::GroupAtWork { .. } => ServerCode::Exclusive,
             Self::OutsideWindows { .. } | Self::InBlackout { .. } => ServerCode::Window,
             Self::Untested { .. } => ServerCode::Untested,
-            Self::HeldByRun { .. } | Self::UnknownSinceRun { .. } => ServerCode::Held,
+            Self::HeldByRun { .. }
+            | Self::UnknownSinceRun { .. }
+            | Self::GroupHeldByRun { .. }
+            | Self::GroupUnknownSinceRun { .. } => ServerCode::Held,
             Self::NotRecorded { .. } => ServerCode::NotRecorded,
             Self::HookFailed { .. } => ServerCode::Hook,
             Self::NoLoginAfterChange { .. } | Self::CheckFailed => ServerCode::Health,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::LedgerError;
-use crate::lease::{self, Lease};
+use crate::lease::{self, Conflict};
 use crate::ledger::Ledger;
 use crate::owner::Owner;
 use crate::run::RunNumber;
@@ -42,7 +42,7 @@ pub struct NewRun {
 pub enum BeginError {
     /// Every host is at work for another run, or what became of it there is not known.
     #[error("all {} hosts are at work for other runs", .0.len())]
-    Held(Vec<Lease>),
+    Held(Vec<Conflict>),
     /// Another process goes on with that run by now.
     #[error("run {0} is gone on with by another process")]
     GoneOnWith(RunNumber),
@@ -93,8 +93,8 @@ impl Ledger {
         Ok(run)
     }
 
-    /// Writes down what the hosts are about to be asked, and takes their leases. Returns the leases of those that another run
-    /// holds: they are no part of the work.
+    /// Writes down what the hosts are about to be asked, and takes their leases. Returns what is in the way of those that another run
+    /// holds, or another one of whose exclusive group: they are no part of the work.
     ///
     /// # Errors
     /// Where every host is held for another run and hosts are not queued, and where the ledger cannot be written: nothing is taken then.
@@ -104,16 +104,16 @@ impl Ledger {
         client_run: RunId,
         work: &Work,
         now: Timestamp,
-    ) -> Result<Vec<Lease>, BeginError> {
+    ) -> Result<Vec<Conflict>, BeginError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let held = lease::take(&transaction, run, parent, work.hosts.iter(), now)?;
+        let held = lease::take(&transaction, run, parent, work.hosts_and_groups(), now)?;
         // Where they are queued, the run is what they wait for.
         if !held.is_empty() && held.len() == work.hosts.len() && work.queue_until.is_none() {
             return Err(BeginError::Held(held));
         }
-        let work = work.without(held.iter().map(|lease| &lease.host).collect());
+        let work = work.without(held.iter().map(|conflict| &conflict.host).collect());
         set(&transaction, run, client_run, &work)?;
         if let Some(parent) = parent {
             // Where that one has ended, this is a run of its own.

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use apu_fleet::HostName;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -23,6 +23,17 @@ pub struct Lease {
     pub since: Timestamp,
     /// Whether the host was asked to do it, and how that ended is not known here.
     pub is_open: bool,
+    /// Its exclusive group, where the run changes something: no other host of it changes meanwhile.
+    pub exclusive: Option<String>,
+}
+
+/// Why a run cannot have a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// The host.
+    pub host: HostName,
+    /// What is in the way: the lease of this host, or of another one of its exclusive group.
+    pub lease: Lease,
 }
 
 impl Lease {
@@ -37,41 +48,57 @@ impl Lease {
     }
 }
 
-/// Takes the hosts for a run that no other one holds; returns the leases of the others. A run that goes on with another one takes
-/// that one's.
+/// Takes the hosts for a run, each with its exclusive group, that no other one holds, and of whose group no other one holds a host;
+/// returns what is in the way of the others. A run that goes on with another one takes that one's.
 pub(crate) fn take<'a>(
     connection: &Connection,
     run: RunNumber,
     parent: Option<RunNumber>,
-    hosts: impl Iterator<Item = &'a HostName>,
+    hosts: impl Iterator<Item = (&'a HostName, Option<&'a str>)>,
     now: Timestamp,
-) -> Result<Vec<Lease>, LedgerError> {
+) -> Result<Vec<Conflict>, LedgerError> {
     let mut held = Vec::new();
     let mut runs = Runs::new(connection);
-    let mut find = connection.prepare(&format!("{COLUMNS} WHERE lease.host = ?"))?;
-    let mut take = connection.prepare("INSERT OR REPLACE INTO lease (host, run, since) VALUES (?, ?, ?)")?;
-    for host in hosts {
-        let row = find.query_row([host.as_str()], columns).optional()?;
-        let lease = row.map(|row| runs.lease(row)).transpose()?;
-        let is_of_parent =
-            |lease: &Lease| Some(lease.run.number) == parent && lease.run.status == RunStatus::BrokenOff;
-        let is_in_the_way = |lease: &Lease| lease.run.number != run && lease.holds() && !is_of_parent(lease);
-        match lease.filter(is_in_the_way) {
-            Some(lease) => held.push(lease),
-            None => _ = take.execute(params![host.as_str(), run.0, now.as_millisecond()])?,
+    // Its own lease first.
+    let mut find = connection.prepare(&format!(
+        "{COLUMNS} WHERE lease.host = ?1 OR lease.exclusive = ?2 ORDER BY lease.host <> ?1, lease.host"
+    ))?;
+    let mut take = connection
+        .prepare("INSERT OR REPLACE INTO lease (host, run, since, exclusive) VALUES (?, ?, ?, ?)")?;
+    let is_of_parent =
+        |lease: &Lease| Some(lease.run.number) == parent && lease.run.status == RunStatus::BrokenOff;
+    let is_in_the_way = |lease: &Lease| lease.run.number != run && lease.holds() && !is_of_parent(lease);
+    for (host, group) in hosts {
+        let rows = find
+            .query_map(params![host.as_str(), group], columns)?
+            .collect::<rusqlite::Result<Vec<Row>>>()?;
+        let mut in_the_way = None;
+        for row in rows {
+            let lease = runs.lease(row)?;
+            if is_in_the_way(&lease) {
+                in_the_way = Some(lease);
+                break;
+            }
+        }
+        match in_the_way {
+            Some(lease) => held.push(Conflict {
+                host: host.clone(),
+                lease,
+            }),
+            None => _ = take.execute(params![host.as_str(), run.0, now.as_millisecond(), group])?,
         }
     }
     Ok(held)
 }
 
 const COLUMNS: &str = "SELECT lease.host, lease.run, lease.since, \
-    attempt.started IS NOT NULL AND attempt.outcome IS NULL FROM lease \
+    attempt.started IS NOT NULL AND attempt.outcome IS NULL, lease.exclusive FROM lease \
     LEFT JOIN attempt ON attempt.run = lease.run AND attempt.host = lease.host";
 
-type Row = (String, i64, i64, bool);
+type Row = (String, i64, i64, bool, Option<String>);
 
 fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
 /// The runs that hold hosts. Each is read once, however many hosts it holds.
@@ -88,7 +115,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    fn lease(&mut self, (host, number, since, is_open): Row) -> Result<Lease, LedgerError> {
+    fn lease(&mut self, (host, number, since, is_open, exclusive): Row) -> Result<Lease, LedgerError> {
         let run = match self.known.entry(number) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => place.insert(run_of(self.connection, RunNumber(number))?).clone(),
@@ -98,6 +125,7 @@ impl<'a> Runs<'a> {
             run,
             since: time(number, since)?,
             is_open,
+            exclusive,
         })
     }
 }
@@ -151,7 +179,7 @@ mod tests {
             )
             .unwrap();
         let mut runs = Runs::new(&connection);
-        let row = |host: &str| (host.to_owned(), 1, 0, false);
+        let row = |host: &str| (host.to_owned(), 1, 0, false, None);
         let first = runs.lease(row("web1")).unwrap();
         // Where it were read again, it would be missed.
         connection.execute("DELETE FROM run", []).unwrap();

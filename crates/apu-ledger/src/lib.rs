@@ -30,7 +30,7 @@ pub use self::counts::Outcomes;
 pub use self::ends::RunEnds;
 pub use self::error::LedgerError;
 pub use self::instruction::Told;
-pub use self::lease::Lease;
+pub use self::lease::{Conflict, Lease};
 pub use self::ledger::Ledger;
 pub use self::owner::Owner;
 pub use self::queue::Queued;

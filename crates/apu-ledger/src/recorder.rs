@@ -19,7 +19,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use crate::begin::{BeginError, NewRun};
 use crate::error::LedgerError;
 use crate::instruction::Told;
-use crate::lease::Lease;
+use crate::lease::Conflict;
 use crate::ledger::Ledger;
 use crate::limit::{Limits, shorten};
 use crate::output::{self, Output};
@@ -87,11 +87,11 @@ impl Recorder {
     }
 
     /// Begins the run, or its next part, and returns its number. The hosts of `work` are held for this run from now on, but for
-    /// those that another run holds: their leases are returned, too.
+    /// those that another run holds: what is in their way is returned, too.
     ///
     /// # Errors
     /// Where every host is held for another run, and where the ledger cannot be written.
-    pub fn begin(&self, run: RunId, work: &Work) -> Result<(RunNumber, Vec<Lease>), BeginError> {
+    pub fn begin(&self, run: RunId, work: &Work) -> Result<(RunNumber, Vec<Conflict>), BeginError> {
         let mut inner = self.0.borrow_mut();
         let inner = &mut *inner;
         let number = match inner.number {

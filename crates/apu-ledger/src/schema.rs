@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 5] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES];
+const STEPS: [&str; 6] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES, GROUPS];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -108,6 +108,13 @@ const AGES: &str = "
     ALTER TABLE run ADD COLUMN min_age INTEGER;
 ";
 
+/// The hosts of an exclusive group change one after the other, whichever runs they are in.
+const GROUPS: &str = "
+    -- The exclusive group of the host, where the run changes something.
+    ALTER TABLE lease ADD COLUMN exclusive TEXT;
+    CREATE INDEX lease_of_group ON lease(exclusive) WHERE exclusive IS NOT NULL;
+";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -152,7 +159,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 5 })
+            Err(LedgerError::Newer { found: 99, known: 6 })
         ));
     }
 
@@ -168,8 +175,11 @@ mod tests {
         connection
             .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
             .unwrap();
+        connection
+            .execute("INSERT INTO lease (host, run, since) VALUES ('web3', 1, 0)", [])
+            .unwrap();
         migrate(&mut connection).unwrap();
-        assert_eq!(form(&connection).unwrap(), 5);
+        assert_eq!(form(&connection).unwrap(), 6);
         let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL";
         assert_eq!(
             connection
@@ -177,6 +187,9 @@ mod tests {
                 .unwrap(),
             1
         );
+        let lease = "SELECT host FROM lease WHERE exclusive IS NULL";
+        let lease: String = connection.query_row(lease, [], |row| row.get(0)).unwrap();
+        assert_eq!(lease, "web3");
         let told = "SELECT what || ' ' || told.by || ' ' || told.at FROM instruction AS told JOIN run ON run = run.number WHERE paused IS NULL";
         let told: String = connection.query_row(told, [], |row| row.get(0)).unwrap();
         assert_eq!(told, "stop bob 7");

@@ -1,6 +1,6 @@
 //! What a run was to do, as it was approved: enough to go on with it after its process was killed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use apu_fleet::{HostName, Rollout, Trial};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Work {
     /// Until when hosts are queued that cannot do it in their turn, in milliseconds since 1970; none where they are not.
     #[serde(default)]
     pub queue_until: Option<i64>,
+    /// The exclusive groups of hosts that change. Not kept: a run that goes on with this one has what the classes say then.
+    #[serde(skip)]
+    pub exclusive: BTreeMap<HostName, String>,
 }
 
 impl Work {
@@ -53,7 +56,14 @@ impl Work {
             timeout: 0,
             ignores_windows: false,
             queue_until: None,
+            exclusive: BTreeMap::new(),
         }
+    }
+
+    /// The hosts, each with its exclusive group.
+    pub(crate) fn hosts_and_groups(&self) -> impl Iterator<Item = (&HostName, Option<&str>)> {
+        let group = |host: &HostName| self.exclusive.get(host).map(String::as_str);
+        self.hosts.iter().map(move |host| (host, group(host)))
     }
 
     /// Adds the hosts, with what each has to do where that was planned: for all of them or for none.

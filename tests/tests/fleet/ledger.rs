@@ -102,12 +102,31 @@ fn a_host_is_at_work_for_one_run_and_the_second_is_told_for_which() {
     for host in fleet.clients().filter(|host| host.name() != "web3") {
         host.write("/etc/hurts-slow", "3\n");
     }
+    fleet.class(
+        "default",
+        "web1\nweb2\nweb3 exclusive=pair\nweb4 exclusive=pair\nweb5\n",
+    );
     let running = fleet.start_apt_all("web3 upgrade --yes");
     wait_until("at work", || is_at_work(fleet.host("web3")));
     let alone = fleet.plain_apt_all("web3 upgrade --yes");
     assert_eq!(alone.code, 3, "{alone:?}");
     assert!(alone.stderr.contains("web3 is at work in run 2"), "{alone:?}");
     assert!(alone.stderr.contains("apu wait 2"), "{alone:?}");
+    // Nor does another host of its exclusive group change meanwhile.
+    let of_the_group = fleet.plain_apt_all("web4 upgrade --yes");
+    assert_eq!(of_the_group.code, 3, "{of_the_group:?}");
+    let why = "no other host of the exclusive group pair changes meanwhile";
+    assert!(of_the_group.stderr.contains(why), "{of_the_group:?}");
+    let beside = fleet.apt_all("web2,web4 upgrade --yes --waves 100%");
+    beside
+        .ended("web2", "changed")
+        .ended("web4", "skipped")
+        .because(
+            "web4",
+            "is at work on web3, which is of the exclusive group pair as well",
+        )
+        .exited(1);
+    fleet.apt_all("web4 update").exited(0);
     // One host that is at work keeps no other from its turn.
     let second = fleet.apt_all("web1,web3 upgrade --yes --waves 100%");
     second

@@ -106,8 +106,24 @@ impl Push {
 
     /// The hosts that another run holds.
     pub(crate) fn begin_beside(&self) -> Result<(RunNumber, Vec<String>), BeginError> {
-        let (number, held) = self.recorder.begin(RunId::from_bytes([7; 16]), &self.work())?;
-        Ok((number, held.iter().map(|lease| lease.host.to_string()).collect()))
+        self.begin_work(&self.work())
+    }
+
+    /// The same, where all hosts are of this exclusive group.
+    pub(crate) fn begin_in_group(&self, group: &str) -> Result<(RunNumber, Vec<String>), BeginError> {
+        let mut work = self.work();
+        work.exclusive = (self.hosts.iter().cloned())
+            .map(|host| (host, group.to_owned()))
+            .collect();
+        self.begin_work(&work)
+    }
+
+    fn begin_work(&self, work: &Work) -> Result<(RunNumber, Vec<String>), BeginError> {
+        let (number, held) = self.recorder.begin(RunId::from_bytes([7; 16]), work)?;
+        Ok((
+            number,
+            held.iter().map(|conflict| conflict.host.to_string()).collect(),
+        ))
     }
 
     pub(crate) fn begin(&self) -> Result<RunNumber, BeginError> {

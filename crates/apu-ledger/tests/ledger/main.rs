@@ -120,9 +120,9 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
     let work = desk.open().work(number_of_second).unwrap().unwrap();
     assert_eq!(work.hosts, hosts(&["web3"]));
     let held = |push: &Push| match push.begin() {
-        Err(BeginError::Held(leases)) => leases
+        Err(BeginError::Held(conflicts)) => conflicts
             .iter()
-            .map(|lease| lease.host.to_string())
+            .map(|conflict| conflict.host.to_string())
             .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
@@ -151,6 +151,48 @@ fn a_host_is_at_work_for_one_run_and_what_is_not_known_stays_held() {
         ledger.find(&"1".parse().unwrap()).unwrap().status,
         RunStatus::WentOn(next)
     );
+}
+
+#[test]
+fn hosts_of_an_exclusive_group_change_in_one_run_at_a_time() {
+    let desk = Desk::new();
+    let mut first = desk.push(1, &["db1"], None);
+    first.begin_in_group("db").unwrap();
+    let in_the_way = |push: &Push, group: &str| match push.begin_in_group(group) {
+        Err(BeginError::Held(conflicts)) => {
+            (conflicts[0].host.to_string(), conflicts[0].lease.host.to_string())
+        }
+        other => panic!("{other:?}"),
+    };
+    let second = desk.push(2, &["db2"], None);
+    assert_eq!(in_the_way(&second, "db"), ("db2".into(), "db1".into()));
+    // Another group, and what changes nothing.
+    desk.push(3, &["cache1"], None).begin_in_group("cache").unwrap();
+    desk.push(4, &["db3"], None).begin().unwrap();
+
+    first.phase(Phase::Apply);
+    first.start("db1");
+    kill(&desk);
+    // What became of db1 nobody knows, until it is let go.
+    let third = desk.push(5, &["db2"], None);
+    assert_eq!(in_the_way(&third, "db"), ("db2".into(), "db1".into()));
+    let ledger = desk.open();
+    let of_db1 = ledger.leases().unwrap();
+    assert_eq!(of_db1.len(), 1, "{of_db1:?}");
+    ledger.unlock(&of_db1[0]).unwrap();
+    desk.push(6, &["db2"], None).begin_in_group("db").unwrap();
+}
+
+#[test]
+fn a_run_goes_on_with_the_group_of_the_one_before() {
+    let desk = Desk::new();
+    let mut first = desk.push(1, &["db1", "db2"], None);
+    let (number, _) = first.begin_in_group("db").unwrap();
+    first.phase(Phase::Apply);
+    first.start("db1");
+    kill(&desk);
+    let next = desk.push(2, &["db1", "db2"], Some(number));
+    assert_eq!(next.begin_in_group("db").unwrap().1, Vec::<String>::new());
 }
 
 #[test]
@@ -446,7 +488,7 @@ fn a_lie_in_the_ledger_is_found() {
         .execute_batch("DROP TRIGGER one_outcome; UPDATE attempt SET outcome = 'failed'")
         .unwrap();
     connection
-        .execute("INSERT INTO lease VALUES ('web1', 1, 0)", [])
+        .execute("INSERT INTO lease (host, run, since) VALUES ('web1', 1, 0)", [])
         .unwrap();
     assert_eq!(
         desk.open().check().unwrap(),
