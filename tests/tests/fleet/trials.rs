@@ -3,7 +3,7 @@
 //!
 //! `APU_TRIALS` says how many; a trial follows from its number alone.
 
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use apu_tests::{Fleet, Host, Running};
@@ -82,63 +82,94 @@ fn moves(fleet: &Fleet, (version, bytes): (&str, &str), who: u32) {
     }
 }
 
-#[test]
-fn nobody_installs_what_was_not_planned_and_tested_whenever_the_archive_moves() {
-    let fleet = Fleet::of(HOSTS).in_class("web").up();
+/// How many hosts changed as planned, and how many did not change.
+#[derive(Default)]
+struct Tally {
+    changed: usize,
+    held_back: usize,
+}
+
+fn trial(fleet: &Fleet, number: u32, tally: &mut Tally) {
     let server = fleet.server();
-    publish(server, "1", "first");
+    let moment = MOMENTS[number as usize % MOMENTS.len()];
+    let who = number.wrapping_mul(2_654_435_761) >> 20;
+    let (planned, next) = (format!("{number}.2"), format!("{number}.3"));
+    let before: Vec<_> = HOSTS.iter().map(|name| has(fleet.host(name))).collect();
+    publish(server, &planned, "planned");
+    fleet.apt_all("web update").exited(0);
+    match moment {
+        Moment::BeforeApply | Moment::OtherBytes => {
+            fleet.plain_apt_all("web upgrade --plan").ok();
+            let other = match moment {
+                Moment::OtherBytes => (planned.as_str(), "other"),
+                _ => (next.as_str(), "next"),
+            };
+            moves(fleet, other, who);
+            let plans = fleet.apu("plans").ok();
+            let newest = plans.split(':').next().unwrap().to_owned();
+            fleet.apu(&format!("apply {newest} --quiet"));
+        }
+        Moment::BehindCanary | Moment::WithinWave => {
+            let (options, first) = match moment {
+                Moment::BehindCanary => ("--soak 2s", "web1"),
+                _ => ("--parallel 1", "web2"),
+            };
+            let running = fleet.start_apt_all(&format!("web upgrade --yes {options}"));
+            let what = format!("{planned} on {first}");
+            let running = wait_until(running, &what, || has(fleet.host(first)).0 == planned);
+            moves(fleet, (&next, "next"), who);
+            running.finish();
+        }
+    }
+    for (name, before) in HOSTS.iter().zip(before) {
+        let now = has(fleet.host(name));
+        if now == before {
+            tally.held_back += 1;
+        } else {
+            assert_eq!(
+                now,
+                (planned.clone(), "planned".into()),
+                "{name} in trial {number}, {moment:?}"
+            );
+            tally.changed += 1;
+        }
+    }
+    // Everybody starts the next one alike.
+    fleet.apt_all("web update").exited(0);
+    fleet.apt_all("web upgrade --yes --waves 100%").exited(0);
+    server.sh("apu repo list | grep -q trial").ok();
+}
+
+/// Those trials of the numbers up to [`trials`] that are this fleet's, of so many fleets.
+fn trials_of(fleet: u32, fleets: u32) -> Tally {
+    let numbers = (1..=trials()).filter(|number| number % fleets == fleet);
+    let fleet = Fleet::of(HOSTS).in_class("web").up();
+    publish(fleet.server(), "0.1", "first");
     fleet.apt_all("web update").exited(0);
     fleet.apt_all("web install trial --yes --waves 100%").exited(0);
-    let (mut changed, mut held_back) = (0, 0);
-    for number in 1..=trials() {
-        let moment = MOMENTS[number as usize % MOMENTS.len()];
-        let who = number.wrapping_mul(2_654_435_761) >> 20;
-        let (planned, next) = (format!("{number}.2"), format!("{number}.3"));
-        let before: Vec<_> = HOSTS.iter().map(|name| has(fleet.host(name))).collect();
-        publish(server, &planned, "planned");
-        fleet.apt_all("web update").exited(0);
-        match moment {
-            Moment::BeforeApply | Moment::OtherBytes => {
-                fleet.plain_apt_all("web upgrade --plan").ok();
-                let other = match moment {
-                    Moment::OtherBytes => (planned.as_str(), "other"),
-                    _ => (next.as_str(), "next"),
-                };
-                moves(&fleet, other, who);
-                let plans = fleet.apu("plans").ok();
-                let newest = plans.split(':').next().unwrap().to_owned();
-                fleet.apu(&format!("apply {newest} --quiet"));
-            }
-            Moment::BehindCanary | Moment::WithinWave => {
-                let (options, first) = match moment {
-                    Moment::BehindCanary => ("--soak 2s", "web1"),
-                    _ => ("--parallel 1", "web2"),
-                };
-                let running = fleet.start_apt_all(&format!("web upgrade --yes {options}"));
-                let what = format!("{planned} on {first}");
-                let running = wait_until(running, &what, || has(fleet.host(first)).0 == planned);
-                moves(&fleet, (&next, "next"), who);
-                running.finish();
-            }
-        }
-        for (name, before) in HOSTS.iter().zip(before) {
-            let now = has(fleet.host(name));
-            if now == before {
-                held_back += 1;
-            } else {
-                assert_eq!(
-                    now,
-                    (planned.clone(), "planned".into()),
-                    "{name} in trial {number}, {moment:?}"
-                );
-                changed += 1;
-            }
-        }
-        // Everybody starts the next one alike.
-        fleet.apt_all("web update").exited(0);
-        fleet.apt_all("web upgrade --yes --waves 100%").exited(0);
-        server.sh("apu repo list | grep -q trial").ok();
+    let mut tally = Tally::default();
+    for number in numbers {
+        trial(&fleet, number, &mut tally);
     }
+    tally
+}
+
+#[test]
+fn nobody_installs_what_was_not_planned_and_tested_whenever_the_archive_moves() {
+    // Many of them on several fleets: a trial waits most of the time.
+    let fleets = if trials() > 50 { 5 } else { 1 };
+    let tallies: Vec<Tally> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..fleets)
+            .map(|fleet| scope.spawn(move || trials_of(fleet, fleets)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(tally) => tally,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    });
+    let changed: usize = tallies.iter().map(|tally| tally.changed).sum();
+    let held_back: usize = tallies.iter().map(|tally| tally.held_back).sum();
     println!(
         "{} trials: {changed} hosts changed as planned, {held_back} did not change",
         trials()
