@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
-use apu_proto::{ConffileRuleFor, HoldReason, Operation, PackageGlob, Request, RequestOption};
+use apu_proto::{HoldReason, Operation, PackageGlob, Request, RequestOption};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, ServiceGlob, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -200,10 +200,6 @@ pub struct Args {
     #[arg(skip)]
     pub(super) decision: Vec<RequestOption>,
 
-    /// What becomes of configuration files that were changed on both sides, as apu.toml says for the target.
-    #[arg(skip)]
-    pub(super) conffile_rules: Vec<ConffileRuleFor>,
-
     /// How much is printed.
     #[command(flatten)]
     pub shown: Shown,
@@ -359,7 +355,6 @@ impl Args {
             questions: false,
             all: request.is_even_if_not_needed(),
             decision: decision_of(request),
-            conffile_rules: request.conffile_rules().to_vec(),
             shown,
             root: "/".into(),
         }

@@ -12,7 +12,6 @@ use apu_site::Failure;
 
 use super::args::{Args, Shown};
 use super::begin::by;
-use super::planned::wanted;
 use super::protection::Protection;
 use super::push::{Push, not_a_request};
 use super::resume::request;
@@ -84,7 +83,7 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
             // Nobody has seen what they would restart.
             push.protection = Protection::of(context, push.args, &unplanned)?;
             push.leave_out_protected(&plan, &unplanned).await;
-            trials = wanted(&push.endings());
+            trials = push.wanted();
         }
         let mut kept_back = HashMap::new();
         for (host, trial) in &trials {

@@ -8,7 +8,7 @@ use apu_fleet::{
     Hook, HostName, Lost, Place, ProgramEnd, ServerAction, ServerAdvice, ServerCause, ServerReason,
     StaleList, Work, WorkKind, fold, span,
 };
-use apu_proto::Operation;
+use apu_proto::{MAX_REQUEST, Operation};
 
 /// Why somebody hangs up before the login.
 const HUNG_UP: &str = "too many connections, or this address is being punished there";
@@ -194,6 +194,25 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         ServerCause::RestartsNotTold => {
             "not asked: services are protected, and it does not tell which ones its packages restart".into()
         }
+        ServerCause::RequestTooLong { rules, answers, held } => {
+            let parts = [
+                (*rules, "rule", "for configuration files"),
+                (*answers, "answer", "to debconf's questions"),
+                (*held, "package", "to be held"),
+            ];
+            let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+            let parts: Vec<String> = parts
+                .map(|(number, what, whose)| {
+                    let s = if number == 1 { "" } else { "s" };
+                    format!("{number} {what}{s} {whose}")
+                })
+                .collect();
+            let with = match parts.join(", ") {
+                none if none.is_empty() => none,
+                some => format!(" with {some}"),
+            };
+            format!("not asked: what it would be asked has no room in {MAX_REQUEST} bytes{with}")
+        }
         ServerCause::HeldByRun { run, operation, by } => {
             format!("not asked: run {run} of {by} is at work there: {operation}")
         }
@@ -365,6 +384,11 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
             let options: String = services.iter().map(option).collect();
             format!("apt-all {host} {operation}{}{options}", words(packages))
         }
+        ServerAdvice::ShortenRequest { has_rules: true } => {
+            "name fewer packages at once, or write fewer and shorter patterns into [conffiles] of apu.toml"
+                .into()
+        }
+        ServerAdvice::ShortenRequest { has_rules: false } => "name fewer packages at once".into(),
         ServerAdvice::RebootServer => "systemctl reboot, once apu runs shows none that is running".into(),
         ServerAdvice::CompareRelease { uri } => {
             format!("on the client: curl -s {uri}/InRelease | grep Date")

@@ -468,6 +468,7 @@ fn what_an_administrator_vouched_for_is_tested_and_a_promotion_by_nobody_is_foun
         transaction: Transaction::new(vec![step]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     };
     let check = |promotes: bool| {
         let desk = Desk::new();
@@ -530,6 +531,7 @@ fn a_host_that_starts_with_what_no_canary_tested_is_found_also_where_its_canary_
         }]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     };
     let known = install(Some(1));
     let of_unknown_contents = install(None);

@@ -56,6 +56,7 @@ fn trial(system: usize, transaction: usize) -> Trial {
         transaction: Transaction::new(vec![step]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }
 
