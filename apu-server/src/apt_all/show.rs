@@ -20,7 +20,7 @@ use crate::view::plans::plans;
 use crate::view::questions::questions;
 use crate::view::reboots::reboots;
 use crate::view::restarts::restarts;
-use crate::view::server_reason::server_advice_text;
+use crate::view::server_reason::{of_run, server_advice_text};
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 
@@ -87,8 +87,8 @@ impl Push<'_> {
         if self.args.shown.quiet && !self.args.shown.json {
             let unwell = endings.iter().filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
-            self.ui
-                .show(&told_of(self.args.operation, &unwell, self.output.paint, false));
+            let text = told_of(self.args.operation, &unwell, self.output.paint, false);
+            self.ui.show(&of_run(&text, self.runner.state().number));
         } else if !self.args.shown.json {
             let OutputOptions { paint, verbose, .. } = self.output;
             let zone = TimeZone::system();
@@ -96,14 +96,9 @@ impl Push<'_> {
                 .show(&table(&endings, &zone, self.ui.columns(), paint, verbose));
             self.ui.show(&conffiles(&endings, paint, verbose));
             self.ui.show(&holds(&endings, &zone, paint, verbose));
-            self.ui.show(&summary(
-                self.args.operation,
-                &endings,
-                told,
-                self.runner.state().seconds,
-                paint,
-                verbose,
-            ));
+            let state = self.runner.state();
+            let text = summary(self.args.operation, &endings, told, state.seconds, paint, verbose);
+            self.ui.show(&of_run(&text, state.number));
         }
         self.close()
     }

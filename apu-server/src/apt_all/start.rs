@@ -209,6 +209,7 @@ pub(super) fn run_push(
             operation: record.operation().to_owned(),
             request: request.to_string(),
             min_age: args.min_age,
+            allow_restart: args.allow_restart.iter().map(ToString::to_string).collect(),
             target: args.target.clone(),
             by: record.by().to_owned(),
             begun: Timestamp::now(),

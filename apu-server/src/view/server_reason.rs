@@ -316,11 +316,29 @@ fn words(packages: &[String]) -> String {
         .collect()
 }
 
+/// The command that asks again what the last run asked for.
+const RETRY: &str = "apu retry";
+
+/// What a decision about a configuration file is asked for again by.
+const SAME_DECISION: &str = "which asks for the same decision";
+
+/// The text with the number of its run where it says to repeat that one.
+#[must_use]
+pub fn of_run(text: &str, run: Option<u64>) -> String {
+    match run {
+        Some(run) => text.replace(
+            &format!("{RETRY}, {SAME_DECISION}"),
+            &format!("{RETRY} {run}, {SAME_DECISION}"),
+        ),
+        None => text.to_owned(),
+    }
+}
+
 /// The command that asks this host again.
 fn again(host: &str, operation: Operation, packages: &[String]) -> String {
     match operation {
         // Which file and which decision it was about is known to the run.
-        Operation::Conffile => "apu retry RUN, which asks for the same decision".to_owned(),
+        Operation::Conffile => format!("{RETRY}, {SAME_DECISION}"),
         _ => format!("apt-all {host} {operation}{}", words(packages)),
     }
 }

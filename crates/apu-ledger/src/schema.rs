@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 5] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES];
+const STEPS: [&str; 6] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES, ALLOWED];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -108,6 +108,12 @@ const AGES: &str = "
     ALTER TABLE run ADD COLUMN min_age INTEGER;
 ";
 
+/// Which protected services a run may restart.
+const ALLOWED: &str = "
+    -- The patterns of --allow-restart, with spaces between them.
+    ALTER TABLE run ADD COLUMN allow_restart TEXT NOT NULL DEFAULT '';
+";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -152,7 +158,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 5 })
+            Err(LedgerError::Newer { found: 99, known: 6 })
         ));
     }
 
@@ -169,8 +175,8 @@ mod tests {
             .execute("INSERT INTO abort (run, by, at) VALUES (1, 'bob', 7)", [])
             .unwrap();
         migrate(&mut connection).unwrap();
-        assert_eq!(form(&connection).unwrap(), 5);
-        let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL";
+        assert_eq!(form(&connection).unwrap(), 6);
+        let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL AND allow_restart = ''";
         assert_eq!(
             connection
                 .query_row(ages, [], |row| row.get::<_, i64>(0))

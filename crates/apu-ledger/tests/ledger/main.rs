@@ -53,6 +53,7 @@ fn a_push_is_read_back_as_it_happened() {
         (run.operation.as_str(), run.target.as_str(), run.by.as_str()),
         ("upgrade --yes", "web", "alice")
     );
+    assert_eq!(run.allow_restart, ["postgresql@*", "cron"]);
     let attempts = ledger.attempts(number).unwrap();
     let ends: Vec<_> = attempts
         .iter()

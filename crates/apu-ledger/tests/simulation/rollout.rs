@@ -241,6 +241,7 @@ impl Story {
                 operation: "upgrade".into(),
                 request: "apu/1 upgrade".into(),
                 min_age: None,
+                allow_restart: Vec::new(),
                 target: "all".into(),
                 by: "alice".into(),
                 begun: Timestamp::now(),
