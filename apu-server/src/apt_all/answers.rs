@@ -171,7 +171,7 @@ mod tests {
             question: question.parse().unwrap(),
             kind: QuestionKind::Password,
             mark: AnswerMark::from_bytes([mark; 16]),
-            value: Some(format!("value {mark}")),
+            value: Some(format!("value {mark}").into()),
         }
     }
 
