@@ -10,6 +10,7 @@ mod candidate;
 mod class_key;
 mod command_line;
 mod conffile;
+mod conffile_diffs;
 mod conffile_rules;
 mod decision;
 mod hold_end;

@@ -196,6 +196,12 @@ pub struct Args {
     #[arg(long)]
     pub all: bool,
 
+    /// Let conffiles show what differs between the two versions of each file, once for all hosts that have the same ones.
+    ///
+    /// Only of files that every user of the host may read; the others are named, and nothing of them is shown.
+    #[arg(long)]
+    pub diff: bool,
+
     /// A decision about a configuration file, which `apu conffile` makes.
     #[arg(skip)]
     pub(super) decision: Vec<RequestOption>,
@@ -224,6 +230,7 @@ Examples:
   apt-all web hold nginx --reason 'waits for #412' --until 2026-12-24
   apt-all all install --only-upgrade openssl libssl3
   apt-all web install ./foo_1.2_amd64.deb
+  apt-all web conffiles --diff
   apt-all web restart-services --list
   apt-all web reboot";
 
@@ -354,6 +361,7 @@ impl Args {
             prepare: false,
             questions: false,
             all: request.is_even_if_not_needed(),
+            diff: request.wants_diffs(),
             decision: decision_of(request),
             shown,
             root: "/".into(),

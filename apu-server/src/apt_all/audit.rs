@@ -44,6 +44,7 @@ impl Record {
             (args.only_upgrade, "--only-upgrade"),
             (args.download_only, "--download-only"),
             (args.all, "--all"),
+            (args.diff, "--diff"),
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());

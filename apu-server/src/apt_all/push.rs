@@ -87,7 +87,8 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
         if course == Course::Straight {
-            self.apply(request, &hosts, Rollout::default()).await?;
+            self.apply(request.clone(), &hosts, Rollout::default()).await?;
+            self.ask_for_diffs(&request, &hosts).await?;
             return Ok(self.show(&[]));
         }
 

@@ -11,6 +11,7 @@ use super::reboot_choice::report_of;
 use super::restart_choice::restarts_of;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
+use crate::view::conffile_diffs::conffile_diffs;
 use crate::view::conffiles::conffiles;
 use crate::view::groups::{groups, set};
 use crate::view::holds::holds;
@@ -95,6 +96,7 @@ impl Push<'_> {
             self.ui
                 .show(&table(&endings, &zone, self.ui.columns(), paint, verbose));
             self.ui.show(&conffiles(&endings, paint, verbose));
+            self.ui.show(&conffile_diffs(&endings, paint));
             self.ui.show(&holds(&endings, &zone, paint, verbose));
             let state = self.runner.state();
             let text = summary(self.args.operation, &endings, told, state.seconds, paint, verbose);

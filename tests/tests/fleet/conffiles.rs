@@ -204,3 +204,33 @@ fn the_rules_of_a_class_are_those_of_its_hosts_whatever_the_target_is() {
     let wrong = fleet.plain_apt_all("default upgrade --yes");
     assert_eq!(wrong.code, 2, "{wrong:?}");
 }
+
+#[test]
+fn what_differs_is_shown_once_and_nothing_of_a_file_that_is_for_root() {
+    let fleet = decided_fleet();
+    for host in ["web1", "web2"] {
+        fleet
+            .host(host)
+            .sh(&format!("chmod 644 {FILE} {FILE}.dpkg-dist"))
+            .ok();
+    }
+    let shown = fleet.plain_apt_all("all conffiles --diff");
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let told = format!("web[1-2]: {FILE} (.dpkg-dist)\n--- {FILE}\n+++ {FILE}.dpkg-dist\n");
+    assert!(shown.stdout.contains(&told), "{shown:?}");
+    assert_eq!(shown.stdout.matches("\n-mine\n").count(), 1, "{shown:?}");
+    let hidden = format!("web3: {FILE} (.dpkg-dist): not readable by everybody on the host");
+    assert!(shown.stdout.contains(&hidden), "{shown:?}");
+    assert!(!shown.stdout.contains("-other"), "{shown:?}");
+    // Without the option nothing of a file leaves a host.
+    let plain = fleet.plain_apt_all("all conffiles");
+    assert!(
+        plain.stdout.contains("web[1-2]") && !plain.stdout.contains("mine"),
+        "{plain:?}"
+    );
+    let wrong = fleet.plain_apt_all("all status --diff");
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("status has no --diff"),
+        "{wrong:?}"
+    );
+}

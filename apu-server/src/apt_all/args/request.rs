@@ -144,6 +144,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out, and give the command again: it asks those that still need it"));
         }
+        if self.diff && operation != Operation::Conffiles {
+            return Err(Failure::words(format!("{operation} has no --diff"))
+                .advise(format!("apt-all {} conffiles --diff", quote(&self.target))));
+        }
         if self.all && operation != Operation::Reboot {
             return Err(Failure::words(format!("{operation} has no --all"))
                 .advise("leave it out: reboot has it; the target all is every host"));
