@@ -1,6 +1,7 @@
 //! Answers that need no run directory and change nothing: `status`, `check`, `health`, `conffiles`, `showhold` and dry runs.
 
 mod check;
+mod conffile_diffs;
 mod conffiles;
 mod dry_run;
 mod ended_holds;
@@ -28,7 +29,7 @@ pub(crate) fn answer(paths: &ClientPaths, request: &Request) -> Result<RunResult
     }
     let policy = read_policy(paths, request)?;
     match request.operation() {
-        Operation::Conffiles => return conffiles::conffiles(paths),
+        Operation::Conffiles => return conffiles::conffiles(paths, request.wants_diffs()),
         Operation::Reboot => return reboot(paths),
         Operation::RestartServices => return restarts(paths, &policy),
         _ => {}
@@ -60,6 +61,5 @@ fn reboot(paths: &ClientPaths) -> Result<RunResult, Refusal> {
 
 /// Tells which services run with replaced files, and which of them a run would restart.
 fn restarts(paths: &ClientPaths, policy: &Policy) -> Result<RunResult, Refusal> {
-    let report = restart::look(paths, policy)?;
-    Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Restarts(report)))
+    restart::look(paths, policy)
 }

@@ -22,6 +22,7 @@ mod interrupted;
 pub(crate) mod kept_holds;
 pub(crate) mod kernel;
 mod microcode;
+mod needrestart;
 mod outcome;
 mod packages;
 mod plan_cache;

@@ -1,5 +1,6 @@
 //! The plans that are kept on this server: a file for each, with what every host would change, to be carried out later as it is.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
@@ -53,9 +54,9 @@ pub struct StoredPlan {
     /// The packages that stay at their version.
     #[serde(default)]
     pub hold: Vec<PackageGlob>,
-    /// What becomes of configuration files that were changed on both sides.
+    /// What becomes of configuration files that were changed on both sides; hosts with the same rules together.
     #[serde(default)]
-    pub conffile_rules: Vec<ConffileRuleFor>,
+    pub conffile_rules: Vec<HostsWithRules>,
     /// The words of the command line that say which hosts it has and in which waves; none in a file from before they were kept.
     #[serde(default)]
     pub options: Vec<String>,
@@ -72,6 +73,35 @@ pub struct StoredPlan {
     /// The command that checks each host from this server after its change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<String>>,
+}
+
+/// Hosts that have the same rules for configuration files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostsWithRules {
+    /// The hosts.
+    pub hosts: Vec<HostName>,
+    /// The rules, the strictest first.
+    pub rules: Vec<ConffileRuleFor>,
+}
+
+impl HostsWithRules {
+    /// The hosts that have any, in the order of the first with the same ones.
+    #[must_use]
+    pub fn of(hosts: impl Iterator<Item = (HostName, Vec<ConffileRuleFor>)>) -> Vec<Self> {
+        let mut places: HashMap<Vec<ConffileRuleFor>, usize> = HashMap::new();
+        let mut all: Vec<Self> = Vec::new();
+        for (host, rules) in hosts.filter(|(_, rules)| !rules.is_empty()) {
+            let place = *places.entry(rules).or_insert_with_key(|rules| {
+                all.push(Self {
+                    hosts: Vec::new(),
+                    rules: rules.clone(),
+                });
+                all.len() - 1
+            });
+            all[place].hosts.push(host);
+        }
+        all
+    }
 }
 
 impl StoredPlan {
@@ -103,7 +133,16 @@ impl StoredPlan {
     /// What each host is to do.
     #[must_use]
     pub fn trials(&self) -> Vec<(HostName, Trial)> {
-        let trial = |(host, plan): &(HostName, Plan)| (host.clone(), Trial::of(plan));
+        let rules: HashMap<&HostName, &Vec<ConffileRuleFor>> = (self.conffile_rules.iter())
+            .flat_map(|with_rules| with_rules.hosts.iter().map(|host| (host, &with_rules.rules)))
+            .collect();
+        let trial = |(host, plan): &(HostName, Plan)| {
+            let trial = Trial {
+                conffile_rules: rules.get(host).copied().cloned().unwrap_or_default(),
+                ..Trial::of(plan)
+            };
+            (host.clone(), trial)
+        };
         self.hosts.iter().map(trial).collect()
     }
 }
@@ -251,7 +290,9 @@ mod tests {
             sources: vec!["openssl".parse().unwrap()],
             only_upgrade: true,
             hold: vec!["linux-*".parse().unwrap()],
-            conffile_rules: Vec::new(),
+            conffile_rules: HostsWithRules::of(
+                [("web1".parse().unwrap(), vec!["keep:/etc/x".parse().unwrap()])].into_iter(),
+            ),
             options: vec!["--soak".into(), "60s".into()],
             hosts: vec![("web1".parse().unwrap(), plan)],
             waves: vec![1],
@@ -271,6 +312,7 @@ mod tests {
         }
         assert_eq!(numbers(&site).unwrap(), (3..=102).collect::<Vec<u32>>());
         assert_eq!(find(&site, 102).unwrap(), Some(plan()));
+        assert_eq!(plan().trials()[0].1.conffile_rules[0].to_string(), "keep:/etc/x");
         assert_eq!(find(&site, 1).unwrap(), None);
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(site.plans()), mode(path(&site, 102))), (0o700, 0o600));
@@ -320,7 +362,14 @@ mod tests {
         let number = keep(&site, &plan()).unwrap();
         let mut value: serde_json::Value =
             serde_json::from_slice(&fs::read(path(&site, number)).unwrap()).unwrap();
-        for word in ["options", "security", "sources", "only_upgrade", "hold"] {
+        for word in [
+            "options",
+            "security",
+            "sources",
+            "only_upgrade",
+            "hold",
+            "conffile_rules",
+        ] {
             assert!(value.as_object_mut().unwrap().remove(word).is_some());
         }
         fs::write(path(&site, number), value.to_string()).unwrap();
@@ -330,9 +379,31 @@ mod tests {
             sources: Vec::new(),
             only_upgrade: false,
             hold: Vec::new(),
+            conffile_rules: Vec::new(),
             ..plan()
         };
         assert_eq!(find(&site, number).unwrap(), Some(old));
+    }
+
+    #[test]
+    fn hosts_with_the_same_rules_stand_together_and_those_without_nowhere() {
+        let of = |host: &str, rules: &[&str]| {
+            let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+            (host.parse::<HostName>().unwrap(), rules)
+        };
+        let all = [
+            of("web1", &["keep:/etc/x"]),
+            of("db1", &[]),
+            of("mx1", &["new:/etc/x"]),
+            of("web2", &["keep:/etc/x"]),
+        ];
+        let shown: Vec<String> = (HostsWithRules::of(all.into_iter()).iter())
+            .map(|with| {
+                let hosts: Vec<&str> = with.hosts.iter().map(HostName::as_str).collect();
+                format!("{} {}", hosts.join(" "), with.rules[0])
+            })
+            .collect();
+        assert_eq!(shown, ["web1 web2 keep:/etc/x", "mx1 new:/etc/x"]);
     }
 
     #[test]

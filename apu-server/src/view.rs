@@ -5,6 +5,7 @@ pub mod body;
 pub mod changes;
 pub mod clean;
 pub mod columns;
+pub mod conffile_diffs;
 pub mod conffiles;
 pub mod groups;
 pub mod history;

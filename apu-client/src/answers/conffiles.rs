@@ -9,6 +9,7 @@ use apu_proto::{Action, Answer, ClientOutcome, Conffile, ConffileState, MAX_CONF
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
+use super::conffile_diffs;
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 use crate::run::conffiles::{find, of_leftover};
@@ -21,7 +22,7 @@ const LONGEST: u64 = 4 << 20;
 const TOLD: usize = 4;
 
 /// Looks for unused versions in `/etc` and beside every configuration file of dpkg's, and for configuration files that are missing.
-pub(crate) fn conffiles(paths: &ClientPaths) -> Result<RunResult, Refusal> {
+pub(crate) fn conffiles(paths: &ClientPaths, with_diffs: bool) -> Result<RunResult, Refusal> {
     let database =
         Database::read(&paths.dpkg()).map_err(|error| Refusal::fault(Action::ReadDatabase, &error))?;
     let root = paths.path("/");
@@ -33,6 +34,10 @@ pub(crate) fn conffiles(paths: &ClientPaths) -> Result<RunResult, Refusal> {
     files.sort();
     let more = files.len().saturating_sub(MAX_CONFFILES);
     files.truncate(MAX_CONFFILES);
+    if with_diffs {
+        conffile_diffs::add(paths, &mut files)
+            .map_err(|error| Refusal::fault(Action::CompareConffiles, &error))?;
+    }
     let mut result = RunResult::new(ClientOutcome::Unchanged);
     result.answer = Answer::Conffiles { files, more };
     Ok(result)
@@ -52,6 +57,7 @@ fn beside(root: &Path, leftover: &Path) -> Option<Conffile> {
         beside: suffix.to_owned(),
         sha256: sha256(&path),
         other_sha256: sha256(leftover),
+        diff: None,
     })
 }
 
@@ -72,6 +78,7 @@ fn missing<'a>(paths: &'a ClientPaths, database: &'a Database) -> impl Iterator<
         beside: String::new(),
         sha256: None,
         other_sha256: None,
+        diff: None,
     })
 }
 
@@ -123,7 +130,7 @@ mod tests {
         // One that leads elsewhere is not read.
         fs::write(paths.path("/etc/app/link.conf.ucf-dist"), "x").unwrap();
         symlink("/etc/shadow", paths.path("/etc/app/link.conf")).unwrap();
-        let result = conffiles(&paths).unwrap();
+        let result = conffiles(&paths, false).unwrap();
         let told: Vec<String> = result
             .conffiles()
             .iter()

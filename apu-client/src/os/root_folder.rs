@@ -21,6 +21,8 @@ pub(crate) struct RootFolder {
     folder: File,
     /// For people.
     path: PathBuf,
+    /// Whether everybody may reach what is in it.
+    is_public: bool,
 }
 
 /// A regular file with one name.
@@ -76,6 +78,7 @@ impl RootFolder {
         let mut here = Self {
             folder: File::open(root)?,
             path: PathBuf::from("/"),
+            is_public: true,
         };
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let path = here.path.join(name);
@@ -96,9 +99,19 @@ impl RootFolder {
             if !is_roots(metadata.uid()) || metadata.mode() & 0o022 != 0 {
                 return Err(not_safe(ConffileFault::OfOthers));
             }
-            here = Self { folder, path };
+            let is_public = here.is_public && metadata.mode() & 0o001 != 0;
+            here = Self {
+                folder,
+                path,
+                is_public,
+            };
         }
         Ok(Some(here))
+    }
+
+    /// Whether everybody may reach a file in it whose name they know.
+    pub(crate) const fn is_public(&self) -> bool {
+        self.is_public
     }
 
     /// Reads a regular file that has no other name; none where there is nothing.

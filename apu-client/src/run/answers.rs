@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use apu_debian::debconf::{Misfit, Template};
+use apu_debian::debconf::{Misfit, Secret, Template};
 use apu_proto::{
     Action, Advice, AnsweredQuestion, ApprovedAnswer, Cause, DebconfAnswer, Request, Step, WrongAnswer,
 };
@@ -97,7 +97,7 @@ fn misfit(answer: &DebconfAnswer, templates: &[Template]) -> Option<WrongAnswer>
     let template = templates.iter().find(|template| template.name == name);
     let why = match (template, &answer.value) {
         (None, _) => Misfit::NoQuestion,
-        (Some(template), Some(value)) => template.check(answer.kind, value).err()?,
+        (Some(template), Some(value)) => template.check(answer.kind, value.expose()).err()?,
         // A plan has no password.
         (Some(template), None) if template.kind == answer.kind => return None,
         (Some(_), None) => Misfit::OtherType,
@@ -168,7 +168,8 @@ pub(crate) fn answered(paths: &ClientPaths, answers: &[&DebconfAnswer]) -> Vec<A
     let mut told: Vec<AnsweredQuestion> = (answers.iter())
         .map(|answer| {
             let was = seen.get(answer.question.as_str());
-            let was = was.filter(|was| !answer.kind.is_secret() && Some(*was) != answer.value.as_ref());
+            let value = answer.value.as_ref().map(Secret::expose);
+            let was = was.filter(|was| !answer.kind.is_secret() && Some(was.as_str()) != value);
             AnsweredQuestion {
                 question: answer.question.clone(),
                 was: was.map(|was| was.chars().take(LONGEST_TOLD).collect()),
@@ -195,7 +196,7 @@ mod tests {
             question: question.parse().unwrap(),
             kind,
             mark: AnswerMark::from_bytes([1; 16]),
-            value: value.map(str::to_owned),
+            value: value.map(Secret::from),
         }
     }
 

@@ -12,6 +12,7 @@ use super::context::Run;
 use super::debconf::{self, Questions};
 use super::exec::Completed;
 use super::health::{self, Before as HealthBefore};
+use super::needrestart;
 use super::outcome::{Facts, determine_outcome};
 use super::planning;
 use super::preflight::check_free_space;
@@ -267,6 +268,9 @@ impl Run<'_> {
         result
             .notes
             .extend(replaced.map(|path| Note::ConffileReplaced { path: path.clone() }));
+        if !prepared.plan.steps.is_empty() && needrestart::restarts_by_itself(self.paths) {
+            result.notes.push(Note::NeedrestartLists);
+        }
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
         report.held = prepared.plan.held;

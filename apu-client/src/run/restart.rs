@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use apu_proto::{
     Action, Advice, Answer, Cause, ClientOutcome, FailedRestart, Frame, LeftService, MAX_SAID, MAX_SERVICES,
-    NotRestarted, Reason, RestartReport, RunResult,
+    NotRestarted, Note, Reason, RestartReport, RunResult,
 };
 
 use self::choice::{Choice, choose, is_a_name};
 use self::units::{PROPERTIES, Unit, parse};
 use super::context::Run;
+use super::needrestart;
 use super::policy::Policy;
 use super::refusal::Refusal;
 use crate::os::paths::ClientPaths;
@@ -49,9 +50,25 @@ const UNITS_A_CALL: usize = 200;
 type Stale = BTreeMap<String, BTreeSet<u32>>;
 
 /// Tells which services run with replaced files, and what a run would do with each.
-pub(crate) fn look(paths: &ClientPaths, policy: &Policy) -> Result<RestartReport, Refusal> {
-    let Choice { restart, left } = chosen(paths, policy)?;
-    Ok(RestartReport::new(restart, Vec::new(), left))
+pub(crate) fn look(paths: &ClientPaths, policy: &Policy) -> Result<RunResult, Refusal> {
+    let (Choice { restart, left }, notes) = chosen_with_needrestart(paths, policy)?;
+    let report = RestartReport::new(restart, Vec::new(), left);
+    let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Restarts(report));
+    result.notes = notes;
+    Ok(result)
+}
+
+/// The same with what needrestart names beside it, where it is installed. Nothing is restarted for its word alone: what it says of scripts is
+/// a guess.
+fn chosen_with_needrestart(paths: &ClientPaths, policy: &Policy) -> Result<(Choice, Vec<Note>), Refusal> {
+    let mut choice = chosen(paths, policy)?;
+    match needrestart::services(paths) {
+        Ok(named) => {
+            choice.add_named(named);
+            Ok((choice, Vec::new()))
+        }
+        Err(said) => Ok((choice, vec![Note::NeedrestartFailed { said }])),
+    }
 }
 
 fn chosen(paths: &ClientPaths, policy: &Policy) -> Result<Choice, Refusal> {
@@ -101,10 +118,12 @@ impl Run<'_> {
     /// Restarts the stale services while no package manager is at work.
     pub(super) fn restart_services(&mut self) -> Result<RunResult, Refusal> {
         let _locks = self.take_package_locks()?;
-        let Choice { restart, left } = chosen(self.paths, &self.policy)?;
+        let (Choice { restart, left }, notes) = chosen_with_needrestart(self.paths, &self.policy)?;
         if restart.is_empty() {
             let report = RestartReport::new(restart, Vec::new(), left);
-            return Ok(RunResult::new(ClientOutcome::Unchanged).with(Answer::Restarts(report)));
+            let mut result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Restarts(report));
+            result.notes = notes;
+            return Ok(result);
         }
         self.save_state_before()?;
         self.ensure_not_shutting_down()?;
@@ -124,7 +143,9 @@ impl Run<'_> {
         }
         std::thread::sleep(SETTLE);
         let after = ask(self.paths, &restart.iter().collect::<Vec<_>>()).unwrap_or_default();
-        Ok(result(tried, &after, stale(self.paths).as_ref(), left))
+        let mut result = result(tried, &after, stale(self.paths).as_ref(), left);
+        result.notes = notes;
+        Ok(result)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use apu_debian::debconf::Secret;
 use apu_proto::{Action, Cause, DebconfAnswer, Reason};
 
 use super::answers::{check_policy, check_templates, concerning};
@@ -58,13 +59,14 @@ impl Run<'_> {
 
 /// Feeds debconf. It writes its database in one step.
 fn set(answers: &[&DebconfAnswer]) -> Result<(), Refusal> {
-    let lines: Option<String> = answers.iter().map(|answer| answer.selection_line()).collect();
+    let lines: Option<Vec<Secret>> = answers.iter().map(|answer| answer.selection_line()).collect();
+    let lines = lines.map(|lines| Secret::from(lines.iter().map(Secret::expose).collect::<String>()));
     let Some(lines) = lines else {
         // A plan comes without passwords, and a run with all of them.
         return Err(Refusal::new(apu_proto::AnswersError::Value));
     };
     let none: [&str; 0] = [];
-    let captured = spawn::capture_fed(SET_SELECTIONS, &none, &ENVIRONMENT, TIMEOUT, &lines)
+    let captured = spawn::capture_fed(SET_SELECTIONS, &none, &ENVIRONMENT, TIMEOUT, lines.expose())
         .map_err(|error| Refusal::fault_at(Action::RunProgram, SET_SELECTIONS.as_ref(), &error))?;
     if captured.succeeded() {
         return Ok(());

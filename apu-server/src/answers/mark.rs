@@ -41,7 +41,7 @@ impl MarkKey {
             ..
         } = answer;
         // No word before the value has a zero byte.
-        let parts = [owner.as_str(), question.as_str(), kind.as_str(), value.as_str()];
+        let parts = [owner.as_str(), question.as_str(), kind.as_str(), value.expose()];
         let parts: Vec<&[u8]> = parts.iter().flat_map(|part| [part.as_bytes(), b"\0"]).collect();
         let mut mark = [0; 16];
         mark.copy_from_slice(&hmac(&self.0, &parts)[..16]);

@@ -103,5 +103,6 @@ fn trial() -> Trial {
         transaction: Transaction::default(),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }

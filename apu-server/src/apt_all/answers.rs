@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apu_debian::debconf::QuestionName;
 use apu_debian::{PackageName, nearest};
-use apu_fleet::{Host, HostName, Task};
+use apu_fleet::{Host, HostName};
 use apu_proto::{Answers, AnswersSalt, DebconfAnswer, Request, Transaction};
 use apu_site::Failure;
 
@@ -65,21 +65,10 @@ impl HostAnswers {
         Ok(Self(found))
     }
 
-    /// Sends with each plan that is asked for what its host's answers are, without passwords.
-    pub(super) fn add_to_plans(&self, tasks: &mut [Task]) {
-        for task in tasks {
-            let Some(answers) = self
-                .0
-                .get(&task.host.name)
-                .filter(|_| takes_answers(&task.request))
-            else {
-                continue;
-            };
-            // A request that has no room for them is a plan without them, which is shown as it is.
-            if let Ok(request) = task.request.clone().with_answers(answers.without_secrets()) {
-                task.request = request;
-            }
-        }
+    /// What goes with the request for a host's plan, without passwords.
+    pub(super) fn for_plan(&self, host: &HostName, request: &Request) -> Option<Answers> {
+        let answers = self.0.get(host).filter(|_| takes_answers(request))?;
+        Some(answers.without_secrets())
     }
 
     /// The answers that were approved with a transaction, as they are now. Where one of them is another by now, the host has drifted:
@@ -182,7 +171,7 @@ mod tests {
             question: question.parse().unwrap(),
             kind: QuestionKind::Password,
             mark: AnswerMark::from_bytes([mark; 16]),
-            value: Some(format!("value {mark}")),
+            value: Some(format!("value {mark}").into()),
         }
     }
 
@@ -235,23 +224,19 @@ mod tests {
         let all = vec![answer("aa", "a/b", 1), answer("bb", "b/c", 2)];
         let salt = AnswersSalt::from_bytes([0; 16]);
         let answers = HostAnswers([(host.clone(), sendable(&host, salt, all.clone()).unwrap())].into());
-        let task = |words: &str| Task {
-            host: Host::plain(host.clone()),
-            request: Request::parse(format!("apu/1 {words}").as_bytes()).unwrap(),
-            trial: None,
-        };
-        let mut tasks = [
-            task("upgrade dry_run=yes"),
-            task("install dry_run=yes apu-data"),
-            task("upgrade"),
-            task("remove dry_run=yes vim"),
-        ];
-        answers.add_to_plans(&mut tasks);
-        let sent: Vec<usize> = (tasks.iter())
-            .map(|task| task.request.answers().map_or(0, |answers| answers.all().len()))
-            .collect();
-        assert_eq!(sent, [2, 0, 0, 0]);
-        assert!(!tasks[0].request.answers().unwrap().line().contains("value 1"));
+        let sent = [
+            "upgrade dry_run=yes",
+            "install dry_run=yes apu-data",
+            "upgrade",
+            "remove dry_run=yes vim",
+        ]
+        .map(|words| {
+            let request = Request::parse(format!("apu/1 {words}").as_bytes()).unwrap();
+            answers.for_plan(&host, &request)
+        });
+        assert_eq!(sent.each_ref().map(Option::is_some), [true, false, false, false]);
+        let sent = sent[0].as_ref().unwrap();
+        assert!(sent.all().len() == 2 && !sent.line().contains("value 1"));
         let step = Step::Install {
             package: "aa:amd64".parse().unwrap(),
             old: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apu_archive::quote;
 use apu_debian::PackageName;
-use apu_proto::{ConffileRuleFor, HoldReason, Operation, PackageGlob, Request, RequestOption};
+use apu_proto::{HoldReason, Operation, PackageGlob, Request, RequestOption};
 use apu_site::Failure;
 use apu_site::settings::{Canary, MaxFailures, ServiceGlob, WaveSizes};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -196,13 +196,15 @@ pub struct Args {
     #[arg(long)]
     pub all: bool,
 
+    /// Let conffiles show what differs between the two versions of each file, once for all hosts that have the same ones.
+    ///
+    /// Only of files that every user of the host may read; the others are named, and nothing of them is shown.
+    #[arg(long)]
+    pub diff: bool,
+
     /// A decision about a configuration file, which `apu conffile` makes.
     #[arg(skip)]
     pub(super) decision: Vec<RequestOption>,
-
-    /// What becomes of configuration files that were changed on both sides, as apu.toml says for the target.
-    #[arg(skip)]
-    pub(super) conffile_rules: Vec<ConffileRuleFor>,
 
     /// How much is printed.
     #[command(flatten)]
@@ -228,6 +230,7 @@ Examples:
   apt-all web hold nginx --reason 'waits for #412' --until 2026-12-24
   apt-all all install --only-upgrade openssl libssl3
   apt-all web install ./foo_1.2_amd64.deb
+  apt-all web conffiles --diff
   apt-all web restart-services --list
   apt-all web reboot";
 
@@ -358,8 +361,8 @@ impl Args {
             prepare: false,
             questions: false,
             all: request.is_even_if_not_needed(),
+            diff: request.wants_diffs(),
             decision: decision_of(request),
-            conffile_rules: request.conffile_rules().to_vec(),
             shown,
             root: "/".into(),
         }

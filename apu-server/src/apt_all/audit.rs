@@ -44,6 +44,7 @@ impl Record {
             (args.only_upgrade, "--only-upgrade"),
             (args.download_only, "--download-only"),
             (args.all, "--all"),
+            (args.diff, "--diff"),
         ];
         let mut request = vec![args.operation.to_string()];
         request.extend(args.packages.iter().cloned());
@@ -63,6 +64,9 @@ impl Record {
             args.waves.as_ref().map(|waves| format!("--waves {waves}")),
         ];
         request.extend(waves.into_iter().flatten());
+        request.extend(
+            (args.allow_restart.iter()).map(|glob| format!("--allow-restart {}", quote(&glob.to_string()))),
+        );
         request.extend(args.min_age.map(|age| format!("--min-age {}s", age.as_secs())));
         Self {
             who: Who::here(),

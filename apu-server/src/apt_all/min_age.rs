@@ -4,14 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use apu_debian::PackageKey;
-use apu_proto::{
-    DebSha256, MAX_LOCK_WAIT, PackageGlob, Plan, Request, RequestError, RequestOption, RunId, Step,
-    TransactionId,
-};
+use apu_proto::{DebSha256, PackageGlob, Plan, Request, RequestError, RequestOption, Step};
 use apu_site::settings;
 use jiff::Timestamp;
 
 use super::args::Args;
+use super::room::has_room_for_run;
 
 /// How old a .deb has to be to be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +80,7 @@ pub(super) fn without(
 ) -> Result<(Request, Vec<PackageGlob>), RequestError> {
     let narrowed = |young: &[PackageGlob]| {
         let request = request.clone().with([RequestOption::TooYoung(young.to_vec())])?;
-        // What a push adds later, at its longest.
-        request.clone().with([
-            RequestOption::RunId(RunId::from_bytes([0; 16])),
-            RequestOption::LockWait(MAX_LOCK_WAIT),
-            RequestOption::Plan(TransactionId::from_bytes([0; 32])),
-        ])?;
+        has_room_for_run(&request)?;
         Ok((request, young.to_vec()))
     };
     narrowed(young).or_else(|_: RequestError| narrowed(&[PackageGlob::any()]))

@@ -17,9 +17,9 @@ use apu_proto::{Operation, PackageArg, PackageGlob, Request, RequestError, Reque
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
-use super::answers::HostAnswers;
 use super::args::{Args, Course};
 use super::audit::Record;
+use super::host_request::HostParts;
 use super::min_age::MinAge;
 use super::planned::wanted;
 use super::protection::Protection;
@@ -55,8 +55,8 @@ pub(super) struct Push<'a> {
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.
     pub(super) min_age: Option<MinAge>,
-    /// The answers to debconf's questions that hosts get.
-    pub(super) answers: HostAnswers,
+    /// What hosts get beside what all are asked: rules for configuration files, and answers to debconf's questions.
+    pub(super) parts: HostParts,
     /// The services that no change of packages may restart.
     pub(super) protection: Protection,
     /// What hosts leave as it is, since it is too young.
@@ -87,7 +87,8 @@ impl Push<'_> {
             return Ok(self.show(&[]));
         }
         if course == Course::Straight {
-            self.apply(request, &hosts, Rollout::default()).await?;
+            self.apply(request.clone(), &hosts, Rollout::default()).await?;
+            self.ask_for_diffs(&request, &hosts).await?;
             return Ok(self.show(&[]));
         }
 
@@ -162,14 +163,21 @@ impl Push<'_> {
     ) -> Result<Vec<(HostName, Trial)>, Failure> {
         self.leave_out_young(plan, hosts).await?;
         self.leave_out_protected(plan, hosts).await;
-        let mut wanted = wanted(&self.endings());
-        for (host, trial) in &mut wanted {
-            // What was asked for, whatever a client says of it.
-            trial.too_young = self.too_young.get(host).cloned().unwrap_or_default();
-        }
+        let wanted = self.wanted();
         self.record
             .planned(wanted.iter().map(|(_, trial)| trial.transaction.id()));
         Ok(wanted)
+    }
+
+    /// What hosts would do, by what they were asked for.
+    pub(super) fn wanted(&self) -> Vec<(HostName, Trial)> {
+        let wanted = wanted(&self.endings()).into_iter().map(|(host, mut trial)| {
+            // What was asked for, whatever a client says of it.
+            trial.too_young = self.too_young.get(&host).cloned().unwrap_or_default();
+            let trial = self.parts.planned(&host, trial);
+            (host, trial)
+        });
+        wanted.collect()
     }
 
     /// Has each of these hosts do what was approved, in waves.
@@ -222,32 +230,28 @@ impl Push<'_> {
         // No run begins where no host will start.
         let starts = !(hosts.is_empty() || self.is_interrupted() || self.is_limit_exceeded(hosts));
         let request = if starts { self.as_run(request)? } else { request };
-        let task = |host: &Host| {
+        let mut held = std::mem::take(&mut self.kept_back);
+        let mut tasks = Vec::new();
+        for host in hosts {
             let trial = self.approved.get(&host.name);
-            let plan = trial
-                .filter(|_| request.changes_packages())
-                .map(|trial| RequestOption::Plan(trial.transaction.id()));
-            let young = trial.map_or(&[][..], |trial| &trial.too_young);
-            let young = (!young.is_empty()).then(|| RequestOption::TooYoung(young.to_vec()));
-            let asked = request.clone().with(young.into_iter().chain(plan))?;
-            let answers = trial.and_then(|trial| self.answers.approved(&host.name, &trial.transaction));
-            Ok(Task {
+            let asked = self.parts.run_of(&host.name, &request, trial.map(Arc::as_ref));
+            let asked = asked.unwrap_or_else(|why| {
+                held.entry(host.name.clone()).or_insert(*why);
+                request.clone()
+            });
+            tasks.push(Task {
                 host: host.clone(),
-                request: match answers {
-                    Some(answers) => asked.with_answers(answers)?,
-                    None => asked,
-                },
+                request: asked,
                 trial: trial.cloned(),
-            })
-        };
-        let tasks: Result<Vec<Task>, RequestError> = hosts.iter().map(task).collect();
+            });
+        }
         let mut batch = Batch {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
-            tasks: tasks.map_err(not_a_request)?,
+            tasks,
             carried: std::mem::take(&mut self.carried),
             promoted: std::mem::take(&mut self.promoted),
-            held: std::mem::take(&mut self.kept_back),
+            held,
             closings: self.closings.clone(),
             rollout,
             programs: None,
@@ -271,7 +275,14 @@ impl Push<'_> {
 
     /// Asks every host of the batch, however many of them fail: no package changes there.
     pub(super) async fn ask_all(&mut self, mut batch: Batch) {
-        self.answers.add_to_plans(&mut batch.tasks);
+        for task in &mut batch.tasks {
+            match self.parts.plan_of(&task.host.name, &task.request) {
+                Ok(request) => task.request = request,
+                Err(why) => {
+                    batch.held.entry(task.host.name.clone()).or_insert(*why);
+                }
+            }
+        }
         self.runner.phase(batch, self.limits).await;
     }
 

@@ -7,6 +7,7 @@ use apu_fleet::{Host, HostName, TargetError, fold};
 use apu_ledger::{Ledger, Run, RunStatus};
 use apu_proto::Request;
 use apu_site::Failure;
+use apu_site::settings::ServiceGlob;
 use jiff::Timestamp;
 
 use super::args::{Args, Shown};
@@ -109,7 +110,16 @@ pub(crate) fn repeat(
     let mut args = Args::of_request(&target, &request, shown);
     args.yes = yes;
     args.min_age = run.min_age;
+    args.allow_restart = allowed_restarts(run);
     push_in(context, &args, &run.target, Some(run.number)).map(|pushed| pushed.status)
+}
+
+/// The protected services that the packages of a run may restart. A pattern that is not understood allows nothing.
+pub(super) fn allowed_restarts(run: &Run) -> Vec<ServiceGlob> {
+    run.allow_restart
+        .iter()
+        .filter_map(|glob| glob.parse().ok())
+        .collect()
 }
 
 /// A request as the ledger has it.
@@ -119,4 +129,20 @@ pub(super) fn request(text: &str) -> Result<Request, Failure> {
             .why(error)
             .advise("give the command to apt-all again")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::run_facts::example_run;
+
+    #[test]
+    fn a_repeated_run_may_restart_what_it_was_allowed_to() {
+        let run = Run {
+            allow_restart: vec!["postgresql@*".into(), "no service".into(), "cron".into()],
+            ..example_run(412)
+        };
+        let allowed: Vec<String> = allowed_restarts(&run).iter().map(ToString::to_string).collect();
+        assert_eq!(allowed, ["postgresql@*", "cron"]);
+    }
 }

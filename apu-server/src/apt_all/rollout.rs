@@ -169,6 +169,7 @@ mod tests {
             transaction: Transaction::new(vec![step]),
             is_broken: false,
             too_young: Vec::new(),
+            conffile_rules: Vec::new(),
         };
         (1..=hosts)
             .map(|number| (format!("web{number:02}").parse().unwrap(), trial.clone()))

@@ -11,6 +11,7 @@ use super::reboot_choice::report_of;
 use super::restart_choice::restarts_of;
 use crate::one_phase::{exit_status, tell_failed_sinks};
 use crate::view::changes::named;
+use crate::view::conffile_diffs::conffile_diffs;
 use crate::view::conffiles::conffiles;
 use crate::view::groups::{groups, set};
 use crate::view::holds::holds;
@@ -20,7 +21,7 @@ use crate::view::plans::plans;
 use crate::view::questions::questions;
 use crate::view::reboots::reboots;
 use crate::view::restarts::restarts;
-use crate::view::server_reason::server_advice_text;
+use crate::view::server_reason::{of_run, server_advice_text};
 use crate::view::status::table;
 use crate::view::summary::{numbers, summary, told as told_of};
 
@@ -87,23 +88,19 @@ impl Push<'_> {
         if self.args.shown.quiet && !self.args.shown.json {
             let unwell = endings.iter().filter(|(_, ending)| !ending.outcome.is_well());
             let unwell: Vec<(HostName, Ending)> = unwell.cloned().collect();
-            self.ui
-                .show(&told_of(self.args.operation, &unwell, self.output.paint, false));
+            let text = told_of(self.args.operation, &unwell, self.output.paint, false);
+            self.ui.show(&of_run(&text, self.runner.state().number));
         } else if !self.args.shown.json {
             let OutputOptions { paint, verbose, .. } = self.output;
             let zone = TimeZone::system();
             self.ui
                 .show(&table(&endings, &zone, self.ui.columns(), paint, verbose));
             self.ui.show(&conffiles(&endings, paint, verbose));
+            self.ui.show(&conffile_diffs(&endings, paint));
             self.ui.show(&holds(&endings, &zone, paint, verbose));
-            self.ui.show(&summary(
-                self.args.operation,
-                &endings,
-                told,
-                self.runner.state().seconds,
-                paint,
-                verbose,
-            ));
+            let state = self.runner.state();
+            let text = summary(self.args.operation, &endings, told, state.seconds, paint, verbose);
+            self.ui.show(&of_run(&text, state.number));
         }
         self.close()
     }

@@ -11,10 +11,9 @@ use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg};
 use apu_site::{Failure, Site, Ui, say};
 use jiff::Timestamp;
 
-use super::answers::HostAnswers;
 use super::args::Args;
 use super::audit::Record;
-use super::conffile_rules::rules;
+use super::host_request::HostParts;
 use super::maintenance::closings;
 use super::min_age::MinAge;
 use super::protection::Protection;
@@ -90,10 +89,6 @@ pub(super) fn push_but(
     let local = match args.files()? {
         files if files.is_empty() => None,
         files => Some(Local::check(ui, &context.site, &context.settings, files)?),
-    };
-    let args = &Args {
-        conffile_rules: rules(&context.settings.conffiles(rollout_of))?,
-        ..args.clone()
     };
     let request = args.request(local.as_ref().map_or(&[][..], Local::packages))?;
     let hosts = hosts()?;
@@ -185,11 +180,7 @@ pub(super) fn run_push(
     } else {
         Vec::new()
     };
-    let answers = if request.operation().takes_answers() && !request.is_download_only() {
-        HostAnswers::read(context, &hosts)?
-    } else {
-        HostAnswers::default()
-    };
+    let parts = HostParts::read(context, &request, &hosts)?;
     let closings = if request.takes_turns() && !args.ignore_windows {
         closings(context, &hosts, Timestamp::now())?
     } else {
@@ -218,6 +209,7 @@ pub(super) fn run_push(
             operation: record.operation().to_owned(),
             request: request.to_string(),
             min_age: args.min_age,
+            allow_restart: args.allow_restart.iter().map(ToString::to_string).collect(),
             target: args.target.clone(),
             by: record.by().to_owned(),
             begun: Timestamp::now(),
@@ -258,7 +250,7 @@ pub(super) fn run_push(
             is_repeated: parent.is_some(),
             queue_until,
             min_age: None,
-            answers,
+            parts,
             protection: Protection::default(),
             too_young: HashMap::new(),
             closings,

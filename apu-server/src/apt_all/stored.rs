@@ -14,7 +14,7 @@ use super::rollout::Arranged;
 use super::start::{Pushed, Start, run_push};
 use crate::context::Context;
 use crate::failure;
-use crate::stored_plans::{self, StoredPlan};
+use crate::stored_plans::{self, HostsWithRules, StoredPlan};
 
 /// Carries out a plan that was kept, as the push of this identity.
 ///
@@ -68,7 +68,6 @@ fn request_of(plan: &StoredPlan) -> Result<Request, Failure> {
         (!plan.sources.is_empty()).then(|| RequestOption::Sources(plan.sources.clone())),
         plan.only_upgrade.then_some(RequestOption::OnlyUpgrade),
         (!plan.hold.is_empty()).then(|| RequestOption::Hold(plan.hold.clone())),
-        (!plan.conffile_rules.is_empty()).then(|| RequestOption::ConffileRules(plan.conffile_rules.clone())),
     ];
     Request::new(plan.operation, options.into_iter().flatten(), packages)
         .map_err(|error| no_plan(error.to_string()))
@@ -100,6 +99,9 @@ impl Push<'_> {
         let endings = self.endings();
         let mut plans: HashMap<&HostName, &Plan> = plans_of(&endings).collect();
         let hosts = arranged.hosts.iter();
+        let rules = hosts
+            .clone()
+            .map(|host| (host.clone(), self.parts.rules_of(host)));
         let stored = StoredPlan {
             at: Timestamp::now().as_duration().as_secs_f64(),
             by: self.record.by().to_owned(),
@@ -111,7 +113,7 @@ impl Push<'_> {
             sources: request.sources().to_vec(),
             only_upgrade: request.is_only_upgrade(),
             hold: request.hold().to_vec(),
-            conffile_rules: request.conffile_rules().to_vec(),
+            conffile_rules: HostsWithRules::of(rules),
             options: self.args.host_and_wave_options(),
             hosts: hosts
                 .filter_map(|host| {

@@ -12,10 +12,9 @@ use apu_site::Failure;
 
 use super::args::{Args, Shown};
 use super::begin::by;
-use super::planned::wanted;
 use super::protection::Protection;
 use super::push::{Push, not_a_request};
-use super::resume::request;
+use super::resume::{allowed_restarts, request};
 use super::start::{Start, run_push};
 use crate::context::Context;
 use crate::failure::ledger as ledger_failure;
@@ -43,6 +42,7 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
     let request = by(request(&run.request)?, &run.by)?;
     let target = apu_fleet::fold(hosts.iter().map(|(host, _)| host.name.as_str()));
     let mut args = Args::of_request(&target, &request, shown);
+    args.allow_restart = allowed_restarts(&run);
     args.ignore_windows = work.as_ref().is_some_and(|work| work.ignores_windows);
     let approved: HashMap<HostName, Trial> = hosts
         .iter()
@@ -84,7 +84,7 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
             // Nobody has seen what they would restart.
             push.protection = Protection::of(context, push.args, &unplanned)?;
             push.leave_out_protected(&plan, &unplanned).await;
-            trials = wanted(&push.endings());
+            trials = push.wanted();
         }
         let mut kept_back = HashMap::new();
         for (host, trial) in &trials {

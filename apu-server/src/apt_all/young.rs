@@ -61,7 +61,9 @@ impl Push<'_> {
                         .into_iter()
                         .collect(),
                 };
-                let (request, all) = without(plan, &all).map_err(not_a_request)?;
+                // With what this host gets beside it there may be less room.
+                let plan = self.parts.plan_of(host, plan).unwrap_or_else(|_| plan.clone());
+                let (request, all) = without(&plan, &all).map_err(not_a_request)?;
                 self.too_young.insert(host.clone(), all);
                 again.insert(host.clone(), request);
             }

@@ -278,6 +278,7 @@ mod tests {
             beside: beside.to_owned(),
             sha256: sums[0].map(str::to_owned),
             other_sha256: sums[1].map(str::to_owned),
+            diff: None,
         }
     }
 

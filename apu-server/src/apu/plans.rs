@@ -12,7 +12,8 @@ use super::recorded::say_json;
 use crate::apt_all;
 use crate::context::Context;
 use crate::one_phase::new_push;
-use crate::stored_plans::{self, StoredPlan, VALID};
+use crate::stored_plans::{self, HostsWithRules, StoredPlan, VALID};
+use crate::view::groups::set;
 use crate::view::json::json_time;
 use crate::view::paint::Paint;
 use crate::view::plans::{counted, plans};
@@ -76,6 +77,7 @@ struct Facts<'a> {
     sources: &'a [PackageName],
     only_upgrade: bool,
     hold: &'a [PackageGlob],
+    conffile_rules: &'a [HostsWithRules],
     valid: bool,
     hosts: usize,
     waves: &'a [usize],
@@ -97,6 +99,7 @@ impl<'a> Facts<'a> {
             sources: &plan.sources,
             only_upgrade: plan.only_upgrade,
             hold: &plan.hold,
+            conffile_rules: &plan.conffile_rules,
             valid: plan.is_valid(now),
             hosts: plan.hosts.len(),
             waves: &plan.waves,
@@ -176,6 +179,7 @@ pub(super) fn show(context: &Context, number: u32, verbose: bool, json: bool) ->
         quote(&plan.by)
     );
     context.ui.show(&plans(&hosts, paint, verbose));
+    context.ui.show(&conffile_rules(&plan));
     if let Some(outlook) = apt_all::outlook(&plan) {
         say!(context.ui, "in waves: {outlook}");
     }
@@ -206,6 +210,19 @@ fn named(word: &str) -> Result<u32, Failure> {
             None => failure.advise("apu plans, which lists them"),
         }
     })
+}
+
+/// What becomes of configuration files that were changed both on hosts and in packages, as it was when the plan was made.
+fn conffile_rules(plan: &StoredPlan) -> String {
+    let of_hosts = |with: &HostsWithRules| {
+        let rules = with.rules.iter();
+        let rules: Vec<String> = rules
+            .map(|rule| format!("{} {}", rule.rule.as_str(), quote(&rule.paths.to_string())))
+            .collect();
+        let hosts: Vec<&HostName> = with.hosts.iter().collect();
+        format!("{}: configuration files: {}\n", set(&hosts), rules.join(", "))
+    };
+    plan.conffile_rules.iter().map(of_hosts).collect()
 }
 
 /// The command that made a plan, and makes it again.
@@ -257,8 +274,11 @@ mod tests {
 
     /// The command that is shown for the plan of a command line.
     fn shown(words: &[&str]) -> String {
-        let args = Args::try_parse_from(words).unwrap();
-        command(&StoredPlan {
+        command(&stored(&Args::try_parse_from(words).unwrap()))
+    }
+
+    fn stored(args: &Args) -> StoredPlan {
+        StoredPlan {
             at: 0.0,
             by: String::new(),
             target: args.target.clone(),
@@ -276,7 +296,7 @@ mod tests {
             soak: 0,
             pause_limit: None,
             check: None,
-        })
+        }
     }
 
     #[test]
@@ -301,6 +321,23 @@ mod tests {
         assert_eq!(
             shown(&words),
             "apt-all web dist-upgrade --exclude 'web[1-3] db1' --waves 1,100% --soak 90s"
+        );
+    }
+
+    #[test]
+    fn the_rules_of_a_plan_are_told_with_their_hosts() {
+        let rules = |words: &[&str]| words.iter().map(|word| word.parse().unwrap()).collect::<Vec<_>>();
+        let of = |host: &str, words: &[&str]| (host.parse::<HostName>().unwrap(), rules(words));
+        let web = ["hold-back:/etc/nginx/*", "keep:/etc/k"];
+        let all = [of("web1", &web), of("web2", &web), of("db1", &["new:/etc/n"])];
+        let plan = StoredPlan {
+            conffile_rules: HostsWithRules::of(all.into_iter()),
+            ..stored(&Args::try_parse_from(["apt-all", "web", "upgrade"]).unwrap())
+        };
+        assert_eq!(
+            conffile_rules(&plan),
+            "web[1-2]: configuration files: hold-back '/etc/nginx/*', keep /etc/k\n\
+             db1: configuration files: new /etc/n\n"
         );
     }
 

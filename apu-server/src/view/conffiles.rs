@@ -4,6 +4,7 @@ use apu_fleet::{Ending, HostName};
 use apu_proto::{Answer, Conffile, ConffileState};
 
 use super::clean::clean;
+use super::conffile_diffs::bare;
 use super::groups::{groups, set};
 use super::host_table::with_head;
 use super::paint::Paint;
@@ -18,11 +19,11 @@ pub fn conffiles(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) ->
     let answers = endings
         .iter()
         .filter_map(|(host, ending)| Some((host, &ending.result.as_ref()?.answer)));
-    let mut files: Vec<(&HostName, &Conffile)> = Vec::new();
+    let mut files: Vec<(&HostName, Conffile)> = Vec::new();
     let mut left_out = Vec::new();
     for (host, answer) in answers {
         if let Answer::Conffiles { files: found, more } = answer {
-            files.extend(found.iter().map(|file| (host, file)));
+            files.extend(found.iter().map(|file| (host, bare(file))));
             if *more > 0 {
                 left_out.push((host, *more));
             }
@@ -32,7 +33,7 @@ pub fn conffiles(endings: &[(HostName, Ending)], paint: Paint, verbose: bool) ->
         return String::new();
     }
     let mut folded = groups(files);
-    folded.sort_by_key(|(file, _)| *file);
+    folded.sort_by(|one, other| one.0.cmp(&other.0));
     let rows = folded.iter().map(|(file, hosts)| {
         let hosts = set(hosts);
         let hosts = if verbose {
@@ -88,6 +89,7 @@ mod tests {
             },
             sha256: Some((*sha256).to_owned()).filter(|sum| !sum.is_empty()),
             other_sha256: Some((*other).to_owned()).filter(|sum| !sum.is_empty()),
+            diff: None,
         };
         let files = files.iter().map(file).collect();
         let result = RunResult::new(ClientOutcome::Unchanged).with(Answer::Conffiles { files, more: 0 });

@@ -89,6 +89,11 @@ pub fn note_text(note: &Note) -> String {
         Note::HoldTakenOff { package } => {
             format!("{package} was taken off hold on this client itself, so the reason is forgotten")
         }
+        Note::NeedrestartLists => {
+            "needrestart is set to restart services by itself here, and was told only to list them; restart-services restarts them"
+                .into()
+        }
+        Note::NeedrestartFailed { said } => format!("needrestart did not tell which services it would restart: {said}"),
         Note::Unknown => "something that this version of apt-all does not know".into(),
     }
 }

@@ -404,6 +404,7 @@ fn fault(action: Action, object: Option<&str>) -> String {
         Action::AskAboutSources => "cannot ask apt about the sources",
         Action::ReadHolds => "cannot read why packages are on hold, from",
         Action::KeepHolds => "cannot keep why packages are on hold, in",
+        Action::CompareConffiles => "cannot compare the versions of configuration files",
         Action::KeepConffile => "cannot keep what is put away of configuration files, in",
         Action::ChangeConffile => "cannot change the configuration file",
         Action::AskAptConfig => "cannot ask apt-config",

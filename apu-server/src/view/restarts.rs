@@ -85,6 +85,7 @@ fn why_left(why: &WhyLeft) -> String {
         WhyLeft::Connection => "it ends with its connection",
         WhyLeft::Refused => "a reboot is required: its unit refuses to be stopped or started by hand",
         WhyLeft::KillsNothing => "a reboot is required: its unit has KillMode=none",
+        WhyLeft::NamedByNeedrestart => "needrestart alone names it, for changed scripts: restart it by hand",
         WhyLeft::TakesDown => "a reboot is required: systemd takes the machine down with it",
         WhyLeft::Needed { by } => return format!("a reboot is required: {by} would stop with it"),
         WhyLeft::Policy => "this client's policy keeps it running",

@@ -305,6 +305,7 @@ pub(crate) fn example_run(number: u32) -> Run {
         status: RunStatus::Ended(0),
         paused: None,
         min_age: None,
+        allow_restart: Vec::new(),
         owner: None,
     }
 }

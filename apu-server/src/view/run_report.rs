@@ -15,6 +15,7 @@ use super::columns::columns;
 use super::groups::{groups, set};
 use super::paint::Paint;
 use super::run_facts::{CountedRun, HostEnd, HostFacts, RunHost, state, when};
+use super::server_reason::of_run;
 use super::status::table;
 use super::summary::{counts, summary, told};
 
@@ -62,12 +63,13 @@ impl Report<'_> {
             .collect();
         text += &table(&endings, zone, width, paint, verbose);
         let is_over = matches!(self.run.status, RunStatus::Ended(_));
-        text += &match self.operation {
+        let ends = match self.operation {
             Some(operation) if is_over => summary(operation, &endings, &[], self.seconds, paint, verbose),
             Some(operation) => told(operation, &endings, paint, verbose),
             // It was broken off before its first phase.
             None => String::new(),
         };
+        text += &of_run(&ends, Some(self.run.number.get()));
         if !is_over {
             text += &self.unended(&endings, paint);
         }
@@ -150,6 +152,7 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
+    use apu_fleet::{ServerAdvice, ServerCause, ServerReason};
 
     use super::super::json::json_line;
     use super::super::run_facts::{Unended, example_host, example_run};
@@ -197,6 +200,21 @@ mod tests {
         let off = [example_host("web1", Outcome::Unreachable, &[])];
         let text = shown(&example_run(412), &outcomes, &off);
         assert!(text.ends_with("try: apu retry 412 --unreachable\n"), "{text}");
+        // A decision about a configuration file is repeated by the number of the run.
+        let mut undone = example_host("web1", Outcome::Skipped, &[]);
+        let advice = ServerAdvice::MendAndRepeat {
+            operation: Operation::Conffile,
+            packages: Vec::new(),
+        };
+        let why = ServerReason::from(ServerCause::CheckFailed).advise(advice);
+        undone.ending = Some(Ending::without_result(Outcome::Skipped, why, None).into());
+        let text = shown(&example_run(412), &outcomes, &[undone]);
+        assert!(
+            text.contains(
+                "try: mend what failed, and then: apu retry 412, which asks for the same decision\n"
+            ),
+            "{text}"
+        );
         // Where all is well there is nothing to type.
         let well = shown(&example_run(412), &outcomes, &hosts[..1]);
         assert!(!well.contains("try:"), "{well}");

@@ -8,7 +8,7 @@ use apu_fleet::{
     Hook, HostName, Lost, Place, ProgramEnd, ServerAction, ServerAdvice, ServerCause, ServerReason,
     StaleList, Work, WorkKind, fold, span,
 };
-use apu_proto::Operation;
+use apu_proto::{MAX_REQUEST, Operation};
 
 /// Why somebody hangs up before the login.
 const HUNG_UP: &str = "too many connections, or this address is being punished there";
@@ -194,6 +194,25 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
         ServerCause::RestartsNotTold => {
             "not asked: services are protected, and it does not tell which ones its packages restart".into()
         }
+        ServerCause::RequestTooLong { rules, answers, held } => {
+            let parts = [
+                (*rules, "rule", "for configuration files"),
+                (*answers, "answer", "to debconf's questions"),
+                (*held, "package", "to be held"),
+            ];
+            let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+            let parts: Vec<String> = parts
+                .map(|(number, what, whose)| {
+                    let s = if number == 1 { "" } else { "s" };
+                    format!("{number} {what}{s} {whose}")
+                })
+                .collect();
+            let with = match parts.join(", ") {
+                none if none.is_empty() => none,
+                some => format!(" with {some}"),
+            };
+            format!("not asked: what it would be asked has no room in {MAX_REQUEST} bytes{with}")
+        }
         ServerCause::HeldByRun { run, operation, by } => {
             format!("not asked: run {run} of {by} is at work there: {operation}")
         }
@@ -316,11 +335,29 @@ fn words(packages: &[String]) -> String {
         .collect()
 }
 
+/// The command that asks again what the last run asked for.
+const RETRY: &str = "apu retry";
+
+/// What a decision about a configuration file is asked for again by.
+const SAME_DECISION: &str = "which asks for the same decision";
+
+/// The text with the number of its run where it says to repeat that one.
+#[must_use]
+pub fn of_run(text: &str, run: Option<u64>) -> String {
+    match run {
+        Some(run) => text.replace(
+            &format!("{RETRY}, {SAME_DECISION}"),
+            &format!("{RETRY} {run}, {SAME_DECISION}"),
+        ),
+        None => text.to_owned(),
+    }
+}
+
 /// The command that asks this host again.
 fn again(host: &str, operation: Operation, packages: &[String]) -> String {
     match operation {
         // Which file and which decision it was about is known to the run.
-        Operation::Conffile => "apu retry RUN, which asks for the same decision".to_owned(),
+        Operation::Conffile => format!("{RETRY}, {SAME_DECISION}"),
         _ => format!("apt-all {host} {operation}{}", words(packages)),
     }
 }
@@ -384,6 +421,11 @@ pub fn server_advice_text(advice: &ServerAdvice, host: &str) -> String {
             let options: String = services.iter().map(option).collect();
             format!("apt-all {host} {operation}{}{options}", words(packages))
         }
+        ServerAdvice::ShortenRequest { has_rules: true } => {
+            "name fewer packages at once, or write fewer and shorter patterns into [conffiles] of apu.toml"
+                .into()
+        }
+        ServerAdvice::ShortenRequest { has_rules: false } => "name fewer packages at once".into(),
         ServerAdvice::RebootServer => "systemctl reboot, once apu runs shows none that is running".into(),
         ServerAdvice::CompareRelease { uri } => {
             format!("on the client: curl -s {uri}/InRelease | grep Date")

@@ -92,6 +92,7 @@ impl Push {
             operation: "upgrade --yes".into(),
             request: "apu/1 upgrade".into(),
             min_age: None,
+            allow_restart: Vec::new(),
             target: "web,db1".into(),
             by: "alice".into(),
             begun: at(id, 0),

@@ -1,5 +1,6 @@
 //! debconf's words: answers as `debconf-set-selections` reads them, and the templates that say which answers a question takes.
 
+mod secret;
 mod selections;
 mod template;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use secret::Secret;
 pub use selections::{MAX_SELECTIONS, Selection, SelectionFault, SelectionsError, is_value, selections};
 pub use template::{Misfit, Template, items};
 

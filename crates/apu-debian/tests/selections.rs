@@ -136,7 +136,7 @@ fn what_is_accepted_is_what_debconf_reads_and_what_debconf_refuses_is_refused() 
         match selections(text.as_bytes()) {
             Ok(read) => {
                 let read: Vec<String> = (read.iter())
-                    .map(|answer| format!("{} [{}] {}", answer.question, answer.kind, answer.value))
+                    .map(|answer| format!("{} [{}] {}", answer.question, answer.kind, answer.value.expose()))
                     .collect();
                 assert!(!said.complains, "{text:?}: {said:?}");
                 assert_eq!(read, said.answers, "{text:?}");

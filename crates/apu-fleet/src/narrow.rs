@@ -51,13 +51,14 @@ pub(crate) async fn narrow<T: Transport>(
     limit: Duration,
 ) -> Result<Task, Box<Ending>> {
     let bug = |()| skipped(narrowed.names());
+    let too_long = |_| no_room(task, narrowed.packages.len());
     let globs: Result<Vec<PackageGlob>, _> = narrowed
         .packages
         .iter()
         .map(|package| package.name().parse())
         .collect();
     let Ok(globs) = globs else { return Err(bug(())) };
-    let plan = task.request.holding(globs.clone(), None).map_err(|_| bug(()))?;
+    let plan = task.request.holding(globs.clone(), None).map_err(too_long)?;
     let result = ask(transport, task, &plan, limit).await?;
     let Some(plan) = result
         .plan()
@@ -69,7 +70,7 @@ pub(crate) async fn narrow<T: Transport>(
     let request = task.request.holding(globs, Some(trial.transaction.id()));
     Ok(Task {
         host: task.host.clone(),
-        request: request.map_err(|_| bug(()))?,
+        request: request.map_err(too_long)?,
         trial: Some(Arc::new(trial)),
     })
 }
@@ -78,6 +79,18 @@ pub(crate) async fn narrow<T: Transport>(
 fn skipped(packages: Vec<&PackageKey>) -> Box<Ending> {
     let cause = ServerCause::untested(packages);
     Box::new(Ending::without_result(Outcome::Skipped, cause, None))
+}
+
+/// The end of a host that is not asked, since its request has no room for so many packages to be held.
+fn no_room(task: &Task, more: usize) -> Box<Ending> {
+    let request = &task.request;
+    let answers = request.answers().map_or(0, |answers| answers.all().len());
+    let reason = ServerCause::request_too_long(
+        request.conffile_rules().len(),
+        answers,
+        request.hold().len() + more,
+    );
+    Box::new(Ending::without_result(Outcome::Skipped, reason, None))
 }
 
 impl Narrowed {

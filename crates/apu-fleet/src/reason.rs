@@ -241,6 +241,15 @@ pub enum ServerCause {
     },
     /// Services are protected there, and it does not tell which the packages of its plan restart.
     RestartsNotTold,
+    /// With what this host is asked beside the others, its request is longer than a request can be.
+    RequestTooLong {
+        /// How many rules for configuration files it has.
+        rules: usize,
+        /// How many answers to debconf's questions go with it.
+        answers: usize,
+        /// How many packages it holds.
+        held: usize,
+    },
     /// Another run is at work there.
     HeldByRun {
         /// The run's number.
@@ -367,6 +376,14 @@ impl ServerCause {
         }
     }
 
+    /// What a host would be asked is longer than a request can be, with so many rules for configuration files, answers, and packages to be held.
+    #[must_use]
+    pub fn request_too_long(rules: usize, answers: usize, held: usize) -> ServerReason {
+        let cause = Self::RequestTooLong { rules, answers, held };
+        let has_rules = rules > 0;
+        ServerReason::from(cause).advise(ServerAdvice::ShortenRequest { has_rules })
+    }
+
     /// The code under which programs know it, where it happens at the host itself.
     #[must_use]
     pub const fn code(&self) -> ServerCode {
@@ -404,6 +421,7 @@ impl ServerCause {
             Self::NoLoginAfterChange { .. } | Self::CheckFailed => ServerCode::Health,
             Self::NotBack { .. } => ServerCode::NotBack,
             Self::RestartsProtected { .. } | Self::RestartsNotTold => ServerCode::ProtectedService,
+            Self::RequestTooLong { .. } => ServerCode::RequestTooLong,
             Self::NeverRebooted | Self::RebootedByName | Self::ThisServer | Self::BootNotTold => {
                 ServerCode::NotRebooted
             }

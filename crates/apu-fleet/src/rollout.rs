@@ -8,7 +8,7 @@ mod waves;
 
 use std::time::Duration;
 
-use apu_proto::{PackageGlob, Plan, System, Transaction};
+use apu_proto::{ConffileRuleFor, PackageGlob, Plan, System, Transaction};
 use serde::{Deserialize, Serialize};
 
 pub use self::tested::{Item, Tested};
@@ -27,6 +27,9 @@ pub struct Trial {
     /// What it leaves as it is, since it is too young for the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub too_young: Vec<PackageGlob>,
+    /// What becomes there of configuration files that were changed both on the host and in a package.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conffile_rules: Vec<ConffileRuleFor>,
 }
 
 impl Trial {
@@ -38,6 +41,8 @@ impl Trial {
             transaction: plan.transaction.clone(),
             is_broken: plan.repair,
             too_young: plan.too_young.clone(),
+            // The server knows them: a plan has none.
+            conffile_rules: Vec::new(),
         }
     }
 }

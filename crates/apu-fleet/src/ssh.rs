@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use apu_debian::UserName;
+use apu_debian::debconf::Secret;
 use apu_proto::Request;
 use openssh::{Child, ChildStderr, ChildStdout, Session, Stdio};
 use sha2::{Digest, Sha256};
@@ -174,10 +175,10 @@ impl Ssh {
             .stderr(Stdio::piped());
         let mut child = command.spawn().await?;
         if let (Some(answers), Some(mut stdin)) = (request.answers(), child.stdin().take()) {
-            let line = format!("{}\n", answers.line());
+            let line = Secret::from(format!("{}\n", answers.line()));
             // A client that does not read it answers all the same; it is not waited for.
             tokio::spawn(async move {
-                let _ = timeout(ANSWERS_TIMEOUT, stdin.write_all(line.as_bytes())).await;
+                let _ = timeout(ANSWERS_TIMEOUT, stdin.write_all(line.expose().as_bytes())).await;
             });
         }
         let (stdout, stderr) = (child.stdout().take(), child.stderr().take());

@@ -27,6 +27,8 @@ pub struct NewRun {
     pub request: String,
     /// The age that the .debs have to have, where the command line says it.
     pub min_age: Option<Duration>,
+    /// The protected services that its packages may restart, as patterns of the command line.
+    pub allow_restart: Vec<String>,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.
@@ -68,8 +70,8 @@ impl Ledger {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute(
-            "INSERT INTO run (push, parent, operation, request, target, by, owner, begun, min_age) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run (push, parent, operation, request, target, by, owner, begun, min_age, allow_restart) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.push.to_string(),
                 new.parent.map(|parent| parent.0),
@@ -80,6 +82,7 @@ impl Ledger {
                 owner.to_string(),
                 new.begun.as_millisecond(),
                 new.min_age.map(|age| age.as_secs() as i64),
+                new.allow_restart.join(" "),
             ],
         )?;
         let run = RunNumber(transaction.last_insert_rowid());

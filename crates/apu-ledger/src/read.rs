@@ -43,7 +43,7 @@ impl Attempt {
 }
 
 const RUN: &str = "SELECT number, push, client_run, parent, operation, request, target, by, owner, begun, ended, status, \
-     next, paused, min_age FROM run";
+     next, paused, min_age, allow_restart FROM run";
 const ATTEMPT: &str = "SELECT run, host, started, ended, outcome, seconds, event FROM attempt";
 
 struct RunRow {
@@ -59,6 +59,7 @@ struct RunRow {
     next: Option<i64>,
     paused: Option<i64>,
     min_age: Option<i64>,
+    allow_restart: String,
 }
 
 impl RunRow {
@@ -76,6 +77,7 @@ impl RunRow {
             next: row.get(12)?,
             paused: row.get(13)?,
             min_age: row.get(14)?,
+            allow_restart: row.get(15)?,
         })
     }
 
@@ -92,6 +94,7 @@ impl RunRow {
             operation,
             request,
             min_age: (self.min_age).map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
+            allow_restart: self.allow_restart.split_whitespace().map(str::to_owned).collect(),
             target,
             by,
             begun: time(run, self.begun)?,

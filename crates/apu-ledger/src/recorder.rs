@@ -431,6 +431,7 @@ mod tests {
             operation: "upgrade".into(),
             request: "apu/1 upgrade".into(),
             min_age: None,
+            allow_restart: Vec::new(),
             target: "web1".into(),
             by: "alice".into(),
             begun: Timestamp::UNIX_EPOCH,

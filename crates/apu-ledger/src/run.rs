@@ -122,6 +122,8 @@ pub struct Run {
     pub request: String,
     /// The age that the .debs had to have, where the command line said it.
     pub min_age: Option<Duration>,
+    /// The protected services that its packages may restart, as patterns of the command line.
+    pub allow_restart: Vec<String>,
     /// The words of its target.
     pub target: String,
     /// Who pressed the button.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::LedgerError;
 
 /// The steps from each form to the next. The form of a ledger is its `user_version`: the number of steps that it has had.
-const STEPS: [&str; 6] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES, GROUPS];
+const STEPS: [&str; 7] = [CREATE, INSTRUCTIONS, COUNTS, QUEUE, AGES, GROUPS, ALLOWED];
 
 const CREATE: &str = "
     CREATE TABLE run (
@@ -115,6 +115,12 @@ const GROUPS: &str = "
     CREATE INDEX lease_of_group ON lease(exclusive) WHERE exclusive IS NOT NULL;
 ";
 
+/// Which protected services a run may restart.
+const ALLOWED: &str = "
+    -- The patterns of --allow-restart, with spaces between them.
+    ALTER TABLE run ADD COLUMN allow_restart TEXT NOT NULL DEFAULT '';
+";
+
 /// Brings a ledger to the latest form.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -159,7 +165,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
             migrate(&mut connection),
-            Err(LedgerError::Newer { found: 99, known: 6 })
+            Err(LedgerError::Newer { found: 99, known: 7 })
         ));
     }
 
@@ -179,8 +185,8 @@ mod tests {
             .execute("INSERT INTO lease (host, run, since) VALUES ('web3', 1, 0)", [])
             .unwrap();
         migrate(&mut connection).unwrap();
-        assert_eq!(form(&connection).unwrap(), 6);
-        let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL";
+        assert_eq!(form(&connection).unwrap(), 7);
+        let ages = "SELECT count(*) FROM run LEFT JOIN deb WHERE min_age IS NULL AND sha256 IS NULL AND allow_restart = ''";
         assert_eq!(
             connection
                 .query_row(ages, [], |row| row.get::<_, i64>(0))

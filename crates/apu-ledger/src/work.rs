@@ -74,11 +74,12 @@ impl Work {
             self.hosts.push(host.clone());
             let Some(trial) = trial else { continue };
             let key = format!(
-                "{:?} {} {} {:?}",
+                "{:?} {} {} {:?} {:?}",
                 trial.system,
                 trial.is_broken,
                 trial.transaction.id(),
-                trial.too_young
+                trial.too_young,
+                trial.conffile_rules
             );
             let place = *places.entry(key).or_insert_with(|| {
                 self.trials.push(trial.clone());
@@ -173,6 +174,7 @@ mod tests {
             }]),
             is_broken: false,
             too_young: Vec::new(),
+            conffile_rules: Vec::new(),
         };
         let (a, b) = (trial("a:amd64"), trial("b:amd64"));
         let young = Trial {
@@ -183,6 +185,13 @@ mod tests {
         let both = Work::new("apu/1 upgrade".into(), Rollout::default());
         let both = both.for_hosts([(&host, Some(&a)), (&host, Some(&young))].into_iter());
         assert_eq!(Work::unpack(&both.pack().unwrap()).unwrap().trials()[1].1, young);
+        let ruled = Trial {
+            conffile_rules: vec!["keep:/etc/x".parse().unwrap()],
+            ..a.clone()
+        };
+        let both = Work::new("apu/1 upgrade".into(), Rollout::default());
+        let both = both.for_hosts([(&host, Some(&a)), (&host, Some(&ruled))].into_iter());
+        assert_eq!(Work::unpack(&both.pack().unwrap()).unwrap().trials()[1].1, ruled);
         let hosts: Vec<HostName> = ["web1", "web2", "web3"].map(|name| name.parse().unwrap()).into();
         let work = Work::new("apu/1 upgrade".into(), Rollout::default()).for_hosts(hosts.iter().zip([
             Some(&a),

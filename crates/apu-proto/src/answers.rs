@@ -7,7 +7,7 @@
 use std::fmt;
 
 use apu_debian::PackageName;
-use apu_debian::debconf::{QuestionKind, QuestionName, Selection, is_value};
+use apu_debian::debconf::{QuestionKind, QuestionName, Secret, Selection, is_value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -42,7 +42,7 @@ apu_debian::hex_value!(
 );
 
 /// One answer to one question.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebconfAnswer {
     /// The package that asks.
@@ -55,20 +55,7 @@ pub struct DebconfAnswer {
     pub mark: AnswerMark,
     /// The answer; none of a password where nothing is to be done with it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-}
-
-/// Without the value, which may be a password.
-impl fmt::Debug for DebconfAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            owner,
-            question,
-            kind,
-            ..
-        } = self;
-        write!(f, "{owner} {question} {kind} …")
-    }
+    pub value: Option<Secret>,
 }
 
 impl DebconfAnswer {
@@ -103,7 +90,7 @@ impl DebconfAnswer {
 
     /// Its line for debconf-set-selections(1), with its line end; none without a value.
     #[must_use]
-    pub fn selection_line(&self) -> Option<String> {
+    pub fn selection_line(&self) -> Option<Secret> {
         let Self {
             owner,
             question,
@@ -111,8 +98,8 @@ impl DebconfAnswer {
             value,
             ..
         } = self;
-        let value = value.as_ref()?;
-        Some(format!("{owner} {question} {kind} {value}\n"))
+        let value = value.as_ref()?.expose();
+        Some(format!("{owner} {question} {kind} {value}\n").into())
     }
 }
 
@@ -137,7 +124,7 @@ impl fmt::Display for ApprovedAnswer {
 /// The answers that go with a request: their line as it is sent, and what it says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answers {
-    line: String,
+    line: Secret,
     answers: Vec<DebconfAnswer>,
 }
 
@@ -186,7 +173,7 @@ impl Answers {
     /// Where they are too many, or not each once, or one of them has a value that debconf does not read as it is.
     pub fn new(salt: AnswersSalt, answers: Vec<DebconfAnswer>) -> Result<Self, AnswersError> {
         let line = serde_json::to_string(&Wire { salt, answers }).map_err(|_| AnswersError::Form)?;
-        Self::read(line)
+        Self::read(line.into())
     }
 
     /// Reads the line that a request announces by its SHA-256.
@@ -201,14 +188,14 @@ impl Answers {
             return Err(AnswersError::Other);
         }
         let line = std::str::from_utf8(line).map_err(|_| AnswersError::Form)?;
-        Self::read(line.to_owned())
+        Self::read(line.into())
     }
 
-    fn read(line: String) -> Result<Self, AnswersError> {
-        if line.len() > MAX_ANSWERS {
+    fn read(line: Secret) -> Result<Self, AnswersError> {
+        if line.expose().len() > MAX_ANSWERS {
             return Err(AnswersError::TooLong);
         }
-        let wire: Wire = serde_json::from_str(&line).map_err(|_| AnswersError::Form)?;
+        let wire: Wire = serde_json::from_str(line.expose()).map_err(|_| AnswersError::Form)?;
         let answers = wire.answers;
         let mut keys: Vec<_> = answers
             .iter()
@@ -219,7 +206,7 @@ impl Answers {
             return Err(AnswersError::Twice);
         }
         let is_usable = |answer: &DebconfAnswer| match &answer.value {
-            Some(value) => is_value(value),
+            Some(value) => is_value(value.expose()),
             None => answer.kind.is_secret(),
         };
         if !answers.iter().all(is_usable) {
@@ -231,13 +218,13 @@ impl Answers {
     /// The line as it is sent, without its line end.
     #[must_use]
     pub fn line(&self) -> &str {
-        &self.line
+        self.line.expose()
     }
 
     /// How a request announces them.
     #[must_use]
     pub fn sha256(&self) -> AnswersSha256 {
-        sha256(self.line.as_bytes())
+        sha256(self.line().as_bytes())
     }
 
     /// All of them.
@@ -268,7 +255,7 @@ impl Answers {
         // Without a secret it needs no salt.
         let line = serde_json::to_string(&wire).unwrap_or_default();
         Self {
-            line,
+            line: line.into(),
             answers: wire.answers,
         }
     }
@@ -288,7 +275,7 @@ mod tests {
             question: question.parse().unwrap(),
             kind,
             mark: AnswerMark::from_bytes([7; 16]),
-            value: Some(value.to_owned()),
+            value: Some(value.into()),
         }
     }
 

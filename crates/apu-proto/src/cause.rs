@@ -553,6 +553,8 @@ pub enum Action {
     KeepHolds,
     /// Keep a version of a configuration file.
     KeepConffile,
+    /// Compare the versions of configuration files.
+    CompareConffiles,
     /// Change a configuration file.
     ChangeConffile,
     /// Ask apt-config.

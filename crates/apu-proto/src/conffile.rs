@@ -7,6 +7,7 @@ use apu_debian::debconf::QuestionKind;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::{first, is_zero};
+use crate::conffile_diff::ConffileDiff;
 
 /// The most configuration files that an answer has.
 pub const MAX_CONFFILES: usize = 1000;
@@ -28,6 +29,9 @@ pub struct Conffile {
     /// The same of the other version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_sha256: Option<String>,
+    /// What differs between the two; none where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<ConffileDiff>,
 }
 
 /// The most configuration files that a plan names.

@@ -299,6 +299,7 @@ mod tests {
             beside: beside.into(),
             sha256: sums[0].map(str::to_owned),
             other_sha256: sums[1].map(str::to_owned),
+            diff: None,
         };
         let both = [Some("fcbc800d"), Some("0d9c86a6")];
         let kept = ConffileVersions::of(&file(ConffileState::Kept, ".ucf-dist", both));

@@ -47,10 +47,12 @@ pub enum Feature {
     Conffile,
     /// `conffile_rules=`.
     ConffileRules,
+    /// `conffiles with_diffs=yes`.
+    ConffileDiffs,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 19] = [
+pub const FEATURES: [Feature; 20] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -70,6 +72,7 @@ pub const FEATURES: [Feature; 19] = [
     Feature::Answers,
     Feature::Conffile,
     Feature::ConffileRules,
+    Feature::ConffileDiffs,
 ];
 
 impl Feature {
@@ -96,6 +99,7 @@ impl Feature {
             Self::Answers => "answers",
             Self::Conffile => "conffile",
             Self::ConffileRules => "conffile-rules",
+            Self::ConffileDiffs => "conffile-diffs",
         }
     }
 }
@@ -125,6 +129,7 @@ impl Request {
             (!self.too_young().is_empty()).then_some(Feature::TooYoung),
             (!self.sources().is_empty()).then_some(Feature::SourcePackages),
             (!self.conffile_rules().is_empty()).then_some(Feature::ConffileRules),
+            self.wants_diffs().then_some(Feature::ConffileDiffs),
             self.is_only_upgrade().then_some(Feature::OnlyUpgrade),
             self.wants_obsolete().then_some(Feature::Obsolete),
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
@@ -183,9 +188,11 @@ mod tests {
         assert_eq!(decision.missing_feature(&all[..17]), Some(Feature::Conffile));
         let rules = request("upgrade conffile_rules=keep:/etc/x");
         assert_eq!(rules.missing_feature(&all[..18]), Some(Feature::ConffileRules));
+        let diffs = request("conffiles with_diffs=yes");
+        assert_eq!(diffs.missing_feature(&all[..19]), Some(Feature::ConffileDiffs));
         for request in [
-            &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
-            &upgrade, &reboot, &restart, &answers, &decision, &rules,
+            &diffs, &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young,
+            &source, &upgrade, &reboot, &restart, &answers, &decision, &rules,
         ] {
             assert_eq!(request.missing_feature(&all), None);
         }

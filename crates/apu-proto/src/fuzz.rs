@@ -37,7 +37,7 @@ pub fn answers(data: &[u8]) {
             assert!(answer.kind.is_secret());
             continue;
         };
-        let read = selections(line.as_bytes());
+        let read = selections(line.expose().as_bytes());
         // A boolean is checked against its template.
         if answer.kind != QuestionKind::Boolean {
             let read = read.expect("an answer is a line");

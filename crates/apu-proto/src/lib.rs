@@ -8,6 +8,7 @@ mod bounded;
 mod cause;
 mod conffile;
 mod conffile_decision;
+mod conffile_diff;
 mod conffile_rule;
 mod encoded;
 mod features;
@@ -50,6 +51,7 @@ pub use conffile_decision::{
     Beside, ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_PATH, MAX_CONFFILE_VERSIONS,
     ShortSum,
 };
+pub use conffile_diff::{ConffileDiff, MAX_DIFF, MAX_DIFFS};
 pub use conffile_rule::{ConffileRule, ConffileRuleFor, MAX_CONFFILE_RULES};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};

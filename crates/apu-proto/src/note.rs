@@ -133,6 +133,13 @@ pub enum Note {
         /// The package.
         package: PackageKey,
     },
+    /// needrestart is set to restart services by itself after a change of packages; in this run it only listed them.
+    NeedrestartLists,
+    /// needrestart is installed, and did not tell which services it would restart.
+    NeedrestartFailed {
+        /// Why.
+        said: String,
+    },
     /// A note of another version.
     #[serde(other)]
     Unknown,

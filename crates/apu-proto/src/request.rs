@@ -53,6 +53,7 @@ pub struct Request {
     hold_until: Option<u64>,
     hold_by: Option<UserName>,
     obsolete: bool,
+    diffs: bool,
     conffile_path: Option<ConffilePath>,
     conffile_decision: Option<ConffileDecision>,
     conffile_versions: Vec<ConffileVersions>,
@@ -226,6 +227,7 @@ impl Request {
             hold_until: None,
             hold_by: None,
             obsolete: false,
+            diffs: false,
             conffile_path: None,
             conffile_decision: None,
             conffile_versions: Vec::new(),
@@ -246,6 +248,7 @@ impl Request {
             RequestOption::EvenIfNotNeeded => mem::replace(&mut self.even_if_not_needed, true),
             RequestOption::AllowRemove => mem::replace(&mut self.allow_remove, true),
             RequestOption::Obsolete => mem::replace(&mut self.obsolete, true),
+            RequestOption::Diffs => mem::replace(&mut self.diffs, true),
             RequestOption::OnlySecurity => mem::replace(&mut self.only_security, true),
             RequestOption::Sources(names) if names.len() > MAX_PACKAGES || !is_each_once(&names) => {
                 return Err(RequestError::Value { word });
@@ -474,6 +477,12 @@ impl Request {
         self.obsolete
     }
 
+    /// Whether to tell also what differs between the two versions of each configuration file.
+    #[must_use]
+    pub const fn wants_diffs(&self) -> bool {
+        self.diffs
+    }
+
     /// The configuration file that is decided on.
     #[must_use]
     pub const fn conffile_path(&self) -> Option<&ConffilePath> {
@@ -530,6 +539,7 @@ impl Request {
             self.hold_until.map(RequestOption::HoldUntil),
             self.hold_by.clone().map(RequestOption::HoldBy),
             self.obsolete.then_some(RequestOption::Obsolete),
+            self.diffs.then_some(RequestOption::Diffs),
             self.conffile_path.clone().map(RequestOption::ConffilePath),
             self.conffile_decision.map(RequestOption::ConffileDecision),
             (!self.conffile_versions.is_empty())

@@ -110,6 +110,8 @@ pub enum WhyLeft {
     Machines,
     /// File systems or disks that are in use would go away.
     Storage,
+    /// needrestart alone names it: a script or its interpreter was changed, as far as needrestart can tell.
+    NamedByNeedrestart,
     /// It does a job once, and would do it again.
     Once,
     /// Somebody started it by hand, with systemd-run.

@@ -50,7 +50,7 @@ pub struct Settings {
     pub maintenance: BTreeMap<String, Windows>,
     /// `[protect]`: the services of a class that no change of packages restarts; `all` holds for every host.
     pub protect: BTreeMap<String, Vec<ServiceGlob>>,
-    /// `[conffiles.CLASS]`, by the class; `all` holds for every target.
+    /// `[conffiles.CLASS]`, by the class; `all` holds for every host.
     pub conffiles: BTreeMap<String, ConffilePaths>,
     /// `[hooks]`
     pub hooks: Hooks,
@@ -311,13 +311,6 @@ impl Settings {
         }
     }
 
-    /// What becomes of configuration files on the hosts of a target: what its own class says, and `all`.
-    #[must_use]
-    pub fn conffiles(&self, target: &str) -> ConffilePaths {
-        let of = |name: &str| self.conffiles.get(name).cloned().unwrap_or_default();
-        of(target.trim()).and(&of("all"))
-    }
-
     fn check_archives(&self) -> Result<(), SettingsError> {
         for (number, archive) in self.archives.iter().enumerate() {
             let before = &self.archives[..number];
@@ -418,23 +411,16 @@ mod tests {
     }
 
     #[test]
-    fn rules_for_configuration_files_are_those_of_the_class_and_of_all() {
+    fn rules_for_configuration_files_are_those_of_a_class() {
         let settings = Settings::parse(
-            "[conffiles.all]\nkeep = ['/etc/ssh/*']\n[conffiles.web]\nnew = ['/etc/a']\nhold-back = ['/etc/nginx/*']\nkeep = ['/etc/ssh/*']\n",
+            "[conffiles.all]\nkeep = ['/etc/ssh/*']\n[conffiles.web]\nnew = ['/etc/a']\nhold-back = ['/etc/nginx/*']\n",
         )
         .unwrap();
-        let shown = |target: &str| {
-            let super::ConffilePaths { keep, new, hold_back } = settings.conffiles(target);
-            [keep, new, hold_back].map(|globs| {
-                globs
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            })
-        };
-        assert_eq!(shown("web"), ["/etc/ssh/*", "/etc/a", "/etc/nginx/*"]);
-        assert_eq!(shown("db"), ["/etc/ssh/*", "", ""]);
+        let super::ConffilePaths { keep, new, hold_back } = &settings.conffiles["web"];
+        let shown =
+            [keep, new, hold_back].map(|globs| globs.iter().map(ToString::to_string).collect::<String>());
+        assert_eq!(shown, ["", "/etc/a", "/etc/nginx/*"]);
+        assert_eq!(settings.conffiles["all"].keep.len(), 1);
         for wrong in [
             "[conffiles]\nkeep = ['/etc/x']\n",
             "[conffiles.web]\nkept = []\n",

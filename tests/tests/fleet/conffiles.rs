@@ -156,3 +156,81 @@ fn a_package_is_held_back_for_a_changed_file_and_only_as_long_as_it_would_confli
     assert_eq!(undone.code, 0, "{undone:?}");
     assert_eq!(web1.read(FILE).as_deref(), Some("mine\n"));
 }
+
+#[test]
+fn the_rules_of_a_class_are_those_of_its_hosts_whatever_the_target_is() {
+    let fleet = Fleet::of(["db1", "web1", "web2"]).up();
+    fleet.class("web", "web1\nweb2\n");
+    let install = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install hurts-conffile";
+    for host in ["db1", "web1", "web2"] {
+        fleet
+            .host(host)
+            .sh(&format!("{install} && echo mine >{FILE}"))
+            .ok();
+    }
+    let settings = fleet.server().read("/etc/apu-server/apu.toml").unwrap();
+    let set = |rules: &str| {
+        let text = format!("{settings}\n[ssh]\nconnect_timeout = 3\n{rules}");
+        fleet.server().write("/etc/apu-server/apu.toml", &text);
+    };
+    let versions = |host: &str| {
+        let of = |package: &str| fleet.host(host).version_of(package).unwrap_or_default();
+        [of("hurts-conffile"), of("pkg-e")]
+    };
+    set("[conffiles.web]\nhold-back = [\"/etc/hurts-*\"]\n");
+    fleet.upstream_offers(Stage::After);
+    fleet.apt_all("default update").exited(0);
+    // Rules that change after the plan are no part of it.
+    let made = fleet.plain_apt_all("default upgrade --plan --exclude web2,db1");
+    assert_eq!(made.code, 0, "{made:?}");
+    set("");
+    let applied = fleet.apu("apply p1");
+    assert_eq!(applied.code, 0, "{applied:?}");
+    assert_eq!(versions("web1"), ["1.0", "2.0"]);
+    set("[conffiles.web]\nhold-back = [\"/etc/hurts-*\"]\n");
+
+    fleet.host("web2").pull_the_cable();
+    let run = fleet.apt_all("default upgrade --yes --queue 8h --waves 100%");
+    run.ended("db1", "changed").ended("web2", "unreachable");
+    assert_eq!(versions("web1"), ["1.0", "2.0"]);
+    assert_eq!(versions("db1"), ["2.0", "2.0"]);
+    // And in a later turn, which has a target of its own.
+    fleet.host("web2").plug_the_cable_in();
+    let turn = fleet.apu("queue run");
+    assert_eq!(versions("web2"), ["1.0", "2.0"], "{turn:?}");
+
+    // A class that is not there has rules for nobody, which must not go unnoticed.
+    set("[conffiles.nowhere]\nkeep = [\"/etc/x\"]\n");
+    let wrong = fleet.plain_apt_all("default upgrade --yes");
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+}
+
+#[test]
+fn what_differs_is_shown_once_and_nothing_of_a_file_that_is_for_root() {
+    let fleet = decided_fleet();
+    for host in ["web1", "web2"] {
+        fleet
+            .host(host)
+            .sh(&format!("chmod 644 {FILE} {FILE}.dpkg-dist"))
+            .ok();
+    }
+    let shown = fleet.plain_apt_all("all conffiles --diff");
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let told = format!("web[1-2]: {FILE} (.dpkg-dist)\n--- {FILE}\n+++ {FILE}.dpkg-dist\n");
+    assert!(shown.stdout.contains(&told), "{shown:?}");
+    assert_eq!(shown.stdout.matches("\n-mine\n").count(), 1, "{shown:?}");
+    let hidden = format!("web3: {FILE} (.dpkg-dist): not readable by everybody on the host");
+    assert!(shown.stdout.contains(&hidden), "{shown:?}");
+    assert!(!shown.stdout.contains("-other"), "{shown:?}");
+    // Without the option nothing of a file leaves a host.
+    let plain = fleet.plain_apt_all("all conffiles");
+    assert!(
+        plain.stdout.contains("web[1-2]") && !plain.stdout.contains("mine"),
+        "{plain:?}"
+    );
+    let wrong = fleet.plain_apt_all("all status --diff");
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("status has no --diff"),
+        "{wrong:?}"
+    );
+}

@@ -67,4 +67,12 @@ fn a_host_that_gets_its_turn_later_is_not_restarted_unseen_either() {
     assert_eq!(db1.version_of("pkg-a").as_deref(), Some("1.0"), "{turn:?}");
     let shown = fleet.apu("show @");
     assert!(shown.stdout.contains("services are protected"), "{shown:?}");
+
+    // What was allowed for a run is allowed where it is repeated.
+    db1.pull_the_cable();
+    let run = fleet.apt_all("db1 upgrade --yes --allow-restart *");
+    run.ended("db1", "unreachable");
+    db1.plug_the_cable_in();
+    let again = fleet.apu("retry --yes");
+    assert_eq!(db1.version_of("pkg-a").as_deref(), Some("2.0"), "{again:?}");
 }

@@ -33,6 +33,25 @@ pub(super) struct Choice {
     pub(super) left: Vec<LeftService>,
 }
 
+impl Choice {
+    /// Adds services that needrestart names and that are not among these.
+    pub(super) fn add_named(&mut self, services: BTreeSet<String>) {
+        let is_known = |service: &String| {
+            self.restart.contains(service) || self.left.iter().any(|left| left.service == *service)
+        };
+        let new: Vec<String> = services
+            .into_iter()
+            .filter(|service| is_a_name(service) && !is_known(service))
+            .collect();
+        let why = WhyLeft::NamedByNeedrestart;
+        self.left.extend(new.into_iter().map(|service| LeftService {
+            service,
+            why: why.clone(),
+        }));
+        self.left.sort();
+    }
+}
+
 /// Chooses. `stale` has the processes of each service that have replaced files, `is_kept` says which services the policy keeps running.
 pub(super) fn choose(
     stale: &BTreeMap<String, BTreeSet<u32>>,

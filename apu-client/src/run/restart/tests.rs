@@ -56,6 +56,11 @@ fn machine(services: &[(&str, &str)]) -> (tempfile::TempDir, ClientPaths) {
 
 const OLD: &str = "/usr/lib/x/libz.so.1 (deleted)";
 
+/// What a dry run reports.
+fn report_of(paths: &ClientPaths, policy: &Policy) -> Result<RestartReport, Refusal> {
+    look(paths, policy).map(|result| result.restarts().unwrap().clone())
+}
+
 /// What is restarted on the machine, without a run around it.
 fn restart_all(paths: &ClientPaths) -> RunResult {
     let Choice { restart, left } = chosen(paths, &Policy::default()).unwrap();
@@ -77,7 +82,7 @@ fn stale_services_are_restarted_in_their_order_and_are_stale_no_more() {
         ("a*", OLD),
         ("apu-run@7", OLD),
     ]);
-    let before = look(&paths, &Policy::default()).unwrap();
+    let before = report_of(&paths, &Policy::default()).unwrap();
     assert_eq!(before.restarts, ["web", "ssh"]);
     let result = restart_all(&paths);
     assert_eq!((result.outcome, &result.reason), (ClientOutcome::Changed, &None));
@@ -101,7 +106,7 @@ fn stale_services_are_restarted_in_their_order_and_are_stale_no_more() {
     );
     assert!(!asked.contains('*') && !asked.contains("apu-run"), "{asked}");
     // Nothing is left to be done.
-    assert_eq!(look(&paths, &Policy::default()).unwrap().restarts, [""; 0]);
+    assert_eq!(report_of(&paths, &Policy::default()).unwrap().restarts, [""; 0]);
 }
 
 #[test]
@@ -171,17 +176,17 @@ fn a_machine_that_cannot_tell_its_services_is_not_said_to_have_none_that_are_sta
         (refusal.result.outcome, refusal.result.reason.unwrap().cause)
     };
     fs::write(paths.path(SYSTEMCTL), "#!/bin/sh\nexit 1\n").unwrap();
-    let (outcome, found) = cause(look(&paths, &policy));
+    let (outcome, found) = cause(report_of(&paths, &policy));
     assert!(matches!(found, Cause::Fault { .. }), "{found:?}");
     assert_eq!(outcome, ClientOutcome::Failed);
     fs::rename(paths.path("/proc"), paths.path("/gone")).unwrap();
     assert_eq!(
-        cause(look(&paths, &policy)),
+        cause(report_of(&paths, &policy)),
         (ClientOutcome::Failed, Cause::ServicesNotRead)
     );
     fs::remove_dir_all(paths.path("/run/systemd")).unwrap();
     assert_eq!(
-        cause(look(&paths, &policy)),
+        cause(report_of(&paths, &policy)),
         (ClientOutcome::Refused, Cause::NoSystemd)
     );
 }
@@ -191,4 +196,34 @@ fn what_systemctl_says_has_a_bound() {
     assert_eq!(said("short"), "short");
     assert_eq!(said(&"ä".repeat(MAX_SAID)).len(), MAX_SAID);
     assert_eq!(said(&format!("a{}", "ä".repeat(MAX_SAID))).len(), MAX_SAID - 1);
+}
+
+#[test]
+fn what_needrestart_alone_names_is_told_and_not_restarted() {
+    let (_root, paths) = machine(&[("web", OLD), ("quiet", "/usr/lib/x/libz.so.1")]);
+    let needrestart = paths.path("/usr/sbin/needrestart");
+    fs::create_dir_all(needrestart.parent().unwrap()).unwrap();
+    let say = |script: &str| {
+        fs::write(&needrestart, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&needrestart, fs::Permissions::from_mode(0o755)).unwrap();
+        look(&paths, &Policy::default()).unwrap()
+    };
+    let names =
+        "echo NEEDRESTART-VER: 3.6; for s in web quiet '$(id)'; do echo NEEDRESTART-SVC: $s.service; done";
+    let told = say(names);
+    let report = told.restarts().unwrap();
+    assert_eq!(report.restarts, ["web"]);
+    let left: Vec<(&str, &WhyLeft)> = report
+        .left
+        .iter()
+        .map(|left| (left.service.as_str(), &left.why))
+        .collect();
+    assert_eq!(left, [("quiet", &WhyLeft::NamedByNeedrestart)]);
+    assert!(told.notes.is_empty());
+    let told = say("echo no; exit 3");
+    assert_eq!(told.restarts().unwrap().restarts, ["web"]);
+    assert!(
+        matches!(&told.notes[..], [Note::NeedrestartFailed { said }] if said.contains("no")),
+        "{told:?}"
+    );
 }

@@ -1,9 +1,10 @@
 //! The request that a command line asks of clients, and what of the words cannot be meant.
 
 use apu_archive::quote;
-use apu_proto::{MAX_LOCK_WAIT, Operation, PackageArg, Request, RequestOption, RunId, TransactionId};
+use apu_proto::{Operation, PackageArg, Request, RequestOption};
 use apu_site::Failure;
 
+use super::super::room::has_room_for_run;
 use super::{Args, is_file};
 
 impl Args {
@@ -143,6 +144,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out, and give the command again: it asks those that still need it"));
         }
+        if self.diff && operation != Operation::Conffiles {
+            return Err(Failure::words(format!("{operation} has no --diff"))
+                .advise(format!("apt-all {} conffiles --diff", quote(&self.target))));
+        }
         if self.all && operation != Operation::Reboot {
             return Err(Failure::words(format!("{operation} has no --all"))
                 .advise("leave it out: reboot has it; the target all is every host"));
@@ -170,8 +175,6 @@ impl Args {
             self.reason.clone().map(RequestOption::HoldReason),
             (self.until.and_then(|end| u64::try_from(end.as_second()).ok())).map(RequestOption::HoldUntil),
             self.all.then_some(RequestOption::EvenIfNotNeeded),
-            (!self.conffile_rules.is_empty() && operation.takes_conffile_rules())
-                .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
         ];
         let request = Request::new(
             operation,
@@ -180,12 +183,7 @@ impl Args {
         )
         .and_then(|request| {
             if operation.changes_packages() {
-                // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
-                request.clone().with([
-                    RequestOption::RunId(RunId::from_bytes([0; 16])),
-                    RequestOption::LockWait(MAX_LOCK_WAIT),
-                    RequestOption::Plan(TransactionId::from_bytes([0; 32])),
-                ])?;
+                has_room_for_run(&request)?;
             }
             Ok(request)
         });

@@ -110,7 +110,6 @@ fn a_request_becomes_the_words_that_ask_it() {
         "apu/1 hold hold_reason=waits%20for%20#412 hold_until=1798066800 vim libc6:i386",
         "apu/1 unhold vim",
         "apu/1 showhold",
-        "apu/1 install conffile_rules=new:/etc/a?,hold-back:/etc/nginx/* vim",
         "apu/1 conffile conffile_path=/etc/a%20b conffile_decision=undo",
         "apu/1 conffile conffile_path=/etc/x conffile_decision=new conffile_versions=.dpkg-dist:fcbc800d:ed9c86a6",
     ] {

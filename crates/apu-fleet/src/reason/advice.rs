@@ -92,6 +92,11 @@ pub enum ServerAdvice {
         /// The services; all of them where there is none.
         services: Vec<String>,
     },
+    /// Name fewer packages at once, or have fewer rules for configuration files.
+    ShortenRequest {
+        /// Whether it has rules.
+        has_rules: bool,
+    },
     /// Reboot this server by hand, while no run is at work.
     RebootServer,
     /// Compare the Release file that the client gets.

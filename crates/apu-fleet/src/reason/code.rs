@@ -66,4 +66,6 @@ pub enum ServerCode {
     NotRebooted,
     /// It would restart a service that is protected.
     ProtectedService,
+    /// What it would be asked is longer than a request can be.
+    RequestTooLong,
 }

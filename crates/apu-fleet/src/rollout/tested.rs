@@ -82,6 +82,7 @@ mod tests {
             transaction: Transaction::new(steps),
             is_broken: false,
             too_young: Vec::new(),
+            conffile_rules: Vec::new(),
         }
     }
 

@@ -133,6 +133,7 @@ mod tests {
                     transaction: Transaction::new(vec![step]),
                     is_broken: false,
                     too_young: Vec::new(),
+                    conffile_rules: Vec::new(),
                 },
             )
         };

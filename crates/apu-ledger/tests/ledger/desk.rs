@@ -55,6 +55,7 @@ impl Desk {
             operation: "upgrade --yes".into(),
             request: "apu/1 upgrade".into(),
             min_age: None,
+            allow_restart: vec!["postgresql@*".into(), "cron".into()],
             target: "web".into(),
             by: "alice".into(),
             begun: Timestamp::from_millisecond(i64::from(id) * 1000).unwrap(),

@@ -53,6 +53,7 @@ fn a_push_is_read_back_as_it_happened() {
         (run.operation.as_str(), run.target.as_str(), run.by.as_str()),
         ("upgrade --yes", "web", "alice")
     );
+    assert_eq!(run.allow_restart, ["postgresql@*", "cron"]);
     let attempts = ledger.attempts(number).unwrap();
     let ends: Vec<_> = attempts
         .iter()
@@ -510,6 +511,7 @@ fn what_an_administrator_vouched_for_is_tested_and_a_promotion_by_nobody_is_foun
         transaction: Transaction::new(vec![step]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     };
     let check = |promotes: bool| {
         let desk = Desk::new();
@@ -572,6 +574,7 @@ fn a_host_that_starts_with_what_no_canary_tested_is_found_also_where_its_canary_
         }]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     };
     let known = install(Some(1));
     let of_unknown_contents = install(None);

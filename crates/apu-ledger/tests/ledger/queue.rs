@@ -16,6 +16,7 @@ fn trial() -> Trial {
         }]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }
 

@@ -56,6 +56,7 @@ fn trial(system: usize, transaction: usize) -> Trial {
         transaction: Transaction::new(vec![step]),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }
 
@@ -240,6 +241,7 @@ impl Story {
                 operation: "upgrade".into(),
                 request: "apu/1 upgrade".into(),
                 min_age: None,
+                allow_restart: Vec::new(),
                 target: "all".into(),
                 by: "alice".into(),
                 begun: Timestamp::now(),

@@ -58,6 +58,8 @@ pub enum RequestOption {
     ConffileDecision(ConffileDecision),
     /// The versions that this was decided for; between 1 and [`MAX_CONFFILE_VERSIONS`](crate::MAX_CONFFILE_VERSIONS), each once.
     ConffileVersions(Vec<ConffileVersions>),
+    /// What differs between the two versions is told as well.
+    Diffs,
     /// What becomes of configuration files that were changed on both sides; between 1 and
     /// [`MAX_CONFFILE_RULES`](crate::MAX_CONFFILE_RULES), each once.
     ConffileRules(Vec<ConffileRuleFor>),
@@ -93,6 +95,7 @@ impl RequestOption {
             "hold_until" => end(value).map(Self::HoldUntil),
             "hold_by" => value.parse().ok().map(Self::HoldBy),
             "with_obsolete" => (value == "yes").then_some(Self::Obsolete),
+            "with_diffs" => (value == "yes").then_some(Self::Diffs),
             "conffile_path" => ConffilePath::decode(value).map(Self::ConffilePath),
             "conffile_decision" => value.parse().ok().map(Self::ConffileDecision),
             "conffile_versions" => list(value).map(Self::ConffileVersions),
@@ -126,6 +129,7 @@ impl RequestOption {
                 matches!(operation, Operation::Hold)
             }
             Self::Obsolete => matches!(operation, Operation::Status),
+            Self::Diffs => matches!(operation, Operation::Conffiles),
             Self::ConffilePath(_) | Self::ConffileDecision(_) | Self::ConffileVersions(_) => {
                 matches!(operation, Operation::Conffile)
             }
@@ -155,6 +159,7 @@ impl fmt::Display for RequestOption {
             Self::HoldUntil(end) => write!(f, "hold_until={end}"),
             Self::HoldBy(name) => write!(f, "hold_by={name}"),
             Self::Obsolete => f.write_str("with_obsolete=yes"),
+            Self::Diffs => f.write_str("with_diffs=yes"),
             Self::ConffilePath(path) => write!(f, "conffile_path={}", path.encoded()),
             Self::ConffileDecision(decision) => write!(f, "conffile_decision={decision}"),
             Self::ConffileVersions(versions) => write_list(f, "conffile_versions", versions),

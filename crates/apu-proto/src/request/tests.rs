@@ -181,7 +181,7 @@ fn answers_are_announced_by_a_checksum_and_are_no_part_of_the_line() {
         question: "mysql-server/root".parse().unwrap(),
         kind,
         mark: AnswerMark::from_bytes([1; 16]),
-        value: Some(value.to_owned()),
+        value: Some(value.into()),
     };
     let salt = AnswersSalt::from_bytes([2; 16]);
     let answers = Answers::new(salt, vec![answer(QuestionKind::Password, "hunter2")]).unwrap();

@@ -16,16 +16,17 @@ pub struct ConffilePaths {
 }
 
 impl ConffilePaths {
-    /// These and others, each once.
-    pub(super) fn and(&self, others: &Self) -> Self {
-        let both = |own: &[PathGlob], others: &[PathGlob]| {
-            let more = others.iter().filter(|other| !own.contains(other));
-            own.iter().chain(more).cloned().collect()
+    /// Adds others, each once.
+    pub fn add(&mut self, others: &Self) {
+        let add = |own: &mut Vec<PathGlob>, others: &[PathGlob]| {
+            for other in others {
+                if !own.contains(other) {
+                    own.push(other.clone());
+                }
+            }
         };
-        Self {
-            keep: both(&self.keep, &others.keep),
-            new: both(&self.new, &others.new),
-            hold_back: both(&self.hold_back, &others.hold_back),
-        }
+        add(&mut self.keep, &others.keep);
+        add(&mut self.new, &others.new);
+        add(&mut self.hold_back, &others.hold_back);
     }
 }

@@ -46,6 +46,7 @@ fn record(path: &Path, run: u8, hosts: &[HostName]) -> Result<()> {
         operation: "upgrade --yes".into(),
         request: "apu/1 upgrade".into(),
         min_age: None,
+        allow_restart: Vec::new(),
         target: "all".into(),
         by: "alice".into(),
         begun: Timestamp::from_second(1_700_000_000)?,

@@ -74,6 +74,7 @@ fn run(ledger: Option<Ledger>) -> Result<(f64, f64)> {
             operation: "upgrade".into(),
             request: "apu/1 upgrade".into(),
             min_age: None,
+            allow_restart: Vec::new(),
             target: "all".into(),
             by: "alice".into(),
             begun: Timestamp::now(),

@@ -76,6 +76,7 @@ fn trial(number: usize) -> Trial {
         transaction: Transaction::new(packages(number).iter().map(step).collect()),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) async fn carry_out<const N: usize>(
         transaction: Transaction::default(),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     });
     let task = |host: &Host| Task {
         host: host.clone(),

@@ -34,6 +34,7 @@ fn removal(packages: &[&str]) -> Trial {
         transaction: Transaction::new(packages.iter().map(step).collect()),
         is_broken: false,
         too_young: Vec::new(),
+        conffile_rules: Vec::new(),
     }
 }
 
