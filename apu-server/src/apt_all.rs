@@ -12,6 +12,7 @@ mod command_line;
 mod conffile;
 mod conffile_rules;
 mod decision;
+mod freeze;
 mod hold_end;
 mod hooks;
 mod maintenance;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Approval, Batch, Carried, Closing, Host, HostName, Limits, Phase, PublishedArchive, Rollout, Runner,
-    ServerReason, Task, Trial,
+    Approval, Batch, Carried, Closing, Frozen, Host, HostName, Limits, Phase, PublishedArchive, Rollout,
+    Runner, ServerReason, Task, Trial,
 };
 use apu_ledger::Recorder;
 use apu_proto::{Operation, PackageArg, PackageGlob, Request, RequestError, RequestOption};
@@ -55,6 +55,8 @@ pub(super) struct Push<'a> {
     pub(super) queue_until: Option<Timestamp>,
     /// How old a .deb has to be.
     pub(super) min_age: Option<MinAge>,
+    /// What was frozen for the run of which this push is another turn.
+    pub(super) frozen: Option<Arc<Frozen>>,
     /// The answers to debconf's questions that hosts get.
     pub(super) answers: HostAnswers,
     /// The services that no change of packages may restart.
@@ -241,16 +243,19 @@ impl Push<'_> {
             })
         };
         let tasks: Result<Vec<Task>, RequestError> = hosts.iter().map(task).collect();
+        let mut tasks = tasks.map_err(not_a_request)?;
+        let frozen = self.freeze(&request, &rollout, &mut tasks)?;
         let mut batch = Batch {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
-            tasks: tasks.map_err(not_a_request)?,
+            tasks,
             carried: std::mem::take(&mut self.carried),
             promoted: std::mem::take(&mut self.promoted),
             held: std::mem::take(&mut self.kept_back),
             closings: self.closings.clone(),
             rollout,
             programs: None,
+            frozen,
             published: self.published.clone(),
         };
         if starts {

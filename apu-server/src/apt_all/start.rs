@@ -22,6 +22,7 @@ use super::queue::{enqueue, waiting};
 use super::rollout::Waves;
 use crate::context::Context;
 use crate::failure;
+use crate::frozen;
 use crate::interrupt::instructions_and_others;
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
@@ -258,6 +259,7 @@ pub(super) fn run_push(
             is_repeated: parent.is_some(),
             queue_until,
             min_age: None,
+            frozen: None,
             answers,
             protection: Protection::default(),
             too_young: HashMap::new(),
@@ -299,6 +301,9 @@ pub(super) fn run_push(
     record.write(ui, &context.site, done.as_ref().ok().map(|(status, _)| *status));
     if let (Some(number), Some(until)) = (record.ledger, queue_until) {
         enqueue((ui, args.shown), &context.site, number, &left, until)?;
+    }
+    if record.ledger.is_some() {
+        frozen::sweep(&context.site);
     }
     done.map(|(status, plan)| Pushed {
         status,

@@ -47,10 +47,12 @@ pub enum Feature {
     Conffile,
     /// `conffile_rules=`.
     ConffileRules,
+    /// `keep_debs=yes`, and the operations `send-debs` and `take-debs`.
+    Debs,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 19] = [
+pub const FEATURES: [Feature; 20] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -70,6 +72,7 @@ pub const FEATURES: [Feature; 19] = [
     Feature::Answers,
     Feature::Conffile,
     Feature::ConffileRules,
+    Feature::Debs,
 ];
 
 impl Feature {
@@ -96,6 +99,7 @@ impl Feature {
             Self::Answers => "answers",
             Self::Conffile => "conffile",
             Self::ConffileRules => "conffile-rules",
+            Self::Debs => "debs",
         }
     }
 }
@@ -130,6 +134,8 @@ impl Request {
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
             self.answers_sha256().map(|_| Feature::Answers),
+            (self.keeps_debs() || matches!(self.operation(), Operation::SendDebs | Operation::TakeDebs))
+                .then_some(Feature::Debs),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -183,6 +189,16 @@ mod tests {
         assert_eq!(decision.missing_feature(&all[..17]), Some(Feature::Conffile));
         let rules = request("upgrade conffile_rules=keep:/etc/x");
         assert_eq!(rules.missing_feature(&all[..18]), Some(Feature::ConffileRules));
+        let sum = "0".repeat(64);
+        let run = format!("run_id={}", "0".repeat(32));
+        for words in [
+            "upgrade keep_debs=yes".to_owned(),
+            format!("send-debs {run} debs_sha256={sum}"),
+            format!("take-debs {run} debs_follow={sum}:1"),
+        ] {
+            assert_eq!(request(&words).missing_feature(&all[..19]), Some(Feature::Debs));
+            assert_eq!(request(&words).missing_feature(&all), None);
+        }
         for request in [
             &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young, &source,
             &upgrade, &reboot, &restart, &answers, &decision, &rules,

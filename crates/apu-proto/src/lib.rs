@@ -9,6 +9,7 @@ mod cause;
 mod conffile;
 mod conffile_decision;
 mod conffile_rule;
+mod debs;
 mod encoded;
 mod features;
 mod frame;
@@ -51,6 +52,7 @@ pub use conffile_decision::{
     ShortSum,
 };
 pub use conffile_rule::{ConffileRule, ConffileRuleFor, MAX_CONFFILE_RULES};
+pub use debs::{MAX_DEB_SIZE, MAX_DEBS, SentDeb};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};

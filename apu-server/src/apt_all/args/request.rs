@@ -143,6 +143,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no {option}"))
                 .advise("leave it out, and give the command again: it asks those that still need it"));
         }
+        if self.freeze && !operation.takes_keep_debs() {
+            return Err(Failure::words(format!("{operation} has no --freeze"))
+                .advise("leave it out: it installs nothing from archives"));
+        }
         if self.all && operation != Operation::Reboot {
             return Err(Failure::words(format!("{operation} has no --all"))
                 .advise("leave it out: reboot has it; the target all is every host"));
@@ -181,11 +185,12 @@ impl Args {
         .and_then(|request| {
             if operation.changes_packages() {
                 // What a push adds later, at its longest: nothing is planned that cannot be asked for afterwards.
-                request.clone().with([
+                let keeps = operation.takes_keep_debs().then_some(RequestOption::KeepDebs);
+                request.clone().with(keeps.into_iter().chain([
                     RequestOption::RunId(RunId::from_bytes([0; 16])),
                     RequestOption::LockWait(MAX_LOCK_WAIT),
                     RequestOption::Plan(TransactionId::from_bytes([0; 32])),
-                ])?;
+                ]))?;
             }
             Ok(request)
         });
