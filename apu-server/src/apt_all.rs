@@ -13,6 +13,7 @@ mod conffile;
 mod conffile_diffs;
 mod conffile_rules;
 mod decision;
+mod freeze;
 mod hold_end;
 mod hooks;
 mod host_request;

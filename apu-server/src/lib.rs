@@ -6,6 +6,7 @@ pub mod apu;
 mod child;
 pub mod context;
 pub mod failure;
+pub mod frozen;
 pub mod interrupt;
 mod ledger;
 mod notices;

@@ -73,6 +73,9 @@ pub struct StoredPlan {
     /// The command that checks each host from this server after its change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<String>>,
+    /// The origins whose .debs the canaries give for the later waves, as globs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
 }
 
 /// Hosts that have the same rules for configuration files.
@@ -127,6 +130,7 @@ impl StoredPlan {
             soak: Duration::from_secs(self.soak),
             pause_limit: self.pause_limit.map_or(PAUSE_LIMIT, Duration::from_secs),
             check: self.check.clone(),
+            freeze: self.freeze.clone(),
         }
     }
 
@@ -298,6 +302,7 @@ mod tests {
             waves: vec![1],
             soak: 60,
             pause_limit: None,
+            freeze: Vec::new(),
             check: None,
         }
     }

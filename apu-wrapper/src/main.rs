@@ -3,16 +3,19 @@
 //! It runs as user apu, without privileges and without a policy. It checks the request's grammar only to report a
 //! mistake early; apu-client checks everything again. From its environment it reads `SSH_ORIGINAL_COMMAND` and, for the
 //! client's log, the file in which sshd names the key that logged in. From standard input it reads one line where the request
-//! announces answers to debconf's questions, and nothing else. It takes no arguments.
+//! announces answers to debconf's questions, the bytes of the .debs that it announces, and nothing else. It takes no arguments.
 
 mod announced;
 mod connect;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::thread;
 
 use apu_proto::{
     Action, Advice, Cause, ClientOutcome, FEATURES, Frame, PROTOCOL, Reason, Request, RunResult,
@@ -32,15 +35,19 @@ fn main() -> ExitCode {
             ExitCode::from(2),
         )
     };
-    let answers = match Request::parse(&line) {
+    let request = match Request::parse(&line) {
         Err(error) => return refused(Reason::from(error)),
-        Ok(request) if request.answers_sha256().is_none() => Vec::new(),
-        Ok(_) => match announced::from_caller() {
+        Ok(request) => request,
+    };
+    let answers = match request.answers_sha256() {
+        None => Vec::new(),
+        Some(_) => match announced::from_caller() {
             Err(error) => return refused(Reason::from(error)),
             Ok(answers) => answers,
         },
     };
-    match carry(line, &answers) {
+    let bytes = request.debs_follow().iter().map(|deb| deb.size).sum();
+    match carry(line, &answers, bytes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let cause = Cause::Fault {
@@ -57,15 +64,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends the line, and the line of answers where there is one, and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
+/// Sends the line, the line of answers where there is one, and so many bytes of standard input, and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
 /// the client and goes on.
-fn carry(mut line: Vec<u8>, answers: &[u8]) -> io::Result<()> {
+fn carry(mut line: Vec<u8>, answers: &[u8], bytes: u64) -> io::Result<()> {
     line.push(b'\n');
     line.extend_from_slice(answers);
     let mut socket = connect::connect(SOCKET)?;
     socket.write_all(&line)?;
+    if bytes > 0 {
+        let socket = socket.try_clone()?;
+        // Beside the answer, which a client may give before it has read all of them.
+        thread::spawn(move || send_bytes(&mut io::stdin().lock(), socket, bytes));
+    }
     let _ = copy(&mut socket, &mut io::stdout().lock());
     Ok(())
+}
+
+/// Sends so many bytes, or as many as there are: the client finds out what is missing.
+fn send_bytes(from: &mut impl Read, mut to: UnixStream, bytes: u64) {
+    let mut from = from.take(bytes);
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) if to.write_all(&buffer[..length]).is_ok() => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => return,
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
 }
 
 /// Copies with plain reads and writes, and flushes each piece; ends where the reader has left, also while there is nothing to copy:
@@ -123,7 +150,6 @@ fn answer(result: RunResult, exit: ExitCode) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
@@ -155,6 +181,17 @@ mod tests {
         copies_until(writer, reader);
         let (writer, reader) = UnixStream::pair().unwrap();
         copies_until(writer, reader);
+    }
+
+    #[test]
+    fn no_more_than_what_was_announced_is_sent_and_its_end_is_told() {
+        for (given, sent) in [("abcdef", "abcd"), ("ab", "ab")] {
+            let (mut client, socket) = UnixStream::pair().unwrap();
+            send_bytes(&mut given.as_bytes(), socket, 4);
+            let mut text = String::new();
+            client.read_to_string(&mut text).unwrap();
+            assert_eq!(text, sent);
+        }
     }
 
     #[test]

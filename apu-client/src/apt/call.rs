@@ -59,6 +59,8 @@ impl Verb {
             | Operation::Conffiles
             | Operation::Reboot
             | Operation::RestartServices
+            | Operation::SendDebs
+            | Operation::TakeDebs
             | Operation::Attach => return None,
         })
     }

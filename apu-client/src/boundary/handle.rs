@@ -13,8 +13,9 @@ use apu_proto::{
 };
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
+use super::debs;
 use super::housekeeping::{is_for_apu_data, make_room};
-use super::peer::{Peer, check_peer, drain, read_request};
+use super::peer::{Asked, Peer, check_peer, drain, read_request};
 use super::slots::{self, Kind, Slot};
 use crate::answers;
 use crate::os::paths::ClientPaths;
@@ -43,7 +44,7 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
     let answer = check_peer(paths, user)
         .and_then(|()| admit(paths, user))
         .and_then(|admission| Ok((read_request(&mut socket)?, admission)))
-        .and_then(|(request, admission)| {
+        .and_then(|(Asked { request, begun }, admission)| {
             if !admission.admits(&request) {
                 // Attaching without an answer does not end the run; the server tries again.
                 return match request.operation() {
@@ -51,7 +52,7 @@ pub(crate) fn handle(paths: &ClientPaths) -> io::Result<()> {
                     _ => Err(too_many()),
                 };
             }
-            answer(paths, &mut socket, peer, &request).map_err(|mut refusal| {
+            answer(paths, &mut socket, peer, (&request, &begun)).map_err(|mut refusal| {
                 refusal.result.operation = Some(request.operation());
                 refusal
             })
@@ -113,7 +114,7 @@ fn answer(
     paths: &ClientPaths,
     socket: &mut UnixStream,
     peer: &Peer,
-    request: &Request,
+    (request, begun): (&Request, &[u8]),
 ) -> Result<(), Refusal> {
     let started = Instant::now();
     let operation = request.operation();
@@ -125,6 +126,12 @@ fn answer(
     }
     let answered = match operation {
         Operation::Attach => return attach(paths, socket, peer, request),
+        Operation::SendDebs => {
+            syslog::log(&format!("{peer} asked: {request}"));
+            return debs::send(paths, socket, &hello(request.run_id()), request);
+        }
+        // Its refusal leaves bytes behind that have to be read.
+        Operation::TakeDebs => Ok(debs::take(paths, socket, begun, request)?),
         _ if operation.is_a_run() && !request.is_dry_run() => {
             match read_policy(paths, request).and_then(|_| check_removal(peer.user, request)) {
                 Ok(()) => return run(paths, socket, peer, request),

@@ -7,12 +7,16 @@ use apu_proto::{Cause, Operation, Request};
 
 use crate::os::paths::ClientPaths;
 use crate::run::follow::check_liveness;
+use crate::run::kept_debs;
 use crate::run::refusal::Refusal;
 use crate::run::run_dir::RunDir;
 
 /// Finished runs beyond these numbers are removed.
 const KEPT_RUNS: usize = 50;
 const KEPT_DAYS: u64 = 90;
+
+/// How long a finished run keeps .debs for the server.
+const DEBS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Limit for runs of the push key, whose holder may ask without limit; each waiting run is a process.
 const MAX_RUNS_OF_KEY: usize = 16;
@@ -46,6 +50,8 @@ pub(crate) fn make_room(paths: &ClientPaths, user: u32, request: &Request) -> Re
     for (position, (age, run_dir)) in finished.iter().enumerate() {
         if may_be_removed(position, *age) {
             run_dir.remove();
+        } else if *age > DEBS_KEPT {
+            kept_debs::forget(run_dir);
         }
     }
     let (unfinished, limit) = match user {

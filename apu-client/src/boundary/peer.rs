@@ -1,4 +1,5 @@
-//! Identifies and checks the peer of a connection, and reads its request line, with the line of answers where that announces one.
+//! Identifies and checks the peer of a connection, and reads its request line, with the line of answers where that announces one and
+//! the begin of what else it announces.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -65,8 +66,16 @@ pub(crate) fn check_peer(paths: &ClientPaths, user: u32) -> Result<(), Refusal> 
     }
 }
 
-/// Reads exactly one line, and exactly one more where it announces answers. More after it, or a missing line end, makes it no request.
-pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> {
+/// A request, and what was read behind it of the .debs that it announces.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) begun: Vec<u8>,
+}
+
+/// Reads exactly one line, and exactly one more where it announces answers. More after it, where it announces no .debs, or a missing
+/// line end, makes it no request.
+pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Asked, Refusal> {
     let deadline = Instant::now() + READ_TIMEOUT;
     let mut bytes = Vec::new();
     let Some(line) = read_line(socket, deadline, &mut bytes, MAX_REQUEST)? else {
@@ -81,12 +90,16 @@ pub(crate) fn read_request(socket: &mut UnixStream) -> Result<Request, Refusal> 
         };
         request = Ok(announcing.clone().announced(&answers).map_err(Refusal::new)?);
     }
-    let more = !bytes.is_empty() || is_readable(socket);
+    let announces_debs = |request: &Request| !request.debs_follow().is_empty();
+    let more = !request.as_ref().is_ok_and(announces_debs) && (!bytes.is_empty() || is_readable(socket));
     let request = request.map_err(Refusal::new)?;
     if more {
         return Err(Refusal::new(Cause::MoreThanALine));
     }
-    Ok(request)
+    Ok(Asked {
+        request,
+        begun: bytes,
+    })
 }
 
 /// Reads a line of at most `longest` bytes, given without its end; none where it is longer. `bytes` is what was read already, and
@@ -163,6 +176,10 @@ mod tests {
     use std::io::Write;
 
     fn read(bytes: &[u8], close: bool) -> Result<Request, Refusal> {
+        asked(bytes, close).map(|asked| asked.request)
+    }
+
+    fn asked(bytes: &[u8], close: bool) -> Result<Asked, Refusal> {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         there.write_all(bytes).unwrap();
         if close {
@@ -190,6 +207,20 @@ mod tests {
                 "{bytes:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_follows_a_request_is_a_part_of_it_only_where_it_announces_debs() {
+        let sum = "0".repeat(64);
+        let take = format!("apu/1 take-debs run_id={} debs_follow={sum}:5\n", "1".repeat(32));
+        let found = asked(format!("{take}he\nlo").as_bytes(), false).unwrap();
+        assert_eq!(found.begun, b"he\nlo");
+        let ask = take
+            .replace("take-debs", "send-debs")
+            .replace("follow", "sha256")
+            .replace(":5", "");
+        assert!(asked(ask.as_bytes(), false).unwrap().begun.is_empty());
+        assert!(asked(format!("{ask}hello").as_bytes(), false).is_err());
     }
 
     #[test]
@@ -239,7 +270,10 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        assert_eq!(read_request(&mut here).unwrap().operation(), Operation::Ping);
+        assert_eq!(
+            read_request(&mut here).unwrap().request.operation(),
+            Operation::Ping
+        );
         writer.join().unwrap();
     }
 

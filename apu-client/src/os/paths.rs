@@ -203,6 +203,16 @@ impl ClientPaths {
         self.state().join("runs")
     }
 
+    /// The directories of .debs that the server has sent for runs to come.
+    pub(crate) fn all_taken_debs(&self) -> PathBuf {
+        self.state().join("debs")
+    }
+
+    /// The directory of .debs that the server has sent for a run.
+    pub(crate) fn taken_debs(&self, id: RunId) -> PathBuf {
+        self.all_taken_debs().join(id.to_string())
+    }
+
     /// The directory of requests and results of `health` that are at work.
     pub(crate) fn health(&self) -> PathBuf {
         self.state().join("health")

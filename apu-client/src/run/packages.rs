@@ -19,6 +19,7 @@ use super::preflight::check_free_space;
 use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
+use super::taken_debs;
 use crate::apt::complaints::summarize;
 use crate::apt::composed;
 use crate::apt::{Call, Plan, remove_other_debs};
@@ -82,6 +83,8 @@ impl Run<'_> {
         self.ensure_not_shutting_down()?;
         self.save("plan", &planning::report(&prepared.plan))?;
         let automatic = planning::automatically_installed(&self.request, &before.database)?;
+        taken_debs::place(self.paths, &self.request, &prepared.plan)?;
+        self.keep_debs(&prepared.call, &prepared.plan)?;
         let answered = self.set_answers(&prepared.call, &prepared.plan)?;
         let completed = if prepared.plan.steps.is_empty() && automatic.is_empty() {
             None
@@ -173,6 +176,7 @@ impl Run<'_> {
             Err(_) => None,
             Ok((call, plan)) => {
                 check_approval(self.paths, &self.request, &plan, before)?;
+                taken_debs::check(self.paths, &self.request, &plan)?;
                 // Before a repair, which the answers have no part in.
                 check_policy(self.paths, &self.policy, &concerning(&self.request, &plan.steps))?;
                 if !before.is_dirty() {

@@ -162,7 +162,14 @@ impl Policy {
         if matches!(operation, Operation::Ping | Operation::Attach) {
             return Ok(());
         }
-        if !self.operations.contains(&operation) {
+        // Parts of what installs packages, which no list of operations names.
+        let is_allowed = match operation {
+            Operation::SendDebs | Operation::TakeDebs => {
+                (self.operations.iter()).any(|operation| operation.takes_from_archives())
+            }
+            _ => self.operations.contains(&operation),
+        };
+        if !is_allowed {
             return Err(Cause::OperationForbidden { operation });
         }
         let removes = request.allows_removal() || operation.removes_packages();
@@ -311,6 +318,20 @@ mod tests {
                 operation: Operation::Update
             })
         );
+    }
+
+    #[test]
+    fn debs_travel_where_they_may_be_installed() {
+        let run = format!("run_id={}", "0".repeat(32));
+        let sum = "0".repeat(64);
+        for words in [
+            format!("send-debs {run} debs_sha256={sum}"),
+            format!("take-debs {run} debs_follow={sum}:1"),
+        ] {
+            assert_eq!(check("operations = [\"upgrade\"]", &words), Ok(()));
+            assert_eq!(check("", &words), Ok(()));
+            assert!(check("operations = [\"status\", \"remove\"]", &words).is_err());
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Its files: `request` is what was asked for, `caller` the user who asked, `lock` is held while a supervisor works,
 //! `turn` exists from the moment that no other run is at work, `log` has the frames of the answer, `before` and `plan`
-//! are there to determine the outcome, `baseline` is what the machine's health was before, `process` names the running call of apt, and `result` is written last. Files are
+//! are there to determine the outcome, `baseline` is what the machine's health was before, `process` names the running call of apt, `debs` has the .debs that the run has kept, and `result` is written last. Files are
 //! replaced atomically, except for those that are only appended to.
 
 use std::fs::{self, File};

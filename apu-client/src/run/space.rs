@@ -180,6 +180,11 @@ fn growth(figure: &str) -> Option<u64> {
     }
 }
 
+/// Returns how many bytes are free where a directory lies.
+pub(super) fn free(directory: &Path) -> io::Result<u64> {
+    file_system(directory).map(|found| found.free)
+}
+
 /// Returns the file system of a directory, or of the nearest one above it that is there.
 fn file_system(directory: &Path) -> io::Result<FileSystem> {
     let existing = directory.ancestors().find(|path| path.exists());

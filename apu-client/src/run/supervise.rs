@@ -17,6 +17,7 @@ use super::preflight::{check_apt_configuration, read_policy};
 use super::refusal::Refusal;
 use super::run_dir::{RunDir, SavedRequest};
 use super::site_archives::installs_apu_data_only;
+use super::taken_debs;
 use crate::apt::composed;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
@@ -49,6 +50,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
     let saved = run_dir.request()?;
     if run_dir.has_begun() {
         answers_file::forget(paths, id);
+        taken_debs::forget(paths, id);
         return conclude_interrupted(paths, &run_dir);
     }
     let mut log = run_dir.start_log()?;
@@ -67,6 +69,7 @@ pub(crate) fn supervise(paths: &ClientPaths, id: RunId) -> io::Result<()> {
         run.carry_out()
     });
     let mut result = result.unwrap_or_else(|refusal| *refusal.result);
+    taken_debs::forget(paths, id);
     result.operation = saved.operation();
     result.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     result.reboot_required = paths.reboot_required();

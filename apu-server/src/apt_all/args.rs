@@ -82,6 +82,14 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = apu_site::settings::duration)]
     pub pause_limit: Option<Duration>,
 
+    /// Have later waves install the very .debs that the canaries have installed, whatever the archives have by then.
+    ///
+    /// The canaries keep what they install; once one is well, this server fetches from it what the later waves need, and gives it to each
+    /// host before its turn. Where no canary gives a .deb, no host that needs it starts. See apu-rollout(7), also for how to freeze the
+    /// .debs of some archives alone [default: what apu.toml says].
+    #[arg(long, conflicts_with = "download_only")]
+    pub freeze: bool,
+
     /// Leave out of upgrade and dist-upgrade what this server has first seen less than this time ago, as in 3d; 0 is no such age
     /// [default: 0, or what apu.toml says].
     ///
@@ -238,7 +246,7 @@ fn operation() -> impl TypedValueParser<Value = Operation> {
     // `apu attach` knows which run to follow, and `apu conffile` which versions are decided on.
     let all = Operation::ALL
         .into_iter()
-        .filter(|operation| !matches!(operation, Operation::Attach | Operation::Conffile))
+        .filter(|operation| !operation.is_internal() && *operation != Operation::Conffile)
         .map(|operation| PossibleValue::new(operation.as_str()).help(operation.summary()));
     // Every word that the first parser lets through is an operation; ping is never reached.
     PossibleValuesParser::new(all).map(|word| word.parse().unwrap_or(Operation::Ping))
@@ -342,6 +350,7 @@ impl Args {
             waves: None,
             soak: None,
             pause_limit: None,
+            freeze: false,
             min_age: None,
             ignore_windows: false,
             queue: None,
@@ -389,6 +398,7 @@ impl Args {
             .chain(waves)
             .chain(restarts)
             .flat_map(|(option, value)| [option.to_owned(), value])
+            .chain(self.freeze.then(|| "--freeze".to_owned()))
             .collect()
     }
 

@@ -164,7 +164,7 @@ pub(crate) fn operation_of(word: &str) -> Option<Operation> {
         return Some(Operation::DistUpgrade);
     }
     let operation: Operation = word.parse().ok()?;
-    (!matches!(operation, Operation::Attach | Operation::Conffile)).then_some(operation)
+    (!operation.is_internal() && operation != Operation::Conffile).then_some(operation)
 }
 
 fn operation(word: &OsStr) -> Option<Operation> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use apu_debian::PackageName;
 use apu_fleet::ssh::Ssh;
 use apu_fleet::{
-    Approval, Batch, Carried, Closing, Host, HostName, Limits, Phase, PublishedArchive, Rollout, Runner,
-    ServerReason, Task, Trial,
+    Approval, Batch, Carried, Closing, Frozen, Host, HostName, Limits, Phase, PublishedArchive, Rollout,
+    Runner, ServerReason, Task, Trial,
 };
 use apu_ledger::Recorder;
 use apu_proto::{Operation, PackageArg, PackageGlob, Request, RequestError, RequestOption};
@@ -57,6 +57,8 @@ pub(super) struct Push<'a> {
     pub(super) min_age: Option<MinAge>,
     /// What hosts get beside what all are asked: rules for configuration files, and answers to debconf's questions.
     pub(super) parts: HostParts,
+    /// What was frozen for the run of which this push is another turn.
+    pub(super) frozen: Option<Arc<Frozen>>,
     /// The services that no change of packages may restart.
     pub(super) protection: Protection,
     /// What hosts leave as it is, since it is too young.
@@ -245,6 +247,7 @@ impl Push<'_> {
                 trial: trial.cloned(),
             });
         }
+        let frozen = self.freeze(&request, &rollout, &mut tasks)?;
         let mut batch = Batch {
             phase: Phase::of(request.operation()),
             operation: request.operation(),
@@ -255,6 +258,7 @@ impl Push<'_> {
             closings: self.closings.clone(),
             rollout,
             programs: None,
+            frozen,
             published: self.published.clone(),
         };
         if starts {

@@ -23,6 +23,7 @@ pub(super) struct Waves {
     soak: Duration,
     pause_limit: Duration,
     check: Option<Vec<String>>,
+    freeze: Vec<String>,
 }
 
 /// The hosts that change, wave after wave.
@@ -66,6 +67,10 @@ impl Waves {
                 .or(settings.pause_limit)
                 .unwrap_or(settings::PAUSE_LIMIT),
             check: settings.check.as_ref().map(|command| command.words().to_vec()),
+            freeze: match args.freeze {
+                true => vec!["*".to_owned()],
+                false => settings.freeze.clone().unwrap_or_default(),
+            },
         })
     }
 
@@ -102,6 +107,7 @@ impl Waves {
                 soak: self.soak,
                 pause_limit: self.pause_limit,
                 check: self.check.clone(),
+                freeze: self.freeze.clone(),
             },
             hosts: arranged
                 .concat()
@@ -136,6 +142,11 @@ impl Arranged {
             text += &format!(", then {all} more in {} waves", others.len());
         } else {
             text.extend(others.iter().map(|size| format!(", then {size}")));
+        }
+        match self.rollout.freeze.as_slice() {
+            [] => {}
+            [all] if all == "*" => text += ", with the .debs of the first",
+            some => text += &format!(", with the .debs of the first from {}", some.join(", ")),
         }
         if !self.rollout.soak.is_zero() {
             text += &format!(
@@ -224,6 +235,20 @@ mod tests {
             "first web[01-02], then 3, each 60 s after the one before is well"
         );
         assert_eq!(outlook("--soak 0", file, 3).unwrap(), "first web01, then 2");
+        assert_eq!(
+            outlook("--freeze", "", 5).unwrap(),
+            "first web01, then 4, with the .debs of the first"
+        );
+        let file = "[rollout.all]\nfreeze = ['Docker*']\n[rollout.web]\nsoak = 0\n";
+        assert!(
+            outlook("", file, 5)
+                .unwrap()
+                .ends_with("with the .debs of the first from Docker*")
+        );
+        assert_eq!(
+            outlook("", &format!("{file}freeze = []\n"), 5).unwrap(),
+            "first web01, then 4"
+        );
         let file = "[rollout.all]\ncanary = 2\n";
         assert_eq!(outlook("", file, 5).unwrap(), "first web[01-02], then 3");
         assert_eq!(outlook("--canary 1", file, 5).unwrap(), "first web01, then 4");

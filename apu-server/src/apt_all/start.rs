@@ -21,6 +21,7 @@ use super::queue::{enqueue, waiting};
 use super::rollout::Waves;
 use crate::context::Context;
 use crate::failure;
+use crate::frozen;
 use crate::interrupt::instructions_and_others;
 use crate::one_phase::{new_push, wait};
 use crate::published::published;
@@ -251,6 +252,7 @@ pub(super) fn run_push(
             queue_until,
             min_age: None,
             parts,
+            frozen: None,
             protection: Protection::default(),
             too_young: HashMap::new(),
             closings,
@@ -291,6 +293,9 @@ pub(super) fn run_push(
     record.write(ui, &context.site, done.as_ref().ok().map(|(status, _)| *status));
     if let (Some(number), Some(until)) = (record.ledger, queue_until) {
         enqueue((ui, args.shown), &context.site, number, &left, until)?;
+    }
+    if record.ledger.is_some() {
+        frozen::sweep(&context.site);
     }
     done.map(|(status, plan)| Pushed {
         status,

@@ -127,6 +127,7 @@ impl Push<'_> {
             soak: arranged.rollout.soak.as_secs(),
             pause_limit: Some(arranged.rollout.pause_limit.as_secs()),
             check: arranged.rollout.check.clone(),
+            freeze: arranged.rollout.freeze.clone(),
         };
         if stored.hosts.is_empty() {
             self.ui.complain("no plan was kept: nothing would change\n");

@@ -1,10 +1,11 @@
 //! Another turn of a run: hosts that waited in the queue do what was approved for them, or what others of that run have done.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use apu_fleet::{
-    Batch, Ending, Host, HostName, Outcome, Phase, Rollout, ServerAdvice, ServerCause, ServerReason, Tested,
-    Trial, package_words,
+    Batch, Ending, Frozen, Host, HostName, Outcome, Phase, Rollout, ServerAdvice, ServerCause, ServerReason,
+    Tested, Trial, package_words,
 };
 use apu_ledger::{Ledger, LedgerError, RunNumber, Work};
 use apu_proto::{Request, RequestOption, Verdict};
@@ -67,6 +68,10 @@ pub(crate) fn take_turn(context: &Context, turn: Turn, shown: Shown) -> Result<u
         let may_do = |trial: &Trial, is_approved: bool| {
             (is_approved && rollout.is_at_once()) || tested.missing(trial).is_empty()
         };
+        if let (false, Some(id)) = (rollout.freeze.is_empty(), run.client_run) {
+            let folder = context.site.frozen().join(id.to_string());
+            push.frozen = Some(Arc::new(Frozen::of_turn(folder, rollout.freeze.clone())));
+        }
         let once = Rollout {
             check: rollout.check.clone(),
             ..Rollout::default()

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::recorded::no_runs;
 use crate::context::Context;
 use crate::failure;
+use crate::frozen;
 use crate::view::clean::clean;
 
 /// Look after the ledger, /var/lib/apu-server/apu.db, in which the runs are kept.
@@ -54,6 +55,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
             let gone = ledger
                 .prune(&Retention::default(), Timestamp::now())
                 .map_err(wrong)?;
+            frozen::sweep(&context.site);
             match gone {
                 0 => say!(context.ui, "nothing is to be forgotten"),
                 1 => say!(context.ui, "1 run was forgotten"),

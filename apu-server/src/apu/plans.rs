@@ -295,6 +295,7 @@ mod tests {
             waves: Vec::new(),
             soak: 0,
             pause_limit: None,
+            freeze: Vec::new(),
             check: None,
         }
     }

@@ -7,6 +7,7 @@ use super::plans;
 use super::recorded::{find, hosts_of, ledger, say_json};
 use crate::context::Context;
 use crate::failure;
+use crate::frozen;
 use crate::view::paint::Paint;
 use crate::view::run_report::Report;
 
@@ -48,6 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
         operation: ends.operation,
         seconds: ends.seconds,
         hosts: &hosts_of(&run, ends),
+        frozen: run.client_run.and_then(|id| frozen::of_run(&context.site, id)),
     };
     if args.json {
         say_json(context, &report.facts())?;

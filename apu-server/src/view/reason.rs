@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use apu_debian::PackageKey;
 use apu_debian::debconf::Misfit;
-use apu_fleet::{Description, HostName, HostReason};
+use apu_fleet::{Description, HostName, HostReason, ServerCause};
 use apu_proto::{
     Action, ActiveRuns, Beside, Cause, ConffileFault, ExpiredArchive, Incomplete, MAX_PROVIDERS, Progress,
     Reason, WrongAnswer,
@@ -24,7 +24,22 @@ pub(super) const CLIENT_ENDED: &str =
 #[must_use]
 pub fn host_reason_lines(reason: &HostReason) -> Vec<String> {
     match reason {
-        HostReason::Server(reason) => server_reason_lines(reason),
+        HostReason::Server(reason) => {
+            let mut lines = server_reason_lines(reason);
+            // Why another host did not do its part may be that host's own word.
+            if let ServerCause::NotFrozen {
+                host: Some(host),
+                why: Some(why),
+                ..
+            } = &reason.cause
+            {
+                lines.push(format!(
+                    "{host}, asked last: {}",
+                    host_reason_lines(why).join(": ")
+                ));
+            }
+            lines
+        }
         HostReason::Client(reason) => reason_lines(reason),
     }
 }
@@ -186,6 +201,14 @@ fn lines(cause: &Cause, detail: &[String]) -> Vec<String> {
             return [&[sentence], detail].concat();
         }
         Cause::RemovesEssential => "this would remove packages that the system cannot work without".into(),
+        Cause::DebNotKept { sha256 } => format!("the run has not kept the .deb with the SHA-256 {sha256}"),
+        Cause::WrongDeb { sha256 } => {
+            format!("other bytes came than those of the .deb with the SHA-256 {sha256}")
+        }
+        Cause::DebsNotPlanned { debs } => {
+            let debs: Vec<String> = debs.iter().map(ToString::to_string).collect();
+            format!("the server sent .debs that are not in the approved plan: {}", debs.join(", "))
+        }
         Cause::RunIdReused => "this run's id was used for another request".into(),
         Cause::Downgrade { package, old, new } => {
             format!("this would downgrade {package} from {old} to {new}")

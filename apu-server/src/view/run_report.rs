@@ -16,8 +16,10 @@ use super::groups::{groups, set};
 use super::paint::Paint;
 use super::run_facts::{CountedRun, HostEnd, HostFacts, RunHost, state, when};
 use super::server_reason::of_run;
+use super::size::size;
 use super::status::table;
 use super::summary::{counts, summary, told};
+use crate::frozen::FrozenDebs;
 
 /// A run with its hosts.
 pub struct Report<'a> {
@@ -31,6 +33,14 @@ pub struct Report<'a> {
     pub seconds: f64,
     /// Its hosts, in the order of their turns.
     pub hosts: &'a [RunHost],
+    /// The .debs that are frozen for it.
+    pub frozen: Option<FrozenDebs>,
+}
+
+/// `12 .debs, 3.4 MB`.
+fn frozen_words(FrozenDebs { debs, bytes }: FrozenDebs) -> String {
+    let word = if debs == 1 { ".deb" } else { ".debs" };
+    format!("{debs} {word}, {}", size(bytes))
 }
 
 /// A run in JSON, with each of its hosts.
@@ -39,6 +49,8 @@ struct Facts<'a> {
     #[serde(flatten)]
     run: CountedRun<'a>,
     ends: Vec<HostFacts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<FrozenDebs>,
 }
 
 impl Report<'_> {
@@ -48,6 +60,7 @@ impl Report<'_> {
         Facts {
             run: CountedRun::of(self.run, self.outcomes),
             ends: self.hosts.iter().map(HostFacts::of).collect(),
+            frozen: self.frozen,
         }
     }
 
@@ -94,6 +107,7 @@ impl Report<'_> {
         rows.push(("state", state(run, self.outcomes)));
         rows.extend(run.parent.map(|parent| ("parent", format!("run {parent}"))));
         rows.extend(run.client_run.map(|id| ("id", id.to_string())));
+        rows.extend(self.frozen.map(|frozen| ("frozen", frozen_words(frozen))));
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|(name, value)| vec![name.to_owned(), value])
@@ -170,6 +184,7 @@ mod tests {
             operation: Some(Operation::Upgrade),
             seconds: 12.34,
             hosts,
+            frozen: None,
         };
         report.text(&TimeZone::UTC, 80, PLAIN, false)
     }
@@ -297,6 +312,7 @@ mod tests {
             operation: None,
             seconds: 0.0,
             hosts: &hosts,
+            frozen: None,
         };
         let text = report.text(&TimeZone::UTC, 80, PLAIN, false);
         assert!(
@@ -315,6 +331,7 @@ mod tests {
             operation: Some(Operation::Upgrade),
             seconds: 12.34,
             hosts: &hosts,
+            frozen: None,
         };
         let value: serde_json::Value = serde_json::from_str(&json_line(&report.facts()).unwrap()).unwrap();
         assert_eq!(

@@ -187,6 +187,10 @@ fn sentence(cause: &ServerCause, place: &Place, detail: &str) -> String {
                 some => format!("not started: no canary has tested {}", and_more(&some, *more)),
             }
         }
+        ServerCause::NotFrozen { packages, more, .. } => {
+            let packages: Vec<&str> = packages.iter().map(PackageKey::as_str).collect();
+            format!("not started: no canary gave the .debs of {}", and_more(&packages.join(", "), *more))
+        }
         ServerCause::RestartsProtected { services, more } => {
             let services = services.join(", ");
             format!("not asked: its packages restart {}, which is protected", and_more(&services, *more))

@@ -53,6 +53,7 @@ fn plan() -> StoredPlan {
         waves: vec![1],
         soak: 60,
         pause_limit: None,
+        freeze: Vec::new(),
         check: None,
     }
 }

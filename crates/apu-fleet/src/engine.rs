@@ -22,6 +22,7 @@ pub(crate) use self::decide::seconds;
 use self::decide::{Action, Input, Moment, State};
 use self::schedule::Schedule;
 use crate::connections::Connections;
+use crate::frozen::Frozen;
 use crate::instruction::Instruction;
 use crate::outcome::{Ending, Outcome};
 use crate::programs::Programs;
@@ -63,6 +64,7 @@ pub(crate) async fn run_phase<T: Transport>(
         transport,
         timeout: limits.timeout,
         programs: batch.programs.clone(),
+        frozen: batch.frozen.clone(),
         is_stopped: Arc::default(),
         connections: Arc::new(Connections::new(limits.connections)),
         to,
@@ -132,6 +134,7 @@ struct Workers<'a, T> {
     transport: &'a Arc<T>,
     timeout: Duration,
     programs: Option<Arc<Programs>>,
+    frozen: Option<Arc<Frozen>>,
     /// Whether Ctrl-C was pressed: a host that waits for its first hook is not asked then.
     is_stopped: Arc<AtomicBool>,
     connections: Arc<Connections>,
@@ -161,6 +164,8 @@ impl<T: Transport> Workers<'_, T> {
                             limit: self.timeout,
                             soak: state.soak(index),
                             programs: self.programs.clone(),
+                            frozen: self.frozen.clone(),
+                            is_giver: self.frozen.as_ref().is_some_and(|frozen| frozen.is_giver(index)),
                             narrowed: state.narrowed(index),
                             is_open: state.is_open(index),
                             is_stopped: self.is_stopped.clone(),

@@ -4,6 +4,7 @@ mod class;
 mod connections;
 mod engine;
 mod event;
+mod frozen;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
@@ -42,6 +43,7 @@ mod words;
 pub use class::{ClassFile, Entry, Fault, LineError};
 pub use engine::{Batch, Carried, Closing, Limits};
 pub use event::{Approval, EVENTS_VERSION, Event, PauseCause, Phase, TimedEvent, WaveVerdict, package_words};
+pub use frozen::Frozen;
 pub use hook::{Hook, ProgramEnd};
 pub use host::{Host, Reboot};
 pub use instruction::Instruction;

@@ -317,6 +317,19 @@ pub enum ServerCause {
         /// How many more.
         more: usize,
     },
+    /// What it would install was to be frozen, and no canary gave it.
+    NotFrozen {
+        /// The packages, the first of them.
+        packages: Vec<PackageKey>,
+        /// How many more.
+        more: usize,
+        /// The canary that was asked last and did not give what it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<HostName>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<HostReason>>,
+    },
     /// It made its change, and no new login was possible afterwards; `why` is the last cause.
     NoLoginAfterChange {
         /// Why the last try failed.
@@ -384,6 +397,17 @@ impl ServerCause {
         ServerReason::from(cause).advise(ServerAdvice::ShortenRequest { has_rules })
     }
 
+    /// No canary gave these packages' .debs; who was asked last, and why it gave none.
+    pub(crate) fn not_frozen(packages: Vec<&PackageKey>, failed: Option<(HostName, HostReason)>) -> Self {
+        let (host, why) = failed.unzip();
+        Self::NotFrozen {
+            more: packages.len().saturating_sub(MOST_NAMED),
+            packages: packages.into_iter().take(MOST_NAMED).cloned().collect(),
+            host,
+            why: why.map(Box::new),
+        }
+    }
+
     /// The code under which programs know it, where it happens at the host itself.
     #[must_use]
     pub const fn code(&self) -> ServerCode {
@@ -412,6 +436,7 @@ impl ServerCause {
             Self::GroupAtWork { .. } => ServerCode::Exclusive,
             Self::OutsideWindows { .. } | Self::InBlackout { .. } => ServerCode::Window,
             Self::Untested { .. } => ServerCode::Untested,
+            Self::NotFrozen { .. } => ServerCode::NotFrozen,
             Self::HeldByRun { .. }
             | Self::UnknownSinceRun { .. }
             | Self::GroupHeldByRun { .. }

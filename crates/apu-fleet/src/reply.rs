@@ -1,7 +1,7 @@
 //! Reads what a host answers to one request: to its result, to its end without one, or until its connection is let go.
 
 use apu_debian::Version;
-use apu_proto::{ClientOutcome, Frame, ReasonCode, RunResult};
+use apu_proto::{ClientOutcome, Frame, ReasonCode, Request, RunResult};
 
 use crate::connections::Connections;
 use crate::outcome::{Ending, Outcome};
@@ -161,19 +161,14 @@ impl Reply {
     /// something else or answered in a form that says nothing here.
     fn too_old(&self, task: &Task) -> Option<ServerReason> {
         let result = self.result.as_ref()?;
-        let feature = task.request.missing_feature(&self.client.features)?;
+        let too_old = old_client(&task.request, &self.client.version, &self.client.features)?;
         let is_grammar = (result.reason.as_ref()).is_some_and(|reason| reason.code == ReasonCode::Grammar);
         // Another reason is the client's own, and comes first.
         let says_nothing = task.request.is_dry_run() && result.reason.is_none();
         if !(is_grammar || result.outcome == ClientOutcome::Drifted || says_nothing) {
             return None;
         }
-        let version: Option<Version> = self.client.version.parse().ok();
-        let cause = ServerCause::OldClient {
-            version: version.map(|version| version.to_string()),
-            feature: feature.to_string(),
-        };
-        Some(ServerReason::from(cause).advise(ServerAdvice::NewerClient))
+        Some(too_old)
     }
 
     pub(crate) fn ending(self, task: &Task) -> Ending {
@@ -196,9 +191,20 @@ impl Reply {
     }
 }
 
+/// What a client lacks of the protocol that a request takes, by what it says of itself; none where it lacks nothing.
+pub(crate) fn old_client(request: &Request, version: &str, features: &[String]) -> Option<ServerReason> {
+    let feature = request.missing_feature(features)?;
+    let version: Option<Version> = version.parse().ok();
+    let cause = ServerCause::OldClient {
+        version: version.map(|version| version.to_string()),
+        feature: feature.to_string(),
+    };
+    Some(ServerReason::from(cause).advise(ServerAdvice::NewerClient))
+}
+
 #[cfg(test)]
 mod tests {
-    use apu_proto::{Cause, FEATURES, Operation, Request, RequestOption};
+    use apu_proto::{Cause, FEATURES, Operation, RequestOption};
 
     use crate::host::Host;
     use crate::reason::{HostReason, ServerCode};

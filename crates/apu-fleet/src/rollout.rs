@@ -61,6 +61,9 @@ pub struct Rollout {
     /// The command of the administrator's that checks each host from the server after its change, its program first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<String>>,
+    /// The origins whose .debs the canaries give for the later waves, as globs; empty for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
 }
 
 impl Rollout {

@@ -70,6 +70,7 @@ impl Batch {
             closings: HashMap::new(),
             rollout: Rollout::default(),
             programs: None,
+            frozen: None,
             published: Vec::new(),
         }
     }

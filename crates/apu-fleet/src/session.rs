@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use apu_proto::{Operation, Request};
+use apu_proto::{Operation, Request, Verdict};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connections::Connections;
+use crate::frozen::Frozen;
 use crate::health::watch_health;
 use crate::hook::Hook;
 use crate::narrow::{Narrowed, narrow};
@@ -39,6 +40,10 @@ pub(crate) struct Course {
     pub(crate) soak: Option<Duration>,
     /// The programs that are called about it.
     pub(crate) programs: Option<Arc<Programs>>,
+    /// The .debs that canaries give for later waves.
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    /// Whether it is one that gives.
+    pub(crate) is_giver: bool,
     /// What it does not do of its plan.
     pub(crate) narrowed: Option<Narrowed>,
     /// Whether the host may have begun already, in the run that this one goes on with.
@@ -55,6 +60,11 @@ impl Course {
         self.is_stopped.load(Ordering::Relaxed) && !self.is_open
     }
 
+    /// The .debs that it is to be given.
+    fn takes(&self) -> Option<&Frozen> {
+        self.frozen.as_deref().filter(|_| !self.is_giver)
+    }
+
     fn has_hooks(&self) -> bool {
         (self.programs.as_ref()).is_some_and(|programs| programs.has(Hook::BeforeHost))
     }
@@ -69,13 +79,29 @@ pub(crate) async fn run_host<T: Transport>(transport: &T, task: &Task, course: &
         Ok(()) if course.has_hooks() && course.is_left_out() => {
             Ending::without_result(Outcome::Skipped, ServerCause::NotStarted, None)
         }
-        Ok(()) => change(transport, task, course, reporter).await,
+        Ok(()) => {
+            let ending = change(transport, task, course, reporter).await;
+            freeze(transport, task, course, &ending).await;
+            ending
+        }
     };
     let outcome = Some(ending.outcome);
     if let Err(failure) = call_hook(Hook::AfterHost, course, task, outcome, reporter).await {
         reporter.tell(Report::HookFailed(Box::new(failure))).await;
     }
     reporter.end(ending).await;
+}
+
+/// Has a canary that is well give what it has installed, before its end is known: what was not given then, no other process asks for.
+async fn freeze<T: Transport>(transport: &T, task: &Task, course: &Course, ending: &Ending) {
+    let is_well = ending.outcome == Outcome::Changed && ending.verdict() != Some(Verdict::Fail);
+    if let (Some(frozen), Some(run)) = (&course.frozen, task.request.run_id())
+        && course.is_giver
+        && is_well
+    {
+        let _connection = course.connections.take().await;
+        frozen.freeze(transport, task, run, course.limit).await;
+    }
 }
 
 /// Calls the programs of a hook about a host.
@@ -101,12 +127,13 @@ async fn call_hook(
 async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, reporter: &Reporter) -> Ending {
     let limit = course.limit;
     let mut narrower = None;
+    if (course.narrowed.is_some() || course.takes().is_some())
+        && course.is_open
+        && let Some(ending) = has_begun(transport, task, reporter, course).await
+    {
+        return watched(transport, task, course, reporter, ending).await;
+    }
     if let Some(narrowed) = &course.narrowed {
-        if course.is_open
-            && let Some(ending) = has_begun(transport, task, reporter, course).await
-        {
-            return watched(transport, task, course, reporter, ending).await;
-        }
         let connection = course.connections.take().await;
         let narrowing = narrow(transport, task, narrowed, limit).await;
         drop(connection);
@@ -116,6 +143,12 @@ async fn change<T: Transport>(transport: &T, task: &Task, course: &Course, repor
         }
     }
     let task = narrower.as_ref().unwrap_or(task);
+    if let Some(frozen) = course.takes() {
+        let _connection = course.connections.take().await;
+        if let Err(ending) = frozen.give(transport, task, limit).await {
+            return *ending;
+        }
+    }
     let run = task.request.run_id();
     let mut trouble = None;
     // The time that it is waited for begins when it can be asked.

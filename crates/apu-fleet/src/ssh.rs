@@ -16,8 +16,8 @@ mod route;
 mod spawn;
 mod uniform;
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use apu_debian::UserName;
 use apu_debian::debconf::Secret;
 use apu_proto::Request;
-use openssh::{Child, ChildStderr, ChildStdout, Session, Stdio};
+use openssh::{Child, ChildStderr, ChildStdin, ChildStdout, Session, Stdio};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{OnceCell, Semaphore};
@@ -49,8 +49,8 @@ pub use spawn::Excerpt;
 /// A kept connection that opens no channel within this time may be dead: a new one is tried beside it.
 const STALE: Duration = Duration::from_secs(3);
 
-/// How long the answers that go with a request may take to be sent.
-const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the answers that go with a request, or some bytes of a file, may take to be sent.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// ssh adds a dot and 16 characters while it makes the socket, and a socket's path has at most 107.
 const LONGEST_SOCKET: usize = 90;
@@ -162,24 +162,25 @@ impl Ssh {
         &self,
         socket: &Path,
         request: &Request,
+        files: &[PathBuf],
         reused: bool,
     ) -> Result<SshAnswer, openssh::Error> {
         let session = Arc::new(Session::resume_mux(socket.into(), None));
         let mut command = session.clone().arc_raw_command(request.to_string());
         command
             .stdin(match request.answers() {
-                Some(_) => Stdio::piped(),
-                None => Stdio::null(),
+                None if files.is_empty() => Stdio::null(),
+                _ => Stdio::piped(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().await?;
-        if let (Some(answers), Some(mut stdin)) = (request.answers(), child.stdin().take()) {
-            let line = Secret::from(format!("{}\n", answers.line()));
+        if let Some(stdin) = child.stdin().take() {
+            let line = request
+                .answers()
+                .map(|answers| Secret::from(format!("{}\n", answers.line())));
             // A client that does not read it answers all the same; it is not waited for.
-            tokio::spawn(async move {
-                let _ = timeout(ANSWERS_TIMEOUT, stdin.write_all(line.expose().as_bytes())).await;
-            });
+            tokio::spawn(send(stdin, line, files.to_vec()));
         }
         let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
@@ -195,8 +196,14 @@ impl Ssh {
         })
     }
     /// Sends a request over a connection that was just made.
-    async fn over_new(&self, socket: &Path, request: &Request) -> Result<SshAnswer, ServerReason> {
-        match timeout(self.options.connect_timeout, self.over(socket, request, false)).await {
+    async fn over_new(
+        &self,
+        socket: &Path,
+        request: &Request,
+        files: &[PathBuf],
+    ) -> Result<SshAnswer, ServerReason> {
+        let over = self.over(socket, request, files, false);
+        match timeout(self.options.connect_timeout, over).await {
             Ok(Ok(answer)) => {
                 self.let_go_of_the_oldest().await;
                 Ok(answer)
@@ -207,6 +214,24 @@ impl Ssh {
             Err(_) => Err(ServerCause::ConnectedAndSilent.into()),
         }
     }
+}
+
+/// Sends what goes with a request: a line, and then the bytes of files.
+async fn send(mut stdin: ChildStdin, line: Option<Secret>, files: Vec<PathBuf>) -> io::Result<()> {
+    if let Some(line) = line {
+        timeout(SEND_TIMEOUT, stdin.write_all(line.expose().as_bytes())).await??;
+    }
+    let mut buffer = vec![0; 64 * 1024];
+    for path in files {
+        let mut file = File::open(path)?;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                length => timeout(SEND_TIMEOUT, stdin.write_all(&buffer[..length])).await??,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A key as a file: where it lies, and which of those that ever lay there it is.
@@ -230,8 +255,17 @@ impl Transport for Ssh {
     type Answer = SshAnswer;
 
     async fn ask(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
+        self.ask_sending(host, request, &[]).await
+    }
+
+    async fn ask_sending(
+        &self,
+        host: &Host,
+        request: &Request,
+        files: &[PathBuf],
+    ) -> Result<SshAnswer, ServerReason> {
         let socket = self.socket(host);
-        let reuse = self.over(&socket, request, true);
+        let reuse = self.over(&socket, request, files, true);
         let mut reuse = pin!(reuse);
         match timeout(STALE, &mut reuse).await {
             Ok(Ok(answer)) => {
@@ -246,7 +280,7 @@ impl Transport for Ssh {
                 Ok(answer) = reuse => return Ok(answer),
             },
         }
-        self.over_new(&socket, request).await
+        self.over_new(&socket, request, files).await
     }
 
     async fn ask_anew(&self, host: &Host, request: &Request) -> Result<SshAnswer, ServerReason> {
@@ -254,7 +288,7 @@ impl Transport for Ssh {
         // The one before goes when its last channel is closed: else each new login would leave one behind.
         close(socket.clone()).await;
         self.launch(host, &socket).await?;
-        self.over_new(&socket, request).await
+        self.over_new(&socket, request, &[]).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a request reaches a host: a trait of ours, so that another way than OpenSSH can come.
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use apu_proto::Request;
 use tokio::io::AsyncRead;
@@ -21,6 +22,17 @@ pub trait Transport: Send + Sync + 'static {
         host: &Host,
         request: &Request,
     ) -> impl Future<Output = Result<Self::Answer, ServerReason>> + Send;
+
+    /// The same with the bytes of these files behind the request, one after the other.
+    fn ask_sending(
+        &self,
+        host: &Host,
+        request: &Request,
+        files: &[PathBuf],
+    ) -> impl Future<Output = Result<Self::Answer, ServerReason>> + Send {
+        debug_assert!(files.is_empty(), "a transport that sends no files");
+        self.ask(host, request)
+    }
 
     /// Brings the request to the host over a connection that is made for it: a login that works now, and not one of before.
     fn ask_anew(

@@ -1,6 +1,9 @@
 //! The queue: hosts of a run that could not do it in their turn, and that are asked again until a time.
 
+use std::collections::HashSet;
+
 use apu_fleet::{HostName, Trial};
+use apu_proto::RunId;
 use jiff::Timestamp;
 use rusqlite::{TransactionBehavior, params};
 
@@ -69,6 +72,25 @@ impl Ledger {
             }
         }
         Ok(transaction.commit()?)
+    }
+
+    /// By what hosts know the runs that can still go on: under way, broken off, or with hosts that wait for another turn or have it.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn unfinished(&self) -> Result<HashSet<RunId>, LedgerError> {
+        let mut query = self.connection.prepare(
+            "SELECT client_run FROM run WHERE client_run IS NOT NULL AND ((ended IS NULL AND next IS NULL) \
+             OR EXISTS (SELECT 1 FROM queue WHERE queue.run = run.number) \
+             OR EXISTS (SELECT 1 FROM run AS turn WHERE turn.parent = run.number AND turn.ended IS NULL AND turn.next IS NULL))",
+        )?;
+        let rows = query.query_map([], |row| row.get::<_, String>(0))?;
+        let mut runs = HashSet::new();
+        for row in rows {
+            // What is no identity is none of a folder either.
+            runs.extend(row?.parse::<RunId>().ok());
+        }
+        Ok(runs)
     }
 
     /// Every host that waits, the oldest run first.

@@ -15,6 +15,7 @@ use crate::outcome::ReasonCode;
 use crate::question::WrongAnswer;
 use crate::run_id::RunId;
 use crate::status::Broken;
+use crate::transaction::DebSha256;
 
 /// How many providers of a package are shown. A client names one more where there are more.
 pub const MAX_PROVIDERS: usize = 10;
@@ -305,6 +306,21 @@ pub enum Cause {
         /// The names that they would have in apt's cache.
         files: Vec<String>,
     },
+    /// The run has not kept this .deb, or keeps it no more.
+    DebNotKept {
+        /// Its SHA-256.
+        sha256: DebSha256,
+    },
+    /// The bytes that came for a .deb are not those that were announced, or not all came.
+    WrongDeb {
+        /// The SHA-256 that was announced.
+        sha256: DebSha256,
+    },
+    /// .debs came for the run that are no part of the transaction that was approved.
+    DebsNotPlanned {
+        /// Their SHA-256.
+        debs: Vec<DebSha256>,
+    },
     /// A line of apt's simulation is not understood.
     UnknownStep {
         /// The line.
@@ -586,6 +602,7 @@ impl Cause {
             | Self::HoldsProtected { .. }
             | Self::ConffileProtected { .. } => ReasonCode::Protected,
             Self::RunIdReused
+            | Self::DebsNotPlanned { .. }
             | Self::OnHold
             | Self::ChangesHeld { .. }
             | Self::Downgrade { .. }
@@ -623,6 +640,8 @@ impl Cause {
             | Self::NoDownloads
             | Self::NoSha256 { .. }
             | Self::NotDownloaded { .. }
+            | Self::DebNotKept { .. }
+            | Self::WrongDeb { .. }
             | Self::UnknownStep { .. }
             | Self::StillAutomatic { .. }
             | Self::AnswersNotTaken

@@ -49,10 +49,12 @@ pub enum Feature {
     ConffileRules,
     /// `conffiles with_diffs=yes`.
     ConffileDiffs,
+    /// `keep_debs=yes`, and the operations `send-debs` and `take-debs`.
+    Debs,
 }
 
 /// The features that this crate knows.
-pub const FEATURES: [Feature; 20] = [
+pub const FEATURES: [Feature; 21] = [
     Feature::ListsOfSite,
     Feature::Plan1,
     Feature::Health,
@@ -73,6 +75,7 @@ pub const FEATURES: [Feature; 20] = [
     Feature::Conffile,
     Feature::ConffileRules,
     Feature::ConffileDiffs,
+    Feature::Debs,
 ];
 
 impl Feature {
@@ -100,6 +103,7 @@ impl Feature {
             Self::Conffile => "conffile",
             Self::ConffileRules => "conffile-rules",
             Self::ConffileDiffs => "conffile-diffs",
+            Self::Debs => "debs",
         }
     }
 }
@@ -135,6 +139,8 @@ impl Request {
             (self.operation().sets_holds() || self.operation() == Operation::Showhold)
                 .then_some(Feature::Holds),
             self.answers_sha256().map(|_| Feature::Answers),
+            (self.keeps_debs() || matches!(self.operation(), Operation::SendDebs | Operation::TakeDebs))
+                .then_some(Feature::Debs),
         ];
         (taken.into_iter().flatten()).find(|feature| !of_client.iter().any(|name| name == feature.as_str()))
     }
@@ -190,6 +196,16 @@ mod tests {
         assert_eq!(rules.missing_feature(&all[..18]), Some(Feature::ConffileRules));
         let diffs = request("conffiles with_diffs=yes");
         assert_eq!(diffs.missing_feature(&all[..19]), Some(Feature::ConffileDiffs));
+        let sum = "0".repeat(64);
+        let run = format!("run_id={}", "0".repeat(32));
+        for words in [
+            "upgrade keep_debs=yes".to_owned(),
+            format!("send-debs {run} debs_sha256={sum}"),
+            format!("take-debs {run} debs_follow={sum}:1"),
+        ] {
+            assert_eq!(request(&words).missing_feature(&all[..20]), Some(Feature::Debs));
+            assert_eq!(request(&words).missing_feature(&all), None);
+        }
         for request in [
             &diffs, &obsolete, &lists, &plan, &health, &security, &hold, &download, &conffiles, &young,
             &source, &upgrade, &reboot, &restart, &answers, &decision, &rules,

@@ -1,4 +1,5 @@
-//! The answer: JSON Lines, one [`Frame`] a line. Only [`Frame::Result`] counts, exactly one, last.
+//! The answer: JSON Lines, one [`Frame`] a line. Only [`Frame::Result`] counts, exactly one, last; kept .debs come behind
+//! [`Frame::Debs`] in its place.
 //!
 //! Unknown fields are ignored and an unknown frame reads as [`Frame::Unknown`], so that an old server understands a new
 //! client. A reader must bound a line before it parses it: [`MAX_FRAME`].
@@ -6,6 +7,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::answer::RunResult;
+use crate::debs::SentDeb;
 use crate::run_id::RunId;
 
 /// The longest frame in bytes, with its line end: a status with thousands of pending packages fits.
@@ -60,6 +62,11 @@ pub enum Frame {
         seconds: u64,
         /// The program at work and what it started, parents first; of many, those that were started last.
         processes: Vec<StalledProcess>,
+    },
+    /// Last, in answer to `send-debs`: the bytes of these .debs follow its line, one after the other.
+    Debs {
+        /// In the order in which they were asked for; at most [`MAX_DEBS`](crate::MAX_DEBS).
+        debs: Vec<SentDeb>,
     },
     /// Last: what happened.
     Result(Box<RunResult>),

@@ -10,6 +10,7 @@ mod conffile;
 mod conffile_decision;
 mod conffile_diff;
 mod conffile_rule;
+mod debs;
 mod encoded;
 mod features;
 mod frame;
@@ -53,6 +54,7 @@ pub use conffile_decision::{
 };
 pub use conffile_diff::{ConffileDiff, MAX_DIFF, MAX_DIFFS};
 pub use conffile_rule::{ConffileRule, ConffileRuleFor, MAX_CONFFILE_RULES};
+pub use debs::{MAX_DEB_SIZE, MAX_DEBS, SentDeb};
 pub use features::{FEATURES, Feature};
 pub use frame::{Frame, MAX_FRAME, MAX_LINE, Phase, StalledProcess};
 pub use health::{CANNOT_TELL, Check, MAX_CHECK_LINES, MAX_CHECK_TEXT, MAX_CHECKS, Verdict, overall};

@@ -45,13 +45,17 @@ pub enum Operation {
     Reboot,
     /// Restarts the services that run with replaced files.
     RestartServices,
+    /// Sends the .debs that a run has kept; changes nothing.
+    SendDebs,
+    /// Takes .debs for a run that is to install them.
+    TakeDebs,
     /// Follows a run that was started before, from its beginning.
     Attach,
 }
 
 impl Operation {
     /// Every operation, in the order in which help lists them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Ping,
         Self::Status,
         Self::Check,
@@ -70,6 +74,8 @@ impl Operation {
         Self::Conffile,
         Self::Reboot,
         Self::RestartServices,
+        Self::SendDebs,
+        Self::TakeDebs,
         Self::Attach,
     ];
 
@@ -95,6 +101,8 @@ impl Operation {
             Self::Conffile => "conffile",
             Self::Reboot => "reboot",
             Self::RestartServices => "restart-services",
+            Self::SendDebs => "send-debs",
+            Self::TakeDebs => "take-debs",
             Self::Attach => "attach",
         }
     }
@@ -123,6 +131,8 @@ impl Operation {
             }
             Self::Reboot => "Reboot the machines that need it, and no others",
             Self::RestartServices => "Restart the services that still run with files from before an upgrade",
+            Self::SendDebs => "Send the .debs that a run has kept",
+            Self::TakeDebs => "Take .debs for a run that is to install them",
             Self::Attach => "Follow a run that was started before, from its beginning",
         }
     }
@@ -222,6 +232,18 @@ impl Operation {
     /// Whether a request may fetch the packages alone.
     #[must_use]
     pub const fn takes_download_only(self) -> bool {
+        self.takes_from_archives()
+    }
+
+    /// Whether only the server asks it, as a part of something else.
+    #[must_use]
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::Attach | Self::SendDebs | Self::TakeDebs)
+    }
+
+    /// Whether a run may keep the .debs that it installs.
+    #[must_use]
+    pub const fn takes_keep_debs(self) -> bool {
         self.takes_from_archives()
     }
 

@@ -16,13 +16,14 @@ use apu_debian::{PackageName, UserName};
 use crate::answers::{Answers, AnswersError, AnswersSha256};
 use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions, MAX_CONFFILE_VERSIONS};
 use crate::conffile_rule::{ConffileRuleFor, MAX_CONFFILE_RULES};
+use crate::debs::{MAX_DEBS, SentDeb};
 use crate::hold::{HoldReason, MAX_HOLD_END};
 
 use crate::operation::Operation;
 use crate::package_arg::PackageArg;
 use crate::package_glob::{MAX_TOO_YOUNG, PackageGlob};
 use crate::run_id::RunId;
-use crate::transaction::TransactionId;
+use crate::transaction::{DebSha256, TransactionId};
 
 pub use error::{MAX_LOCK_WAIT, MAX_PACKAGES, MAX_REQUEST, RequestError, VERSION_WORD};
 pub use option::RequestOption;
@@ -44,6 +45,7 @@ pub struct Request {
     hold: Vec<PackageGlob>,
     too_young: Vec<PackageGlob>,
     download_only: bool,
+    keep_debs: bool,
     plan: Option<TransactionId>,
     answers_sha256: Option<AnswersSha256>,
     /// What it announces by that, once it is there; no part of the line.
@@ -58,6 +60,8 @@ pub struct Request {
     conffile_decision: Option<ConffileDecision>,
     conffile_versions: Vec<ConffileVersions>,
     conffile_rules: Vec<ConffileRuleFor>,
+    debs: Vec<DebSha256>,
+    debs_follow: Vec<SentDeb>,
     lock_wait: Option<u32>,
     packages: Vec<PackageArg>,
 }
@@ -177,6 +181,7 @@ impl Request {
             run_id: None,
             dry_run: false,
             download_only: false,
+            keep_debs: false,
             plan: None,
             lock_wait: None,
             ..self.clone()
@@ -219,6 +224,7 @@ impl Request {
             hold: Vec::new(),
             too_young: Vec::new(),
             download_only: false,
+            keep_debs: false,
             plan: None,
             answers_sha256: None,
             answers: None,
@@ -232,6 +238,8 @@ impl Request {
             conffile_decision: None,
             conffile_versions: Vec::new(),
             conffile_rules: Vec::new(),
+            debs: Vec::new(),
+            debs_follow: Vec::new(),
             lock_wait: None,
             packages: Vec::new(),
         }
@@ -264,6 +272,7 @@ impl Request {
             }
             RequestOption::TooYoung(globs) => !mem::replace(&mut self.too_young, globs).is_empty(),
             RequestOption::DownloadOnly => mem::replace(&mut self.download_only, true),
+            RequestOption::KeepDebs => mem::replace(&mut self.keep_debs, true),
             RequestOption::Plan(id) => self.plan.replace(id).is_some(),
             RequestOption::Answers(sha256) => self.answers_sha256.replace(sha256).is_some(),
             RequestOption::ListsOfSite => mem::replace(&mut self.lists_of_site, true),
@@ -289,6 +298,14 @@ impl Request {
                 return Err(RequestError::Value { word });
             }
             RequestOption::ConffileRules(rules) => !mem::replace(&mut self.conffile_rules, rules).is_empty(),
+            RequestOption::Debs(sums) if sums.len() > MAX_DEBS || !is_each_once(&sums) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::Debs(sums) => !mem::replace(&mut self.debs, sums).is_empty(),
+            RequestOption::DebsFollow(debs) if !may_follow(&debs) => {
+                return Err(RequestError::Value { word });
+            }
+            RequestOption::DebsFollow(debs) => !mem::replace(&mut self.debs_follow, debs).is_empty(),
             RequestOption::LockWait(seconds) if seconds > MAX_LOCK_WAIT => {
                 return Err(RequestError::Value { word });
             }
@@ -323,6 +340,14 @@ impl Request {
         }
         if self.operation == Operation::Attach && self.run_id.is_none() {
             return Err(RequestError::NoRun);
+        }
+        let names_debs = match self.operation {
+            Operation::SendDebs => !self.debs.is_empty(),
+            Operation::TakeDebs => !self.debs_follow.is_empty(),
+            _ => true,
+        };
+        if !names_debs || (self.operation.is_internal() && self.run_id.is_none()) {
+            return Err(RequestError::NoDebs(self.operation));
         }
         if self.only_upgrade && self.packages.iter().any(|package| package.version.is_some()) {
             return Err(RequestError::VersionToUpgrade);
@@ -415,6 +440,24 @@ impl Request {
     #[must_use]
     pub const fn is_download_only(&self) -> bool {
         self.download_only
+    }
+
+    /// Whether the run keeps the .debs that it installs.
+    #[must_use]
+    pub const fn keeps_debs(&self) -> bool {
+        self.keep_debs
+    }
+
+    /// The kept .debs that are to be sent.
+    #[must_use]
+    pub fn debs(&self) -> &[DebSha256] {
+        &self.debs
+    }
+
+    /// The .debs whose bytes come behind the request's line.
+    #[must_use]
+    pub fn debs_follow(&self) -> &[SentDeb] {
+        &self.debs_follow
     }
 
     /// Whether it may change packages.
@@ -532,6 +575,7 @@ impl Request {
             (!self.hold.is_empty()).then(|| RequestOption::Hold(self.hold.clone())),
             (!self.too_young.is_empty()).then(|| RequestOption::TooYoung(self.too_young.clone())),
             self.download_only.then_some(RequestOption::DownloadOnly),
+            self.keep_debs.then_some(RequestOption::KeepDebs),
             self.plan.map(RequestOption::Plan),
             self.answers_sha256.map(RequestOption::Answers),
             self.lists_of_site.then_some(RequestOption::ListsOfSite),
@@ -546,10 +590,18 @@ impl Request {
                 .then(|| RequestOption::ConffileVersions(self.conffile_versions.clone())),
             (!self.conffile_rules.is_empty())
                 .then(|| RequestOption::ConffileRules(self.conffile_rules.clone())),
+            (!self.debs.is_empty()).then(|| RequestOption::Debs(self.debs.clone())),
+            (!self.debs_follow.is_empty()).then(|| RequestOption::DebsFollow(self.debs_follow.clone())),
             self.lock_wait.map(RequestOption::LockWait),
         ];
         options.into_iter().flatten()
     }
+}
+
+/// Whether these .debs may come behind a request.
+fn may_follow(debs: &[SentDeb]) -> bool {
+    let sums: Vec<DebSha256> = debs.iter().map(|deb| deb.sha256).collect();
+    debs.len() <= MAX_DEBS && is_each_once(&sums) && debs.iter().all(SentDeb::is_within_bounds)
 }
 
 /// Whether there are any, and none of them twice.

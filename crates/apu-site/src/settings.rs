@@ -156,6 +156,8 @@ pub struct Rollout {
     pub security_at_once: Option<bool>,
     /// The command on this server that checks a host after its change.
     pub check: Option<CommandLine>,
+    /// The origins whose .debs the canaries give for the later waves, as globs.
+    pub freeze: Option<Vec<String>>,
 }
 
 /// `[hooks]`: the programs in `/etc/apu-server/hooks.d`.
@@ -306,6 +308,7 @@ impl Settings {
             soak: own.soak.or(all.soak),
             pause_limit: own.pause_limit.or(all.pause_limit),
             check: own.check.or(all.check),
+            freeze: own.freeze.or(all.freeze),
             min_age: own.min_age.or(all.min_age),
             security_at_once: own.security_at_once.or(all.security_at_once),
         }
@@ -452,6 +455,7 @@ mod tests {
         assert_eq!(words("web db"), (String::new(), "1,10%".into(), 300));
         for text in [
             "[rollout.web]\nwave = 1\n",
+            "[rollout.web]\nfreeze = 'Docker*'\n",
             "[rollout]\nsoak = 1\n",
             "[rollout.web]\nwaves = '0'\n",
             "[rollout.web]\ncanary = 0\n",

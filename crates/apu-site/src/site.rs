@@ -82,6 +82,8 @@ impl Site {
         ledger = "var/lib/apu-server/apu.db";
         /// The plans that are kept to be carried out, 0700.
         plans = "var/lib/apu-server/plans";
+        /// The .debs that are frozen for runs, 0700.
+        frozen = "var/lib/apu-server/frozen";
         /// How far the slots are, 0700.
         slots = "var/lib/apu-server/slots";
         /// What the server needs while it runs, 0700.

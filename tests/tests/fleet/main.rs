@@ -19,6 +19,7 @@ mod conffiles;
 mod dead;
 mod download;
 mod events;
+mod freeze;
 mod full_disk;
 mod harness;
 mod health;

@@ -148,6 +148,10 @@ impl Args {
             return Err(Failure::words(format!("{operation} has no --diff"))
                 .advise(format!("apt-all {} conffiles --diff", quote(&self.target))));
         }
+        if self.freeze && !operation.takes_keep_debs() {
+            return Err(Failure::words(format!("{operation} has no --freeze"))
+                .advise("leave it out: it installs nothing from archives"));
+        }
         if self.all && operation != Operation::Reboot {
             return Err(Failure::words(format!("{operation} has no --all"))
                 .advise("leave it out: reboot has it; the target all is every host"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use apu_proto::Operation;
 
 use crate::event::Phase;
+use crate::frozen::Frozen;
 use crate::name::HostName;
 use crate::outcome::Ending;
 use crate::programs::Programs;
@@ -68,6 +69,8 @@ pub struct Batch {
     pub rollout: Rollout,
     /// The administrator's programs on this server, where they are called in this phase.
     pub programs: Option<Arc<Programs>>,
+    /// The .debs that canaries give for the later waves, where they do.
+    pub frozen: Option<Arc<Frozen>>,
     /// What this server has published, for `update` to be compared with; empty where nothing is to be compared.
     pub published: Vec<PublishedArchive>,
 }

@@ -120,6 +120,7 @@ impl State {
             closings,
             rollout,
             programs: _,
+            frozen: _,
             published,
         } = batch;
         let groups = if phase == Phase::Apply && operation.is_planned() {
@@ -476,7 +477,7 @@ impl State {
                         processes,
                     }
                 }
-                Frame::Result(_) | Frame::Unknown => return,
+                Frame::Debs { .. } | Frame::Result(_) | Frame::Unknown => return,
             },
         };
         self.emit(event, now, actions);

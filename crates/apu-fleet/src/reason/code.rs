@@ -52,6 +52,8 @@ pub enum ServerCode {
     Window,
     /// No canary has tested what it would do.
     Untested,
+    /// What it would install was to be frozen, and is not.
+    NotFrozen,
     /// Another run holds the host.
     Held,
     /// The server could not write down what it was about to do.

@@ -109,6 +109,7 @@ impl Story {
             soak: Duration::from_secs([0, 30, 600][seed.below(3)]),
             pause_limit: Duration::ZERO,
             check: None,
+            freeze: Vec::new(),
         };
         let mut clients = Vec::new();
         let mut trials = Vec::new();

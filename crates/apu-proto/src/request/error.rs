@@ -96,6 +96,9 @@ pub enum RequestError {
     /// `conffile` wants a file, a decision, and the versions that it was made for; `undo` has none.
     #[error("conffile names no file, no decision, or not the versions that this was decided for")]
     NoDecision,
+    /// `send-debs` and `take-debs` want a run and .debs.
+    #[error("{0} names no run, or no .deb")]
+    NoDebs(Operation),
     /// `attach` wants a run.
     #[error("attach names no run")]
     NoRun,

@@ -8,11 +8,12 @@ use apu_debian::{PackageName, UserName};
 use crate::answers::AnswersSha256;
 use crate::conffile_decision::{ConffileDecision, ConffilePath, ConffileVersions};
 use crate::conffile_rule::ConffileRuleFor;
+use crate::debs::SentDeb;
 use crate::hold::{HoldReason, end};
 use crate::operation::Operation;
 use crate::package_glob::PackageGlob;
 use crate::run_id::RunId;
-use crate::transaction::TransactionId;
+use crate::transaction::{DebSha256, TransactionId};
 
 /// An option of a request, `key=value` on the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum RequestOption {
     TooYoung(Vec<PackageGlob>),
     /// Fetch the .debs and change no package.
     DownloadOnly,
+    /// Keep the .debs beside the run's record.
+    KeepDebs,
     /// Do only this transaction, and refuse any other.
     Plan(TransactionId),
     /// Answers to debconf's questions come in the line behind the request's, which has this checksum.
@@ -63,6 +66,10 @@ pub enum RequestOption {
     /// What becomes of configuration files that were changed on both sides; between 1 and
     /// [`MAX_CONFFILE_RULES`](crate::MAX_CONFFILE_RULES), each once.
     ConffileRules(Vec<ConffileRuleFor>),
+    /// Which kept .debs to send; between 1 and [`MAX_DEBS`](crate::MAX_DEBS), each once.
+    Debs(Vec<DebSha256>),
+    /// The .debs whose bytes come behind the request's line; between 1 and [`MAX_DEBS`](crate::MAX_DEBS), each once.
+    DebsFollow(Vec<SentDeb>),
     /// How long to wait for another package manager, in seconds.
     LockWait(u32),
 }
@@ -88,6 +95,9 @@ impl RequestOption {
             "hold_packages" => list(value).map(Self::Hold),
             "too_young" => list(value).map(Self::TooYoung),
             "download_only" => (value == "yes").then_some(Self::DownloadOnly),
+            "keep_debs" => (value == "yes").then_some(Self::KeepDebs),
+            "debs_sha256" => list(value).map(Self::Debs),
+            "debs_follow" => list(value).map(Self::DebsFollow),
             "plan_sha256" => value.parse().ok().map(Self::Plan),
             "answers_sha256" => value.parse().ok().map(Self::Answers),
             "lists_of" => (value == "site").then_some(Self::ListsOfSite),
@@ -111,7 +121,7 @@ impl RequestOption {
     pub(super) const fn goes_with(&self, operation: Operation) -> bool {
         match self {
             Self::RunId(_) => {
-                operation.is_a_run() || matches!(operation, Operation::Attach | Operation::Health)
+                operation.is_a_run() || operation.is_internal() || matches!(operation, Operation::Health)
             }
             Self::DryRun => operation.is_planned(),
             Self::EvenIfNotNeeded => matches!(operation, Operation::Reboot),
@@ -123,6 +133,9 @@ impl RequestOption {
             Self::Hold(_) => operation.takes_hold(),
             Self::TooYoung(_) => operation.takes_too_young(),
             Self::DownloadOnly => operation.takes_download_only(),
+            Self::KeepDebs => operation.takes_keep_debs(),
+            Self::Debs(_) => matches!(operation, Operation::SendDebs),
+            Self::DebsFollow(_) => matches!(operation, Operation::TakeDebs),
             Self::Answers(_) => operation.takes_answers(),
             Self::ListsOfSite => matches!(operation, Operation::Update),
             Self::HoldReason(_) | Self::HoldUntil(_) | Self::HoldBy(_) => {
@@ -152,6 +165,9 @@ impl fmt::Display for RequestOption {
             Self::Hold(globs) => write_list(f, "hold_packages", globs),
             Self::TooYoung(globs) => write_list(f, "too_young", globs),
             Self::DownloadOnly => f.write_str("download_only=yes"),
+            Self::KeepDebs => f.write_str("keep_debs=yes"),
+            Self::Debs(sums) => write_list(f, "debs_sha256", sums),
+            Self::DebsFollow(debs) => write_list(f, "debs_follow", debs),
             Self::Plan(id) => write!(f, "plan_sha256={id}"),
             Self::Answers(sha256) => write!(f, "answers_sha256={sha256}"),
             Self::ListsOfSite => f.write_str("lists_of=site"),

@@ -58,6 +58,7 @@ fn is_option(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debs::MAX_DEBS;
     use crate::operation::Operation;
     use crate::request::MAX_PACKAGES;
     use proptest::prelude::*;
@@ -84,6 +85,9 @@ mod tests {
             "apu/1 install conffile_rules=new:/etc/a?,hold-back:/etc/nginx/* vim",
             "apu/1 upgrade source_packages=openssl,g++ hold_packages=vim",
             "apu/1 upgrade only_security=yes download_only=yes",
+            "apu/1 upgrade keep_debs=yes lock_wait=5",
+            "apu/1 send-debs run_id=0123456789abcdef0123456789abcdef debs_sha256=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 take-debs run_id=0123456789abcdef0123456789abcdef debs_follow=0000000000000000000000000000000000000000000000000000000000000000:17",
             "apu/1 upgrade answers_sha256=0000000000000000000000000000000000000000000000000000000000000000",
             "apu/1 install dry_run=yes expect libc6:i386 vim=2:9.0.1378-2+deb12u2",
             "apu/1 attach run_id=0123456789abcdef0123456789abcdef",
@@ -145,6 +149,10 @@ mod tests {
             "apu/1 reboot allow_remove=yes",
             "apu/1 remove answers_sha256=0000000000000000000000000000000000000000000000000000000000000000 vim",
             "apu/1 status answers_sha256=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 remove keep_debs=yes vim",
+            "apu/1 upgrade keep_debs=yes keep_debs=yes",
+            "apu/1 upgrade debs_follow=0000000000000000000000000000000000000000000000000000000000000000:1",
+            "apu/1 send-debs lock_wait=5",
             "apu/1 restart-services even_if_not_needed=yes",
             "apu/1 restart-services plan_sha256=0000000000000000000000000000000000000000000000000000000000000000",
             "apu/1 restart-services hold_packages=ssh",
@@ -201,6 +209,12 @@ mod tests {
             "apu/1 upgrade too_young=vim,vim",
             "apu/1 upgrade answers_sha256=hunter2",
             "apu/1 upgrade download_only=1",
+            "apu/1 upgrade keep_debs=no",
+            "apu/1 send-debs debs_sha256=../../etc/shadow",
+            "apu/1 send-debs debs_sha256=",
+            "apu/1 take-debs debs_follow=0000000000000000000000000000000000000000000000000000000000000000",
+            "apu/1 take-debs debs_follow=0000000000000000000000000000000000000000000000000000000000000000:4294967297",
+            "apu/1 take-debs debs_follow=0000000000000000000000000000000000000000000000000000000000000000:1,0000000000000000000000000000000000000000000000000000000000000000:2",
             "apu/1 update lists_of=",
             "apu/1 update lists_of=yes",
             "apu/1 update lists_of=Site",
@@ -296,6 +310,30 @@ mod tests {
         let twice =
             format!("apu/1 conffile {path} conffile_decision=new {versions},.dpkg-dist:fcbc800d:ed9c86a6");
         assert_eq!(parse(&twice), Err(RequestError::Value { word: 5 }));
+    }
+
+    #[test]
+    fn debs_are_asked_for_of_a_run_and_sent_for_a_run() {
+        let run = "run_id=0123456789abcdef0123456789abcdef";
+        let sum = "0".repeat(64);
+        for words in [
+            "send-debs".to_owned(),
+            format!("send-debs {run}"),
+            format!("send-debs debs_sha256={sum}"),
+            format!("take-debs {run}"),
+            format!("take-debs debs_follow={sum}:1"),
+        ] {
+            let operation = words.split(' ').next().unwrap().parse().unwrap();
+            assert_eq!(
+                parse(&format!("apu/1 {words}")),
+                Err(RequestError::NoDebs(operation))
+            );
+        }
+        let sums: Vec<String> = (0..=MAX_DEBS).map(|n| format!("{n:064x}:4294967296")).collect();
+        let most = format!("apu/1 take-debs {run} debs_follow={}", sums[..MAX_DEBS].join(","));
+        assert_eq!(parse(&most).unwrap().debs_follow().len(), MAX_DEBS);
+        let more = format!("apu/1 take-debs {run} debs_follow={}", sums.join(","));
+        assert_eq!(parse(&more), Err(RequestError::Value { word: 4 }));
     }
 
     #[test]

@@ -15,6 +15,11 @@ fn option() -> impl Strategy<Value = RequestOption> {
         Just(RequestOption::OnlySecurity),
         Just(RequestOption::OnlyUpgrade),
         Just(RequestOption::DownloadOnly),
+        Just(RequestOption::KeepDebs),
+        proptest::collection::vec(0_u8..3, 1..3).prop_map(|sums| RequestOption::Debs(
+            sums.iter().map(|sum| DebSha256::from_bytes([*sum; 32])).collect()
+        )),
+        proptest::collection::vec((0_u8..3, 0..=crate::MAX_DEB_SIZE), 1..3).prop_map(debs_follow),
         proptest::collection::vec(select(vec!["vim", "linux-*", "lib[!a-c]?"]), 1..4).prop_map(hold),
         proptest::collection::vec(select(vec!["vim", "*"]), 1..4).prop_map(too_young),
         proptest::collection::vec(select(vec!["openssl", "g++"]), 1..3).prop_map(sources),
@@ -32,6 +37,14 @@ fn option() -> impl Strategy<Value = RequestOption> {
         proptest::collection::vec(select(vec!["keep:/etc/x", "hold-back:/etc/a:*"]), 1..3).prop_map(rules),
         prop_oneof![0..=MAX_LOCK_WAIT, any::<u32>()].prop_map(RequestOption::LockWait),
     ]
+}
+
+fn debs_follow(debs: Vec<(u8, u64)>) -> RequestOption {
+    let deb = |(sum, size): (u8, u64)| SentDeb {
+        sha256: DebSha256::from_bytes([sum; 32]),
+        size,
+    };
+    RequestOption::DebsFollow(debs.into_iter().map(deb).collect())
 }
 
 fn hold(words: Vec<&str>) -> RequestOption {
@@ -141,7 +154,7 @@ fn what_is_planned_is_all_that_says_what_to_do() {
     let read = |words: &str| Request::parse(format!("apu/1 dist-upgrade{words}").as_bytes()).unwrap();
     let what = " allow_remove=yes only_security=yes source_packages=openssl hold_packages=vim,linux-* too_young=bash conffile_rules=keep:/etc/x";
     let run = format!(
-        " run_id={} dry_run=yes{what} download_only=yes plan_sha256={} lock_wait=9",
+        " run_id={} dry_run=yes{what} download_only=yes keep_debs=yes plan_sha256={} lock_wait=9",
         "a".repeat(32),
         "b".repeat(64)
     );

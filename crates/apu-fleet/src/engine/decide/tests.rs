@@ -136,6 +136,7 @@ impl Case {
                 Duration::ZERO
             },
             check: None,
+            freeze: Vec::new(),
         }
     }
 
@@ -176,6 +177,7 @@ impl Case {
             tasks,
             rollout: self.rollout(),
             programs: None,
+            frozen: None,
             published: Vec::new(),
         };
         State::begin(pushed(self.hosts), batch, schedule, NOW)
@@ -450,6 +452,7 @@ fn a_host_that_failed_in_an_earlier_phase_counts_and_the_others_are_told_why_and
         tasks: tasks(hosts),
         rollout: Rollout::default(),
         programs: None,
+        frozen: None,
         published: Vec::new(),
     };
     let schedule = |max_failures| Schedule {
@@ -509,6 +512,7 @@ fn after_an_interrupt_a_later_phase_starts_nobody() {
         tasks: tasks(0..2),
         rollout: Rollout::default(),
         programs: None,
+        frozen: None,
         published: Vec::new(),
     };
     let (mut apply, _) = State::begin(plan.into_run(), batch, no_limits(), NOW);

@@ -70,6 +70,7 @@ async fn roll_out_each<const N: usize>(
             soak,
             pause_limit: Duration::ZERO,
             check: None,
+            freeze: Vec::new(),
         },
         ..Batch::of(Phase::Apply, &hosts, &request)
     };
