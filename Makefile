@@ -59,14 +59,15 @@ differential: deps deb
 	@scripts/differential
 
 # What goes wrong at any moment on real clients, more often than in `check`: faults during an upgrade, an archive that moves, and an
-# apt-all that is killed. Takes more than an hour.
+# apt-all that is killed. Before that, 300 hosts whose scripts are silent for a minute. Takes more than an hour.
 torture: deps deb
+	APU_HOSTS=$${APU_HOSTS:-300} scripts/cargo-release test --workspace --test fleet -- --nocapture silent::many
 	APU_TORTURE=$${APU_TORTURE:-300} APU_TRIALS=$${APU_TRIALS:-500} APU_KILLS=$${APU_KILLS:-100} \
 	    scripts/cargo-release test --workspace --test fleet -- --nocapture torture:: trials:: ledger::a_run_whose_apt_all_is_killed
 
-# Tests that `make check` bounds, whole: twelve ways of broken sources on each release alone, and as many clients as README's figures name.
+# Tests that `make check` bounds, whole: broken sources and policies on each release alone, and as many clients as README's figures name.
 check-long: deps deb
-	APU_LONG=1 scripts/cargo-release test --workspace --test fleet -- --nocapture broken_sources:: republish:: proxies::
+	APU_LONG=1 scripts/cargo-release test --workspace --test fleet -- --nocapture broken_sources:: policies:: republish:: proxies::
 
 # Debian's own packages in a machine with systemd, from their oldest version in the archive to the newest: what a plan tells of services,
 # against what then happens to them. Fetches tens of megabytes.

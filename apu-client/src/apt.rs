@@ -28,7 +28,7 @@ pub(crate) use cached_debs::{missing_debs, remove_other_debs};
 pub(crate) use call::{APT_CACHE, APT_GET, Call, Verb, cache_arguments, indextargets_arguments};
 pub(crate) use configuration::set_apt_configuration;
 pub(crate) use downloads::{Download, Downloads};
-pub(crate) use environment::{ENVIRONMENT, environment};
+pub(crate) use environment::ENVIRONMENT;
 pub(crate) use errors::errors;
 pub(crate) use fixed_settings::first_refused;
 pub(crate) use marks::{automatic_among, obsolete};

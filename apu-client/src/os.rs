@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod atomic_file;
+pub(crate) mod changes;
 pub(crate) mod limited;
 pub(crate) mod locks;
 pub(crate) mod os_release;

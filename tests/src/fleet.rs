@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::host::Host;
+use crate::host::{Host, START_CLIENT};
 use crate::layer::{self, Layers, SERVER, SERVER_NAME, UPSTREAM, hosts_file};
 use crate::product::Product;
 use crate::root::{Flavour, Suite};
@@ -452,11 +452,6 @@ impl Fleet {
         self.sandbox.pid()
     }
 }
-
-/// What a client starts at boot.
-const START_CLIENT: &str = "\
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd
-    [ ! -x /etc/init.d/apu-client ] || /etc/init.d/apu-client start";
 
 /// What the server starts at boot: the archive, as a site without a web server of its own serves it, or that web server.
 fn start_server(beside: Option<Service>) -> String {

@@ -22,6 +22,22 @@ use crate::tool::{ENVIRONMENT, Finished, run};
 use crate::watch::Watch;
 use crate::web::inside;
 
+/// What a client starts at boot.
+pub(crate) const START_CLIENT: &str = "\
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd
+    [ ! -x /etc/init.d/apu-client ] || /etc/init.d/apu-client start";
+
+/// Takes from a host what it loses with its power: its processes, and what is in its memory. Its boot has another identity then.
+const LOSE_POWER: &str = "\
+    trap '' HUP
+    kill -s KILL -- -1
+    umount /proc/sys/kernel/random/boot_id 2>/dev/null
+    find /tmp /dev/shm -mindepth 1 -delete
+    find /run -mindepth 1 ! -name utmp -delete 2>/dev/null
+    mkdir -p /run/lock /run/sshd
+    cat /proc/sys/kernel/random/uuid >/run/boot_id
+    mount --bind /run/boot_id /proc/sys/kernel/random/boot_id";
+
 /// One host, alive until its fleet is dropped.
 #[derive(Debug, Clone)]
 pub struct Host {
@@ -390,6 +406,20 @@ impl Host {
             .join(" ")
             .trim_end()
             .to_owned()
+    }
+
+    /// Cuts its power for a moment, as far as namespaces can: every process ends at once but for its PID 1, and what was in memory is gone.
+    /// What was written and not yet synced stays.
+    #[track_caller]
+    pub fn lose_power(&self) {
+        self.sh(LOSE_POWER).ok();
+    }
+
+    /// Boots it again after [`Self::lose_power`].
+    #[track_caller]
+    pub fn boot_again(&self) {
+        self.sh(START_CLIENT).ok();
+        self.wait_for_sshd(true);
     }
 
     /// Cuts its power: every process ends at once.

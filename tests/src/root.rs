@@ -18,6 +18,8 @@ pub enum Suite {
     Bookworm,
     /// Debian 13: apt 3.0, OpenSSH 10.0, sqv.
     Trixie,
+    /// What is to be the next one, whose apt and dpkg are the newest; no suite that apu supports.
+    Unstable,
 }
 
 impl Suite {
@@ -41,6 +43,15 @@ impl Suite {
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
+            Self::Unstable => "unstable",
+        }
+    }
+
+    /// Settings of apt for the making of a root alone. A copy of the archive may be older than its Release of unstable is valid.
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Unstable => &["--aptopt=Acquire::Check-Valid-Until \"false\""],
+            _ => &[],
         }
     }
 }
@@ -101,6 +112,7 @@ fn bootstrap(suite: Suite, flavour: Flavour, draft: &Path) -> Result<()> {
             "--variant=minbase",
             "--aptopt=Acquire::Retries \"3\"",
         ])
+        .args(suite.settings())
         // Documentation is a third of a root, and no test reads it.
         .args([
             "--dpkgopt=path-exclude=/usr/share/doc/*",

@@ -1,9 +1,10 @@
 //! The environment variables of apt, dpkg and maintainer scripts.
 
-use crate::dpkg::Conffiles;
-
-/// The whole environment of apt, dpkg and maintainer scripts, except for ucf's variable.
-pub(crate) const ENVIRONMENT: [&str; 7] = [
+/// The whole environment of apt, dpkg and maintainer scripts.
+///
+/// ucf keeps the machine's file whatever the policy says: where it is told to take the package's, it overwrites the machine's and keeps no
+/// copy. What the policy has replaced is replaced after it.
+pub(crate) const ENVIRONMENT: [&str; 8] = [
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME=/root",
     "LC_ALL=C.UTF-8",
@@ -11,13 +12,5 @@ pub(crate) const ENVIRONMENT: [&str; 7] = [
     "APT_LISTCHANGES_FRONTEND=none",
     "NEEDRESTART_MODE=l",
     "TERM=dumb",
+    "UCF_FORCE_CONFFOLD=1",
 ];
-
-/// Returns the environment of a call that may install packages: ucf gets the same choice as dpkg.
-pub(crate) fn environment(conffiles: Conffiles) -> Vec<&'static str> {
-    let ucf = match conffiles {
-        Conffiles::Keep => "UCF_FORCE_CONFFOLD=1",
-        Conffiles::New => "UCF_FORCE_CONFFNEW=1",
-    };
-    ENVIRONMENT.into_iter().chain([ucf]).collect()
-}

@@ -61,7 +61,8 @@ pub(crate) fn run<S: AsRef<str>>(
         stderr: Some(writer.as_fd()),
         ..Streams::default()
     };
-    let deadline = Instant::now() + limits.time;
+    let begun = Instant::now();
+    let deadline = begun + limits.time;
     let leader = spawn::spawn_leader(program, arguments, environment, streams)?;
     drop(writer);
     let mut output = Output {
@@ -82,7 +83,7 @@ pub(crate) fn run<S: AsRef<str>>(
         if is_stopped() {
             break End::Stopped;
         }
-        output.wait();
+        output.wait(spawn::nap(begun.elapsed()));
     };
     // The leader is not reaped yet, so its number is no other group's.
     let _ = killpg(leader, Signal::SIGKILL);
@@ -154,14 +155,14 @@ impl Output {
         false
     }
 
-    /// Waits a moment, or until more was printed.
-    fn wait(&self) {
+    /// Waits for so long, or until more was printed.
+    fn wait(&self, nap: Duration) {
         match &self.reader {
             Some(reader) => {
                 let mut fds = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
-                let _ = poll(&mut fds, PollTimeout::from(10_u8));
+                let _ = poll(&mut fds, PollTimeout::try_from(nap).unwrap_or(PollTimeout::ZERO));
             }
-            None => std::thread::sleep(Duration::from_millis(10)),
+            None => std::thread::sleep(nap),
         }
     }
 }

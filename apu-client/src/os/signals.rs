@@ -1,7 +1,7 @@
 //! Blocks the signals that would end the process, and remembers a request to stop.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -39,7 +39,16 @@ impl Signals {
 
     /// Sleeps until a signal comes, SIGCHLD included, or the time is over. Remembers SIGTERM as a request to stop.
     pub(crate) fn wait(&mut self, milliseconds: u16) {
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        self.wait_or(None, milliseconds);
+    }
+
+    /// The same, or until there is something to read from this descriptor.
+    pub(crate) fn wait_or(&mut self, readable: Option<BorrowedFd<'_>>, milliseconds: u16) {
+        let own = [self.fd.as_fd()].into_iter();
+        let mut fds: Vec<PollFd<'_>> = own
+            .chain(readable)
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
         let _ = poll(&mut fds, PollTimeout::from(milliseconds));
         while let Ok(Some(signal)) = self.fd.read_signal() {
             self.stop_requested |= i32::try_from(signal.ssi_signo) == Ok(Signal::SIGTERM as i32);

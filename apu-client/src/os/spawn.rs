@@ -125,6 +125,12 @@ fn start<S: AsRef<str>>(
     Ok(posix_spawn(program, &actions, &attributes, &argv, &envp)?)
 }
 
+/// Returns how long a program is left alone before it is looked at again, after it has run for so long: a twentieth of that, so that
+/// one that takes minutes costs no processor time meanwhile.
+pub(crate) fn nap(elapsed: Duration) -> Duration {
+    (elapsed / 20).clamp(Duration::from_millis(1), Duration::from_millis(250))
+}
+
 /// Returns how a started program exited; none while it runs.
 pub(crate) fn poll(pid: Pid) -> Option<Exit> {
     loop {
@@ -205,8 +211,8 @@ fn capture_with<S: AsRef<str>>(
         ..Streams::default()
     };
     let pid = spawn(program, arguments, environment, streams)?;
-    let deadline = Instant::now() + limit;
-    let mut nap = Duration::from_millis(1);
+    let begun = Instant::now();
+    let deadline = begun + limit;
     let length = |file: &File| file.metadata().map_or(u64::MAX, |metadata| metadata.len());
     let exit = loop {
         if let Some(exit) = poll(pid) {
@@ -223,8 +229,7 @@ fn capture_with<S: AsRef<str>>(
             };
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
-        std::thread::sleep(nap);
-        nap = (nap * 2).min(Duration::from_millis(10));
+        std::thread::sleep(nap(begun.elapsed()));
     };
     let text = |file: &mut File| -> io::Result<String> {
         let mut bytes = Vec::new();
@@ -245,6 +250,18 @@ mod tests {
 
     fn shell(script: &str, limit: Duration) -> io::Result<Captured> {
         capture("/bin/sh", &["-c", script], &["ONLY=this"], limit)
+    }
+
+    #[test]
+    fn a_program_that_takes_long_is_looked_at_rarely() {
+        let mut at = Duration::ZERO;
+        let mut looks = 0;
+        while at < Duration::from_secs(60) {
+            at += nap(at);
+            looks += 1;
+        }
+        assert!(looks < 400, "{looks}");
+        assert_eq!(nap(Duration::from_millis(10)), Duration::from_millis(1));
     }
 
     #[test]

@@ -75,17 +75,18 @@ pub(crate) fn asked_ahead(
     }
     let (changed, questions) = find(paths, &packages, database).ok()?;
     Some(Asked {
-        conffiles: by_rule(rules, changed),
+        conffiles: by_rule(paths, rules, changed),
         questions: NewQuestions::new(questions),
     })
 }
 
-/// Tells what becomes of the files about which dpkg would ask.
-fn by_rule(rules: &ConffileRules, changed: BTreeSet<String>) -> ChangedConffiles {
+/// Tells what becomes of the files about which dpkg would ask. One that is missing comes back only where dpkg itself takes the packages'
+/// versions: nothing takes its place afterwards.
+fn by_rule(paths: &ClientPaths, rules: &ConffileRules, changed: BTreeSet<String>) -> ChangedConffiles {
     if rules.for_dpkg() == Conffiles::New {
         return ChangedConffiles::new(false, changed);
     }
-    let is_kept = |path: &String| rules.of(path) != Rule::New;
+    let is_kept = |path: &String| rules.of(path) != Rule::New || !paths.path(path).is_file();
     let (kept, replaced) = changed.into_iter().partition(is_kept);
     ChangedConffiles::new(true, kept).replacing(replaced)
 }

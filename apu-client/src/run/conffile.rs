@@ -4,6 +4,7 @@
 mod decide;
 mod put_away;
 
+use std::collections::BTreeSet;
 use std::io;
 
 use apu_debian::hex;
@@ -61,12 +62,16 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Takes the package's version of those of these files that have the rule `new`; dpkg or ucf has kept the machine's. Returns the
-    /// files that stay as they were, and a note on each of the others.
-    pub(super) fn take_new(&mut self, kept: Vec<String>) -> (Vec<String>, Vec<Note>) {
+    /// Takes the package's version of those of these files that have the rule `new`, and of those that were unchanged; dpkg or ucf has
+    /// kept the machine's. Returns the files that stay as they were, and a note on each of the others.
+    pub(super) fn take_new(
+        &mut self,
+        kept: Vec<String>,
+        unchanged: &BTreeSet<String>,
+    ) -> (Vec<String>, Vec<Note>) {
         let rules = self.policy.conffile_rules(&self.request);
         let (new, mut stay): (Vec<String>, Vec<String>) =
-            (kept.into_iter()).partition(|path| rules.of(path) == Rule::New);
+            (kept.into_iter()).partition(|path| rules.of(path) == Rule::New || unchanged.contains(path));
         let mut notes = Vec::new();
         if new.is_empty() {
             return (stay, notes);

@@ -3,7 +3,7 @@
 //! dpkg and ucf leave the version that is not used beside the other one. After a run only files count that appeared during it; their
 //! change time tells, which no program can set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,18 @@ pub(crate) fn appeared(before: &Leftovers, after: &Leftovers) -> (Vec<String>, V
     (of(&KEPT), of(&REPLACED))
 }
 
+/// The configuration files of packages that are not there, such as those that were deleted on the machine.
+pub(crate) fn missing(paths: &ClientPaths, database: &Database) -> BTreeSet<String> {
+    let all = database.packages.values().flat_map(|package| &package.conffiles);
+    all.filter(|path| !is_there(paths, path)).cloned().collect()
+}
+
+/// Whether there is anything at this path, a broken link too.
+pub(crate) fn is_there(paths: &ClientPaths, path: &str) -> bool {
+    let found = fs::symlink_metadata(paths.path(path));
+    !found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Returns a file's change time (ctime), which no program can set.
 fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
     (metadata.ctime(), metadata.ctime_nsec())
@@ -90,6 +102,27 @@ fn change_time(metadata: &fs::Metadata) -> (i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_what_a_package_has_and_the_machine_has_not() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        fs::create_dir_all(paths.path("/etc")).unwrap();
+        fs::write(paths.path("/etc/a.conf"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", paths.path("/etc/b.conf")).unwrap();
+        let brought = "0123456789abcdef0123456789abcdef";
+        let database = Database::parse([format!(
+            "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n\
+             Package: x\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\
+             Conffiles:\n /etc/a.conf {brought}\n /etc/b.conf {brought}\n /etc/c.conf {brought}\n\n"
+        )
+        .as_str()])
+        .unwrap();
+        assert_eq!(
+            missing(&paths, &database).into_iter().collect::<Vec<_>>(),
+            ["/etc/c.conf"]
+        );
+    }
 
     #[test]
     fn only_what_appeared_during_the_run_is_told() {

@@ -10,7 +10,7 @@ use super::preflight::{Checked, preflight};
 use super::refusal::Refusal;
 use super::run_dir::{Log, RunDir};
 use crate::apt::composed;
-use crate::apt::{APT_GET, Call, environment};
+use crate::apt::{APT_GET, Call, ENVIRONMENT};
 use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 use crate::os::signals::Signals;
@@ -92,6 +92,6 @@ impl Run<'_> {
     /// Carries out apt's transaction.
     pub(super) fn transact(&mut self, call: &Call) -> Result<Completed, Refusal> {
         let arguments = call.action(self.lock_wait_left());
-        self.exec(APT_GET, &arguments, &environment(call.conffiles))
+        self.exec(APT_GET, &arguments, &ENVIRONMENT)
     }
 }

@@ -13,11 +13,13 @@ use apu_proto::{Frame, StalledProcess};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::pace::Pace;
 use super::run_dir::{Log, RunDir};
 use super::stall::{Measure, StallLimits, StallWatch};
 use super::tail::Tail;
 use crate::apt::complaints::{Complaint, Complaints};
 use crate::apt::{Throttle, parse_progress};
+use crate::os::changes::Changes;
 use crate::os::process::Process;
 use crate::os::process_tree::{Member, tree};
 use crate::os::signals::Signals;
@@ -83,6 +85,7 @@ pub(crate) fn run(
         stderr: Some(output.as_fd()),
         status: Some(progress.as_fd()),
     };
+    let mut pace = Pace::new(Changes::of_files([&*run_dir.path("output"), &*run_dir.path("progress")]).ok());
     let pid = spawn::spawn(program, arguments, environment, streams)?;
     note_process(run_dir, pid);
     let mut stop_reported = signals.stop_requested();
@@ -91,7 +94,7 @@ pub(crate) fn run(
         if let Some(exit) = spawn::poll(pid) {
             break exit;
         }
-        signals.wait(100);
+        pace.wait(signals);
         if signals.stop_requested() && !stop_reported {
             stop_reported = true;
             let text = "apu-client was asked to stop and waits for this run to end".to_owned();

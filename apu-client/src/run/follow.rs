@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use apu_proto::{Action, Cause, ClientOutcome, Frame, MAX_FRAME, RunResult};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::interrupted::conclude_interrupted;
 use super::refusal::Refusal;
 use super::run_dir::RunDir;
+use crate::os::changes::Changes;
 use crate::os::paths::ClientPaths;
 
 /// How long a started run may take to begin.
@@ -29,13 +29,7 @@ pub(crate) fn follow(
     begin_timeout: Duration,
 ) -> Result<(), Refusal> {
     let fault = |error: io::Error| Refusal::fault(Action::FollowRun, &error);
-    let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
-        .and_then(|inotify| {
-            let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-            inotify.add_watch(&run_dir.path(""), what)?;
-            Ok(inotify)
-        })
-        .ok();
+    let changes = Changes::of_folder(&run_dir.path("")).ok();
     let begun = Instant::now();
     let mut checked = begun;
     let mut frames = Frames::default();
@@ -105,15 +99,15 @@ pub(crate) fn check_liveness(
 
 /// Waits for the log to grow, and returns whether the reader has left. A reader that only closed its sending side has
 /// not.
-fn reader_has_left(socket: &UnixStream, changes: Option<&Inotify>) -> bool {
+fn reader_has_left(socket: &UnixStream, changes: Option<&Changes>) -> bool {
     let mut fds = vec![PollFd::new(socket.as_fd(), PollFlags::empty())];
     fds.extend(changes.map(|changes| PollFd::new(changes.as_fd(), PollFlags::POLLIN)));
-    let pause: u16 = if changes.is_some() { 500 } else { 100 };
+    let pause: u16 = if changes.is_some() { 1000 } else { 100 };
     let _ = poll(&mut fds, PollTimeout::from(pause));
     let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
     let left = fds[0].revents().is_some_and(|events| events.intersects(gone));
     if let Some(changes) = changes {
-        while changes.read_events().is_ok_and(|events| !events.is_empty()) {}
+        changes.take();
     }
     left
 }

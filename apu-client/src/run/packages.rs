@@ -1,5 +1,6 @@
 //! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use apu_debian::PackageKey;
@@ -20,6 +21,7 @@ use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
 use super::taken_debs;
+use super::ucf;
 use crate::apt::complaints::summarize;
 use crate::apt::composed;
 use crate::apt::{Call, Plan, remove_other_debs};
@@ -30,6 +32,10 @@ use crate::os::locks;
 struct Before {
     database: Database,
     leftovers: Leftovers,
+    /// The configuration files that are not there.
+    missing: BTreeSet<String>,
+    /// The files of ucf that are as their packages brought them.
+    unchanged: BTreeSet<String>,
     questions: Questions,
 }
 
@@ -76,6 +82,8 @@ impl Run<'_> {
         self.save("before", &database)?;
         let before = Before {
             leftovers: conffiles::find(self.paths, &database),
+            missing: conffiles::missing(self.paths, &database),
+            unchanged: ucf::unchanged(self.paths),
             questions: debconf::read(self.paths),
             database,
         };
@@ -266,7 +274,7 @@ impl Run<'_> {
         });
         result.notes.splice(0..0, prepared.notes);
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
-        let (kept, of_policy) = self.take_new(kept);
+        let (kept, of_policy) = self.take_new(kept, &before.unchanged);
         result.notes.extend(of_policy);
         let replaced = replaced.iter();
         result
@@ -275,6 +283,13 @@ impl Run<'_> {
         if !prepared.plan.steps.is_empty() && needrestart::restarts_by_itself(self.paths) {
             result.notes.push(Note::NeedrestartLists);
         }
+        let back = before
+            .missing
+            .iter()
+            .filter(|path| conffiles::is_there(self.paths, path));
+        result
+            .notes
+            .extend(back.map(|path| Note::ConffileBack { path: path.clone() }));
         let report = result.packages_mut();
         report.kept_back = prepared.plan.kept_back;
         report.held = prepared.plan.held;

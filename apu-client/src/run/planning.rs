@@ -21,8 +21,8 @@ use super::simulation::{SIMULATION_TIMEOUT, is_protected, protected_removal, rem
 use super::site_archives::{installs_apu_data_only, need_separate_lists};
 use super::space::check_space;
 use crate::apt::{
-    APT_CACHE, APT_GET, Call, Downloads, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments,
-    environment, errors, providers,
+    APT_CACHE, APT_GET, Call, Downloads, ENVIRONMENT, Plan, Verb, automatic_among, cache_arguments, errors,
+    providers,
 };
 use crate::dpkg::{Conffiles, DPKG, Database, compare};
 use crate::os::paths::ClientPaths;
@@ -109,9 +109,9 @@ fn find_plan(
         ));
     }
     let planned = if is_narrowed(request) {
-        plan_selection(paths, request, &call, conffiles, database)
+        plan_selection(paths, request, &call, database)
     } else {
-        simulate(&call, conffiles, database).map(|plan| (call, plan))
+        simulate(&call, database).map(|plan| (call, plan))
     };
     let (call, plan) = planned.map_err(|refusal| with_providers(paths, refusal, request))?;
     let (call, mut plan) = match rules.hold_back() && !request.is_download_only() {
@@ -122,7 +122,7 @@ fn find_plan(
     check_held(request, &plan)?;
     if !request.hold().is_empty() {
         // What apt cannot plan without the hold is not known.
-        let without = simulate(&unheld, conffiles, database).unwrap_or_default();
+        let without = simulate(&unheld, database).unwrap_or_default();
         plan.held = kept_from_coming(request, &without, database);
         plan.held_nothing = names_nothing(request, database);
     }
@@ -131,7 +131,7 @@ fn find_plan(
         || request.is_download_only()
         || request.answers().is_some();
     if needs_checksums && !plan.steps.is_empty() {
-        add_checksums(&call, conffiles, &mut plan)?;
+        add_checksums(&call, &mut plan)?;
     }
     if let Some(inputs) = inputs().filter(|now| request.is_dry_run() && before.as_ref() == Some(now)) {
         plan_cache::keep(paths, inputs, &plan);
@@ -153,12 +153,11 @@ fn hold_back(
     database: &Database,
     (mut call, mut plan): (Call, Plan),
 ) -> Result<(Call, Plan), Refusal> {
-    let conffiles = rules.for_dpkg();
     let mut held: Vec<HeldBack> = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let found = to_hold_back(paths, rules, &plan, database, || {
             let mut priced = plan.clone();
-            add_checksums(&call, conffiles, &mut priced)?;
+            add_checksums(&call, &mut priced)?;
             Ok(priced.debs)
         })?;
         if found.is_empty() {
@@ -171,7 +170,7 @@ fn hold_back(
         held.extend(found);
         // Those that a selection keeps are kept by the call.
         let stay = std::mem::take(&mut plan.stay);
-        plan = simulate(&call, conffiles, database)?;
+        plan = simulate(&call, database)?;
         plan.stay = stay;
     }
     let packages = held.into_iter().map(|one| one.package).collect();
@@ -179,14 +178,9 @@ fn hold_back(
 }
 
 /// Adds what a plan needs to be approved and the simulation does not print: the checksum of each .deb, and the sizes.
-fn add_checksums(call: &Call, conffiles: Conffiles, plan: &mut Plan) -> Result<(), Refusal> {
-    let captured = spawn::capture(
-        APT_GET,
-        &call.print_uris(),
-        &environment(conffiles),
-        SIMULATION_TIMEOUT,
-    )
-    .map_err(|error| Refusal::fault(Action::AskForChecksums, &error))?;
+fn add_checksums(call: &Call, plan: &mut Plan) -> Result<(), Refusal> {
+    let captured = spawn::capture(APT_GET, &call.print_uris(), &ENVIRONMENT, SIMULATION_TIMEOUT)
+        .map_err(|error| Refusal::fault(Action::AskForChecksums, &error))?;
     if !captured.succeeded() {
         let reason = Reason::from(Cause::NoDownloads).detailed(errors(&captured.stderr));
         return Err(Refusal::failed(reason));

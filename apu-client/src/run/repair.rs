@@ -10,7 +10,7 @@ use super::exec::Completed;
 use super::held::hold;
 use super::outcome::{Facts, determine_outcome};
 use super::refusal::Refusal;
-use crate::apt::{Call, Verb, environment};
+use crate::apt::{Call, ENVIRONMENT, Verb};
 use crate::dpkg::{DPKG, Database, dpkg_forces};
 pub(super) use step::RepairStep;
 
@@ -46,12 +46,11 @@ impl Run<'_> {
 
     pub(super) fn apply(&mut self, step: &RepairStep) -> Result<Completed, Refusal> {
         let conffiles = self.policy.conffile_rules(&self.request).for_dpkg();
-        let environment = environment(conffiles);
         let verb = match step {
             RepairStep::Configure => {
                 let forces = dpkg_forces(conffiles).iter().map(|force| (*force).to_owned());
                 let arguments: Vec<String> = forces.chain(["--configure".into(), "-a".into()]).collect();
-                return self.exec(DPKG, &arguments, &environment);
+                return self.exec(DPKG, &arguments, &ENVIRONMENT);
             }
             RepairStep::Reinstall(_) => Verb::Reinstall,
             RepairStep::FixBroken => Verb::FixBroken,

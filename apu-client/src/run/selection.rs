@@ -12,7 +12,7 @@ use super::held::stay_at_version;
 use super::refusal::Refusal;
 use super::simulation::simulate;
 use crate::apt::{Call, Plan, Target, Verb, mark_security, pending, read_targets};
-use crate::dpkg::{Conffiles, Database};
+use crate::dpkg::Database;
 use crate::os::paths::ClientPaths;
 
 /// Maximal number of simulations until nothing else would be upgraded. Each one leaves out what the one before still had: a
@@ -29,7 +29,6 @@ pub(super) fn plan_selection(
     paths: &ClientPaths,
     request: &Request,
     call: &Call,
-    conffiles: Conffiles,
     database: &Database,
 ) -> Result<(Call, Plan), Refusal> {
     let targets = match request.is_only_security() {
@@ -42,7 +41,6 @@ pub(super) fn plan_selection(
     let selection = Selection {
         paths,
         call,
-        conffiles,
         database,
         targets,
         wanted: Wanted {
@@ -54,7 +52,7 @@ pub(super) fn plan_selection(
     let mut first = call.clone();
     // A removal that only another package needs is none of this plan.
     first.remove |= call.verb == Verb::DistUpgrade;
-    let Updates { wanted, others } = selection.updates(pending(&simulate(&first, conffiles, database)?))?;
+    let Updates { wanted, others } = selection.updates(pending(&simulate(&first, database)?))?;
     let alone = selection.settle(others.clone(), &BTreeSet::new());
     if let Ok((_, plan)) = &alone
         && wanted.is_subset(&upgraded(plan))
@@ -72,7 +70,6 @@ pub(super) fn plan_selection(
 struct Selection<'a> {
     paths: &'a ClientPaths,
     call: &'a Call,
-    conffiles: Conffiles,
     database: &'a Database,
     /// The indexes, where only security updates are wanted.
     targets: Option<Vec<Target>>,
@@ -128,7 +125,7 @@ impl Selection<'_> {
                 self.call.clone(),
                 packages.iter().map(ToString::to_string),
             )?;
-            let mut plan = simulate(&call, self.conffiles, self.database)?;
+            let mut plan = simulate(&call, self.database)?;
             let mut more = self.updates(pending(&plan))?.others;
             more.retain(|package| !needed.contains(package));
             if more.is_empty() {
@@ -151,7 +148,7 @@ impl Selection<'_> {
         let exact = |key: &PackageKey| Some((key.name().parse().ok()?, key.architecture().to_owned()));
         call.packages = wanted.iter().filter_map(exact).collect();
         // What apt cannot plan together is planned without what it needs.
-        let plan = simulate(&call, self.conffiles, self.database).unwrap_or_default();
+        let plan = simulate(&call, self.database).unwrap_or_default();
         upgraded(&plan).intersection(others).cloned().collect()
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use apu_proto::{Action, Advice, Cause, Reason};
 
 use super::refusal::Refusal;
-use crate::apt::{APT_GET, Call, Plan, environment, errors};
-use crate::dpkg::{Conffiles, Database};
+use crate::apt::{APT_GET, Call, ENVIRONMENT, Plan, errors};
+use crate::dpkg::Database;
 use crate::os::spawn;
 
 /// Time limit for a simulation; far more than it needs.
@@ -17,14 +17,9 @@ pub(super) const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 const PROTECTED: [&str; 3] = ["openssh-server", "apu-client", "apu-data"];
 
 /// Simulates a call and returns what it would change.
-pub(super) fn simulate(call: &Call, conffiles: Conffiles, database: &Database) -> Result<Plan, Refusal> {
-    let captured = spawn::capture(
-        APT_GET,
-        &call.simulation(),
-        &environment(conffiles),
-        SIMULATION_TIMEOUT,
-    )
-    .map_err(|error| Refusal::fault(Action::Simulate, &error))?;
+pub(super) fn simulate(call: &Call, database: &Database) -> Result<Plan, Refusal> {
+    let captured = spawn::capture(APT_GET, &call.simulation(), &ENVIRONMENT, SIMULATION_TIMEOUT)
+        .map_err(|error| Refusal::fault(Action::Simulate, &error))?;
     let plan = Plan::parse(&captured.stdout, &database.architecture)
         .map_err(|error| Refusal::new(Cause::UnknownStep { line: error.0 }))?;
     if captured.succeeded() {

@@ -36,6 +36,9 @@ pub fn note_text(note: &Note) -> String {
         Note::ConffileReplaced { path } => {
             format!("{path} was replaced by the package's; this machine's lies beside it")
         }
+        Note::ConffileBack { path } => {
+            format!("{path} was missing here, and is there again as the package has it")
+        }
         Note::ConffileTaken { path, backup } => {
             format!(
                 "{path} was replaced by the package's, as this client's policy says; its own is put away into {backup}"

@@ -1,5 +1,5 @@
-//! Counts the connections that requests hold at once. A run that is silent lets its own go where another request waits for one: the
-//! run belongs to the client, and is asked for again.
+//! Counts the connections that requests hold at once. A run that is silent lets its own go where another request waits for one, and it
+//! is not kept: the run belongs to the client, and is asked for again.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -113,7 +113,10 @@ pub(crate) async fn read_reply<A: Answer>(
     }
     let garbage = frames.garbage;
     let stray = std::mem::take(&mut frames.stray);
-    let words = if result.is_some() || is_let_go {
+    let words = if is_let_go {
+        answer.let_go().await;
+        String::new()
+    } else if result.is_some() {
         answer.finish().await;
         String::new()
     } else {

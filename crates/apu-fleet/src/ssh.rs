@@ -186,13 +186,13 @@ impl Ssh {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(openssh::Error::Disconnected);
         };
-        let to_close = self.options.keep_open.is_zero().then(|| socket.to_owned());
         Ok(SshAnswer {
             child,
             stdout,
             stderr,
             reused,
-            to_close,
+            socket: socket.to_owned(),
+            is_kept: !self.options.keep_open.is_zero(),
         })
     }
     /// Sends a request over a connection that was just made.
@@ -304,8 +304,10 @@ pub struct SshAnswer {
     stdout: ChildStdout,
     stderr: ChildStderr,
     reused: bool,
-    /// The connection, where it is not to be kept.
-    to_close: Option<PathBuf>,
+    /// The connection.
+    socket: PathBuf,
+    /// Whether it is kept for the next request.
+    is_kept: bool,
 }
 
 impl Answer for SshAnswer {
@@ -320,12 +322,16 @@ impl Answer for SshAnswer {
     }
 
     async fn finish(self) {
-        if let Some(socket) = self.to_close {
-            close(socket).await;
+        if !self.is_kept {
+            self.let_go().await;
         }
     }
 
-    async fn last_words(mut self) -> String {
+    async fn let_go(self) {
+        close(self.socket.clone()).await;
+    }
+
+    async fn last_words(self) -> String {
         const LONGEST: u64 = 2048;
         let mut said = Vec::new();
         let mut stderr = self.stderr.take(LONGEST);
@@ -340,8 +346,8 @@ impl Answer for SshAnswer {
                 Err(_) => String::new(),
             };
         }
-        if let Some(socket) = self.to_close.take() {
-            close(socket).await;
+        if !self.is_kept {
+            close(self.socket).await;
         }
         words
     }

@@ -56,6 +56,9 @@ pub trait Answer: Send {
     /// Called when the answer is whole, for what the transport has to put away.
     fn finish(self) -> impl Future<Output = ()> + Send;
 
+    /// Called where the run is silent and another host waits for a connection: nothing of this one is kept.
+    fn let_go(self) -> impl Future<Output = ()> + Send;
+
     /// What the transport has to say about an answer that ended early; from the host, so not to be trusted.
     fn last_words(self) -> impl Future<Output = String> + Send;
 }

@@ -44,7 +44,13 @@ pub enum Note {
         /// The file.
         path: String,
     },
-    /// A configuration file was kept by dpkg and then replaced by the package's, since the policy says so for its path.
+    /// A configuration file that was missing on the machine is there again, as the package has it.
+    ConffileBack {
+        /// The file.
+        path: String,
+    },
+    /// A configuration file was kept by dpkg or ucf and then replaced by the package's, since the policy says so for its path, or since
+    /// nobody had changed it.
     ConffileTaken {
         /// The file.
         path: String,

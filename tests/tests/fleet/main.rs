@@ -37,6 +37,7 @@ mod local_trust;
 mod max_failures;
 mod pauses;
 mod playground;
+mod policies;
 mod prepare;
 mod protection;
 mod proxies;

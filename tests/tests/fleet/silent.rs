@@ -1,5 +1,7 @@
 //! Runs that print nothing: the connection stays free for others, and a broken one is made again until there is a result.
 
+mod many;
+
 use std::time::{Duration, Instant};
 
 use apu_tests::{Fleet, Host, Stage};
@@ -22,8 +24,9 @@ fn wait_until_silent(host: &Host) {
     }
 }
 
+/// The script reads a pipe.
 fn let_go(host: &Host) {
-    host.write("/var/lib/hurts-silent.go", "");
+    host.sh("timeout 60 sh -c 'echo >/var/lib/hurts-silent.go'").ok();
 }
 
 #[test]
@@ -43,73 +46,6 @@ fn a_silent_run_leaves_its_connection_to_others() {
 
     let_go(web1);
     running.finish().ended("web1", "changed").exited(0);
-}
-
-/// The connections of the server, and what they and apt-all take of its memory in KiB.
-fn connections(server: &Host) -> (usize, usize) {
-    let said = server.sh(
-        "for process in $(pgrep -x 'ssh|apt-all'); do
-            read -r name </proc/$process/comm && pss=$(awk '/^Pss:/ { print $2 }' /proc/$process/smaps_rollup) && echo \"$name $pss\"
-        done 2>/dev/null; true",
-    );
-    let said = said.ok();
-    let processes = said.lines().filter_map(|line| line.split_once(' '));
-    let connections = processes.clone().filter(|(name, _)| *name == "ssh").count();
-    let memory = processes.filter_map(|(_, pss)| pss.parse::<usize>().ok()).sum();
-    (connections, memory)
-}
-
-/// More with `APU_SILENT_HOSTS`, to see what the memory does.
-#[test]
-fn silent_runs_need_no_connection_each() {
-    let hosts = std::env::var("APU_SILENT_HOSTS").map_or(6, |hosts| hosts.parse().unwrap());
-    let most = std::env::var("APU_CONNECTIONS").map_or(2, |most| most.parse().unwrap());
-    let fleet = Fleet::of_size(hosts).up();
-    let server = fleet.server();
-    let settings = server.read("/etc/apu-server/apu.toml").unwrap();
-    server.write(
-        "/etc/apu-server/apu.toml",
-        &format!("{settings}\n[ssh]\nconnections = {most}\nmost_kept = {most}\n"),
-    );
-    let clients: Vec<&Host> = fleet.clients().collect();
-    std::thread::scope(|scope| {
-        for some in clients.chunks(clients.len().div_ceil(4)) {
-            scope.spawn(move || {
-                for client in some {
-                    client.sh("apt-get -q -y install hurts-silent").ok();
-                }
-            });
-        }
-    });
-    fleet.upstream_offers(Stage::After);
-    fleet.apt_all("default update").all_ended("changed");
-    let running = fleet.start_apt_all(&format!("default upgrade --yes --waves 100% --parallel {hosts}"));
-    let mut peak = (0, 0);
-    let mut look = || {
-        let now = connections(server);
-        peak = (peak.0.max(now.0), peak.1.max(now.1));
-        now
-    };
-    // Each waits for the file that `let_go` makes, so that all are at work at once.
-    for client in &clients {
-        while client.read("/var/lib/hurts-silent.begun").is_none() {
-            look();
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(5) {
-        // Those that are kept, those in use, and one that is about to end.
-        let (now, _) = look();
-        assert!(now <= 2 * most + 1, "{now} connections");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    clients.iter().for_each(|client| let_go(client));
-    let run = running.finish();
-    run.all_ended("changed").exited(0);
-    eprintln!("{hosts} hosts: at most {} connections, {} KiB", peak.0, peak.1);
-    let again = run.events().iter();
-    assert_eq!(again.filter(|event| event["event"] == "reconnecting").count(), 0);
 }
 
 /// Kills the connection of the push key, once there is one.

@@ -2,12 +2,13 @@
 //! next upgrade mends the rest.
 //!
 //! `APU_TORTURE` says how many trials, and `APU_TORTURE_KIND` which kind of them alone is made; a trial follows from its number alone. A
-//! clock cannot be moved for one machine of a fleet, and a
-//! reboot takes systemd: the suites under systemd have those.
+//! clock is moved for what asks the C library, which apu-client does not, and a reboot is one as far as namespaces can: the suites under systemd have real ones.
 
 mod checker;
+mod clock;
 mod crasher;
 mod injection;
+mod renewal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use checker::{History, State, violations};
 use injection::{Injection, is_of_another};
+use renewal::has_what_runs_need;
 
 const HOSTS: [&str; 2] = ["web1", "web2"];
 const RUNS: &str = "/var/lib/apu-client/runs";
@@ -134,7 +136,7 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
     let fleet = Fleet::of(HOSTS).in_class("web").up();
     let server = fleet.server();
     let settings = server.read("/etc/apu-server/apu.toml").unwrap();
-    let hasty = format!("{settings}\n[ssh]\nconnect_timeout = 4\n[run]\ntimeout = 60\n");
+    let hasty = format!("{settings}\n[ssh]\nconnect_timeout = 4\n[run]\ntimeout = 150\n");
     server.write("/etc/apu-server/apu.toml", &hasty);
     publish(server, 1);
     fleet.apt_all("web update").exited(0);
@@ -154,6 +156,7 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
         let victim = fleet.host(HOSTS[(fraction(number) * 64.0) as usize % HOSTS.len()]);
         let moment = Duration::from_secs_f64(USUAL * fraction(number));
         publish(server, number + 1);
+        injection.is_published(&fleet, victim, number);
         fleet.apt_all("web update").exited(0);
         injection.is_prepared(victim, number / Injection::ALL.len() as u32);
         let known: Vec<_> = fleet.clients().map(runs).collect();
@@ -199,7 +202,10 @@ fn whatever_goes_wrong_in_an_upgrade_what_is_told_is_what_dpkg_has() {
                 let outcome = history.told.join("+");
                 *ended.entry((injection, outcome)).or_default() += 1;
             }
-            let violations = violations(&history);
+            let mut violations = violations(&history);
+            if injection == Injection::Renewed && !has_what_runs_need(host, number) {
+                violations.push("it has not got the newer apu-client and sshd");
+            }
             if !violations.is_empty() {
                 wrong.push(format!(
                     "trial {number}, {injection:?} after {moment:?} on {}: {}: {violations:?}: {history:#?}\nthe next upgrade: {:?}",

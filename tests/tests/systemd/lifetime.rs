@@ -1,6 +1,7 @@
 //! A run belongs to the machine: not to its connection, its session, its handler, nor to the apu-client that began it.
 
 use apu_proto::{ClientOutcome, Note};
+use apu_tests::repack;
 use apu_tests::systemd::Machine;
 
 use crate::slow_run::{ID, UNIT, all_went_well, amid_a_run, attach, it_still_works};
@@ -143,6 +144,32 @@ fn apu_client_upgraded_by_a_run_of_its_own_says_so_to_the_end() {
             .ok(),
         "enabled\n"
     );
+}
+
+#[test]
+fn sshd_upgraded_by_a_run_is_restarted_and_the_run_goes_on() {
+    let machine = Machine::client(&[]);
+    let debs = tempfile::tempdir().unwrap();
+    std::fs::write(
+        debs.path().join("sshd.deb"),
+        repack(&machine, "openssh-server", 1),
+    )
+    .unwrap();
+    machine.offer(debs.path());
+    let sshd = || machine.sh("systemctl show --property MainPID ssh").ok();
+    let before = sshd();
+    machine.answer("apu/1 update").ended(ClientOutcome::Changed);
+
+    let answer = machine.answer(&format!("apu/1 upgrade run_id={ID}"));
+
+    answer.ended(ClientOutcome::Changed);
+    let is_sshd =
+        |change: &String| change.starts_with("openssh-server:amd64 ") && change.ends_with("+again1");
+    assert!(answer.changes().iter().any(is_sshd), "{answer:#?}");
+    assert!(answer.result().broken().is_empty(), "{answer:#?}");
+    assert_ne!(sshd(), before, "sshd was not restarted");
+    assert_eq!(attach(&machine).result(), answer.result());
+    machine.answer("apu/1 ping").ended(ClientOutcome::Unchanged);
 }
 
 #[test]

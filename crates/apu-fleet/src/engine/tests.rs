@@ -63,6 +63,8 @@ impl Answer for Scripted {
 
     async fn finish(self) {}
 
+    async fn let_go(self) {}
+
     async fn last_words(self) -> String {
         "it hung up".to_owned()
     }

@@ -32,6 +32,8 @@ impl Answer for Text {
 
     async fn finish(self) {}
 
+    async fn let_go(self) {}
+
     async fn last_words(self) -> String {
         String::new()
     }

@@ -92,6 +92,8 @@ impl Answer for Bytes {
 
     async fn finish(self) {}
 
+    async fn let_go(self) {}
+
     async fn last_words(self) -> String {
         "it hung up".to_owned()
     }

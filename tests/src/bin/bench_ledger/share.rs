@@ -172,6 +172,8 @@ impl Answer for Bytes {
 
     async fn finish(self) {}
 
+    async fn let_go(self) {}
+
     async fn last_words(self) -> String {
         String::new()
     }

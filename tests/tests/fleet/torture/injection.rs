@@ -6,7 +6,9 @@ use std::time::Duration;
 use apu_proto::{Frame, RunId};
 use apu_tests::{Fleet, Host, Running};
 
+use super::clock::{can_be_moved, is_right_again, move_by};
 use super::crasher::{crash_at, crash_no_more};
+use super::renewal::publish_what_runs_need;
 
 /// How many calls of the system dpkg makes of a kind for the package, about; the last points are after its last one.
 const POINTS: u32 = 71;
@@ -37,10 +39,18 @@ pub(super) enum Injection {
     LockHeld,
     /// Another server has the same change made.
     SecondServer,
+    /// Nothing goes through any more: neither the connection nor the downloads.
+    BlackHole,
+    /// The run upgrades apu-client and sshd, too.
+    Renewed,
+    /// All processes end, and the machine boots again.
+    PowerCut,
+    /// The clock of apt, dpkg and the packages' scripts goes wrong by days, and right again.
+    ClockMoved,
 }
 
 impl Injection {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::ConnectionCut,
         Self::SshdKilled,
         Self::CablePulled,
@@ -56,6 +66,10 @@ impl Injection {
         Self::DiskFull,
         Self::LockHeld,
         Self::SecondServer,
+        Self::BlackHole,
+        Self::Renewed,
+        Self::PowerCut,
+        Self::ClockMoved,
     ];
 
     /// What the button is asked for.
@@ -66,8 +80,18 @@ impl Injection {
         }
     }
 
+    /// Publishes what it needs beside the package.
+    pub(super) fn is_published(self, fleet: &Fleet, victim: &Host, number: u32) {
+        if self == Self::Renewed {
+            publish_what_runs_need(fleet, victim, number);
+        }
+    }
+
     /// Does what has to be done before the run begins. `turn` is how often this kind had its turn before.
     pub(super) fn is_prepared(self, victim: &Host, turn: u32) {
+        if self == Self::ClockMoved {
+            can_be_moved(victim);
+        }
         if !matches!(self, Self::DpkgCrashes | Self::DpkgCrashesInInstall) {
             return;
         }
@@ -108,7 +132,7 @@ impl Injection {
             Self::SupervisorKilled => kill(victim, "-f 'apu-client [r]un'"),
             Self::AptKilled => kill(victim, "-x apt-get"),
             Self::DpkgKilled => kill(victim, "-x dpkg"),
-            Self::DpkgCrashes | Self::DpkgCrashesInInstall => {}
+            Self::DpkgCrashes | Self::DpkgCrashesInInstall | Self::Renewed => {}
             Self::SecondServer => upgrade_by_another(fleet, victim, number),
             Self::ArchiveGone => {
                 let server = fleet.server();
@@ -126,6 +150,21 @@ impl Injection {
                     .sh("mount -t tmpfs -o size=64k none /usr/share/torture")
                     .ok();
             }
+            Self::BlackHole => {
+                let both = [victim, fleet.server()];
+                both.iter().for_each(|host| host.pull_the_cable());
+                sleep(black_hole());
+                both.iter().for_each(|host| host.plug_the_cable_in());
+            }
+            Self::PowerCut => {
+                victim.lose_power();
+                sleep(WHILE);
+                victim.boot_again();
+            }
+            Self::ClockMoved => {
+                let days = if number.is_multiple_of(2) { 3 } else { -3 };
+                move_by(victim, days * 24 * 3600);
+            }
             Self::LockHeld => {
                 victim.sh(&format!("timeout {} perl -e '{HOLD}'", WHILE.as_secs()));
             }
@@ -137,8 +176,19 @@ impl Injection {
         match self {
             Self::DiskFull => _ = victim.sh("umount /usr/share/torture").ok(),
             Self::DpkgCrashes | Self::DpkgCrashesInInstall => crash_no_more(victim),
+            Self::ClockMoved => is_right_again(victim),
             _ => {}
         }
+    }
+}
+
+/// How long nothing goes through: a minute where there is time for it.
+fn black_hole() -> Duration {
+    let is_long = std::env::var_os("APU_TORTURE").is_some();
+    if is_long {
+        Duration::from_secs(60)
+    } else {
+        4 * WHILE
     }
 }
 
