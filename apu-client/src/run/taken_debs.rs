@@ -5,17 +5,20 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apu_proto::{Action, Cause, DebSha256, Reason, Request, RunId, SentDeb};
 use sha2::{Digest, Sha256};
 
-use super::preflight::check_free_space;
+use super::preflight::{MIN_FREE_SPACE, check_free_space};
 use super::refusal::Refusal;
 use super::space::free;
 use crate::apt::{Plan, missing_debs};
 use crate::os::atomic_file::private_directory;
 use crate::os::paths::ClientPaths;
+
+/// How long all bytes of one request may take to come: for a slow line much, and for a peer that sends one now and then an end.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// After how long .debs may be removed whose run never began.
 const STALE: Duration = Duration::from_secs(6 * 3600);
@@ -35,17 +38,22 @@ pub(crate) fn take(
     let fault = |error: &io::Error| Refusal::fault_at(Action::MakeRunRecord, &folder, error);
     private_directory(&folder).map_err(|error| fault(&error))?;
     check_free_space(paths)?;
-    let needed = debs.iter().map(|deb| deb.size).sum::<u64>();
+    // They leave as much as a run needs to begin.
+    let needed = debs
+        .iter()
+        .fold(MIN_FREE_SPACE, |sum, deb| sum.saturating_add(deb.size));
     if free(&folder).map_err(|error| fault(&error))? < needed {
         return Err(fault(&io::ErrorKind::StorageFull.into()));
     }
-    debs.iter().try_for_each(|deb| take_one(&folder, *deb, bytes))
+    let deadline = Instant::now() + LONGEST;
+    debs.iter()
+        .try_for_each(|deb| take_one(&folder, *deb, bytes, deadline))
 }
 
-fn take_one(folder: &Path, deb: SentDeb, bytes: &mut impl Read) -> Result<(), Refusal> {
+fn take_one(folder: &Path, deb: SentDeb, bytes: &mut impl Read, deadline: Instant) -> Result<(), Refusal> {
     let path = folder.join(deb.sha256.to_string());
     let draft = folder.join(format!(".{}.{}", deb.sha256, std::process::id()));
-    let taken = write(&draft, deb, bytes).and_then(|()| {
+    let taken = write(&draft, deb, bytes, deadline).and_then(|()| {
         fs::rename(&draft, &path).map_err(|error| Refusal::fault_at(Action::MakeRunRecord, &path, &error))
     });
     if taken.is_err() {
@@ -54,7 +62,7 @@ fn take_one(folder: &Path, deb: SentDeb, bytes: &mut impl Read) -> Result<(), Re
     taken
 }
 
-fn write(draft: &Path, deb: SentDeb, bytes: &mut impl Read) -> Result<(), Refusal> {
+fn write(draft: &Path, deb: SentDeb, bytes: &mut impl Read, deadline: Instant) -> Result<(), Refusal> {
     let wrong = |detail: String| {
         let cause = Cause::WrongDeb { sha256: deb.sha256 };
         Refusal::new(Reason::from(cause).detailed(detail))
@@ -71,6 +79,12 @@ fn write(draft: &Path, deb: SentDeb, bytes: &mut impl Read) -> Result<(), Refusa
     let mut left = deb.size;
     let mut buffer = [0; 64 * 1024];
     while left > 0 {
+        if Instant::now() >= deadline {
+            return Err(wrong(format!(
+                "{left} of {} bytes did not come in time",
+                deb.size
+            )));
+        }
         let most = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
         let length = match bytes.read(&mut buffer[..most]) {
             Ok(0) => return Err(wrong(format!("{left} of {} bytes did not come", deb.size))),

@@ -134,3 +134,21 @@ fn what_is_in_the_plan_gets_the_name_that_apt_has_for_it_and_the_rest_gets_none(
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(root.path().join("victim")).unwrap(), "victim");
 }
+
+#[test]
+fn what_comes_too_late_is_not_taken() {
+    let (root, _) = client();
+    let begun = Instant::now();
+    let refusal = take_one(root.path(), sent("one"), &mut "one".as_bytes(), begun).unwrap_err();
+    assert!(matches!(
+        refusal.result.reason.unwrap().cause,
+        Cause::WrongDeb { .. }
+    ));
+    assert!(
+        fs::read_dir(root.path())
+            .unwrap()
+            .flatten()
+            .all(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+    );
+    take_one(root.path(), sent("one"), &mut "one".as_bytes(), begun + LONGEST).unwrap();
+}
