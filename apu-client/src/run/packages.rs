@@ -80,6 +80,7 @@ impl Run<'_> {
         // The machine's own checks may have taken a while.
         let database = self.database()?;
         self.save("before", &database)?;
+        let accepted = self.accept(&database)?;
         let before = Before {
             leftovers: conffiles::find(self.paths, &database),
             missing: conffiles::missing(self.paths, &database),
@@ -87,7 +88,7 @@ impl Run<'_> {
             questions: debconf::read(self.paths),
             database,
         };
-        let prepared = self.prepare(&before.database)?;
+        let prepared = self.prepare(accepted, &before.database)?;
         self.ensure_not_shutting_down()?;
         self.save("plan", &planning::report(&prepared.plan))?;
         let automatic = planning::automatically_installed(&self.request, &before.database)?;
@@ -126,17 +127,11 @@ impl Run<'_> {
     /// Whether the run would change anything, a repair included.
     fn has_work(&self) -> Result<bool, Refusal> {
         let database = self.database()?;
-        match self.plan(&database) {
-            Ok((_, plan)) => {
-                check_approval(self.paths, &self.request, &plan, &database)?;
-                let automatic = planning::automatically_installed(&self.request, &database)?;
-                Ok(database.is_dirty() || !plan.steps.is_empty() || !automatic.is_empty())
-            }
-            Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !database.is_dirty() => {
-                Err(refusal)
-            }
-            Err(_) => Ok(true),
-        }
+        let Some((_, plan)) = self.accept(&database)? else {
+            return Ok(true);
+        };
+        let automatic = planning::automatically_installed(&self.request, &database)?;
+        Ok(database.is_dirty() || !plan.steps.is_empty() || !automatic.is_empty())
     }
 
     /// Makes the checks after a run that changed or broke packages. A run that went well is partial where one fails.
@@ -173,30 +168,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Plans the run, after a repair where dpkg was interrupted. A refusal comes before any repair. Where apt cannot
-    /// plan on a broken database, the plan is made after the repair.
-    fn prepare(&mut self, before: &Database) -> Result<Prepared, Refusal> {
-        let first = self.plan(before);
-        let approved = match first {
-            Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !before.is_dirty() => {
-                return Err(refusal);
+    /// Plans the run, and refuses what may not be done before anything changes. None where apt cannot plan on a broken database: the plan
+    /// is made after its repair.
+    fn accept(&self, database: &Database) -> Result<Option<(Call, Plan)>, Refusal> {
+        match self.plan(database) {
+            Err(refusal) if refusal.result.outcome == ClientOutcome::Refused || !database.is_dirty() => {
+                Err(refusal)
             }
-            Err(_) => None,
+            Err(_) => Ok(None),
             Ok((call, plan)) => {
-                check_approval(self.paths, &self.request, &plan, before)?;
+                check_approval(self.paths, &self.request, &plan, database)?;
                 taken_debs::check(self.paths, &self.request, &plan)?;
                 // Before a repair, which the answers have no part in.
                 check_policy(self.paths, &self.policy, &concerning(&self.request, &plan.steps))?;
-                if !before.is_dirty() {
-                    return Ok(Prepared {
-                        call,
-                        plan,
-                        repair: None,
-                        notes: Vec::new(),
-                    });
-                }
-                Some(plan.transaction())
+                Ok(Some((call, plan)))
             }
+        }
+    }
+
+    /// Repairs where dpkg was interrupted, and plans again then.
+    fn prepare(&mut self, accepted: Option<(Call, Plan)>, before: &Database) -> Result<Prepared, Refusal> {
+        let approved = match accepted {
+            Some((call, plan)) if !before.is_dirty() => {
+                return Ok(Prepared {
+                    call,
+                    plan,
+                    repair: None,
+                    notes: Vec::new(),
+                });
+            }
+            Some((_, plan)) => Some(plan.transaction()),
+            None => None,
         };
         let mut notes = Vec::new();
         match self.repair_and_plan(before, approved.as_ref(), &mut notes) {
