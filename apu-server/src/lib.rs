@@ -3,6 +3,7 @@
 mod answers;
 pub mod apt_all;
 pub mod apu;
+mod audit_line;
 mod child;
 pub mod context;
 pub mod failure;

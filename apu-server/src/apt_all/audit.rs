@@ -1,8 +1,6 @@
 //! The audit trail: one line in this machine's log for each press of the button.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write};
-use std::path::Path;
 
 use apu_archive::quote;
 use apu_fleet::{Host, Outcome, RunState, fold};
@@ -12,7 +10,7 @@ use apu_site::{Site, Ui};
 
 use super::args::Args;
 use super::decision::words;
-use crate::syslog::log;
+use crate::audit_line::AuditLine;
 use crate::who::Who;
 
 /// The most plans that a line names.
@@ -108,43 +106,25 @@ impl Record {
 
     /// Writes the line, with the exit status where there is one.
     pub(super) fn write(&self, ui: &Ui, site: &Site, status: Option<u8>) {
-        let socket = site.at(Path::new("/dev/log"));
-        if let Err(error) = log(&socket, "apt-all", &self.line(status)) {
-            ui.complain(&format!(
-                "warning: {} took no line about this push\n  why: {error}\n",
-                socket.display()
-            ));
-        }
+        self.line(status).write(ui, site, "apt-all");
     }
 
-    fn line(&self, status: Option<u8>) -> String {
-        let mut line = String::new();
-        let mut field = |name: &str, value: &dyn fmt::Display| {
-            let space = if line.is_empty() { "" } else { " " };
-            let _ = write!(line, "{space}{name}={}", quoted(&value.to_string()));
-        };
-        // What is long stands last: a log may cut the end.
-        if let Some(behind) = &self.who.behind {
-            field("by", behind);
-        }
-        if let Some(login) = &self.who.login {
-            field("login", login);
-        }
-        field("user", &self.who.user);
-        field("target", &cut(&self.target, 300));
-        field("operation", &cut(&self.request, 500));
+    fn line(&self, status: Option<u8>) -> AuditLine {
+        let mut line = AuditLine::of(&self.who);
+        line.field("target", &cut(&self.target, 300));
+        line.field("operation", &cut(&self.request, 500));
         if let Some(number) = self.ledger {
-            field("number", &number);
+            line.field("number", &number);
         }
         let runs: Vec<String> = self.runs.iter().map(ToString::to_string).collect();
-        field("run", &or_none(&runs.join(",")));
+        line.field("run", &or_none(&runs.join(",")));
         let counts: Vec<String> = self
             .outcomes
             .iter()
             .map(|(outcome, number)| format!("{outcome}:{number}"))
             .collect();
-        field("outcomes", &or_none(&counts.join(",")));
-        field(
+        line.field("outcomes", &or_none(&counts.join(",")));
+        line.field(
             "exit",
             &status.map_or_else(|| "failed".to_owned(), |status| status.to_string()),
         );
@@ -152,9 +132,9 @@ impl Record {
         if self.plans.len() > PLANS {
             plans.push(format!("and-{}-more", self.plans.len() - PLANS));
         }
-        field("plan", &or_none(&plans.join(",")));
-        field("hosts", &self.number);
-        field("names", &self.hosts);
+        line.field("plan", &or_none(&plans.join(",")));
+        line.field("hosts", &self.number);
+        line.field("names", &self.hosts);
         line
     }
 }
@@ -169,16 +149,6 @@ fn cut(text: &str, most: usize) -> String {
         cut.push('…');
     }
     cut
-}
-
-/// A value that cannot be read as another field.
-fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/@+%[]!".contains(c);
-    if !value.is_empty() && value.chars().all(is_plain) {
-        value.to_owned()
-    } else {
-        format!("{value:?}")
-    }
 }
 
 #[cfg(test)]
@@ -203,6 +173,7 @@ mod tests {
             outcomes: [(Outcome::Changed, 1), (Outcome::Lost, 1)].into(),
         };
         let line = record.line(Some(1));
+        let line = line.text();
         assert!(
             line.starts_with(
                 "by=\"alice\\\" user=root\" login=alice user=root target=web,!web3 \

@@ -6,6 +6,7 @@ use apu_ledger::{Ledger, Paused, Run, RunStatus, Told};
 use apu_site::{Failure, say};
 
 use super::recorded::{find, ledger};
+use crate::audit_line::AuditLine;
 use crate::context::Context;
 use crate::failure::ledger as failure_of;
 use crate::who::Who;
@@ -138,5 +139,13 @@ fn tell(
     };
     ledger
         .instruct(run.number, &told)
-        .map_err(|error| failure_of(&context.site, error))
+        .map_err(|error| failure_of(&context.site, error))?;
+    let action = match told.instruction {
+        Instruction::Pause { .. } => "pause",
+        Instruction::Resume { .. } => "resume",
+        Instruction::Promote { .. } => "promote",
+        Instruction::Stop => "abort",
+    };
+    AuditLine::of_decision(action, run.number).write(&context.ui, &context.site, "apu");
+    Ok(())
 }

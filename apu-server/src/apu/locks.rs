@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::recorded::say_json;
 use super::remote::named;
+use crate::audit_line::AuditLine;
 use crate::context::Context;
 use crate::failure;
 use crate::view::groups::{groups, set};
@@ -101,6 +102,9 @@ pub(super) fn unlock(context: &Context, args: &UnlockArgs) -> Result<u8, Failure
         }
     }
     for (run, hosts) in groups(let_go) {
+        let mut line = AuditLine::of_decision("unlock", run);
+        line.field("names", &set(&hosts));
+        line.write(&context.ui, &context.site, "apu");
         say!(context.ui, "{}: let go; run {run} held it", set(&hosts));
     }
     if free.is_empty() {

@@ -1,5 +1,9 @@
 //! Hosts that are held, and the ledger's own upkeep.
 
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::recorded::{Push, apu, broken_off_run, hosts, json, site, two_runs};
@@ -34,6 +38,7 @@ fn a_host_is_let_go_unless_its_run_is_alive() {
     assert_eq!(apu(site.path(), "unlock web1 db[1-2]"), (refused, 2));
     assert_eq!(json(site.path(), "locks").len(), 3);
 
+    let log = log(site.path());
     assert_eq!(
         apu(site.path(), "unlock web1 web2"),
         ("web2: not held\nweb1: let go; run 3 held it\n".to_owned(), 1)
@@ -43,6 +48,30 @@ fn a_host_is_let_go_unless_its_run_is_alive() {
         ("db1: let go; run 4 held it\n".to_owned(), 0)
     );
     assert_eq!(json(site.path(), "locks").len(), 1);
+    let (told, status) = apu(site.path(), "abort 4");
+    assert_eq!(status, 0, "{told}");
+    // Who decided so is in the log of this machine.
+    for action in [
+        "action=unlock number=3 names=web1",
+        "action=unlock number=4 names=db1",
+        "action=abort number=4",
+    ] {
+        let mut line = [0; 2000];
+        let length = log.recv(&mut line).unwrap();
+        let line = String::from_utf8_lossy(&line[..length]);
+        assert!(line.contains(" apu["), "{line}");
+        assert!(line.contains("user="), "{line}");
+        assert!(line.ends_with(action), "{line}");
+    }
+    assert!(log.recv(&mut [0; 10]).is_err());
+}
+
+/// The log of a site, which waits for no line.
+fn log(site: &Path) -> UnixDatagram {
+    fs::create_dir_all(site.join("dev")).unwrap();
+    let log = UnixDatagram::bind(site.join("dev/log")).unwrap();
+    log.set_nonblocking(true).unwrap();
+    log
 }
 
 #[test]
