@@ -47,6 +47,6 @@ mod stall;
 pub(crate) mod supervise;
 mod tail;
 pub(crate) mod taken_debs;
-mod ucf;
+pub(crate) mod ucf;
 mod update;
 mod waiting;

@@ -15,6 +15,7 @@ use crate::run::policy::Policy;
 use crate::run::preflight::preflight;
 use crate::run::refusal::Refusal;
 use crate::run::site_archives::{installs_apu_data_only, site_sources};
+use crate::run::ucf;
 
 /// Returns the sources that the request names and that no installed package is built from.
 fn unknown_sources(request: &Request, database: &Database) -> Vec<String> {
@@ -73,6 +74,7 @@ pub(crate) fn dry_run(paths: &ClientPaths, request: &Request, policy: &Policy) -
         let Asked { conffiles, questions } = asked;
         (found.changed_conffiles, found.new_questions) = (Some(conffiles), Some(questions));
     }
+    found.changed_ucf_files = ucf::changed_ahead(paths, &plan, rules);
     found.answered = answered(paths, &answers);
     found.answers_left_out = left_out(request, &plan);
     found.services = affected_services(paths, &plan);

@@ -86,6 +86,15 @@ fn by_rule(paths: &ClientPaths, rules: &ConffileRules, changed: BTreeSet<String>
     if rules.for_dpkg() == Conffiles::New {
         return ChangedConffiles::new(false, changed);
     }
+    by_path(paths, rules, changed)
+}
+
+/// The same where the machine's versions stay first.
+pub(super) fn by_path(
+    paths: &ClientPaths,
+    rules: &ConffileRules,
+    changed: BTreeSet<String>,
+) -> ChangedConffiles {
     let is_kept = |path: &String| rules.of(path) != Rule::New || !paths.path(path).is_file();
     let (kept, replaced) = changed.into_iter().partition(is_kept);
     ChangedConffiles::new(true, kept).replacing(replaced)

@@ -1,4 +1,5 @@
-//! Finds the files of ucf that are as their package brought them: they are to follow it, as dpkg's own do.
+//! Finds the files of ucf(1) that were changed on the machine, which a plan tells, and those that are as their package brought them, which
+//! are to follow it, as dpkg's own do.
 //!
 //! ucf is told to keep the machine's files, since it overwrites changed ones without a copy otherwise; then it keeps unchanged ones, too.
 
@@ -6,18 +7,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::ahead::edited;
+use apu_proto::{ChangedConffiles, Step};
+
+use super::ahead::{by_path, edited};
+use super::conffile_rules::ConffileRules;
+use crate::apt::Plan;
 use crate::os::paths::ClientPaths;
 
 /// Where ucf keeps the MD5 of what it last brought, a line for each file.
 const HASHES: &str = "/var/lib/ucf/hashfile";
 
-/// Maximal size of that file, in bytes.
+/// Where ucfr(1) keeps which package has which file, a line for each file.
+const REGISTRY: &str = "/var/lib/ucf/registry";
+
+/// Maximal size of each of them, in bytes.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
 /// Returns the files that are unchanged; none where that cannot be told.
 pub(super) fn unchanged(paths: &ClientPaths) -> BTreeSet<String> {
-    let Ok(text) = read(paths) else {
+    let Ok(text) = read(paths, HASHES) else {
         return BTreeSet::new();
     };
     let brought: BTreeMap<&str, &str> = text.lines().filter_map(entry).collect();
@@ -30,11 +38,46 @@ pub(super) fn unchanged(paths: &ClientPaths) -> BTreeSet<String> {
     unchanged
 }
 
-fn read(paths: &ClientPaths) -> io::Result<String> {
+/// Returns the files of the packages that a plan installs or upgrades which were changed on the machine, by what becomes of them if their
+/// packages bring other versions. Whether they do is up to their scripts. None where there are none, or that cannot be told.
+pub(crate) fn changed_ahead(
+    paths: &ClientPaths,
+    plan: &Plan,
+    rules: &ConffileRules,
+) -> Option<ChangedConffiles> {
+    let packages = plan.steps.iter().filter_map(|step| match step {
+        Step::Install { package, .. } => Some(package.name()),
+        Step::Remove { .. } => None,
+    });
+    let packages: BTreeSet<&str> = packages.collect();
+    let registry = read(paths, REGISTRY).ok()?;
+    let owners = registry.lines().filter_map(owner);
+    let registered = owners.filter_map(|(package, path)| packages.contains(package).then_some(path));
+    let registered: BTreeSet<&str> = registered.collect();
+    if registered.is_empty() {
+        return None;
+    }
+    let hashes = read(paths, HASHES).ok()?;
+    let brought: BTreeMap<&str, &str> = (hashes.lines().filter_map(entry))
+        .filter(|(path, _)| registered.contains(path))
+        .collect();
+    let files: Vec<&str> = brought.keys().copied().collect();
+    let changed = edited(paths, &brought, &files).ok()?;
+    (!changed.is_empty()).then(|| by_path(paths, rules, changed.into_iter().collect()))
+}
+
+fn read(paths: &ClientPaths, file: &str) -> io::Result<String> {
     let mut text = String::new();
-    let file = File::open(paths.path(HASHES))?;
+    let file = File::open(paths.path(file))?;
     file.take(MAX_SIZE).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// The package of a line of the registry, and the path.
+fn owner(line: &str) -> Option<(&str, &str)> {
+    let (package, path) = line.split_once(char::is_whitespace)?;
+    let path = path.trim_start();
+    path.starts_with('/').then_some((package, path))
 }
 
 /// The path of a line, and the MD5.
@@ -65,5 +108,53 @@ mod tests {
         let text = ["/etc/same", "/etc/other", "/etc/gone"].map(line).concat() + "x  /etc/x\nno line\n";
         fs::write(paths.path(HASHES), text).unwrap();
         assert_eq!(unchanged(&paths).into_iter().collect::<Vec<_>>(), ["/etc/same"]);
+    }
+
+    #[test]
+    fn what_was_changed_is_told_ahead_for_the_packages_that_come() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ClientPaths::below(root.path());
+        let plan = Plan::parse(
+            "Inst lab [1] (2 S:x [all])\nRemv gone [1]\nInst lab-doc [1] (2 S:x [all])\n",
+            "amd64",
+        )
+        .unwrap();
+        let rules = ConffileRules::default();
+        assert_eq!(changed_ahead(&paths, &plan, &rules), None);
+        for folder in ["/etc", "/var/lib/ucf"] {
+            fs::create_dir_all(paths.path(folder)).unwrap();
+        }
+        let files = [
+            ("lab", "same", Some("brought\n")),
+            ("lab", "a changed one", Some("mine\n")),
+            ("lab-doc", "deleted", None),
+            ("labs", "of-another", Some("mine\n")),
+            ("gone", "of-what-goes", Some("mine\n")),
+        ];
+        let (mut hashes, mut registry) = (String::new(), "no line\n".to_owned());
+        for (package, name, text) in files {
+            hashes += &format!("50d76e3d2bbf22234e14d673efd088c1  /etc/{name}\n");
+            // As ucfr writes it.
+            registry += &format!("{package} \t /etc/{name}\n");
+            if let Some(text) = text {
+                fs::write(paths.path("/etc").join(name), text).unwrap();
+            }
+        }
+        registry += "lab \t /etc/never-brought\n";
+        fs::write(paths.path(REGISTRY), &registry).unwrap();
+        fs::write(paths.path(HASHES), &hashes).unwrap();
+        let both = ["/etc/a changed one".to_owned(), "/etc/deleted".to_owned()];
+        let kept = ChangedConffiles::new(true, both.into());
+        assert_eq!(changed_ahead(&paths, &plan, &rules), Some(kept));
+        // What was deleted here stays so.
+        let rules = rules.with(&["new:/etc/*".parse().unwrap()], true);
+        let [replaced, kept] = ["/etc/a changed one", "/etc/deleted"].map(|path| [path.to_owned()].into());
+        let told = ChangedConffiles::new(true, kept).replacing(replaced);
+        assert_eq!(changed_ahead(&paths, &plan, &rules), Some(told));
+        // A package that has none, and one whose files are all as they came.
+        let other = Plan::parse("Inst other [1] (2 S:x [all])\n", "amd64").unwrap();
+        assert_eq!(changed_ahead(&paths, &other, &rules), None);
+        fs::write(paths.path(REGISTRY), "lab \t /etc/same\n").unwrap();
+        assert_eq!(changed_ahead(&paths, &plan, &rules), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use apu_fleet::HostName;
-use apu_proto::{PackageGlob, Plan, Transaction, TransactionId};
+use apu_proto::{ChangedConffiles, PackageGlob, Plan, Transaction, TransactionId};
 
 use super::changes::{Counts, HELD, Listing, NOT_INSTALLED, UNKNOWN_SOURCES, held_back, named};
 use super::clean::clean;
@@ -37,6 +37,7 @@ pub fn plans(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> Stri
         ];
         let kept: Vec<String> = changed_conffiles(plan)
             .into_iter()
+            .chain(changed_ucf_files(plan))
             .chain(kept.into_iter().flatten())
             .collect();
         let sizes = plan.sizes.as_ref().map(|sizes| {
@@ -94,13 +95,27 @@ fn services(planned: &[(HostName, &Plan)], paint: Paint) -> String {
 
 /// The configuration files about which dpkg would ask.
 fn changed_conffiles(plan: &Plan) -> Vec<String> {
-    let Some(changed) = plan.changed_conffiles.as_ref() else {
-        return Vec::new();
-    };
     let (stay, replaced) = (
         "changed here and in the packages, stay as they are",
         "changed here and in the packages, are replaced",
     );
+    kept_and_replaced(plan.changed_conffiles.as_ref(), stay, replaced)
+}
+
+/// The files of ucf that were changed here.
+fn changed_ucf_files(plan: &Plan) -> Vec<String> {
+    let (stay, replaced) = (
+        "changed here, files of ucf, stay as they are",
+        "changed here, files of ucf, are replaced if the packages bring others",
+    );
+    kept_and_replaced(plan.changed_ucf_files.as_ref(), stay, replaced)
+}
+
+/// The files that stay, and those that are replaced, each behind its words.
+fn kept_and_replaced(changed: Option<&ChangedConffiles>, stay: &str, replaced: &str) -> Vec<String> {
+    let Some(changed) = changed else {
+        return Vec::new();
+    };
     let what = if changed.keeps { stay } else { replaced };
     let lists = [
         (what, &changed.paths, changed.more),
@@ -255,13 +270,17 @@ mod tests {
             transaction: Transaction::new(vec![install.clone(), remove("foo:amd64")]),
             kept_back: vec!["bar".into()],
             held: vec!["linux-image-amd64".into()],
-            changed_conffiles: Some(apu_proto::ChangedConffiles {
+            changed_conffiles: Some(ChangedConffiles {
                 keeps: true,
                 paths: vec!["/etc/foo.conf".into()],
                 more: 2,
                 replaced: vec!["/etc/bar.conf".into()],
                 more_replaced: 0,
             }),
+            changed_ucf_files: Some(
+                ChangedConffiles::new(true, ["/etc/ucf".to_owned()].into())
+                    .replacing(["/etc/ucf\u{1b}".to_owned()].into()),
+            ),
             held_back: vec![apu_proto::HeldBack {
                 package: "nginx:amd64".parse().unwrap(),
                 paths: vec!["/etc/nginx.conf".into()],
@@ -307,6 +326,8 @@ mod tests {
              \x20 libssl3:amd64  3.0.15-1 → 3.0.16-1  Debian-Security:12/stable-security\n\
              \x20 changed here and in the packages, stay as they are: /etc/foo.conf and 2 more\n\
              \x20 changed here and in the packages, are replaced: /etc/bar.conf\n\
+             \x20 changed here, files of ucf, stay as they are: /etc/ucf\n\
+             \x20 changed here, files of ucf, are replaced if the packages bring others: /etc/ucf\u{fffd}\n\
              \x20 answered by the server: foo/host (was: a\u{fffd}b), foo/secret\n\
              \x20 2 answers of the server are for packages that do not change here\n\
              \x20 held back for configuration files that were changed here: nginx:amd64 (/etc/nginx.conf)\n\

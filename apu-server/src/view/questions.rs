@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use apu_fleet::HostName;
-use apu_proto::Plan;
+use apu_proto::{ChangedConffiles, Plan};
 
 use super::clean::clean;
 use super::groups::{groups, set};
@@ -25,9 +25,10 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
         false => shorten(&text, LONGEST, paint.unicode),
     };
     let mut asked = Vec::new();
-    let mut files = Vec::new();
+    let (mut files, mut of_ucf) = (Vec::new(), Vec::new());
     let mut text = String::new();
     for (host, plan) in planned {
+        of_ucf.extend((plan.changed_ucf_files.iter()).flat_map(|changed| kept_or_not(host, changed)));
         let (Some(questions), Some(changed)) = (&plan.new_questions, &plan.changed_conffiles) else {
             if !plan.transaction.steps().is_empty() {
                 let _ = writeln!(
@@ -45,8 +46,8 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
             };
             asked.push((host, (question, answer)));
         }
-        files.extend(changed.paths.iter().map(|path| (host, (path, changed.keeps))));
-        let more = questions.more + changed.more;
+        files.extend(kept_or_not(host, changed));
+        let more = questions.more + changed.more + changed.more_replaced;
         if more > 0 {
             let _ = writeln!(text, "{host} has {more} more");
         }
@@ -71,18 +72,17 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
             paint,
         ));
     }
-    let mut files = groups(files);
-    files.sort_by(|one, other| one.0.cmp(&other.0));
-    let rows = files.iter().map(|((path, keeps), hosts)| {
-        let stays = if *keeps { "stays" } else { "is replaced" };
-        vec![clean(path), stays.to_owned(), cut(set(hosts))]
-    });
-    if !files.is_empty() {
-        lines.extend(with_head(
-            ["CHANGED ON BOTH SIDES", "WHICH", "HOSTS"],
-            rows,
-            paint,
-        ));
+    // Whether there are other versions of ucf's is known only when the packages' scripts run.
+    for (head, files) in [("CHANGED ON BOTH SIDES", files), ("CHANGED HERE, OF UCF", of_ucf)] {
+        let mut files = groups(files);
+        files.sort_by(|one, other| one.0.cmp(&other.0));
+        let rows = files.iter().map(|((path, keeps), hosts)| {
+            let stays = if *keeps { "stays" } else { "is replaced" };
+            vec![clean(path), stays.to_owned(), cut(set(hosts))]
+        });
+        if !files.is_empty() {
+            lines.extend(with_head([head, "WHICH", "HOSTS"], rows, paint));
+        }
     }
     if lines.is_empty() && text.is_empty() {
         return "no questions\n".to_owned();
@@ -91,10 +91,20 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
     paint.letters(lines + &text)
 }
 
+/// Each file that a host's plan names, and whether the machine's version stays.
+fn kept_or_not<'a>(
+    host: &'a HostName,
+    changed: &'a ChangedConffiles,
+) -> impl Iterator<Item = (&'a HostName, (&'a String, bool))> {
+    let named = changed.paths.iter().map(|path| (path, changed.keeps));
+    let replaced = changed.replaced.iter().map(|path| (path, false));
+    named.chain(replaced).map(move |file| (host, file))
+}
+
 #[cfg(test)]
 mod tests {
     use apu_debian::debconf::QuestionKind;
-    use apu_proto::{AnsweredQuestion, ChangedConffiles, NewQuestion, NewQuestions, Step, Transaction};
+    use apu_proto::{AnsweredQuestion, NewQuestion, NewQuestions, Step, Transaction};
 
     use super::*;
 
@@ -122,6 +132,10 @@ mod tests {
             ..plain.clone()
         };
         let unknown = Plan {
+            changed_ucf_files: Some(
+                ChangedConffiles::new(true, ["/etc/ucf".to_owned()].into())
+                    .replacing(["/etc/other".to_owned()].into()),
+            ),
             transaction: Transaction::new(vec![Step::Remove {
                 package: "a:amd64".parse().unwrap(),
                 old: "1".into(),
@@ -152,6 +166,9 @@ mod tests {
                 "foo/secret password unknown the server's web2",
                 "CHANGED ON BOTH SIDES WHICH HOSTS",
                 "/etc/foo.conf stays web[1-3]",
+                "CHANGED HERE, OF UCF WHICH HOSTS",
+                "/etc/other is replaced db1",
+                "/etc/ucf stays db1",
                 "db1: what its packages would ask is not known: not all of them are there",
             ]
         );

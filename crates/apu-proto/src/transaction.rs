@@ -273,6 +273,10 @@ pub struct Plan {
     /// The configuration files about which dpkg would ask; none where the .debs are not in the cache, or the client does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_conffiles: Option<ChangedConffiles>,
+    /// The files of ucf(1) of these packages that were changed on the machine, and what becomes of them if the packages bring other
+    /// versions, which is known only when their scripts run. None where there are none, or the client does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_ucf_files: Option<ChangedConffiles>,
     /// The questions of debconf that are new to the machine; none as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_questions: Option<NewQuestions>,
