@@ -2,6 +2,7 @@
 //! such decision put away.
 
 mod decide;
+mod overwritten;
 mod put_away;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use apu_proto::{
 use sha2::{Digest, Sha256};
 
 use self::decide::{Change, change, restore};
+pub(super) use self::overwritten::MayBeOverwritten;
 use self::put_away::{KeptBeside, PutAway, Record, Version};
 use super::conffile_rules::Rule;
 use super::context::Run;

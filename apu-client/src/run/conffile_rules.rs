@@ -118,9 +118,12 @@ impl ConffileRules {
     }
 
     /// What dpkg and ucf do. They know one rule for all: where the package's version comes in some places alone, the machine's stays first.
+    /// A package is held back for dpkg's files alone, so a file of ucf with that rule has to stay as well.
     pub(crate) fn for_dpkg(&self) -> Conffiles {
-        let is_some_kept =
-            !self.own.keep.is_empty() || self.of_request.iter().any(|rule| rule.rule == Rule::Keep);
+        let Table { keep, hold_back, .. } = &self.own;
+        let is_some_kept = !keep.is_empty()
+            || !hold_back.is_empty()
+            || self.of_request.iter().any(|rule| rule.rule != Rule::New);
         if self.own.default == Rule::New && !is_some_kept {
             Conffiles::New
         } else {
@@ -208,9 +211,14 @@ mod tests {
         // A decision of the server is about this machine's own rules.
         assert!(both.allow_new("/etc/n/x") && !both.allow_new("/etc/k"));
         let all_new = rules("conffiles = \"new\"");
-        assert_eq!(all_new.with(&of_request, true).for_dpkg(), Conffiles::New);
-        let keep = "keep:/etc/x".parse().unwrap();
-        assert_eq!(all_new.with(&[keep], true).for_dpkg(), Conffiles::Keep);
+        assert_eq!(all_new.with(&of_request[..1], true).for_dpkg(), Conffiles::New);
+        // Where some file stays, dpkg and ucf keep all of them first.
+        for rule in ["keep:/etc/x", "hold-back:/etc/x"] {
+            let rule = rule.parse().unwrap();
+            assert_eq!(all_new.with(&[rule], true).for_dpkg(), Conffiles::Keep);
+        }
+        let own = rules("[conffiles]\ndefault = \"new\"\nhold-back = [\"/etc/x\"]\n");
+        assert_eq!(own.for_dpkg(), Conffiles::Keep);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use apu_proto::{Action, Cause, ClientOutcome, Note, Reason, RunResult, Transacti
 
 use super::answers::{check_policy, concerning};
 use super::approval::{check_approval, check_rest};
+use super::conffile::MayBeOverwritten;
 use super::conffiles::{self, Leftovers};
 use super::context::Run;
 use super::debconf::{self, Questions};
@@ -21,11 +22,11 @@ use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
 use super::taken_debs;
-use super::ucf;
+use super::ucf::UcfFiles;
 use crate::apt::complaints::summarize;
 use crate::apt::composed;
 use crate::apt::{Call, Plan, remove_other_debs};
-use crate::dpkg::Database;
+use crate::dpkg::{Conffiles, Database};
 use crate::os::locks;
 
 /// The state before the run.
@@ -34,8 +35,7 @@ struct Before {
     leftovers: Leftovers,
     /// The configuration files that are not there.
     missing: BTreeSet<String>,
-    /// The files of ucf that are as their packages brought them.
-    unchanged: BTreeSet<String>,
+    ucf: UcfFiles,
     questions: Questions,
 }
 
@@ -46,6 +46,21 @@ struct Prepared {
     /// The last program that the repair ran.
     repair: Option<Completed>,
     notes: Vec<Note>,
+}
+
+impl<'a> Run<'a> {
+    /// Keeps the files of ucf that were changed here, where dpkg takes the packages' versions of all files, and ucf may do the same.
+    fn keep_ucf_files(&self, before: &Before) -> Result<Option<MayBeOverwritten<'a>>, Refusal> {
+        let rules = self.policy.conffile_rules(&self.request);
+        if rules.for_dpkg() != Conffiles::New {
+            return Ok(None);
+        }
+        let name = self
+            .request
+            .run_id()
+            .map_or_else(|| "run".to_owned(), |id| id.to_string());
+        MayBeOverwritten::keep(self.paths, &name, &before.ucf.changed).map(Some)
+    }
 }
 
 impl Run<'_> {
@@ -84,10 +99,11 @@ impl Run<'_> {
         let before = Before {
             leftovers: conffiles::find(self.paths, &database),
             missing: conffiles::missing(self.paths, &database),
-            unchanged: ucf::unchanged(self.paths),
+            ucf: UcfFiles::find(self.paths),
             questions: debconf::read(self.paths),
             database,
         };
+        let may_be_overwritten = self.keep_ucf_files(&before)?;
         let prepared = self.prepare(accepted, &before.database)?;
         self.ensure_not_shutting_down()?;
         self.save("plan", &planning::report(&prepared.plan))?;
@@ -102,7 +118,9 @@ impl Run<'_> {
                 .map_err(|error| Refusal::fault(Action::LookAtCache, &error))?;
             Some(self.transact(&prepared.call)?)
         };
+        let overwritten = may_be_overwritten.map_or_else(Vec::new, MayBeOverwritten::overwritten);
         let mut result = self.build_result(&before, prepared, completed)?;
+        result.notes.extend(overwritten);
         self.report_marks(&automatic, &mut result)?;
         if !answered.is_empty() {
             result.packages_mut().questions_answered = answered;
@@ -276,7 +294,7 @@ impl Run<'_> {
         });
         result.notes.splice(0..0, prepared.notes);
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
-        let (kept, of_policy) = self.take_new(kept, &before.unchanged);
+        let (kept, of_policy) = self.take_new(kept, &before.ucf.unchanged);
         result.notes.extend(of_policy);
         let replaced = replaced.iter();
         result

@@ -23,19 +23,33 @@ const REGISTRY: &str = "/var/lib/ucf/registry";
 /// Maximal size of each of them, in bytes.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
-/// Returns the files that are unchanged; none where that cannot be told.
-pub(super) fn unchanged(paths: &ClientPaths) -> BTreeSet<String> {
-    let Ok(text) = read(paths, HASHES) else {
-        return BTreeSet::new();
-    };
-    let brought: BTreeMap<&str, &str> = text.lines().filter_map(entry).collect();
-    let all: Vec<&str> = brought.keys().copied().collect();
-    let Ok(edited) = edited(paths, &brought, &all) else {
-        return BTreeSet::new();
-    };
-    let mut unchanged: BTreeSet<String> = all.into_iter().map(str::to_owned).collect();
-    edited.iter().for_each(|path| _ = unchanged.remove(path));
-    unchanged
+/// The files of ucf before a run.
+#[derive(Debug, Default)]
+pub(super) struct UcfFiles {
+    /// As their packages brought them.
+    pub(super) unchanged: BTreeSet<String>,
+    /// Others than these, or gone.
+    pub(super) changed: BTreeSet<String>,
+}
+
+impl UcfFiles {
+    /// Looks at all files that ucf knows; none where that cannot be told.
+    pub(super) fn find(paths: &ClientPaths) -> Self {
+        let Ok(text) = read(paths, HASHES) else {
+            return Self::default();
+        };
+        let brought: BTreeMap<&str, &str> = text.lines().filter_map(entry).collect();
+        let all: Vec<&str> = brought.keys().copied().collect();
+        let Ok(changed) = edited(paths, &brought, &all) else {
+            return Self::default();
+        };
+        let changed: BTreeSet<String> = changed.into_iter().collect();
+        let unchanged = all.into_iter().map(str::to_owned);
+        Self {
+            unchanged: unchanged.filter(|path| !changed.contains(path)).collect(),
+            changed,
+        }
+    }
 }
 
 /// Returns the files of the packages that a plan installs or upgrades which were changed on the machine, by what becomes of them if their
@@ -96,7 +110,7 @@ mod tests {
     fn what_the_machine_has_not_touched_is_unchanged() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        assert!(unchanged(&paths).is_empty());
+        assert!(UcfFiles::find(&paths).unchanged.is_empty());
         for folder in ["/etc", "/var/lib/ucf"] {
             fs::create_dir_all(paths.path(folder)).unwrap();
         }
@@ -107,7 +121,10 @@ mod tests {
         let line = |path: &str| format!("{sum}  {path}\n");
         let text = ["/etc/same", "/etc/other", "/etc/gone"].map(line).concat() + "x  /etc/x\nno line\n";
         fs::write(paths.path(HASHES), text).unwrap();
-        assert_eq!(unchanged(&paths).into_iter().collect::<Vec<_>>(), ["/etc/same"]);
+        let found = UcfFiles::find(&paths);
+        assert_eq!(found.unchanged.into_iter().collect::<Vec<_>>(), ["/etc/same"]);
+        let changed: Vec<String> = found.changed.into_iter().collect();
+        assert_eq!(changed, ["/etc/gone", "/etc/other"]);
     }
 
     #[test]

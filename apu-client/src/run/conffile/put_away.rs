@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use apu_proto::{Beside, ConffileDecision, ConffilePath};
 use serde::{Deserialize, Serialize};
 
-use crate::os::atomic_file::{private_directory, sync_directory, write_durably};
+use crate::os::atomic_file::{private_directory, replace, sync_directory, write_durably};
 use crate::os::paths::ClientPaths;
 use crate::os::root_folder::{LONGEST, Owner};
 
@@ -111,6 +111,12 @@ impl PutAway {
         let mut all = all(paths)?;
         all.retain(|kept| kept.record.path == *path);
         Ok(all.pop())
+    }
+
+    /// Notes what is in place afterwards, where that was not known before.
+    pub(super) fn note_placed(&mut self, sha256: String) -> io::Result<()> {
+        self.record.placed = sha256;
+        replace(&self.folder.join(RECORD), &serde_json::to_vec(&self.record)?)
     }
 
     /// What was in place before.
