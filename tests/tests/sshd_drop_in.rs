@@ -19,6 +19,11 @@ const PROGRAMS: [(&str, &str); 5] = [
 
 /// What it explains where `sshd -T` prints these settings beside its own.
 fn explained(settings: &str) -> Vec<String> {
+    explained_as(settings, |line| line.to_owned())
+}
+
+/// The same where it prints each line so.
+fn explained_as(settings: &str, printed: impl Fn(&str) -> String) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().display().to_string();
     let programs = dir.path().join("programs");
@@ -32,6 +37,7 @@ fn explained(settings: &str) -> Vec<String> {
         "usepam yes\npidfile {place}/none\nforcecommand /usr/lib/apu/apu-wrapper\n\
          authorizedkeysfile /usr/share/apu-data/authorized_keys\n{settings}"
     );
+    let all: String = all.lines().map(|line| printed(line) + "\n").collect();
     fs::write(programs.join("sshd.settings"), all).unwrap();
     let text = DROP_IN.replace("/usr/sbin/", &format!("{place}/programs/"));
     let text = ["/run/", "/var/log/", "/etc/"]
@@ -91,4 +97,21 @@ fn a_setting_about_others_is_not() {
     ] {
         assert_eq!(named(settings), [""; 0], "{settings}");
     }
+}
+
+#[test]
+fn names_may_be_printed_in_any_case_and_values_keep_theirs() {
+    let in_capitals = |line: &str| match line.split_once(' ') {
+        Some((name, value)) => format!("{} {value}", name.to_uppercase()),
+        None => line.to_owned(),
+    };
+    let settings = "allowusers root\ndenygroups apu\n";
+    let said = explained_as(settings, in_capitals);
+    assert_eq!(said, explained(settings));
+    assert!(
+        said.iter().all(|line| !line.contains("as it was shipped")),
+        "{said:?}"
+    );
+    let capital_value = explained_as("denyusers APU\n", in_capitals);
+    assert_eq!(capital_value, explained(""));
 }

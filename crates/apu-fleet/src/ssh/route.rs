@@ -33,7 +33,8 @@ impl Route {
     pub fn read(text: &str) -> Option<Self> {
         let value = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-            let line = lines.find(|(name, _)| *name == key);
+            // Names are in lower case, or as ssh_config(5) has them: OpenSSH 10.6 changed that for sshd.
+            let line = lines.find(|(name, _)| name.eq_ignore_ascii_case(key));
             line.map(|(_, value)| value.to_owned())
                 .filter(|value| value != "none")
         };
@@ -128,6 +129,8 @@ mod tests {
                 .unwrap()
                 .is_piped
         );
+        let in_capitals = Route::read("Hostname web1\nPort 22\nProxyJump gate\n");
+        assert_eq!(in_capitals.and_then(|route| route.jump).as_deref(), Some("gate"));
         assert_eq!(Route::read(""), None);
     }
 
