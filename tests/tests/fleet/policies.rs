@@ -342,7 +342,8 @@ fn what_is_told_of_files_and_questions_is_what_happens_in_every_policy() {
     let each = |suite| vec![suite];
     // Packages of unstable change every day, so a failure there may be theirs.
     let suites = in_check_or_long(
-        vec![Suite::ALL.to_vec()],
+        // `new` for all is on Debian 13, whose ucf goes by what dpkg is told.
+        vec![vec![Suite::Bookworm, Suite::Trixie, Suite::Bullseye]],
         Suite::ALL
             .into_iter()
             .chain([Suite::Unstable])
