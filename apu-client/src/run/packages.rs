@@ -118,9 +118,7 @@ impl Run<'_> {
                 .map_err(|error| Refusal::fault(Action::LookAtCache, &error))?;
             Some(self.transact(&prepared.call)?)
         };
-        let overwritten = may_be_overwritten.map_or_else(Vec::new, MayBeOverwritten::overwritten);
-        let mut result = self.build_result(&before, prepared, completed)?;
-        result.notes.extend(overwritten);
+        let mut result = self.build_result(&before, prepared, completed, may_be_overwritten)?;
         self.report_marks(&automatic, &mut result)?;
         if !answered.is_empty() {
             result.packages_mut().questions_answered = answered;
@@ -269,6 +267,7 @@ impl Run<'_> {
         before: &Before,
         prepared: Prepared,
         completed: Option<Completed>,
+        may_be_overwritten: Option<MayBeOverwritten<'_>>,
     ) -> Result<RunResult, Refusal> {
         let mut after = self.database()?;
         if let Some(completed) = completed.as_ref().filter(|completed| completed.was_locked())
@@ -293,6 +292,9 @@ impl Run<'_> {
             complaints: &complaints,
         });
         result.notes.splice(0..0, prepared.notes);
+        // After the last script of a package, and before anything is replaced by the policy.
+        let overwritten = may_be_overwritten.map(MayBeOverwritten::overwritten);
+        result.notes.extend(overwritten.into_iter().flatten());
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
         let (kept, of_policy) = self.take_new(kept, &before.ucf.unchanged);
         result.notes.extend(of_policy);
