@@ -1,6 +1,8 @@
 //! Carries out the runs that change packages: plans, repairs where needed, runs apt, and determines the outcome.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use apu_debian::PackageKey;
@@ -22,7 +24,7 @@ use super::refusal::Refusal;
 use super::repair::RepairStep;
 use super::site_archives::{installs_apu_data_only, site_sources};
 use super::taken_debs;
-use super::ucf::UcfFiles;
+use super::ucf::{self, UcfFiles};
 use crate::apt::complaints::summarize;
 use crate::apt::composed;
 use crate::apt::{Call, Plan, remove_other_debs};
@@ -35,7 +37,8 @@ struct Before {
     leftovers: Leftovers,
     /// The configuration files that are not there.
     missing: BTreeSet<String>,
-    ucf: UcfFiles,
+    /// The files of ucf; an error where they cannot be told.
+    ucf: io::Result<UcfFiles>,
     questions: Questions,
 }
 
@@ -59,7 +62,9 @@ impl<'a> Run<'a> {
             .request
             .run_id()
             .map_or_else(|| "run".to_owned(), |id| id.to_string());
-        MayBeOverwritten::keep(self.paths, &name, &before.ucf.changed).map(Some)
+        let files = (before.ucf.as_ref())
+            .map_err(|error| Refusal::fault_at(Action::KeepConffile, Path::new(ucf::HASHES), error))?;
+        MayBeOverwritten::keep(self.paths, &name, &files.changed).map(Some)
     }
 }
 
@@ -296,7 +301,10 @@ impl Run<'_> {
         let overwritten = may_be_overwritten.map(MayBeOverwritten::overwritten);
         result.notes.extend(overwritten.into_iter().flatten());
         let (kept, replaced) = conffiles::appeared(&before.leftovers, &conffiles::find(self.paths, &after));
-        let (kept, of_policy) = self.take_new(kept, &before.ucf.unchanged);
+        // Where it cannot be told, an unchanged file stays as it is and is told with those that were kept.
+        let none = BTreeSet::new();
+        let unchanged = before.ucf.as_ref().map_or(&none, |ucf| &ucf.unchanged);
+        let (kept, of_policy) = self.take_new(kept, unchanged);
         result.notes.extend(of_policy);
         let replaced = replaced.iter();
         result

@@ -15,7 +15,7 @@ use crate::apt::Plan;
 use crate::os::paths::ClientPaths;
 
 /// Where ucf keeps the MD5 of what it last brought, a line for each file.
-const HASHES: &str = "/var/lib/ucf/hashfile";
+pub(super) const HASHES: &str = "/var/lib/ucf/hashfile";
 
 /// Where ucfr(1) keeps which package has which file, a line for each file.
 const REGISTRY: &str = "/var/lib/ucf/registry";
@@ -33,22 +33,23 @@ pub(super) struct UcfFiles {
 }
 
 impl UcfFiles {
-    /// Looks at all files that ucf knows; none where that cannot be told.
-    pub(super) fn find(paths: &ClientPaths) -> Self {
-        let Ok(text) = read(paths, HASHES) else {
-            return Self::default();
+    /// Looks at all files that ucf knows; there are none without ucf.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub(super) fn find(paths: &ClientPaths) -> io::Result<Self> {
+        let text = match read(paths, HASHES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            text => text?,
         };
         let brought: BTreeMap<&str, &str> = text.lines().filter_map(entry).collect();
         let all: Vec<&str> = brought.keys().copied().collect();
-        let Ok(changed) = edited(paths, &brought, &all) else {
-            return Self::default();
-        };
-        let changed: BTreeSet<String> = changed.into_iter().collect();
+        let changed: BTreeSet<String> = edited(paths, &brought, &all)?.into_iter().collect();
         let unchanged = all.into_iter().map(str::to_owned);
-        Self {
+        Ok(Self {
             unchanged: unchanged.filter(|path| !changed.contains(path)).collect(),
             changed,
-        }
+        })
     }
 }
 
@@ -82,8 +83,14 @@ pub(crate) fn changed_ahead(
 
 fn read(paths: &ClientPaths, file: &str) -> io::Result<String> {
     let mut text = String::new();
-    let file = File::open(paths.path(file))?;
-    file.take(MAX_SIZE).read_to_string(&mut text)?;
+    let opened = File::open(paths.path(file))?;
+    opened.take(MAX_SIZE + 1).read_to_string(&mut text)?;
+    // Of a part of it, nobody knows which files are left out.
+    if text.len() as u64 > MAX_SIZE {
+        return Err(io::Error::other(format!(
+            "{file} is longer than {MAX_SIZE} bytes"
+        )));
+    }
     Ok(text)
 }
 
@@ -110,7 +117,7 @@ mod tests {
     fn what_the_machine_has_not_touched_is_unchanged() {
         let root = tempfile::tempdir().unwrap();
         let paths = ClientPaths::below(root.path());
-        assert!(UcfFiles::find(&paths).unchanged.is_empty());
+        assert!(UcfFiles::find(&paths).unwrap().unchanged.is_empty());
         for folder in ["/etc", "/var/lib/ucf"] {
             fs::create_dir_all(paths.path(folder)).unwrap();
         }
@@ -121,10 +128,16 @@ mod tests {
         let line = |path: &str| format!("{sum}  {path}\n");
         let text = ["/etc/same", "/etc/other", "/etc/gone"].map(line).concat() + "x  /etc/x\nno line\n";
         fs::write(paths.path(HASHES), text).unwrap();
-        let found = UcfFiles::find(&paths);
+        let found = UcfFiles::find(&paths).unwrap();
         assert_eq!(found.unchanged.into_iter().collect::<Vec<_>>(), ["/etc/same"]);
         let changed: Vec<String> = found.changed.into_iter().collect();
         assert_eq!(changed, ["/etc/gone", "/etc/other"]);
+        // What is not read as a whole tells of no file.
+        fs::write(paths.path(HASHES), [0xff]).unwrap();
+        UcfFiles::find(&paths).unwrap_err();
+        let long = File::create(paths.path(HASHES)).unwrap();
+        long.set_len(MAX_SIZE + 1).unwrap();
+        UcfFiles::find(&paths).unwrap_err();
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) struct Push<'a> {
     pub(super) min_age: Option<MinAge>,
     /// What hosts get beside what all are asked: rules for configuration files, and answers to debconf's questions.
     pub(super) parts: HostParts,
-    /// What was frozen for the run of which this push is another turn.
+    /// The .debs that an earlier push of the same run has frozen.
     pub(super) frozen: Option<Arc<Frozen>>,
     /// The services that no change of packages may restart.
     pub(super) protection: Protection,

@@ -90,14 +90,19 @@ pub(super) fn unlock(context: &Context, args: &UnlockArgs) -> Result<u8, Failure
     }
     let mut free: Vec<&HostName> = hosts;
     let mut let_go = Vec::new();
+    let mut failed = None;
     if let Some(ledger) = context.ledger()? {
         for lease in &held {
-            let was_held = ledger
-                .unlock(lease)
-                .map_err(|error| failure::ledger(&context.site, error))?;
-            if was_held {
-                free.retain(|host| **host != lease.host);
-                let_go.push((&lease.host, lease.run.number));
+            match ledger.unlock(lease) {
+                Ok(true) => {
+                    free.retain(|host| **host != lease.host);
+                    let_go.push((&lease.host, lease.run.number));
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    failed = Some(failure::ledger(&context.site, error));
+                    break;
+                }
             }
         }
     }
@@ -106,6 +111,10 @@ pub(super) fn unlock(context: &Context, args: &UnlockArgs) -> Result<u8, Failure
         line.field("names", &set(&hosts));
         line.write(&context.ui, &context.site, "apu");
         say!(context.ui, "{}: let go; run {run} held it", set(&hosts));
+    }
+    // Those before it are let go, and were told.
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     if free.is_empty() {
         return Ok(0);

@@ -28,7 +28,9 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
     let (mut files, mut of_ucf) = (Vec::new(), Vec::new());
     let mut text = String::new();
     for (host, plan) in planned {
-        of_ucf.extend((plan.changed_ucf_files.iter()).flat_map(|changed| kept_or_not(host, changed)));
+        let ucf = plan.changed_ucf_files.iter();
+        of_ucf.extend(ucf.clone().flat_map(|changed| kept_or_not(host, changed)));
+        let mut more: usize = ucf.map(|changed| changed.more + changed.more_replaced).sum();
         let (Some(questions), Some(changed)) = (&plan.new_questions, &plan.changed_conffiles) else {
             if !plan.transaction.steps().is_empty() {
                 let _ = writeln!(
@@ -36,6 +38,7 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
                     "{host}: what its packages would ask is not known: not all of them are there"
                 );
             }
+            tell_more(&mut text, host, more);
             continue;
         };
         for question in &questions.questions {
@@ -47,10 +50,8 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
             asked.push((host, (question, answer)));
         }
         files.extend(kept_or_not(host, changed));
-        let more = questions.more + changed.more + changed.more_replaced;
-        if more > 0 {
-            let _ = writeln!(text, "{host} has {more} more");
-        }
+        more += questions.more + changed.more + changed.more_replaced;
+        tell_more(&mut text, host, more);
     }
     let mut asked = groups(asked);
     asked.sort_by(|one, other| one.0.cmp(&other.0));
@@ -89,6 +90,13 @@ pub fn questions(planned: &[(HostName, &Plan)], paint: Paint, verbose: bool) -> 
     }
     let lines: String = lines.into_iter().map(|line| line + "\n").collect();
     paint.letters(lines + &text)
+}
+
+/// What a plan has no room for is counted.
+fn tell_more(text: &mut String, host: &HostName, more: usize) {
+    if more > 0 {
+        let _ = writeln!(text, "{host} has {more} more");
+    }
 }
 
 /// Each file that a host's plan names, and whether the machine's version stays.
@@ -133,8 +141,11 @@ mod tests {
         };
         let unknown = Plan {
             changed_ucf_files: Some(
-                ChangedConffiles::new(true, ["/etc/ucf".to_owned()].into())
-                    .replacing(["/etc/other".to_owned()].into()),
+                ChangedConffiles {
+                    more: 3,
+                    ..ChangedConffiles::new(true, ["/etc/ucf".to_owned()].into())
+                }
+                .replacing(["/etc/other".to_owned()].into()),
             ),
             transaction: Transaction::new(vec![Step::Remove {
                 package: "a:amd64".parse().unwrap(),
@@ -170,6 +181,7 @@ mod tests {
                 "/etc/other is replaced db1",
                 "/etc/ucf stays db1",
                 "db1: what its packages would ask is not known: not all of them are there",
+                "db1 has 3 more",
             ]
         );
         assert_eq!(questions(&[], paint, false), "no questions\n");

@@ -60,7 +60,7 @@ impl Course {
         self.is_stopped.load(Ordering::Relaxed) && !self.is_open
     }
 
-    /// The .debs that it is to be given.
+    /// The .debs that the host gets before its request.
     fn takes(&self) -> Option<&Frozen> {
         self.frozen.as_deref().filter(|_| !self.is_giver)
     }

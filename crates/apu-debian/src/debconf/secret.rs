@@ -41,7 +41,7 @@ impl Drop for Secret {
     fn drop(&mut self) {
         let mut bytes = take(&mut self.0).into_bytes();
         bytes.fill(0);
-        // Whoever may look at the bytes finds zeros there: so the compiler leaves the writes in.
+        // Without this the compiler may leave the writes out, since nothing reads the bytes afterwards.
         black_box(&bytes);
     }
 }

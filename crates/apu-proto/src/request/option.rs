@@ -61,7 +61,7 @@ pub enum RequestOption {
     ConffileDecision(ConffileDecision),
     /// The versions that this was decided for; between 1 and [`MAX_CONFFILE_VERSIONS`](crate::MAX_CONFFILE_VERSIONS), each once.
     ConffileVersions(Vec<ConffileVersions>),
-    /// What differs between the two versions is told as well.
+    /// Also tell the lines in which the two versions differ.
     Diffs,
     /// What becomes of configuration files that were changed on both sides; between 1 and
     /// [`MAX_CONFFILE_RULES`](crate::MAX_CONFFILE_RULES), each once.
