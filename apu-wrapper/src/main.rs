@@ -64,8 +64,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends the line, the line of answers where there is one, and so many bytes of standard input, and copies what comes back. A reader that has left is no error: the run, if there is one, belongs to
-/// the client and goes on.
+/// Sends the line, the line of answers where there is one, and so many bytes of standard input, and copies what comes back. A reader that
+/// has left is no error: the run, if there is one, belongs to the client and goes on.
 fn carry(mut line: Vec<u8>, answers: &[u8], bytes: u64) -> io::Result<()> {
     line.push(b'\n');
     line.extend_from_slice(answers);

@@ -16,10 +16,15 @@ use sha2::{Digest, Sha256};
 
 use super::super::kept_holds::now;
 use super::super::refusal::Refusal;
+use super::super::ucf::HASHES;
 use super::put_away::{PutAway, Record, Version};
 use super::shown;
 use crate::os::paths::ClientPaths;
 use crate::os::root_folder::LONGEST;
+
+/// The most files that are copied: far more than packages keep with ucf, and far fewer than the decisions that can be taken back, the
+/// oldest of which makes room for a further one.
+const MOST: usize = 100;
 
 /// Copies of files that may be overwritten. Those of files that are as they were go with this value.
 #[derive(Debug)]
@@ -31,6 +36,11 @@ pub(crate) struct MayBeOverwritten<'a> {
 impl<'a> MayBeOverwritten<'a> {
     /// Copies these files under names that begin with the run's; they are on the disk when this returns.
     pub(crate) fn keep(paths: &'a ClientPaths, run: &str, files: &BTreeSet<String>) -> Result<Self, Refusal> {
+        if files.len() > MOST {
+            let text = format!("{} of its files were changed here, more than {MOST}", files.len());
+            let error = io::Error::other(text);
+            return Err(Refusal::fault_at(Action::KeepConffile, Path::new(HASHES), &error));
+        }
         let mut kept = Self {
             paths,
             copies: Vec::new(),
@@ -190,6 +200,8 @@ mod tests {
         for name in ["folder", "link", "long"] {
             MayBeOverwritten::keep(&paths, RUN, &files(&["changed", name])).unwrap_err();
         }
+        let many: BTreeSet<String> = (0..=MOST).map(|number| format!("/etc/app/{number}")).collect();
+        MayBeOverwritten::keep(&paths, RUN, &many).unwrap_err();
         assert_eq!(fs::read_dir(paths.put_away()).unwrap().count(), 0);
     }
 }
